@@ -1,0 +1,98 @@
+//! Everything a model is: recipe, network, evaluation, history and provenance, and its bytes.
+
+use crate::{evaluate::Evaluation, models::Network, recipe::Recipe};
+use serde::{Deserialize, Serialize};
+
+/// What is predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    Binary,
+    Multiclass,
+    Regression,
+}
+
+/// The target column as the model knows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Target {
+    pub name: String,
+    pub type_name: String,
+    /// Classification: the labels as the user wrote them, index = class code; binary: `[negative, positive]`.
+    pub labels: Vec<String>,
+    /// Regression: the network's output y is returned as `y * scale + mean`.
+    pub mean: f64,
+    pub scale: f64,
+}
+
+/// One epoch of training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: u32,
+    pub train_loss: f64,
+    pub validation_loss: Option<f64>,
+    pub learning_rate: f64,
+    pub rows_per_second: f64,
+    /// Seconds since training began.
+    pub seconds: f64,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Provenance {
+    pub algorithm: String,
+    /// Every hyper-parameter in force, defaults filled in.
+    pub params: serde_json::Value,
+    pub seed: u64,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    pub device_name: String,
+    pub rows: u64,
+    pub train_rows: u64,
+    pub validation_rows: u64,
+    pub test_rows: u64,
+    /// Rows left out because their target is NULL.
+    pub null_target_rows: u64,
+    pub best_epoch: u32,
+    /// Why training ended: `epochs`, `early_stopping` or `max_seconds`.
+    pub stopped_by: String,
+    pub fit_seconds: f64,
+    pub predict_seconds: f64,
+    /// A 64-bit hash of the training data, as hexadecimal.
+    pub data_fingerprint: String,
+    pub engine_version: String,
+    /// Columns left out and why, as `(column, reason)`.
+    pub excluded: Vec<(String, String)>,
+}
+
+/// A trained model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Artifact {
+    pub task: Task,
+    pub target: Target,
+    pub recipe: Recipe,
+    pub network: Network,
+    pub evaluation: Evaluation,
+    pub history: Vec<Epoch>,
+    pub provenance: Provenance,
+}
+
+/// Bytes that are not a model.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ArtifactError {
+    #[error("{0}")]
+    Damaged(String),
+    #[error("artifact format {found} is newer than this version of insight understands ({known})")]
+    TooNew { found: u32, known: u32 },
+}
+
+impl Artifact {
+    /// Length-checked, versioned, checksummed bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        todo!()
+    }
+    /// Trusts nothing: every length is checked before it is used.
+    pub fn from_bytes(_bytes: &[u8]) -> Result<Artifact, ArtifactError> {
+        todo!()
+    }
+}

@@ -1,0 +1,237 @@
+//! Named, typed columns with null bitmaps: what a relation becomes before it is prepared.
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+/// How a column is treated by the recipe; inferred from its SQL type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Integers, floats, numeric, money-like values: standardised.
+    Number,
+    /// true / false: a category of two levels.
+    Boolean,
+    /// Text, varchar, char, enum, uuid: a category.
+    Category,
+    /// date, timestamp, timestamptz, as microseconds since 2000-01-01 00:00 UTC: calendar parts.
+    Time,
+    /// interval and time of day, in seconds: standardised like a number.
+    Duration,
+}
+
+/// One value on its way into a frame or a prediction. Text borrows from the row it came from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Number(f64),
+    Boolean(bool),
+    Text(&'a str),
+    /// Microseconds since 2000-01-01 00:00 UTC.
+    Time(i64),
+    /// Seconds.
+    Duration(f64),
+}
+
+/// One bit per row; a set bit marks a NULL.
+#[derive(Debug, Clone, Default)]
+pub struct Bitmap {
+    words: Vec<u64>,
+    len: usize,
+    set: usize,
+}
+
+impl Bitmap {
+    #[inline]
+    pub fn push(&mut self, bit: bool) {
+        let (word, shift) = (self.len / 64, self.len % 64);
+        if word == self.words.len() {
+            self.words.push(0);
+        }
+        self.words[word] |= u64::from(bit) << shift;
+        self.set += usize::from(bit);
+        self.len += 1;
+    }
+    #[inline]
+    pub fn get(&self, row: usize) -> bool {
+        self.words[row / 64] >> (row % 64) & 1 == 1
+    }
+    /// How many bits are set.
+    pub fn count(&self) -> usize {
+        self.set
+    }
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Texts in order of first appearance, each with a code.
+#[derive(Debug, Clone, Default)]
+pub struct Dictionary {
+    texts: Vec<Box<str>>,
+    codes: HashMap<Box<str>, u32>,
+    bytes: usize,
+}
+
+impl Dictionary {
+    #[inline]
+    pub fn encode(&mut self, text: &str) -> u32 {
+        if let Some(&code) = self.codes.get(text) {
+            return code;
+        }
+        let code = self.texts.len() as u32;
+        self.texts.push(text.into());
+        self.codes.insert(text.into(), code);
+        self.bytes += 2 * text.len() + 48;
+        code
+    }
+    pub fn text(&self, code: u32) -> &str {
+        &self.texts[code as usize]
+    }
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+}
+
+/// The values of a column; rows that are NULL hold a filler (0).
+#[derive(Debug, Clone)]
+pub enum Values {
+    /// Kinds Number and Duration. Never NaN or infinite for features: see [`Column::push`].
+    Number(Vec<f64>),
+    /// Kind Boolean.
+    Boolean(Vec<bool>),
+    /// Kind Category.
+    Category {
+        codes: Vec<u32>,
+        dictionary: Dictionary,
+    },
+    /// Kind Time: microseconds since 2000-01-01 00:00 UTC.
+    Time(Vec<i64>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    /// The SQL type as the user knows it, such as `integer` or `character varying`.
+    pub type_name: String,
+    pub kind: Kind,
+    pub values: Values,
+    pub nulls: Bitmap,
+    /// NaN and infinite values met: they count as missing.
+    pub non_finite: usize,
+}
+
+impl Column {
+    pub fn new(name: impl Into<String>, type_name: impl Into<String>, kind: Kind) -> Self {
+        let values = match kind {
+            Kind::Number | Kind::Duration => Values::Number(Vec::new()),
+            Kind::Boolean => Values::Boolean(Vec::new()),
+            Kind::Category => Values::Category {
+                codes: Vec::new(),
+                dictionary: Dictionary::default(),
+            },
+            Kind::Time => Values::Time(Vec::new()),
+        };
+        Column {
+            name: name.into(),
+            type_name: type_name.into(),
+            kind,
+            values,
+            nulls: Bitmap::default(),
+            non_finite: 0,
+        }
+    }
+
+    /// Appends one value. A cell that does not fit the column's kind, NaN and infinities are stored as missing;
+    /// NaN and infinities are counted.
+    #[inline]
+    pub fn push(&mut self, cell: Cell<'_>) {
+        let null = match (&mut self.values, cell) {
+            (Values::Number(v), Cell::Number(x) | Cell::Duration(x)) => {
+                let finite = x.is_finite();
+                v.push(if finite { x } else { 0.0 });
+                self.non_finite += usize::from(!finite);
+                !finite
+            }
+            (Values::Boolean(v), Cell::Boolean(x)) => {
+                v.push(x);
+                false
+            }
+            (Values::Category { codes, dictionary }, Cell::Text(x)) => {
+                codes.push(dictionary.encode(x));
+                false
+            }
+            (Values::Time(v), Cell::Time(x)) => {
+                v.push(x);
+                false
+            }
+            (values, _) => {
+                match values {
+                    Values::Number(v) => v.push(0.0),
+                    Values::Boolean(v) => v.push(false),
+                    Values::Category { codes, .. } => codes.push(0),
+                    Values::Time(v) => v.push(0),
+                }
+                true
+            }
+        };
+        self.nulls.push(null);
+    }
+
+    /// The value of one row.
+    #[inline]
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        if self.nulls.get(row) {
+            return Cell::Null;
+        }
+        match &self.values {
+            Values::Number(v) if self.kind == Kind::Duration => Cell::Duration(v[row]),
+            Values::Number(v) => Cell::Number(v[row]),
+            Values::Boolean(v) => Cell::Boolean(v[row]),
+            Values::Category { codes, dictionary } => Cell::Text(dictionary.text(codes[row])),
+            Values::Time(v) => Cell::Time(v[row]),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nulls.is_empty()
+    }
+
+    /// Bytes held, about.
+    pub fn bytes(&self) -> usize {
+        let rows = self.len();
+        rows / 8
+            + match &self.values {
+                Values::Number(_) | Values::Time(_) => rows * 8,
+                Values::Boolean(_) => rows,
+                Values::Category { dictionary, .. } => rows * 4 + dictionary.bytes,
+            }
+    }
+}
+
+/// Columns of equal length.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    pub columns: Vec<Column>,
+}
+
+impl Frame {
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, Column::len)
+    }
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(Column::bytes).sum()
+    }
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+}

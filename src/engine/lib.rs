@@ -1,0 +1,15 @@
+//! The engine of `insight`: from typed columns to a trained, evaluated, servable model.
+//!
+//! It knows nothing of PostgreSQL. Data flows one way:
+//! [`frame::Frame`] → [`recipe::Recipe`] → [`recipe::Matrix`] → [`train`] → [`artifact::Artifact`] → [`infer::Predictor`].
+
+pub mod artifact;
+pub mod evaluate;
+pub mod fit;
+pub mod frame;
+pub mod infer;
+pub mod models;
+pub mod params;
+pub mod recipe;
+pub mod sample;
+pub mod train;

@@ -1,0 +1,1 @@
+//! Sample customers, orders and events with a known structure.

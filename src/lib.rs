@@ -1,1 +1,28 @@
+//! `insight`: customer insight in SQL. Modules stand in the order data flows.
+
+use pgrx::prelude::*;
+
+mod alloc;
+mod api;
+mod error;
+mod job;
+mod relation;
+mod settings;
+mod store;
+
 ::pgrx::pg_module_magic!();
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("insight needs panic = \"unwind\": errors must reach PostgreSQL, not end the process");
+
+extension_sql_file!("../sql/catalog.sql", name = "catalog", bootstrap);
+extension_sql_file!("../sql/views.sql", name = "views", finalize);
+
+/// Called once per process that loads the library.
+#[allow(non_snake_case)]
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::register();
+    store::cache::register();
+    job::launcher::register();
+}

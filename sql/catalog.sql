@@ -1,0 +1,106 @@
+-- The catalog: what models are and what became of jobs. People read the views of views.sql, not these tables.
+-- Written only by the extension's own functions, as the extension's owner.
+
+CREATE SCHEMA insight;
+GRANT USAGE ON SCHEMA insight TO PUBLIC;
+COMMENT ON SCHEMA insight IS 'catalog and views of the extension insight';
+
+CREATE TABLE insight.model (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name       text NOT NULL UNIQUE CHECK (name <> ''),
+  owner      regrole NOT NULL,
+  deployed   integer,
+  deployed_at timestamptz,
+  deployed_by regrole,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE insight.model IS 'one row per model name, with the deployed version';
+
+CREATE TABLE insight.version (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  model      bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  version    integer NOT NULL,
+  job        bigint,
+  task       text NOT NULL,
+  algorithm  text NOT NULL,
+  relation   text NOT NULL,
+  target     text NOT NULL,
+  metric     text,
+  score      double precision,
+  rows       bigint NOT NULL,
+  seconds    double precision NOT NULL,
+  device     text NOT NULL,
+  options    jsonb NOT NULL,
+  -- Everything about the version that is not a number of the network: features, params, provenance.
+  summary    jsonb NOT NULL,
+  artifact   bytea NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  created_by regrole NOT NULL,
+  UNIQUE (model, version)
+);
+-- Weights do not compress; out of line and uncompressed they are read in one go.
+ALTER TABLE insight.version ALTER COLUMN artifact SET STORAGE EXTERNAL;
+COMMENT ON TABLE insight.version IS 'one row per trained version; its id never changes meaning, so it keys every cache';
+
+CREATE TABLE insight.epoch (
+  version         bigint NOT NULL REFERENCES insight.version ON DELETE CASCADE,
+  epoch           integer NOT NULL,
+  train_loss      double precision NOT NULL,
+  validation_loss double precision,
+  learning_rate   double precision NOT NULL,
+  rows_per_second double precision NOT NULL,
+  seconds         double precision NOT NULL,
+  PRIMARY KEY (version, epoch)
+);
+COMMENT ON TABLE insight.epoch IS 'one row per epoch of each version';
+
+CREATE TABLE insight.metric (
+  version  bigint NOT NULL REFERENCES insight.version ON DELETE CASCADE,
+  position integer NOT NULL,
+  metric   text NOT NULL,
+  class    text,
+  value    double precision NOT NULL,
+  low      double precision NOT NULL,
+  high     double precision NOT NULL,
+  baseline double precision,
+  PRIMARY KEY (version, position)
+);
+COMMENT ON TABLE insight.metric IS 'scores of each version on the rows held out for testing';
+
+CREATE TABLE insight.job (
+  job          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  model        text NOT NULL,
+  version      integer,
+  status       text NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+  phase        text NOT NULL DEFAULT 'queued',
+  pid          integer,
+  role         regrole NOT NULL,
+  session_role regrole NOT NULL,
+  -- A caller waits for this job: it ends when the caller does.
+  waiting      boolean NOT NULL,
+  spec         jsonb NOT NULL,
+  -- Shared memory with the live progress of a running job.
+  progress     bigint,
+  read_rows    bigint,
+  read_seconds double precision,
+  queued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  started_at   timestamptz,
+  finished_at  timestamptz,
+  error        text,
+  detail       text,
+  hint         text,
+  sqlstate     text
+);
+CREATE INDEX job_open ON insight.job (job) WHERE status IN ('queued', 'running');
+COMMENT ON TABLE insight.job IS 'one row per training job';
+
+REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('insight.model', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.version', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.epoch', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.metric', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.job_job_seq', '');

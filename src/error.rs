@@ -1,0 +1,76 @@
+//! Errors as users read them: SQLSTATE, message, detail and hint, in PostgreSQL's style.
+
+use pgrx::prelude::*;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+use serde::{Deserialize, Serialize};
+
+/// An error on its way to the user: raised here, stored in a job row, or handed from a worker to its caller.
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Five characters, such as `42P01`.
+    pub sqlstate: String,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
+        Error { sqlstate: sqlstate.into(), message: message.into(), detail: None, hint: None }
+    }
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Raises the error; Rust frames above are unwound by pgrx.
+    pub fn raise(self) -> ! {
+        let code = PgSqlErrorCode::from(sqlstate_code(&self.sqlstate));
+        let mut report = pg_sys::panic::ErrorReport::new(code, self.message, "insight");
+        if let Some(detail) = self.detail {
+            report = report.set_detail(detail);
+        }
+        if let Some(hint) = self.hint {
+            report = report.set_hint(hint);
+        }
+        report.report(PgLogLevel::ERROR);
+        unreachable!("ERROR does not return")
+    }
+}
+
+/// Answers the value or raises the error.
+pub fn or_raise<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(|error| error.raise())
+}
+
+/// PostgreSQL packs five characters into six bits each (`MAKE_SQLSTATE`).
+fn sqlstate_code(sqlstate: &str) -> i32 {
+    let valid = sqlstate.len() == 5 && sqlstate.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    let text = if valid { sqlstate } else { "XX000" };
+    text.bytes().enumerate().fold(0, |code, (i, b)| code | ((i32::from(b) - i32::from(b'0')) & 0x3F) << (6 * i))
+}
+
+impl From<insight_engine::fit::FitError> for Error {
+    fn from(e: insight_engine::fit::FitError) -> Self {
+        Error { sqlstate: e.sqlstate, message: e.message, detail: e.detail, hint: e.hint }
+    }
+}
+
+impl From<insight_engine::params::ParamError> for Error {
+    fn from(e: insight_engine::params::ParamError) -> Self {
+        Error::new("22023", e.message).hint(e.hint)
+    }
+}
+
+impl From<pgrx::spi::Error> for Error {
+    fn from(e: pgrx::spi::Error) -> Self {
+        Error::new("XX000", format!("the catalog could not be read: {e}"))
+    }
+}

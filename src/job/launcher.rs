@@ -1,0 +1,2 @@
+//! The optional launcher.
+pub fn register() {}

@@ -1,0 +1,4 @@
+//! Catalog rows ⇄ artifacts, and the per-backend cache.
+
+pub mod cache;
+pub mod catalog;

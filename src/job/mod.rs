@@ -1,3 +1,30 @@
 //! Jobs: the specification, the queue, the worker, the isolated trainer and its progress.
 
 pub mod launcher;
+pub mod queue;
+pub mod session;
+pub mod shared;
+pub mod spec;
+pub mod submit;
+pub mod trainer;
+pub mod worker;
+
+use crate::error::Error;
+use pgrx::pg_sys::panic::CaughtError;
+
+/// What a caught PostgreSQL error or panic says to the user.
+pub fn error_of(caught: &CaughtError) -> Error {
+    let report = match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
+        CaughtError::RustPanic { ereport, .. } => ereport,
+    };
+    let code = report.sql_error_code() as i32;
+    let sqlstate: String =
+        (0..5).map(|i| char::from((((code >> (6 * i)) & 0x3F) as u8).wrapping_add(b'0'))).collect();
+    Error {
+        sqlstate,
+        message: report.message().to_owned(),
+        detail: report.detail().map(str::to_owned),
+        hint: report.hint().map(str::to_owned),
+    }
+}

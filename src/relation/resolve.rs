@@ -1,11 +1,15 @@
 //! What the user named: a table, view, partitioned or foreign table, or a SELECT.
-use crate::error::Result;
+
+use crate::error::{Error, Result};
+use pgrx::prelude::*;
+use pgrx::{PgList, pg_sys, spi};
+use std::ffi::{CStr, CString};
 
 /// One column of a source.
 #[derive(Debug, Clone)]
 pub struct SourceColumn {
     pub name: String,
-    pub type_oid: pgrx::pg_sys::Oid,
+    pub type_oid: pg_sys::Oid,
     /// As `format_type` prints it.
     pub type_name: String,
 }
@@ -20,16 +24,271 @@ pub struct Source {
     pub columns: Vec<SourceColumn>,
     /// A name for models of this source: the relation's name.
     pub name: String,
+    /// The relation itself; `None` for a query.
+    pub relation: Option<pg_sys::Oid>,
+    /// Every relation the query touches, views looked through.
+    pub relations: Vec<pg_sys::Oid>,
 }
 
 /// Resolves with the caller's rights and search path; an unknown relation is an error with a hint.
-pub fn resolve(_relation: &str) -> Result<Source> {
-    todo!()
+pub fn resolve(relation: &str) -> Result<Source> {
+    let given = relation.trim().trim_end_matches(';').trim_end();
+    if given.is_empty() {
+        return Err(Error::new("22023", "relation must not be empty")
+            .hint("Give the name of a table or view, or a SELECT statement."));
+    }
+    let (from, oid, name) = if is_query(given) {
+        // The line break ends a trailing comment of the query.
+        (format!("({given}\n) AS source"), None, None)
+    } else {
+        let (oid, schema, name) = find_relation(given)?;
+        (format!("{}.{}", spi::quote_identifier(schema), spi::quote_identifier(&name)), Some(oid), Some(name))
+    };
+    let (columns, relations) = describe(&format!("SELECT * FROM {from}"))?;
+    let name = name.or_else(|| relations.first().and_then(|&r| relation_name(r))).unwrap_or_else(|| "query".into());
+    Ok(Source { given: given.into(), from, columns, name, relation: oid, relations })
+}
+
+/// A source that was resolved before, as another process sees it: `from` stands as it is.
+pub fn resolve_from(given: &str, from: &str) -> Result<Source> {
+    let (columns, relations) = describe(&format!("SELECT * FROM {from}"))?;
+    Ok(Source { given: given.into(), from: from.into(), columns, name: given.into(), relation: None, relations })
 }
 
 impl Source {
     /// `SELECT "a", "b" FROM from`.
-    pub fn select(&self, _columns: &[&str]) -> String {
-        todo!()
+    pub fn select(&self, columns: &[&str]) -> String {
+        let list: Vec<String> = columns.iter().map(|c| spi::quote_identifier(c)).collect();
+        format!("SELECT {} FROM {}", list.join(", "), self.from)
     }
+
+    pub fn column(&self, name: &str) -> Option<&SourceColumn> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The column, or an error that names those there are.
+    pub fn require(&self, name: &str) -> Result<&SourceColumn> {
+        self.column(name).ok_or_else(|| {
+            let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
+            Error::new("42703", format!("column \"{name}\" does not exist in {}", self.label()))
+                .hint(did_you_mean(name, &names))
+        })
+    }
+
+    /// How messages name the source.
+    pub fn label(&self) -> String {
+        if self.relation.is_some() { format!("relation \"{}\"", self.name) } else { "the query".into() }
+    }
+}
+
+/// `Did you mean "x"?`, or the list of what there is.
+pub fn did_you_mean(given: &str, known: &[&str]) -> String {
+    let folded = given.to_lowercase();
+    let close = known.iter().map(|k| (distance(&folded, &k.to_lowercase()), *k)).min();
+    match close {
+        Some((d, name)) if d <= 1 + given.chars().count() / 3 => format!("Did you mean \"{name}\"?"),
+        _ if known.is_empty() => "There is none.".into(),
+        _ => {
+            let shown: Vec<&str> = known.iter().take(20).copied().collect();
+            let more = if known.len() > 20 { ", ..." } else { "" };
+            format!("Known are: {}{more}.", shown.join(", "))
+        }
+    }
+}
+
+/// Levenshtein's edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn is_query(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment.split_once('\n').map_or("", |(_, after)| after);
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, after)| after);
+        } else {
+            break;
+        }
+    }
+    let word: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
+    let follows = rest[word.len()..].chars().next();
+    let separated = follows.is_some_and(|c| c.is_whitespace() || c == '(' || c == '*' || c == '/' || c == '-' || c == '\'');
+    rest.starts_with('(') || (separated && ["select", "with", "values", "table"].contains(&word.to_lowercase().as_str()))
+}
+
+/// The oid, schema and name of a relation named as in SQL, or, failing that, by its bare name.
+fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
+    let bare = spi::quote_identifier(given);
+    for text in [given, bare.as_str()] {
+        let Some(names) = split_name(text) else { continue };
+        if names.len() > 3 {
+            continue;
+        }
+        let mut list = PgList::<pg_sys::Node>::new();
+        for name in &names {
+            let Ok(name) = CString::new(name.as_str()) else { continue };
+            // SAFETY: makeString keeps a copy made in the current memory context.
+            unsafe { list.push(pg_sys::makeString(pg_sys::pstrdup(name.as_ptr())).cast()) };
+        }
+        // SAFETY: the list holds String nodes; NoLock and missing_ok: only the catalog is looked at.
+        let oid = unsafe {
+            let range = pg_sys::makeRangeVarFromNameList(list.as_ptr());
+            pg_sys::RangeVarGetRelidExtended(
+                range,
+                pg_sys::NoLock as i32,
+                pg_sys::RVROption::RVR_MISSING_OK as u32,
+                None,
+                std::ptr::null_mut(),
+            )
+        };
+        if oid != pg_sys::InvalidOid {
+            return check_relation(oid);
+        }
+    }
+    let visible = Spi::connect(|client| -> Result<Vec<String>> {
+        let rows = client.select(
+            "SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c \
+             WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r','v','m','p','f']::\"char\"[]) \
+             AND pg_catalog.pg_table_is_visible(c.oid) \
+             AND NOT pg_catalog.starts_with(c.relname::pg_catalog.text, 'pg_') LIMIT 1000",
+            None,
+            &[],
+        )?;
+        Ok(rows.filter_map(|row| row.get::<String>(1).ok().flatten()).collect())
+    })?;
+    let names: Vec<&str> = visible.iter().map(String::as_str).collect();
+    Err(Error::new("42P01", format!("relation \"{given}\" does not exist")).hint(did_you_mean(given, &names)))
+}
+
+/// The parts of a possibly quoted, possibly qualified name; `None` where it is not one.
+fn split_name(text: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        let name;
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut out = String::new();
+            let mut chars = quoted.char_indices().peekable();
+            let end = loop {
+                match chars.next()? {
+                    (_, '"') if chars.peek().is_some_and(|&(_, c)| c == '"') => {
+                        chars.next();
+                        out.push('"');
+                    }
+                    (i, '"') => break i + 1,
+                    (_, c) => out.push(c),
+                }
+            };
+            rest = &quoted[end..];
+            name = out;
+        } else {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+            let word = &rest[..end];
+            if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
+                return None;
+            }
+            // As PostgreSQL folds: ASCII only.
+            name = word.to_ascii_lowercase();
+            rest = &rest[end..];
+        }
+        if name.is_empty() {
+            return None;
+        }
+        names.push(truncate_identifier(&name));
+        rest = rest.trim_start();
+        match rest.strip_prefix('.') {
+            Some(after) => rest = after.trim_start(),
+            None if rest.is_empty() => return Some(names),
+            None => return None,
+        }
+    }
+}
+
+/// Identifiers hold at most 63 bytes; longer ones are cut as PostgreSQL cuts them.
+fn truncate_identifier(name: &str) -> String {
+    let mut end = name.len().min(pg_sys::NAMEDATALEN as usize - 1);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name[..end].into()
+}
+
+fn check_relation(oid: pg_sys::Oid) -> Result<(pg_sys::Oid, String, String)> {
+    // SAFETY: syscache look-ups of a relation that was just found; NULL where it went away since.
+    let (kind, schema, name) = unsafe {
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
+        let name = pg_sys::get_rel_name(oid);
+        if schema.is_null() || name.is_null() {
+            return Err(Error::new("42P01", "the relation was dropped while it was looked up"));
+        }
+        (pg_sys::get_rel_relkind(oid) as u8, text_of(schema), text_of(name))
+    };
+    match kind {
+        b'r' | b'v' | b'm' | b'p' | b'f' => Ok((oid, schema, name)),
+        _ => Err(Error::new("42809", format!("\"{name}\" is not a table or view"))
+            .hint("Tables, views, materialized views, partitioned and foreign tables can be used, or a SELECT.")),
+    }
+}
+
+fn relation_name(oid: pg_sys::Oid) -> Option<String> {
+    // SAFETY: a syscache look-up; NULL where there is no such relation.
+    unsafe {
+        let name = pg_sys::get_rel_name(oid);
+        (!name.is_null()).then(|| text_of(name))
+    }
+}
+
+/// # Safety
+/// `text` must be a valid C string.
+unsafe fn text_of(text: *const std::ffi::c_char) -> String {
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// The result columns of a SELECT and the relations it touches, from the analysed query: nothing is run.
+fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
+    let text = CString::new(sql).map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
+    // SAFETY: inside an SPI connection; the plan, its sources and their result descriptor live until it ends.
+    Spi::connect(|_| unsafe {
+        let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
+        if plan.is_null() {
+            return Err(Error::new("42601", "the relation is not a single SELECT"));
+        }
+        let sources = PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
+        let Some(source) = sources.head().filter(|_| sources.len() == 1) else {
+            return Err(Error::new("42601", "the relation is not a single SELECT"));
+        };
+        let descriptor = (*source).resultDesc;
+        if descriptor.is_null() {
+            return Err(Error::new("42601", "the relation returns no rows"));
+        }
+        let mut columns = Vec::new();
+        for i in 0..(*descriptor).natts as usize {
+            let attribute = &*(*descriptor).attrs.as_ptr().add(i);
+            let name = text_of(attribute.attname.data.as_ptr());
+            let type_name = text_of(pg_sys::format_type_be(attribute.atttypid));
+            columns.push(SourceColumn { name, type_oid: attribute.atttypid, type_name });
+        }
+        let mut relations = Vec::new();
+        let oids = (*source).relationOids;
+        if !oids.is_null() {
+            for i in 0..(*oids).length as usize {
+                relations.push((*(*oids).elements.add(i)).oid_value);
+            }
+        }
+        Ok((columns, relations))
+    })
 }

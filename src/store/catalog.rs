@@ -1,6 +1,354 @@
 //! Reading and writing the catalog, as the extension's owner.
 
+use crate::error::{Error, Result};
+use crate::relation::resolve::did_you_mean;
+use insight_engine::artifact::{Artifact, Task};
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys, spi::SpiClient};
+use std::ffi::CStr;
+
+/// Flags of the security context; not in the bindings because C defines them by macro.
+const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
+
+/// The role that owns the extension, and so the catalog.
+pub fn owner() -> pg_sys::Oid {
+    let owner = Spi::connect(|client| {
+        let rows = client
+            .select(
+                "SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'insight'",
+                None,
+                &[],
+            )
+            .ok()?;
+        rows.first().get_one::<pg_sys::Oid>().ok().flatten()
+    });
+    owner.unwrap_or(pg_sys::Oid::from(10))
+}
+
+/// Restores the caller's identity and settings, on errors too.
+struct Identity {
+    user: pg_sys::Oid,
+    context: i32,
+    nest: i32,
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        // SAFETY: values that were read from the same process; while an error unwinds, the transaction's abort
+        // restores the settings, so only the identity is set back.
+        unsafe {
+            if !std::thread::panicking() {
+                pg_sys::AtEOXact_GUC(true, self.nest);
+            }
+            pg_sys::SetUserIdAndSecContext(self.user, self.context);
+        }
+    }
+}
+
 /// Runs `work` as the extension's owner with a safe search path; the caller's identity is restored afterwards, on errors too.
-pub fn as_owner<T>(_work: impl FnOnce() -> T) -> T {
-    todo!()
+pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
+    let owner = owner();
+    let mut identity = Identity { user: pg_sys::InvalidOid, context: 0, nest: 0 };
+    // SAFETY: plain reads and writes of this process's identity, undone by the guard.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut identity.user, &mut identity.context);
+        identity.nest = pg_sys::NewGUCNestLevel();
+        pg_sys::SetUserIdAndSecContext(owner, identity.context | SECURITY_LOCAL_USERID_CHANGE);
+        pg_sys::SetConfigOption(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
+    }
+    let result = work();
+    drop(identity);
+    result
+}
+
+/// A role's name, for messages.
+pub fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: a syscache look-up; NULL where there is no such role.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() { role.to_u32().to_string() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// What a version is stored with beside its artifact.
+pub struct Publication<'a> {
+    pub model: &'a str,
+    pub role: pg_sys::Oid,
+    pub job: i64,
+    pub relation: &'a str,
+    pub options: &'a serde_json::Value,
+    pub deploy: bool,
+    /// From the call to the finished model.
+    pub seconds: f64,
+}
+
+/// The row `insight_train` answers.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub version: i32,
+    pub task: &'static str,
+    pub algorithm: String,
+    pub metric: Option<String>,
+    pub score: Option<f64>,
+    pub deployed: bool,
+    pub rows: i64,
+}
+
+pub fn task_name(task: Task) -> &'static str {
+    match task {
+        Task::Binary => "binary",
+        Task::Multiclass => "multiclass",
+        Task::Regression => "regression",
+    }
+}
+
+/// Who may change a model: members of its owner.
+fn check_owner(model: &str, owner: pg_sys::Oid, role: pg_sys::Oid) -> Result<()> {
+    // SAFETY: membership look-ups of two role oids.
+    if unsafe { pg_sys::has_privs_of_role(role, owner) } {
+        return Ok(());
+    }
+    Err(Error::new("42501", format!("must be owner of model \"{model}\""))
+        .detail(format!("The owner is \"{}\".", role_name(owner)))
+        .hint("Choose another model name, or ask the owner."))
+}
+
+/// Whether a model of this name exists that the role may not change.
+pub fn check_may_train(model: &str, role: pg_sys::Oid) -> Result<()> {
+    match as_owner(|| Spi::connect(|client| find(client, model)))? {
+        Some((_, owner, _)) => check_owner(model, owner, role),
+        None => Ok(()),
+    }
+}
+
+/// Stores a new version and, if asked, deploys it, in the current transaction.
+pub fn publish(publication: &Publication<'_>, artifact: &Artifact, bytes: &[u8]) -> Result<Published> {
+    as_owner(|| Spi::connect_mut(|client| publish_as_owner(client, publication, artifact, bytes)))
+}
+
+fn publish_as_owner(
+    client: &mut SpiClient<'_>,
+    publication: &Publication<'_>,
+    artifact: &Artifact,
+    bytes: &[u8],
+) -> Result<Published> {
+    let Publication { model, role, .. } = *publication;
+    client.update(
+        "INSERT INTO insight.model (name, owner) VALUES ($1, $2::regrole) ON CONFLICT (name) DO NOTHING",
+        None,
+        &[model.into(), role.into()],
+    )?;
+    let row = client
+        .update("SELECT id, owner::oid FROM insight.model WHERE name = $1 FOR UPDATE", None, &[model.into()])?
+        .first();
+    let (Some(id), Some(owner)) = row.get_two::<i64, pg_sys::Oid>()? else {
+        return Err(Error::new("40001", format!("model \"{model}\" was dropped while its new version was trained")));
+    };
+    check_owner(model, owner, role)?;
+    let provenance = &artifact.provenance;
+    let headline = artifact.evaluation.headline();
+    let summary = serde_json::json!({
+        "features": artifact.recipe.columns(),
+        "labels": artifact.target.labels,
+        "target_type": artifact.target.type_name,
+        "provenance": provenance,
+    });
+    let row = client
+        .update(
+            "INSERT INTO insight.version (model, version, job, task, algorithm, relation, target, metric, score, rows, \
+                 seconds, device, options, summary, artifact, created_by) \
+             VALUES ($1, 1 + COALESCE((SELECT max(version) FROM insight.version WHERE model = $1), 0), $2, $3, $4, $5, $6, \
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15::regrole) RETURNING id, version",
+            None,
+            &[
+                id.into(),
+                publication.job.into(),
+                task_name(artifact.task).into(),
+                provenance.algorithm.as_str().into(),
+                publication.relation.into(),
+                artifact.target.name.as_str().into(),
+                headline.map(|m| m.metric.as_str()).into(),
+                headline.map(|m| m.value).into(),
+                (provenance.rows as i64).into(),
+                publication.seconds.into(),
+                provenance.device.as_str().into(),
+                JsonB(publication.options.clone()).into(),
+                JsonB(summary).into(),
+                bytes.into(),
+                role.into(),
+            ],
+        )?
+        .first();
+    let (Some(version_id), Some(version)) = row.get_two::<i64, i32>()? else {
+        return Err(Error::new("XX000", "the version could not be stored"));
+    };
+    store_epochs(client, version_id, artifact)?;
+    store_metrics(client, version_id, artifact)?;
+    if publication.deploy {
+        point_to(client, id, version, role)?;
+    }
+    Ok(Published {
+        version,
+        task: task_name(artifact.task),
+        algorithm: provenance.algorithm.clone(),
+        metric: headline.map(|m| m.metric.clone()),
+        score: headline.map(|m| m.value),
+        deployed: publication.deploy,
+        rows: provenance.rows as i64,
+    })
+}
+
+fn store_epochs(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -> Result<()> {
+    let history = serde_json::to_value(&artifact.history).unwrap_or_default();
+    client.update(
+        "INSERT INTO insight.epoch SELECT $1, e.* FROM jsonb_to_recordset($2) AS e (epoch integer, train_loss float8, \
+         validation_loss float8, learning_rate float8, rows_per_second float8, seconds float8)",
+        None,
+        &[version.into(), JsonB(history).into()],
+    )?;
+    Ok(())
+}
+
+fn store_metrics(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -> Result<()> {
+    let metrics = serde_json::to_value(&artifact.evaluation.metrics).unwrap_or_default();
+    client.update(
+        "INSERT INTO insight.metric SELECT $1, m.ordinality, m.metric, m.class, m.value, m.low, m.high, m.baseline \
+         FROM ROWS FROM (jsonb_to_recordset($2) AS (metric text, class text, value float8, low float8, high float8, \
+         baseline float8)) WITH ORDINALITY AS m",
+        None,
+        &[version.into(), JsonB(metrics).into()],
+    )?;
+    Ok(())
+}
+
+/// Moves the deployed pointer and tells every session.
+fn point_to(client: &mut SpiClient<'_>, model: i64, version: i32, role: pg_sys::Oid) -> Result<()> {
+    client.update(
+        "UPDATE insight.model SET deployed = $2, deployed_at = clock_timestamp(), deployed_by = $3::regrole WHERE id = $1",
+        None,
+        &[model.into(), version.into(), role.into()],
+    )?;
+    announce();
+    Ok(())
+}
+
+/// Sends a relation cache invalidation of insight.model: caches of resolved names listen to it.
+fn announce() {
+    // SAFETY: catalog look-ups by name; invalidating a relation that exists is always allowed.
+    unsafe {
+        let namespace = pg_sys::get_namespace_oid(c"insight".as_ptr(), true);
+        let relation = pg_sys::get_relname_relid(c"model".as_ptr(), namespace);
+        if relation != pg_sys::InvalidOid {
+            pg_sys::CacheInvalidateRelcacheByRelid(relation);
+        }
+    }
+}
+
+/// Id, owner and deployed version of a model.
+fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, pg_sys::Oid, Option<i32>)>> {
+    let row = client
+        .select("SELECT id, owner::oid, deployed FROM insight.model WHERE name = $1", None, &[model.into()])?
+        .first();
+    if row.is_empty() {
+        return Ok(None);
+    }
+    let (id, owner, deployed) = row.get_three::<i64, pg_sys::Oid, i32>()?;
+    Ok(id.zip(owner).map(|(id, owner)| (id, owner, deployed)))
+}
+
+/// The error for a model that is not there, with what there is.
+pub fn unknown_model(client: &SpiClient<'_>, model: &str) -> Error {
+    let names: Vec<String> = client
+        .select("SELECT name FROM insight.model ORDER BY name LIMIT 1000", None, &[])
+        .map(|rows| rows.filter_map(|row| row.get::<String>(1).ok().flatten()).collect())
+        .unwrap_or_default();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hint = if names.is_empty() {
+        "No model has been trained yet: SELECT * FROM insight_train('table', 'target').".into()
+    } else {
+        did_you_mean(model, &names)
+    };
+    Error::new("42704", format!("model \"{model}\" does not exist")).hint(hint)
+}
+
+fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i64, Option<i32>)> {
+    let Some((id, owner, deployed)) = find(client, model)? else {
+        return Err(unknown_model(client, model));
+    };
+    check_owner(model, owner, role)?;
+    Ok((id, deployed))
+}
+
+fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {
+    let rows = client.select("SELECT version FROM insight.version WHERE model = $1 ORDER BY version", None, &[model.into()])?;
+    Ok(rows.filter_map(|row| row.get::<i32>(1).ok().flatten()).collect())
+}
+
+/// Deploys a version; answers it.
+pub fn deploy(model: &str, version: i32, role: pg_sys::Oid) -> Result<i32> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            let (id, _) = require(client, model, role)?;
+            let versions = versions(client, id)?;
+            if !versions.contains(&version) {
+                let known: Vec<String> = versions.iter().map(i32::to_string).collect();
+                return Err(Error::new("42704", format!("model \"{model}\" has no version {version}"))
+                    .hint(format!("Known are: {}.", known.join(", "))));
+            }
+            point_to(client, id, version, role)?;
+            Ok(version)
+        })
+    })
+}
+
+/// Deploys the version before the deployed one; answers it.
+pub fn rollback(model: &str, role: pg_sys::Oid) -> Result<i32> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            let (id, deployed) = require(client, model, role)?;
+            let earlier = versions(client, id)?.into_iter().filter(|v| deployed.is_some_and(|d| *v < d)).max();
+            let Some(version) = earlier else {
+                return Err(Error::new("55000", format!("model \"{model}\" has no version before the deployed one"))
+                    .hint("insight.versions lists them; insight_deploy(model, version) deploys any."));
+            };
+            point_to(client, id, version, role)?;
+            Ok(version)
+        })
+    })
+}
+
+/// Drops a model with all its versions; answers how many.
+pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            let (id, _) = require(client, model, role)?;
+            let count = versions(client, id)?.len() as i64;
+            client.update("DELETE FROM insight.model WHERE id = $1", None, &[id.into()])?;
+            announce();
+            Ok(count)
+        })
+    })
+}
+
+/// How many models, versions and bytes the catalog holds.
+pub fn inventory() -> Result<(i64, i64, i64)> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let row = client
+                .select(
+                    "SELECT (SELECT count(*) FROM insight.model), count(*), COALESCE(sum(octet_length(artifact)), 0)::bigint \
+                     FROM insight.version",
+                    None,
+                    &[],
+                )?
+                .first();
+            let (models, versions, bytes) = row.get_three::<i64, i64, i64>()?;
+            Ok((models.unwrap_or(0), versions.unwrap_or(0), bytes.unwrap_or(0)))
+        })
+    })
 }

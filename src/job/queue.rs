@@ -1,0 +1,261 @@
+//! The job table: who is next, who is alive, what became of each job.
+//!
+//! A worker holds the advisory lock (`LOCK_CLASS`, job) for its whole life. A row that says `running` while its lock is
+//! free belongs to a worker that died without a word.
+
+use super::spec::Spec;
+use super::worker;
+use crate::error::{Error, Result};
+use crate::store::catalog::as_owner;
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys, spi::SpiClient};
+
+/// "insg": the first key of the advisory locks; the second is the job, or 0 for the queue itself.
+pub const LOCK_CLASS: i32 = 0x696e_7367;
+
+/// True where the worker of `j.job` lives.
+const ALIVE: &str = "EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1768846183 \
+    AND l.objid = j.job::oid AND l.objsubid = 2 \
+    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
+
+/// The final word on a job.
+#[derive(Debug, Clone)]
+pub enum Ending {
+    Succeeded { version: Option<i32> },
+    Failed(Error),
+    Cancelled(Error),
+}
+
+impl Ending {
+    /// Cancellation by a person is not a failure.
+    pub fn of_error(error: Error) -> Ending {
+        if error.sqlstate == "57014" { Ending::Cancelled(error) } else { Ending::Failed(error) }
+    }
+}
+
+/// Adds a job in the current transaction and answers its number.
+pub fn insert(spec: &Spec, waiting: bool) -> Result<i64> {
+    let json = serde_json::to_value(spec).map_err(|e| Error::new("XX000", e.to_string()))?;
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            let row = client
+                .update(
+                    "INSERT INTO insight.job (model, status, role, session_role, waiting, spec) \
+                     VALUES ($1, 'queued', $2::regrole, $3::regrole, $4, $5) RETURNING job",
+                    None,
+                    &[
+                        spec.model.as_str().into(),
+                        pg_sys::Oid::from(spec.role).into(),
+                        pg_sys::Oid::from(spec.session_role).into(),
+                        waiting.into(),
+                        JsonB(json).into(),
+                    ],
+                )?
+                .first();
+            row.get_one::<i64>()?.ok_or_else(|| Error::new("XX000", "the job could not be queued"))
+        })
+    })
+}
+
+/// Takes the job's liveness lock for the rest of this process's life.
+pub fn lock(job: i64) -> Result<bool> {
+    Spi::connect(|client| {
+        let row = client
+            .select("SELECT pg_catalog.pg_try_advisory_lock($1, $2)", None, &[LOCK_CLASS.into(), (job as i32).into()])?
+            .first();
+        Ok(row.get_one::<bool>()?.unwrap_or(false))
+    })
+}
+
+/// The specification of a queued job; `None` where there is none (rolled back, cancelled, or taken by another worker).
+pub fn queued_spec(job: i64) -> Result<Option<Spec>> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let row = client
+                .select("SELECT spec FROM insight.job WHERE job = $1 AND status = 'queued'", None, &[job.into()])?
+                .first();
+            if row.is_empty() {
+                return Ok(None);
+            }
+            let Some(JsonB(json)) = row.get_one::<JsonB>()? else { return Ok(None) };
+            serde_json::from_value(json)
+                .map(Some)
+                .map_err(|e| Error::new("XX001", format!("the specification of job {job} is damaged: {e}")))
+        })
+    })
+}
+
+/// Whether the job could start now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is marked running.
+    Taken,
+    /// Others run or stand before it.
+    NotYet,
+    /// It is no longer queued.
+    Gone,
+}
+
+/// Starts the job if it is the first in the queue and fewer than `max_jobs` run. Call with the job's lock held.
+pub fn take_turn(job: i64, max_jobs: i64, progress: u32) -> Result<Turn> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update("SELECT pg_advisory_xact_lock($1, 0)", None, &[LOCK_CLASS.into()])?;
+            mark_dead(client)?;
+            let row = client
+                .update(
+                    &format!(
+                        "SELECT (SELECT count(*) FROM insight.job j WHERE j.status = 'running'), \
+                         (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})), \
+                         (SELECT j.status FROM insight.job j WHERE j.job = $1)"
+                    ),
+                    None,
+                    &[job.into()],
+                )?
+                .first();
+            let (running, first, status) = row.get_three::<i64, i64, String>()?;
+            if status.as_deref() != Some("queued") {
+                return Ok(Turn::Gone);
+            }
+            if running.unwrap_or(0) >= max_jobs || first != Some(job) {
+                return Ok(Turn::NotYet);
+            }
+            client.update(
+                "UPDATE insight.job SET status = 'running', phase = 'reading', pid = pg_backend_pid(), \
+                 started_at = clock_timestamp(), progress = $2 WHERE job = $1",
+                None,
+                &[job.into(), i64::from(progress).into()],
+            )?;
+            Ok(Turn::Taken)
+        })
+    })
+}
+
+/// Notes what reading took, for benchmarks and the curious.
+pub fn note_reading(job: i64, rows: i64, seconds: f64) -> Result<()> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "UPDATE insight.job SET phase = 'training', read_rows = $2, read_seconds = $3 WHERE job = $1",
+                None,
+                &[job.into(), rows.into(), seconds.into()],
+            )?;
+            Ok(())
+        })
+    })
+}
+
+/// Writes the final status.
+pub fn finish(job: i64, ending: &Ending) -> Result<()> {
+    let (status, version, error) = match ending {
+        Ending::Succeeded { version } => ("succeeded", *version, None),
+        Ending::Failed(error) => ("failed", None, Some(error)),
+        Ending::Cancelled(error) => ("cancelled", None, Some(error)),
+    };
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "UPDATE insight.job SET status = $2, phase = 'done', version = $3, finished_at = clock_timestamp(), \
+                 progress = NULL, error = $4, detail = $5, hint = $6, sqlstate = $7 \
+                 WHERE job = $1 AND status IN ('queued', 'running')",
+                None,
+                &[
+                    job.into(),
+                    status.into(),
+                    version.into(),
+                    error.map(|e| e.message.as_str()).into(),
+                    error.and_then(|e| e.detail.as_deref()).into(),
+                    error.and_then(|e| e.hint.as_deref()).into(),
+                    error.map(|e| e.sqlstate.as_str()).into(),
+                ],
+            )?;
+            Ok(())
+        })
+    })
+}
+
+/// Marks jobs whose worker is gone as failed. Whoever looks first does it.
+fn mark_dead(client: &mut SpiClient<'_>) -> Result<()> {
+    client.update(
+        &format!(
+            "UPDATE insight.job j SET status = 'failed', phase = 'done', finished_at = clock_timestamp(), progress = NULL, \
+             error = 'the worker ended without a report', \
+             hint = 'It was terminated, or the server was shut down or crashed. Call insight_train again.', \
+             sqlstate = '57P01' \
+             WHERE (j.status = 'running' OR j.status = 'queued' AND j.waiting) AND NOT {ALIVE}"
+        ),
+        None,
+        &[],
+    )?;
+    Ok(())
+}
+
+/// Marks dead jobs and starts a worker for the first queued job if there is room. Answers whether one was started.
+pub fn kick() -> Result<bool> {
+    let next = as_owner(|| {
+        Spi::connect_mut(|client| -> Result<_> {
+            client.update("SELECT pg_advisory_xact_lock($1, 0)", None, &[LOCK_CLASS.into()])?;
+            mark_dead(client)?;
+            let row = client
+                .update(
+                    &format!(
+                        "SELECT j.job, j.session_role::oid, (SELECT a.rolcanlogin FROM pg_authid a WHERE a.oid = j.session_role) \
+                         FROM insight.job j WHERE j.status = 'queued' AND NOT j.waiting AND NOT {ALIVE} \
+                         AND (SELECT count(*) FROM insight.job r WHERE r.status = 'running') < (j.spec->>'max_jobs')::bigint \
+                         ORDER BY j.job LIMIT 1"
+                    ),
+                    None,
+                    &[],
+                )?
+                .first();
+            if row.is_empty() {
+                return Ok(None);
+            }
+            let (job, role, login) = row.get_three::<i64, pg_sys::Oid, bool>()?;
+            Ok(job.zip(role).map(|(job, role)| (job, role, login)))
+        })
+    })?;
+    match next {
+        None => Ok(false),
+        Some((job, role, Some(true))) => Ok(worker::launch_queued(job, role)),
+        Some((job, _, login)) => {
+            let why = if login.is_none() { "does not exist any more" } else { "may no longer log in" };
+            finish(job, &Ending::Failed(Error::new("28000", format!("the role that asked for this job {why}"))))?;
+            Ok(false)
+        }
+    }
+}
+
+/// What `insight_wait` and `insight_cancel` need to know of a job.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub status: String,
+    pub role: pg_sys::Oid,
+    /// The worker, while it lives.
+    pub pid: Option<i32>,
+}
+
+/// The job's true status; `None` where there is no such job.
+pub fn status(job: i64) -> Result<Option<Status>> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let row = client
+                .select(
+                    &format!(
+                        "SELECT CASE WHEN j.status = 'running' AND NOT {ALIVE} THEN 'failed' ELSE j.status END, j.role::oid, \
+                         (SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1768846183 \
+                          AND l.objid = j.job::oid AND l.objsubid = 2 AND l.granted LIMIT 1) \
+                         FROM insight.job j WHERE j.job = $1"
+                    ),
+                    None,
+                    &[job.into()],
+                )?
+                .first();
+            if row.is_empty() {
+                return Ok(None);
+            }
+            let (status, role, pid) = row.get_three::<String, pg_sys::Oid, i32>()?;
+            Ok(status.zip(role).map(|(status, role)| Status { status, role, pid }))
+        })
+    })
+}

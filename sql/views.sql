@@ -1,1 +1,59 @@
--- The views people read.
+-- The views people read. They run with their owner's rights on the catalog's tables and filter by the reader's roles.
+
+CREATE VIEW insight.models AS
+SELECT m.name AS model, m.owner, m.deployed AS version, v.task, v.algorithm, v.relation, v.target, v.metric, v.score,
+       v.rows, v.device, (SELECT count(*) FROM insight.version o WHERE o.model = m.id) AS versions,
+       m.created_at, m.deployed_at, m.deployed_by
+FROM insight.model m
+LEFT JOIN insight.version v ON v.model = m.id AND v.version = m.deployed;
+COMMENT ON VIEW insight.models IS 'one row per model, with its deployed version';
+
+CREATE VIEW insight.versions AS
+SELECT m.name AS model, v.version, v.version IS NOT DISTINCT FROM m.deployed AS deployed, v.task, v.algorithm, v.relation,
+       v.target, v.metric, v.score, v.rows, v.seconds, v.device, v.options, v.summary->'features' AS features,
+       v.summary->'labels' AS labels, v.summary->'provenance' AS provenance,
+       (v.summary->'provenance'->>'fit_seconds')::double precision AS fit_seconds,
+       (v.summary->'provenance'->>'predict_seconds')::double precision AS predict_seconds,
+       octet_length(v.artifact) AS bytes, v.job, v.created_at, v.created_by
+FROM insight.version v JOIN insight.model m ON m.id = v.model;
+COMMENT ON VIEW insight.versions IS 'one row per trained version of each model, with its features, options and provenance';
+
+CREATE VIEW insight.metrics AS
+SELECT m.name AS model, v.version, s.metric, s.value, s.low, s.high, s.baseline, s.class, s.position
+FROM insight.metric s JOIN insight.version v ON v.id = s.version JOIN insight.model m ON m.id = v.model;
+COMMENT ON VIEW insight.metrics IS 'scores of each version on rows it has not seen, with 95% intervals and the baseline''s score';
+
+CREATE VIEW insight.history AS
+SELECT m.name AS model, v.version, e.epoch, e.train_loss, e.validation_loss, e.learning_rate, e.rows_per_second, e.seconds
+FROM insight.epoch e JOIN insight.version v ON v.id = e.version JOIN insight.model m ON m.id = v.model;
+COMMENT ON VIEW insight.history IS 'one row per epoch of each version';
+
+-- A worker holds an advisory lock for its whole life: a job that claims to run while its lock is free is dead. A standby
+-- sees no locks of its primary and shows what the row says.
+CREATE VIEW insight.jobs AS
+SELECT j.job, j.model, COALESCE(j.version, v.version) AS version,
+       CASE WHEN d.dead THEN 'failed' ELSE j.status END AS status,
+       CASE WHEN d.dead THEN 'done' ELSE COALESCE(p.phase, j.phase) END AS phase,
+       j.pid, j.role, j.queued_at, j.started_at, j.finished_at,
+       CASE WHEN d.dead THEN 'the worker ended without a report' ELSE j.error END AS error,
+       CASE WHEN d.dead THEN '57P01' ELSE j.sqlstate END AS sqlstate,
+       j.detail, j.hint, j.session_role, j.waiting, j.read_rows, j.read_seconds
+FROM insight.job j
+LEFT JOIN insight.version v ON v.job = j.job
+CROSS JOIN LATERAL (
+  SELECT NOT pg_is_in_recovery() AND (j.status = 'running' OR j.status = 'queued' AND j.waiting) AND NOT EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.classid = 1768846183 AND l.objid = j.job::oid AND l.objsubid = 2
+      AND l.database = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())) AS dead) d
+LEFT JOIN LATERAL insight.job_progress(j.progress, j.job) p ON j.status = 'running'
+WHERE pg_has_role(j.role::oid, 'USAGE');
+COMMENT ON VIEW insight.jobs IS 'one row per training job of roles the reader belongs to, with its true status';
+
+CREATE VIEW insight.progress AS
+SELECT j.job, j.model, p.phase, p.epoch, p.epochs, p.rows, p.rows_per_second, p.loss, p.validation_loss, p.eta_seconds,
+       p.updated_at, j.started_at, j.pid
+FROM insight.job j CROSS JOIN LATERAL insight.job_progress(j.progress, j.job) p
+WHERE j.status = 'running' AND pg_has_role(j.role::oid, 'USAGE');
+COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
+
+GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.jobs, insight.progress TO PUBLIC;

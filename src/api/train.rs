@@ -1,1 +1,85 @@
-//! train
+//! `insight_train` and what goes with its jobs.
+
+use crate::error::or_raise;
+use crate::job::{self, spec, submit};
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys};
+
+/// Trains a model and answers one row about it.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_train(
+    relation: &str,
+    target: &str,
+    model: default!(Option<&str>, "NULL"),
+    options: default!(JsonB, "'{}'"),
+) -> TableIterator<
+    'static,
+    (
+        name!(model, String),
+        name!(version, Option<i32>),
+        name!(status, String),
+        name!(task, Option<String>),
+        name!(algorithm, Option<String>),
+        name!(metric, Option<String>),
+        name!(score, Option<f64>),
+        name!(deployed, Option<bool>),
+        name!(rows, Option<i64>),
+        name!(seconds, Option<f64>),
+        name!(job, i64),
+    ),
+> {
+    // SAFETY: raises 25006 in a read-only transaction and on a standby.
+    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_train()".as_ptr()) };
+    let call = or_raise(spec::check(relation, target, model, &options.0));
+    let model = call.spec.model.clone();
+    let row = if call.wait {
+        let outcome = or_raise(submit::run(&call.spec));
+        job::notices::tell(&outcome.artifact);
+        let p = outcome.published;
+        (
+            model,
+            Some(p.version),
+            "succeeded".to_owned(),
+            Some(p.task.to_owned()),
+            Some(p.algorithm),
+            p.metric,
+            p.score,
+            Some(p.deployed),
+            Some(p.rows),
+            Some(outcome.seconds),
+            outcome.job,
+        )
+    } else {
+        let job = or_raise(submit::enqueue(&call.spec));
+        (model, None, "queued".to_owned(), None, None, None, None, None, None, None, job)
+    };
+    TableIterator::once(row)
+}
+
+/// Waits until a job has ended, at most `timeout` seconds; answers its status then.
+#[pg_extern(sql = r#"
+CREATE FUNCTION "insight_wait"("job" bigint, "timeout" double precision DEFAULT NULL, OUT "status" text)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#)]
+fn insight_wait(job: Option<i64>, timeout: Option<f64>) -> Option<String> {
+    job.map(|job| or_raise(job::control::wait(job, timeout)))
+}
+
+/// Cancels a queued or running job; false where it had already ended.
+#[pg_extern(strict)]
+fn insight_cancel(job: i64) -> bool {
+    or_raise(job::control::cancel(job))
+}
+
+extension_sql!(
+    r#"
+COMMENT ON FUNCTION insight_train(text, text, text, jsonb) IS
+'trains a model that predicts the column target of a relation (table, view or SELECT); answers one row about the new version';
+COMMENT ON FUNCTION insight_wait(bigint, double precision) IS
+'waits until a job has ended, at most timeout seconds, and answers its status';
+COMMENT ON FUNCTION insight_cancel(bigint) IS 'cancels a queued or running job; false where it had already ended';
+"#,
+    name = "comment_train",
+    requires = [insight_train, insight_wait, insight_cancel]
+);

@@ -1,6 +1,8 @@
 //! Jobs: the specification, the queue, the worker, the isolated trainer and its progress.
 
+pub mod control;
 pub mod launcher;
+pub mod notices;
 pub mod queue;
 pub mod session;
 pub mod shared;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::{job::session, settings, store};
-use insight_engine::{artifact::Task, params::Params, train};
+use insight_engine::{artifact::Task, params::Params};
 use pgrx::prelude::*;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
@@ -319,9 +319,5 @@ impl Spec {
     pub fn params(&self) -> Result<Params> {
         let empty = Map::new();
         Ok(Params::from_json(self.options.as_object().unwrap_or(&empty))?)
-    }
-
-    pub fn device(&self) -> Result<train::Device> {
-        train::resolve_device(&self.device).map_err(|e| super::trainer::device_error(&e))
     }
 }

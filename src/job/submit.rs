@@ -51,6 +51,12 @@ pub fn enqueue(spec: &Spec) -> Result<i64> {
     Ok(job)
 }
 
+/// Starts a worker that looks for queued jobs; nothing happens while no slot is free.
+pub fn visit() {
+    // SAFETY: a plain read.
+    worker::launch_visit(unsafe { pg_sys::MyDatabaseId });
+}
+
 /// Whether the job waits for this very transaction to commit.
 pub fn is_pending(job: i64) -> bool {
     PENDING.with_borrow(|pending| pending.iter().any(|(j, _)| *j == job))

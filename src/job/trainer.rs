@@ -291,15 +291,44 @@ pub fn device_error(error: &TrainError) -> Error {
     Error { detail, ..base }
 }
 
-/// An unknown or absent device is an error before any data is read.
+/// An unknown or absent device is an error before any data is read. Only a child loads the driver to find out.
 pub fn check_device(device: &str) -> Result<()> {
-    if device == "cpu" || device == "auto" {
-        return Ok(());
-    }
-    insight_engine::train::resolve_device(device).map(|_| ()).map_err(|e| device_error(&e))
+    resolve_device(device).map(|_| ())
 }
 
-/// What this machine can train on.
-pub fn devices() -> Vec<DeviceInfo> {
-    insight_engine::train::devices()
+/// The device a name stands for.
+pub fn resolve_device(device: &str) -> Result<Device> {
+    if device == "cpu" {
+        return Ok(Device::Cpu);
+    }
+    let device = device.to_owned();
+    let number = ask(move || match insight_engine::train::resolve_device(&device) {
+        Ok(Device::Cpu) => Ok(None),
+        Ok(Device::Cuda(number)) => Ok(Some(number)),
+        Err(error) => Err(device_error(&error)),
+    })??;
+    Ok(number.map_or(Device::Cpu, Device::Cuda))
+}
+
+/// What this machine can train on, found out in a child: a driver must not live in a backend.
+pub fn devices() -> Result<Vec<DeviceInfo>> {
+    ask(insight_engine::train::devices)
+}
+
+/// The answer of a short-lived child.
+fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(question: impl FnOnce() -> T) -> Result<T> {
+    let mut child = fork(0, None, 1, |pipe| send(pipe, b'A', &serde_json::to_vec(&question()).unwrap_or_default()))?;
+    loop {
+        for message in child.receive() {
+            match message {
+                Message::Artifact(json) => {
+                    return serde_json::from_slice(&json).map_err(|e| Error::new("XX000", e.to_string()));
+                }
+                Message::Failed(error) => return Err(error),
+                Message::Progress(_) => {}
+            }
+        }
+        pgrx::check_for_interrupts!();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
 }

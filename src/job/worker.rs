@@ -54,6 +54,11 @@ pub fn launch_queued(job: i64, session_role: pg_sys::Oid) -> bool {
     builder(&extra, job).load_dynamic().is_ok()
 }
 
+/// A worker that looks after one database and leaves: it starts jobs that nobody else started.
+pub fn launch_visit(database: pg_sys::Oid) -> bool {
+    builder(&format!("v {} 0", database.to_u32()), 0).load_dynamic().is_ok()
+}
+
 /// Runs `work` in a transaction of its own: committed when it answers Ok, else rolled back.
 pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
@@ -111,7 +116,7 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         log!("insight worker: {}", error.message);
     }
     activity(None);
-    if let Err(error) = transaction(queue::kick) {
+    if let Err(error) = transaction(|| if catalog::installed() { queue::kick() } else { Ok(false) }) {
         log!("insight worker: {}", error.message);
     }
 }
@@ -337,7 +342,7 @@ impl Run<'_> {
             include: spec.include.clone(),
             excluded: spec.excluded.clone(),
             params,
-            device: spec.device()?,
+            device: trainer::resolve_device(&spec.device)?,
             positive: spec.positive.clone(),
         };
         self.control.enter("preparing");

@@ -25,6 +25,12 @@ pub fn owner() -> pg_sys::Oid {
     owner.unwrap_or(pg_sys::Oid::from(10))
 }
 
+/// Whether this database has the extension.
+pub fn installed() -> bool {
+    // SAFETY: a catalog look-up by name.
+    unsafe { pg_sys::get_extension_oid(c"insight".as_ptr(), true) != pg_sys::InvalidOid }
+}
+
 /// Restores the caller's identity and settings, on errors too.
 struct Identity {
     user: pg_sys::Oid,

@@ -1,0 +1,94 @@
+//! Waiting for jobs and cancelling them from any session.
+
+use super::queue::{self, Ending, Status};
+use super::submit;
+use crate::error::{Error, Result};
+use crate::store::catalog::role_name;
+use pgrx::prelude::*;
+use pgrx::pg_sys;
+use std::time::{Duration, Instant};
+
+const POLL_MILLISECONDS: std::ffi::c_long = 100;
+/// A queued job that no worker slot was free for is tried again this often.
+const KICK: Duration = Duration::from_secs(1);
+
+fn known(job: i64) -> Result<Status> {
+    queue::status(job)?.ok_or_else(|| {
+        Error::new("42704", format!("job {job} does not exist")).hint("The view insight.jobs lists them.")
+    })
+}
+
+/// The job's role, or a member of it.
+fn check_role(job: i64, status: &Status) -> Result<()> {
+    // SAFETY: a membership look-up of two role oids.
+    if unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), status.role) } {
+        return Ok(());
+    }
+    Err(Error::new("42501", format!("permission denied for job {job}"))
+        .detail(format!("It belongs to \"{}\".", role_name(status.role))))
+}
+
+/// Waits until the job has ended or the time is over; answers the status then.
+pub fn wait(job: i64, timeout: Option<f64>) -> Result<String> {
+    let started = Instant::now();
+    if timeout.is_some_and(|t| !t.is_finite() || t < 0.0) {
+        return Err(Error::new("22023", "timeout must be a number of seconds, 0 or more"));
+    }
+    if submit::is_pending(job) {
+        return Err(Error::new("55000", format!("job {job} starts when this transaction commits"))
+            .hint("COMMIT first, then wait for it."));
+    }
+    check_role(job, &known(job)?)?;
+    let mut last_kick: Option<Instant> = None;
+    loop {
+        let status = latest(job)?.status;
+        let over = timeout.is_some_and(|t| started.elapsed().as_secs_f64() >= t);
+        if over || !matches!(status.as_str(), "queued" | "running") {
+            return Ok(status);
+        }
+        // SAFETY: a plain read; recovery cannot write.
+        let may_write = !unsafe { pg_sys::RecoveryInProgress() || pg_sys::XactReadOnly };
+        if status == "queued" && may_write && last_kick.is_none_or(|k| k.elapsed() >= KICK) {
+            last_kick = Some(Instant::now());
+            submit::visit();
+        }
+        // SAFETY: our own latch.
+        unsafe {
+            pg_sys::WaitLatch(
+                pg_sys::MyLatch,
+                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+                POLL_MILLISECONDS,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        pgrx::check_for_interrupts!();
+    }
+}
+
+/// The status by a snapshot of this moment, whatever the transaction's isolation.
+fn latest(job: i64) -> Result<Status> {
+    // SAFETY: pushed and popped in pairs; on an error the transaction's abort pops it.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    let status = known(job);
+    unsafe { pg_sys::PopActiveSnapshot() };
+    status
+}
+
+/// Cancels a job: a running one by interrupting its worker, a queued one in its row.
+pub fn cancel(job: i64) -> Result<bool> {
+    let status = known(job)?;
+    check_role(job, &status)?;
+    match (status.status.as_str(), status.pid) {
+        ("queued" | "running", Some(pid)) => {
+            // SAFETY: the pid holds the job's lock at this moment, so it is the worker.
+            Ok(unsafe { libc::kill(pid, libc::SIGINT) } == 0)
+        }
+        ("queued", None) => {
+            let error = Error::new("57014", "canceling training due to user request");
+            queue::finish(job, &Ending::Cancelled(error))?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}

@@ -235,3 +235,40 @@ impl Frame {
         self.columns.iter().find(|c| c.name == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_gives_back_what_was_pushed() {
+        let mut column = Column::new("city", "text", Kind::Category);
+        let cells = [Cell::Text("Rome"), Cell::Null, Cell::Text("Oslo"), Cell::Text("Rome")];
+        cells.iter().for_each(|cell| column.push(*cell));
+        assert!((0..4).all(|row| column.cell(row) == cells[row]));
+        assert_eq!(column.nulls.count(), 1);
+    }
+
+    #[test]
+    fn nan_and_infinity_count_as_missing() {
+        let mut column = Column::new("income", "double precision", Kind::Number);
+        [1.0, f64::NAN, f64::INFINITY].iter().for_each(|x| column.push(Cell::Number(*x)));
+        assert_eq!((column.nulls.count(), column.non_finite), (2, 2));
+        assert_eq!(column.cell(0), Cell::Number(1.0));
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_missing() {
+        let mut column = Column::new("age", "integer", Kind::Number);
+        column.push(Cell::Text("old"));
+        assert_eq!(column.cell(0), Cell::Null);
+    }
+
+    #[test]
+    fn bitmaps_hold_many_bits() {
+        let mut bitmap = Bitmap::default();
+        (0..1000).for_each(|i| bitmap.push(i % 3 == 0));
+        assert!((0..1000).all(|i| bitmap.get(i) == (i % 3 == 0)));
+        assert_eq!(bitmap.count(), 334);
+    }
+}

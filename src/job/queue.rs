@@ -200,9 +200,9 @@ pub fn kick() -> Result<bool> {
                 .update(
                     &format!(
                         "SELECT j.job, j.session_role::oid, (SELECT a.rolcanlogin FROM pg_authid a WHERE a.oid = j.session_role) \
-                         FROM insight.job j WHERE j.status = 'queued' AND NOT j.waiting AND NOT {ALIVE} \
-                         AND (SELECT count(*) FROM insight.job r WHERE r.status = 'running') < (j.spec->>'max_jobs')::bigint \
-                         ORDER BY j.job LIMIT 1"
+                         FROM insight.job j WHERE j.job = (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})) \
+                         AND NOT j.waiting AND NOT {ALIVE} AND (SELECT count(*) FROM insight.job r WHERE r.status = 'running') < (j.spec->>'max_jobs')::bigint \
+"
                     ),
                     None,
                     &[],

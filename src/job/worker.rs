@@ -157,7 +157,7 @@ fn serve_caller(handle: u32) -> Result<()> {
         Ok(()) => Ending::Succeeded { version: None },
         Err(error) => Ending::of_error(error.clone()),
     };
-    transaction(|| queue::finish(job, &ending))?;
+    finish(job, &ending)?;
     match outcome {
         Ok(()) => control.set_state(State::Done),
         Err(error) => run.answer_error(&error),
@@ -180,10 +180,19 @@ fn serve_queue(job: i64) -> Result<()> {
         Err(error) => Err(error),
     };
     if let Err(error) = outcome {
-        transaction(|| queue::finish(job, &Ending::of_error(error.clone())))?;
+        finish(job, &Ending::of_error(error))?;
     }
     finish_if_terminated();
     Ok(())
+}
+
+/// Writes the final status even while this process is asked to end: that request is served right after.
+fn finish(job: i64, ending: &Ending) -> Result<()> {
+    // SAFETY: HOLD_INTERRUPTS and RESUME_INTERRUPTS, which C defines as macros; an error sets the count to 0 itself.
+    unsafe { pg_sys::InterruptHoldoffCount += 1 };
+    let result = transaction(|| queue::finish(job, ending));
+    unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
+    result
 }
 
 /// Leaves as PostgreSQL wants after a SIGTERM, once the job row is final.
@@ -258,7 +267,11 @@ impl Run<'_> {
         activity(Some("insight: waiting for other jobs"));
         loop {
             match transaction(|| queue::take_turn(self.job, self.spec.max_jobs, self.handle))? {
-                Turn::Taken => return Ok(true),
+                Turn::Taken => {
+                    // There may be room for the next one too.
+                    transaction(queue::kick)?;
+                    return Ok(true);
+                }
                 Turn::Gone if patient => return Err(Error::new("57014", "canceling training due to user request")),
                 Turn::Gone => return Ok(false),
                 Turn::NotYet if !patient => return Ok(false),

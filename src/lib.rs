@@ -22,6 +22,9 @@ extension_sql_file!("../sql/views.sql", name = "views", finalize);
 #[allow(non_snake_case)]
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    // pgrx would put a backtrace into the DETAIL of every error; it tells a user nothing.
+    // SAFETY: PostgreSQL's processes have one thread.
+    unsafe { std::env::set_var("RUST_BACKTRACE", "0") };
     settings::register();
     store::cache::register();
     job::launcher::register();

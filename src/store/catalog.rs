@@ -60,11 +60,15 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
         pg_sys::GetUserIdAndSecContext(&mut identity.user, &mut identity.context);
         identity.nest = pg_sys::NewGUCNestLevel();
         pg_sys::SetUserIdAndSecContext(owner, identity.context | SECURITY_LOCAL_USERID_CHANGE);
-        pg_sys::SetConfigOption(
+        pg_sys::set_config_option(
             c"search_path".as_ptr(),
             c"pg_catalog, pg_temp".as_ptr(),
             pg_sys::GucContext::PGC_USERSET,
             pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
         );
     }
     let result = work();

@@ -9,10 +9,10 @@ use pgrx::{JsonB, pg_sys};
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_train(
-    relation: &str,
-    target: &str,
+    relation: Option<&str>,
+    target: Option<&str>,
     model: default!(Option<&str>, "NULL"),
-    options: default!(JsonB, "'{}'"),
+    options: default!(Option<JsonB>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -31,7 +31,8 @@ fn insight_train(
 > {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_train()".as_ptr()) };
-    let call = or_raise(spec::check(relation, target, model, &options.0));
+    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let call = or_raise(spec::check(relation, target, model, &options));
     let model = call.spec.model.clone();
     let row = if call.wait {
         let outcome = or_raise(submit::run(&call.spec));

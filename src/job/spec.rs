@@ -48,7 +48,8 @@ pub struct Call {
 }
 
 /// Checks options, names and privileges as the calling role. Reads no rows.
-pub fn check(relation: &str, target: &str, model: Option<&str>, options: &Value) -> Result<Call> {
+pub fn check(relation: Option<&str>, target: Option<&str>, model: Option<&str>, options: &Value) -> Result<Call> {
+    let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
     let Value::Object(options) = options else {
         return Err(Error::new("22023", "options must be a JSON object").hint("For example '{\"epochs\": 20}'."));
     };
@@ -98,6 +99,10 @@ pub fn check(relation: &str, target: &str, model: Option<&str>, options: &Value)
         options: Value::Object(options),
     };
     Ok(Call { spec, wait })
+}
+
+fn required<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str> {
+    value.ok_or_else(|| Error::new("22004", format!("{name} must not be NULL")))
 }
 
 fn check_keys(options: &Map<String, Value>) -> Result<()> {

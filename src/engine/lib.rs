@@ -10,6 +10,7 @@ pub mod frame;
 pub mod infer;
 pub mod models;
 pub mod params;
+pub mod random;
 pub mod recipe;
 pub mod sample;
 pub mod train;

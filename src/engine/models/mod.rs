@@ -1,5 +1,7 @@
 //! Networks: one plain description of the weights, shared by training (Burn) and inference (our own).
 
+pub mod network;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,18 @@
 //! Training: batches, optimisers, early stopping; generic over Burn's backends.
 
+mod batch;
+mod device;
+mod epochs;
+
+pub use device::{devices, resolve_device};
+
 use crate::{
     artifact::Epoch,
     models::{Network, Output},
     params::ValidParams,
     recipe::Matrix,
 };
+use burn::backend::{Autodiff, Flex};
 
 /// Where to train. `Cuda(i)` is device i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,25 +72,42 @@ pub struct Trained {
     pub stopped_by: &'static str,
 }
 
+/// One training, whatever the device.
+struct Task<'a> {
+    train: Examples<'a>,
+    validation: Option<Examples<'a>>,
+    output: Output,
+    outputs: usize,
+    params: &'a ValidParams,
+}
+
 /// Trains a network with `outputs` outputs. The same seed, data and device give the same network, bit for bit on the CPU.
 pub fn train(
-    _train: Examples<'_>,
-    _validation: Option<Examples<'_>>,
-    _output: Output,
-    _outputs: usize,
-    _params: &ValidParams,
-    _device: Device,
-    _report: &mut dyn FnMut(&Step) -> bool,
+    train: Examples<'_>,
+    validation: Option<Examples<'_>>,
+    output: Output,
+    outputs: usize,
+    params: &ValidParams,
+    device: Device,
+    report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
-    todo!()
-}
-
-/// The devices of this machine, the CPU first. Opens no CUDA context and never panics.
-pub fn devices() -> Vec<DeviceInfo> {
-    todo!()
-}
-
-/// `auto`, `cpu`, `cuda` or `cuda:N` to a device. `auto` takes the GPU where one is found.
-pub fn resolve_device(_name: &str) -> Result<Device, TrainError> {
-    todo!()
+    let task = Task { train, validation, output, outputs, params };
+    match device {
+        Device::Cpu => epochs::run::<Autodiff<Flex>>(&task, &Default::default(), report),
+        #[cfg(feature = "cuda")]
+        Device::Cuda(index) => {
+            let device = burn_cuda::CudaDevice::new(index);
+            // Burn panics where the driver refuses; the trainer must say so instead.
+            let run = std::panic::AssertUnwindSafe(|| epochs::run::<Autodiff<burn_cuda::Cuda>>(&task, &device, report));
+            std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+                let detail = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "the driver gave no reason".into());
+                Err(TrainError::Device { device: format!("cuda:{index}"), detail })
+            })
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(index) => Err(TrainError::Device {
+            device: format!("cuda:{index}"),
+            detail: "this build of insight has no CUDA support".into(),
+        }),
+    }
 }

@@ -1,0 +1,56 @@
+//! Rows of a matrix as tensors: one-hot blocks are written out here, so memory holds only codes.
+
+use super::Examples;
+use crate::models::{Encoding, network::embedded};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+
+/// A batch on its device.
+pub struct Batch<B: Backend> {
+    /// `[rows, numbers + one-hot]`.
+    pub dense: Tensor<B, 2>,
+    /// `[rows, embeddings]`; `None` without embeddings.
+    pub codes: Option<Tensor<B, 2, Int>>,
+    /// `[rows]`.
+    pub targets: Vec<f32>,
+    /// `[rows]`; empty: all 1.
+    pub weights: Vec<f32>,
+}
+
+/// Gathers the given rows.
+pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Device) -> Batch<B> {
+    let matrix = examples.matrix;
+    let inputs = &matrix.inputs;
+    let categories = inputs.categories.len();
+    let one_hot: usize =
+        inputs.categories.iter().filter(|c| c.encoding == Encoding::OneHot).map(|c| c.levels).sum();
+    let width = inputs.numbers + one_hot;
+    let embeddings: Vec<usize> = embedded(&inputs.categories).collect();
+    let mut dense = vec![0f32; rows.len() * width];
+    let mut codes = Vec::with_capacity(rows.len() * embeddings.len());
+    for (i, &row) in rows.iter().enumerate() {
+        let row = row as usize;
+        let out = &mut dense[i * width..(i + 1) * width];
+        out[..inputs.numbers].copy_from_slice(&matrix.numbers[row * inputs.numbers..(row + 1) * inputs.numbers]);
+        let row_codes = &matrix.codes[row * categories..(row + 1) * categories];
+        let mut offset = inputs.numbers;
+        for (category, &code) in inputs.categories.iter().zip(row_codes) {
+            if category.encoding == Encoding::OneHot {
+                if code > 0 {
+                    out[offset + code as usize - 1] = 1.0;
+                }
+                offset += category.levels;
+            }
+        }
+        codes.extend(embeddings.iter().map(|&c| row_codes[c] as i32));
+    }
+    let pick = |values: &[f32]| -> Vec<f32> {
+        if values.is_empty() { Vec::new() } else { rows.iter().map(|&row| values[row as usize]).collect() }
+    };
+    Batch {
+        dense: Tensor::from_data(TensorData::new(dense, [rows.len(), width]), device),
+        codes: (!embeddings.is_empty())
+            .then(|| Tensor::from_data(TensorData::new(codes, [rows.len(), embeddings.len()]), device)),
+        targets: pick(examples.targets),
+        weights: pick(examples.weights),
+    }
+}

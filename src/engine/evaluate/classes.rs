@@ -4,7 +4,7 @@ use super::{
     Baseline, Evaluation,
     bootstrap::{Name, Scores, summarise},
     counts::{Counts, overall},
-    curve::{Areas, by_rank, order, roc, row, walk},
+    curve::{Areas, MOST_ROWS, by_rank, order, positive, roc, row, walk},
 };
 use crate::{artifact::Task, infer::decide};
 
@@ -18,35 +18,27 @@ fn log_loss(p: f64) -> f64 {
 
 /// Two classes. Rows are in order of falling score.
 struct Binary {
-    /// `0..rows`, with the marks where equal scores end.
+    /// `0..rows` with their marks.
     order: Vec<u32>,
-    positive: Vec<bool>,
     answered: Vec<bool>,
     losses: Vec<f64>,
     squares: Vec<f64>,
 }
 
 impl Binary {
-    fn new(truth: &[u32], score: impl Fn(usize) -> f64) -> Binary {
-        let by_score = order(truth.len(), &score);
-        let rows = || by_score.iter().map(|&entry| row(entry));
+    /// Rows as `by_score` orders them, the truth marked in it.
+    fn new(by_score: &[u32], score: impl Fn(usize) -> f64) -> Binary {
+        let rows = || by_score.iter().map(|&e| (score(row(e)), positive(e)));
         Binary {
-            order: by_rank(&by_score),
-            positive: rows().map(|r| truth[r] == 1).collect(),
+            order: by_rank(by_score),
             answered: rows()
-                .map(|r| decide(Task::Binary, &[score(r)]) == 1)
+                .map(|(p, _)| decide(Task::Binary, &[p]) == 1)
                 .collect(),
             losses: rows()
-                .map(|r| {
-                    log_loss(if truth[r] == 1 {
-                        score(r)
-                    } else {
-                        1.0 - score(r)
-                    })
-                })
+                .map(|(p, yes)| log_loss(if yes { p } else { 1.0 - p }))
                 .collect(),
             squares: rows()
-                .map(|r| (score(r) - f64::from(truth[r])).powi(2))
+                .map(|(p, yes)| (p - f64::from(u8::from(yes))).powi(2))
                 .collect(),
         }
     }
@@ -80,7 +72,7 @@ impl Scores for Binary {
         let mut cells = [[0u64; 2]; 2];
         let (mut loss, mut square) = (0.0, 0.0);
         for (i, &w) in weights.iter().enumerate() {
-            let actual = usize::from(self.positive[i]);
+            let actual = usize::from(positive(self.order[i]));
             cells[actual][usize::from(self.answered[i])] += u64::from(w);
             loss += f64::from(w) * self.losses[i];
             square += f64::from(w) * self.squares[i];
@@ -93,7 +85,6 @@ impl Scores for Binary {
         let mut areas = Areas::default();
         walk(
             &self.order,
-            |i| self.positive[i],
             |i| u64::from(weights[i]),
             |_, above| areas.visit(above),
         );
@@ -148,7 +139,10 @@ impl Multiclass {
         };
         let shown = with(&|[actual, predicted]| actual + predicted > 0);
         let ranked = with(&|[actual, _]| *actual > 0 && *actual < truth.len());
-        let rank = |k: usize| (k, order(truth.len(), |r| score(r, k)));
+        let rank = |k: usize| {
+            let of_class = |r: usize| truth[r] as usize == k;
+            (k, order(truth.len(), |r| score(r, k), of_class))
+        };
         Multiclass {
             classes,
             losses: (0..truth.len())
@@ -209,7 +203,6 @@ impl Scores for Multiclass {
             let mut under = Areas::default();
             walk(
                 order,
-                |i| self.actual[i] as usize == *class,
                 |i| u64::from(weights[i]),
                 |_, above| under.visit(above),
             );
@@ -263,6 +256,7 @@ pub(super) fn evaluate(
         .iter()
         .zip(predictions.chunks_exact(width))
         .filter(usable)
+        .take(MOST_ROWS)
         .collect();
     let truth: Vec<u32> = rows.iter().map(|(t, _)| **t).collect();
     out.rows = rows.len() as u64;
@@ -280,17 +274,13 @@ pub(super) fn evaluate(
         _ => None,
     };
     if binary {
-        let scores = Binary::new(&truth, |r| rows[r].1[0]);
-        let baseline = shares.map(|s| Binary::new(&truth, |_| s[1]));
+        let (score, yes) = (|r: usize| rows[r].1[0], |r: usize| truth[r] == 1);
+        let by_score = order(rows.len(), score, yes);
+        let scores = Binary::new(&by_score, score);
+        let baseline = shares.map(|s| Binary::new(&order(rows.len(), |_| s[1], yes), |_| s[1]));
         let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
         out.metrics = summarise(&scores, baseline, labels, seed);
-        let by_score = order(rows.len(), |r| rows[r].1[0]);
-        out.roc = vec![roc(
-            &by_score,
-            |r| rows[r].1[0],
-            |r| truth[r] == 1,
-            most_points(1),
-        )];
+        out.roc = vec![roc(&by_score, score, most_points(1))];
     } else {
         let scores = Multiclass::new(&truth, classes, |r, k| rows[r].1[k]);
         let baseline = shares.map(|s| Multiclass::new(&truth, classes, |_, k| s[k]));
@@ -299,8 +289,7 @@ pub(super) fn evaluate(
         out.roc = vec![Vec::new(); classes];
         let most = most_points(scores.ranked.len());
         for (k, by_score) in &scores.ranked {
-            let (score, positive) = (|r: usize| rows[r].1[*k], |r: usize| truth[r] as usize == *k);
-            out.roc[*k] = roc(by_score, score, positive, most);
+            out.roc[*k] = roc(by_score, |r| rows[r].1[*k], most);
         }
     }
 }

@@ -4,30 +4,55 @@ use super::RocPoint;
 
 /// Marks, in an [`order`], the last row of those with equal scores.
 const LAST: u32 = 1 << 31;
+/// Marks, in an [`order`], a row of the positive class.
+const POSITIVE: u32 = 1 << 30;
+/// More rows than this cannot be told apart in an [`order`].
+pub(super) const MOST_ROWS: usize = 1 << 30;
 
 /// The row of an entry of an [`order`].
 #[inline(always)]
 pub(super) fn row(entry: u32) -> usize {
-    (entry & !LAST) as usize
+    (entry & !(LAST | POSITIVE)) as usize
+}
+
+/// Is the row of an entry of an [`order`] of the positive class?
+#[inline(always)]
+pub(super) fn positive(entry: u32) -> bool {
+    entry & POSITIVE != 0
+}
+
+/// Up to [`MOST_ROWS`] rows by falling score, each with its marks.
+pub(super) fn order(
+    rows: usize,
+    score: impl Fn(usize) -> f64,
+    positive: impl Fn(usize) -> bool,
+) -> Vec<u32> {
+    // Rising keys for falling scores: a finite double's bits order like its size, once negative ones are turned round.
+    let key = |row: u32| {
+        let bits = (score(row as usize) + 0.0).to_bits();
+        let rising = if bits >> 63 == 0 {
+            bits | 1 << 63
+        } else {
+            !bits
+        };
+        (!rising, row)
+    };
+    let mut keys: Vec<(u64, u32)> = (0..rows as u32).map(key).collect();
+    keys.sort_unstable();
+    let next = keys.iter().skip(1).map(|k| Some(k.0)).chain([None]);
+    let entries = keys.iter().zip(next).map(|(&(key, row), next)| {
+        let last = if next == Some(key) { 0 } else { LAST };
+        let class = if positive(row as usize) { POSITIVE } else { 0 };
+        row | last | class
+    });
+    entries.collect()
 }
 
 /// The same order with each row named by its rank, so that walking it reads memory in order.
 pub(super) fn by_rank(order: &[u32]) -> Vec<u32> {
     let entries = order.iter().zip(0u32..);
-    entries.map(|(entry, rank)| entry & LAST | rank).collect()
-}
-
-/// Rows by falling score, with [`LAST`] set where a run of equal scores ends.
-pub(super) fn order(rows: usize, score: impl Fn(usize) -> f64) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..rows as u32).collect();
-    order.sort_unstable_by(|&a, &b| score(b as usize).total_cmp(&score(a as usize)));
-    for i in 0..order.len() {
-        let next = order.get(i + 1);
-        if next.is_none_or(|&next| score(next as usize) != score(order[i] as usize)) {
-            order[i] |= LAST;
-        }
-    }
-    order
+    let marks = entries.map(|(entry, rank)| entry & (LAST | POSITIVE) | rank);
+    marks.collect()
 }
 
 /// What lies above a threshold.
@@ -41,7 +66,6 @@ pub(super) struct Above {
 #[inline(always)]
 pub(super) fn walk(
     order: &[u32],
-    positive: impl Fn(usize) -> bool,
     weight: impl Fn(usize) -> u64,
     mut visit: impl FnMut(usize, Above),
 ) -> Above {
@@ -49,11 +73,10 @@ pub(super) fn walk(
     for &entry in order {
         let row = row(entry);
         let weight = weight(row);
-        if positive(row) {
-            above.positives += weight;
-        } else {
-            above.negatives += weight;
-        }
+        // Without a branch: nobody could foretell it.
+        let class = u64::from(positive(entry));
+        above.positives += weight * class;
+        above.negatives += weight * (1 - class);
         if entry & LAST != 0 {
             visit(row, above);
         }
@@ -77,10 +100,8 @@ impl Areas {
         let negatives = above.negatives - self.before.negatives;
         // Trapezes: a positive and a negative with equal scores count half a pair in the right order.
         self.pairs += negatives * (above.positives + self.before.positives);
-        if positives > 0 {
-            let all = (above.positives + above.negatives) as f64;
-            self.precision += positives as f64 * (above.positives as f64 / all);
-        }
+        let all = (above.positives + above.negatives).max(1) as f64;
+        self.precision += positives as f64 * (above.positives as f64 / all);
         self.before = above;
     }
 
@@ -101,18 +122,12 @@ impl Areas {
 
 /// The ROC curve with at most `most` points, both ends kept. Points in the middle of a straight line are left out, then
 /// those are kept that lie most evenly along the curve. Empty where a class is lacking.
-pub(super) fn roc(
-    order: &[u32],
-    score: impl Fn(usize) -> f64,
-    positive: impl Fn(usize) -> bool,
-    most: usize,
-) -> Vec<RocPoint> {
+pub(super) fn roc(order: &[u32], score: impl Fn(usize) -> f64, most: usize) -> Vec<RocPoint> {
     let mut points: Vec<(f64, Above)> = Vec::new();
     let start = order.first().map_or(0.0, |&e| score(row(e))) + 1.0;
     points.push((start, Above::default()));
     let all = walk(
         order,
-        positive,
         |_| 1,
         |row, above| {
             if let [.., (_, a), (_, b)] = points[..] {

@@ -16,9 +16,6 @@ fn levels() -> Vec<Level> {
         if Level::detect() != Level::Plain {
             levels.push(Level::Avx2);
         }
-        if Level::detect() == Level::Avx512 {
-            levels.push(Level::Avx512);
-        }
     }
     levels
 }

@@ -1,5 +1,11 @@
 //! How good a model is: scores with intervals beside a baseline, named as in scikit-learn.
 
+mod bootstrap;
+mod classes;
+mod counts;
+mod curve;
+mod values;
+
 use crate::artifact::Task;
 use serde::{Deserialize, Serialize};
 
@@ -45,18 +51,22 @@ pub struct RocPoint {
 pub struct Evaluation {
     pub rows: u64,
     pub metrics: Vec<Metric>,
-    /// `[actual][predicted]`; empty for regression.
+    /// `[actual][predicted]`; empty for regression and beyond 1,000 classes.
     pub confusion: Vec<Vec<u64>>,
-    /// Per label (binary: one curve, of the positive class); empty for regression.
+    /// Per label (binary: one curve, of the positive class); empty for regression. A curve has at most 200 points, from
+    /// (0, 0), whose threshold is the largest score + 1, to (1, 1), by falling threshold; it is empty where the test rows
+    /// lack the class or have no other.
     pub roc: Vec<Vec<RocPoint>>,
     pub baseline: Baseline,
 }
 
 impl Evaluation {
     /// The one metric a model is judged by: `roc_auc` (binary), `accuracy` (multiclass), `rmse` (regression).
+    /// Where the test rows do not allow a ROC curve, a binary model is judged by `accuracy`.
     pub fn headline(&self) -> Option<&Metric> {
-        let name = ["roc_auc", "accuracy", "rmse"];
-        name.iter().find_map(|n| {
+        let of_classes = self.metrics.iter().any(|m| m.class.is_some());
+        let names = ["roc_auc", "accuracy", "rmse"];
+        names[usize::from(of_classes)..].iter().find_map(|n| {
             self.metrics
                 .iter()
                 .find(|m| m.metric == *n && m.class.is_none())
@@ -65,13 +75,39 @@ impl Evaluation {
 }
 
 /// Scores `predictions`, row-major `[rows][width]` as [`crate::infer::Predictor::predict_frame`] gives them.
+///
+/// Definitions are those of scikit-learn 1.x with `zero_division=0`; macro averages are over the classes that occur
+/// among the truths or the answers, the macro `roc_auc` (one versus rest) over those among the truths. A metric that
+/// is undefined on these rows is left out. Intervals are percentiles of a bootstrap (Efron 1979), widened where
+/// need be to hold the value itself; a resample on which a metric is undefined does not count for that metric.
+///
+/// Rows whose truth is no class code or no finite number, or whose prediction is not finite, are left out of
+/// [`Evaluation::rows`] and of everything else. The same seed gives the same intervals whatever the number of
+/// threads; inside a rayon pool its threads are used, elsewhere none is started.
 pub fn evaluate(
-    _task: Task,
-    _labels: &[String],
-    _truth: &Truth,
-    _predictions: &[f64],
-    _baseline: &Baseline,
-    _seed: u64,
+    task: Task,
+    labels: &[String],
+    truth: &Truth,
+    predictions: &[f64],
+    baseline: &Baseline,
+    seed: u64,
 ) -> Evaluation {
-    todo!()
+    let mut evaluation = Evaluation {
+        rows: 0,
+        metrics: Vec::new(),
+        confusion: Vec::new(),
+        roc: Vec::new(),
+        baseline: baseline.clone(),
+    };
+    match truth {
+        Truth::Values(truth) => values::evaluate(truth, predictions, seed, &mut evaluation),
+        Truth::Classes(truth) => {
+            classes::evaluate(task, labels, truth, predictions, seed, &mut evaluation);
+        }
+    }
+    evaluation
 }
+
+#[cfg(test)]
+#[path = "evaluate_test.rs"]
+mod tests;

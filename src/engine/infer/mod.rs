@@ -1,10 +1,21 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
+mod activation;
+mod forward;
+mod kernel;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use crate::{
-    artifact::Artifact,
+    artifact::{Artifact, ArtifactError, Task},
     frame::{Cell, Frame},
     recipe::Features,
 };
+use forward::{Forward, Level};
+use std::sync::{Mutex, PoisonError};
+
+/// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
+const CHUNK: usize = 16_384;
 
 /// Buffers for one caller; reused from row to row.
 #[derive(Debug, Clone, Default)]
@@ -17,36 +28,166 @@ pub struct Scratch {
 /// A model ready to answer.
 pub struct Predictor {
     artifact: Artifact,
+    forward: Forward,
+    bytes: usize,
+}
+
+/// The class code that one row's predictions stand for: binary 1 from a probability of 0.5, else the first of the
+/// largest probabilities.
+pub fn decide(task: Task, predictions: &[f64]) -> usize {
+    match task {
+        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
+        Task::Regression => 0,
+        Task::Multiclass => {
+            let mut best = 0;
+            for (i, p) in predictions.iter().enumerate() {
+                if *p > predictions[best] {
+                    best = i;
+                }
+            }
+            best
+        }
+    }
 }
 
 impl Predictor {
-    pub fn new(artifact: Artifact) -> Predictor {
-        Predictor { artifact }
+    /// Checks the artifact's shapes and prepares it. After this, no row can fail.
+    pub fn new(artifact: Artifact) -> Result<Predictor, ArtifactError> {
+        artifact.check()?;
+        let forward = Forward::new(&artifact.network, Level::detect());
+        let bytes = forward.bytes() + artifact.bytes();
+        Ok(Predictor {
+            artifact,
+            forward,
+            bytes,
+        })
     }
+
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
     }
+
     /// Bytes held, about.
     pub fn bytes(&self) -> usize {
-        todo!()
+        self.bytes
     }
+
     pub fn scratch(&self) -> Scratch {
-        todo!()
+        Scratch {
+            features: self.artifact.recipe.scratch(),
+            layers: self.forward.buffers(),
+            outputs: vec![0.0; self.width()],
+        }
     }
+
     /// Values per row: binary 1 (probability of the positive class), multiclass one probability per label, regression 1 (the value).
     pub fn width(&self) -> usize {
-        todo!()
+        match self.artifact.task {
+            Task::Binary | Task::Regression => 1,
+            Task::Multiclass => self.artifact.target.labels.len(),
+        }
     }
-    /// Cells in the recipe's feature order.
-    pub fn predict<'s>(&self, _cells: &[Cell<'_>], _scratch: &'s mut Scratch) -> &'s [f64] {
-        todo!()
+
+    /// Cells in the recipe's feature order, one for each of its columns.
+    pub fn predict<'s>(&self, cells: &[Cell<'_>], scratch: &'s mut Scratch) -> &'s [f64] {
+        let Scratch {
+            features,
+            layers,
+            outputs,
+        } = scratch;
+        let inputs = &self.artifact.network.inputs;
+        if features.numbers.len() != inputs.numbers
+            || features.codes.len() != inputs.categories.len()
+        {
+            *features = self.artifact.recipe.scratch();
+        }
+        self.artifact.recipe.apply(cells, features);
+        if outputs.len() != self.width() {
+            *outputs = vec![0.0; self.width()];
+        }
+        self.answer(&features.numbers, &features.codes, layers, outputs);
+        outputs
     }
-    /// Row-major `[rows.len()][width]`; columns are found by name; `threads` > 1 uses rayon.
-    pub fn predict_frame(&self, _frame: &Frame, _rows: &[u32], _threads: usize) -> Vec<f64> {
-        todo!()
+
+    /// Row-major `[rows.len()][width]`; columns are found by name. No thread is started unless `threads` > 1.
+    pub fn predict_frame(&self, frame: &Frame, rows: &[u32], threads: usize) -> Vec<f64> {
+        let width = self.width();
+        let mut out = vec![0.0; rows.len() * width];
+        let part = rows.len().div_ceil(threads.max(1)).clamp(1, CHUNK);
+        let parts = Mutex::new(rows.chunks(part).zip(out.chunks_mut(part * width)));
+        let work = || {
+            let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+            while let Some((rows, out)) = next() {
+                self.fill(frame, rows, out);
+            }
+        };
+        if threads > 1 {
+            std::thread::scope(|scope| {
+                for _ in 1..threads {
+                    // Where a thread cannot be had, the others do its part.
+                    let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+                }
+                work();
+            });
+        } else {
+            work();
+        }
+        out
     }
+
+    /// Predicts rows of a frame on this thread.
+    fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
+        let matrix = self.artifact.recipe.transform(frame, rows);
+        let mut layers = self.forward.buffers();
+        let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
+        for (i, out) in out.chunks_exact_mut(self.width()).enumerate() {
+            self.answer(
+                &matrix.numbers[i * numbers..(i + 1) * numbers],
+                &matrix.codes[i * codes..(i + 1) * codes],
+                &mut layers,
+                out,
+            );
+        }
+    }
+
+    /// One prepared row to its predictions, `width` of them.
+    fn answer(&self, numbers: &[f32], codes: &[u32], layers: &mut [Vec<f32>; 2], out: &mut [f64]) {
+        let sums = self.forward.run(numbers, codes, layers);
+        match self.artifact.task {
+            Task::Binary => out[0] = sigmoid(f64::from(sums[0])),
+            Task::Multiclass => softmax(sums, out),
+            Task::Regression => {
+                let target = &self.artifact.target;
+                out[0] = f64::from(sums[0]) * target.scale + target.mean;
+            }
+        }
+    }
+
     /// The class code for one row's predictions (classification).
-    pub fn class(&self, _predictions: &[f64]) -> usize {
-        todo!()
+    pub fn class(&self, predictions: &[f64]) -> usize {
+        decide(self.artifact.task, predictions)
+    }
+}
+
+/// 1 / (1 + e^-x) without overflow.
+fn sigmoid(x: f64) -> f64 {
+    if x >= 0.0 {
+        1.0 / (1.0 + (-x).exp())
+    } else {
+        let e = x.exp();
+        e / (1.0 + e)
+    }
+}
+
+/// e^x_i / Σ e^x_j, shifted by the largest so that nothing overflows.
+fn softmax(sums: &[f32], out: &mut [f64]) {
+    let largest = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut total = 0.0;
+    for (out, &x) in out.iter_mut().zip(sums) {
+        *out = (f64::from(x) - f64::from(largest)).exp();
+        total += *out;
+    }
+    for p in out {
+        *p /= total;
     }
 }

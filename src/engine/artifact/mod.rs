@@ -1,5 +1,10 @@
 //! Everything a model is: recipe, network, evaluation, history and provenance, and its bytes.
 
+mod bytes;
+mod check;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use crate::{evaluate::Evaluation, models::Network, recipe::Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -84,15 +89,4 @@ pub enum ArtifactError {
     Damaged(String),
     #[error("artifact format {found} is newer than this version of insight understands ({known})")]
     TooNew { found: u32, known: u32 },
-}
-
-impl Artifact {
-    /// Length-checked, versioned, checksummed bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        todo!()
-    }
-    /// Trusts nothing: every length is checked before it is used.
-    pub fn from_bytes(_bytes: &[u8]) -> Result<Artifact, ArtifactError> {
-        todo!()
-    }
 }

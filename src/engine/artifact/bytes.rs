@@ -1,0 +1,154 @@
+//! A model as bytes.
+//!
+//! | part | size |
+//! |---|---|
+//! | `INSIGHT\0` | 8 |
+//! | format version, u32 | 4 |
+//! | length of everything, u64 | 8 |
+//! | length of the header, u32 | 4 |
+//! | header: the [`Artifact`] as JSON, without weights | |
+//! | weights as f32: embeddings in category order, then each layer's weights and bias | |
+//! | checksum of all the above, u64 | 8 |
+//!
+//! Numbers are little-endian.
+
+use super::{Artifact, ArtifactError, check::require};
+use crate::models::Encoding;
+
+const MAGIC: &[u8; 8] = b"INSIGHT\0";
+/// The format written, and the newest one read.
+const VERSION: u32 = 1;
+/// Bytes before the header.
+const PREFIX: usize = 8 + 4 + 8 + 4;
+const CHECKSUM: usize = 8;
+/// A longer header is taken for damage.
+const LONGEST_HEADER: usize = 256 << 20;
+
+impl Artifact {
+    /// Length-checked, versioned, checksummed bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Writing to a Vec fails only for maps whose keys are not texts; no part of an artifact has one.
+        let header = serde_json::to_vec(self).expect("an artifact is plain data");
+        let network = &self.network;
+        let layers = network.layers.iter().flat_map(|l| [&l.weights, &l.bias]);
+        let weights = || network.embeddings.iter().chain(layers.clone()).flatten();
+        let total = PREFIX + header.len() + weights().count() * size_of::<f32>() + CHECKSUM;
+        let mut out = Vec::with_capacity(total);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(total as u64).to_le_bytes());
+        out.extend_from_slice(&(header.len() as u32).to_le_bytes());
+        out.extend_from_slice(&header);
+        for weight in weights() {
+            out.extend_from_slice(&weight.to_le_bytes());
+        }
+        let checksum = checksum(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    /// Trusts nothing: every length is checked before it is used, and so are all shapes ([`Artifact::check`]).
+    ///
+    /// # Errors
+    /// [`ArtifactError::TooNew`] for a later format, [`ArtifactError::Damaged`] for anything else that is no model.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Artifact, ArtifactError> {
+        let mut rest = Reader(bytes);
+        require(rest.take(MAGIC.len())? == MAGIC, || {
+            "the bytes are not a model of insight".into()
+        })?;
+        let found = u32::from_le_bytes(rest.array()?);
+        if found > VERSION {
+            let known = VERSION;
+            return Err(ArtifactError::TooNew { found, known });
+        }
+        require(found == VERSION, || format!("there is no format {found}"))?;
+        let total = u64::from_le_bytes(rest.array()?);
+        require(total == bytes.len() as u64, || {
+            format!("{} bytes where {total} are expected", bytes.len())
+        })?;
+        let header = u32::from_le_bytes(rest.array()?) as usize;
+        require(header <= LONGEST_HEADER, || {
+            format!("the header of {header} bytes is too long")
+        })?;
+        let header = rest.take(header)?;
+        let summed = bytes.len().saturating_sub(CHECKSUM);
+        let mut end = Reader(&bytes[summed..]);
+        require(
+            u64::from_le_bytes(end.array()?) == checksum(&bytes[..summed]),
+            || "the checksum does not match".into(),
+        )?;
+        let mut artifact: Artifact = serde_json::from_slice(header)
+            .map_err(|e| ArtifactError::Damaged(format!("the header cannot be read: {e}")))?;
+        artifact.read_weights(&mut rest)?;
+        require(rest.0.len() == CHECKSUM, || {
+            "there are bytes after the weights".into()
+        })?;
+        artifact.check()?;
+        Ok(artifact)
+    }
+
+    /// Fills in the weights in the order [`Artifact::to_bytes`] wrote them.
+    fn read_weights(&mut self, rest: &mut Reader<'_>) -> Result<(), ArtifactError> {
+        let network = &mut self.network;
+        network.embeddings = network
+            .inputs
+            .categories
+            .iter()
+            .filter_map(|c| match c.encoding {
+                Encoding::OneHot => None,
+                Encoding::Embedding { dim } => Some((c.levels.checked_add(1), dim)),
+            })
+            .map(|(codes, dim)| rest.floats(codes.and_then(|c| c.checked_mul(dim))))
+            .collect::<Result<_, _>>()?;
+        for layer in &mut network.layers {
+            layer.weights = rest.floats(layer.inputs.checked_mul(layer.outputs))?;
+            layer.bias = rest.floats(Some(layer.outputs))?;
+        }
+        Ok(())
+    }
+}
+
+/// The bytes not yet read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
+        let cut = || ArtifactError::Damaged("the bytes end too early".into());
+        let (taken, rest) = self.0.split_at_checked(length).ok_or_else(cut)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtifactError> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    /// So many floats; `None` is a number too large to count.
+    fn floats(&mut self, count: Option<usize>) -> Result<Vec<f32>, ArtifactError> {
+        let bytes = count.and_then(|c| c.checked_mul(size_of::<f32>()));
+        let bytes = self.take(bytes.unwrap_or(usize::MAX))?;
+        let (floats, _) = bytes.as_chunks::<4>();
+        Ok(floats.iter().map(|&b| f32::from_le_bytes(b)).collect())
+    }
+}
+
+/// FNV-1a (Fowler, Noll, Vo) with 64 bits, over words of 8 bytes, the last filled up with zeros. Each step is
+/// one-to-one in the word read, so a change within a single word always changes the result.
+fn checksum(bytes: &[u8]) -> u64 {
+    let step = |sum: u64, word: [u8; 8]| {
+        (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3)
+    };
+    let (words, tail) = bytes.as_chunks::<8>();
+    let sum = words
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, &word| step(sum, word));
+    let mut last = [0; 8];
+    last[..tail.len()].copy_from_slice(tail);
+    step(sum, last)
+}
+
+#[cfg(test)]
+#[path = "bytes_test.rs"]
+mod tests;

@@ -1,0 +1,108 @@
+//! A small model of every kind of part, for tests.
+
+use super::{Artifact, Epoch, Provenance, Target, Task};
+use crate::{
+    evaluate::{Baseline, Truth, evaluate},
+    frame::{Cell, Column, Frame, Kind},
+    infer::testing::{Random, network},
+    models::{Activation, Output},
+    recipe::Recipe,
+};
+
+/// Rows of customers: a number with gaps, a flag, few and many categories, a date.
+pub fn frame(rows: usize) -> Frame {
+    let mut random = Random(rows as u64);
+    let columns = [
+        ("age", "integer", Kind::Number),
+        ("member", "boolean", Kind::Boolean),
+        ("plan", "text", Kind::Category),
+        ("city", "text", Kind::Category),
+        ("since", "timestamp with time zone", Kind::Time),
+    ];
+    let mut columns = columns.map(|(name, type_name, kind)| Column::new(name, type_name, kind));
+    for _ in 0..rows {
+        let plan = ["basic", "plus", "\"pro\" ü"][random.below(3)];
+        let city = format!("city {}", random.below(120));
+        let cells = [
+            Cell::Number(18.0 + random.below(600) as f64 / 10.0),
+            Cell::Boolean(random.below(2) == 0),
+            Cell::Text(plan),
+            Cell::Text(&city),
+            Cell::Time(random.below(800_000_000) as i64 * 1_000_000),
+        ];
+        for (column, cell) in columns.iter_mut().zip(cells) {
+            let missing = random.below(9) == 0;
+            column.push(if missing { Cell::Null } else { cell });
+        }
+    }
+    Frame {
+        columns: columns.into(),
+    }
+}
+
+/// A model for [`frame`] with random weights.
+pub fn model(task: Task, hidden: &[usize], activation: Activation) -> Artifact {
+    let frame = frame(2_000);
+    let rows: Vec<u32> = (0..2_000).collect();
+    let recipe = Recipe::fit(&frame, &[0, 1, 2, 3, 4], &rows);
+    let (labels, output, outputs): (&[&str], _, _) = match task {
+        Task::Binary => (&["no", "yes"], Output::Sigmoid, 1),
+        Task::Multiclass => (&["low", "mid", "high"], Output::Softmax, 3),
+        Task::Regression => (&[], Output::Identity, 1),
+    };
+    let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
+    let random = &mut Random(11);
+    let network = network(recipe.inputs(), hidden, outputs, activation, output, random);
+    let (truth, baseline) = match task {
+        Task::Regression => (Truth::Values(vec![0.1, 0.2]), Baseline::Mean(0.3)),
+        _ => (
+            Truth::Classes(vec![0, 1]),
+            Baseline::Shares(vec![0.1; labels.len()]),
+        ),
+    };
+    let predictions = vec![1.0 / 3.0; 2 * outputs];
+    Artifact {
+        task,
+        evaluation: evaluate(task, &labels, &truth, &predictions, &baseline, 1),
+        target: Target {
+            name: "churn".into(),
+            type_name: "text".into(),
+            labels,
+            mean: 0.1 + 0.2,
+            scale: 1.0 / 3.0,
+        },
+        recipe,
+        network,
+        history: vec![Epoch {
+            epoch: 1,
+            train_loss: 0.1,
+            validation_loss: None,
+            learning_rate: 1e-3,
+            rows_per_second: 1e5 / 3.0,
+            seconds: 0.7,
+        }],
+        provenance: Provenance {
+            algorithm: "dnn".into(),
+            params: serde_json::json!({ "hidden": hidden }),
+            seed: u64::MAX,
+            device: "cpu".into(),
+            device_name: "a processor".into(),
+            rows: 2_000,
+            train_rows: 1_600,
+            validation_rows: 200,
+            test_rows: 200,
+            null_target_rows: 0,
+            best_epoch: 1,
+            stopped_by: "epochs".into(),
+            fit_seconds: 0.5,
+            predict_seconds: 0.01,
+            data_fingerprint: "00ff".into(),
+            engine_version: "0.1.0".into(),
+            excluded: vec![("id".into(), "looks like an identifier".into())],
+        },
+    }
+}
+
+pub fn artifact() -> Artifact {
+    model(Task::Binary, &[4], Activation::Silu)
+}

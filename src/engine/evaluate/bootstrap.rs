@@ -1,0 +1,117 @@
+//! Percentile bootstrap intervals (Efron 1979) of many metrics at once.
+
+use super::Metric;
+use rayon::prelude::*;
+
+/// How many resamples, where time allows.
+const RESAMPLES: usize = 500;
+/// How many at least: fewer would leave nothing at the ends of the interval.
+const FEWEST: usize = 40;
+/// Visits of a row, over all resamples, that are worth about a second.
+const VISITS: usize = 100_000_000;
+
+/// The name of a metric and the class it is about.
+pub(super) type Name = (&'static str, Option<usize>);
+
+/// Metrics of a fixed set of rows, each row counted so many times.
+pub(super) trait Scores: Sync {
+    fn rows(&self) -> usize;
+    /// Rows visited by one call of [`Scores::score`].
+    fn visits(&self) -> usize;
+    fn names(&self) -> Vec<Name>;
+    /// In the order of [`Scores::names`]; NaN where undefined.
+    fn score(&self, weights: &[u8]) -> Vec<f64>;
+}
+
+/// The value of each metric on the rows as they are; `None` where undefined.
+pub(super) fn values(scores: &dyn Scores) -> Vec<Option<f64>> {
+    let values = scores.score(&vec![1; scores.rows()]);
+    let named = scores.names().into_iter().zip(values);
+    named
+        .map(|((name, _), value)| {
+            // `zero_division=0`, as in scikit-learn.
+            let ratio = matches!(name, "precision" | "recall" | "f1");
+            let value = if ratio && value.is_nan() { 0.0 } else { value };
+            value.is_finite().then_some(value)
+        })
+        .collect()
+}
+
+/// Every defined metric with its interval and that of `baseline` beside it.
+pub(super) fn summarise(
+    scores: &dyn Scores,
+    baseline: Option<&dyn Scores>,
+    labels: &[String],
+    seed: u64,
+) -> Vec<Metric> {
+    let rows = scores.rows();
+    let names = scores.names();
+    let visits = (scores.visits() + rows).max(1);
+    let resamples = (VISITS / visits).clamp(FEWEST, RESAMPLES);
+    let one = |i: usize, weights: &mut Vec<u8>| {
+        draw(rows, seed, i as u64, weights);
+        scores.score(weights)
+    };
+    // Outside a pool rayon would start one; a server process must stay without threads.
+    let drawn: Vec<Vec<f64>> = if rayon::current_thread_index().is_some() {
+        (0..resamples)
+            .into_par_iter()
+            .map_init(Vec::new, |weights, i| one(i, weights))
+            .collect()
+    } else {
+        let mut weights = Vec::new();
+        (0..resamples).map(|i| one(i, &mut weights)).collect()
+    };
+    let against: Vec<(Name, Option<f64>)> = baseline
+        .map(|b| b.names().into_iter().zip(values(b)).collect())
+        .unwrap_or_default();
+    let mut metrics = Vec::new();
+    for (i, (name, value)) in names.into_iter().zip(values(scores)).enumerate() {
+        let Some(value) = value else { continue };
+        let mut all: Vec<f64> = drawn
+            .iter()
+            .map(|d| d[i])
+            .filter(|v| v.is_finite())
+            .collect();
+        all.sort_unstable_by(f64::total_cmp);
+        let beside = against.iter().find(|(other, _)| *other == name);
+        metrics.push(Metric {
+            metric: name.0.to_string(),
+            class: name.1.and_then(|c| labels.get(c).cloned()),
+            value,
+            low: percentile(&all, 0.025).map_or(value, |low| low.min(value)),
+            high: percentile(&all, 0.975).map_or(value, |high| high.max(value)),
+            baseline: beside.and_then(|(_, value)| *value),
+        });
+    }
+    metrics
+}
+
+/// Draws `rows` rows with replacement; `weights` becomes how often each was drawn.
+fn draw(rows: usize, seed: u64, resample: u64, weights: &mut Vec<u8>) {
+    weights.clear();
+    weights.resize(rows, 0);
+    // Far apart starting points of SplitMix64 (Steele et al. 2014).
+    let mut state = mix(seed ^ mix(resample.wrapping_add(1)));
+    for _ in 0..rows {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let row = (u128::from(mix(state)) * rows as u128) >> 64;
+        // More than 255 draws of one row out of so many do not happen.
+        let weight = &mut weights[row as usize];
+        *weight = weight.saturating_add(1);
+    }
+}
+
+fn mix(z: u64) -> u64 {
+    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// The quantile `q` of sorted values, interpolated linearly.
+fn percentile(sorted: &[f64], q: f64) -> Option<f64> {
+    let at = q * (sorted.len().checked_sub(1)?) as f64;
+    let below = sorted[at.floor() as usize];
+    let above = sorted[at.ceil() as usize];
+    Some(below + (above - below) * at.fract())
+}

@@ -98,6 +98,7 @@ pub fn model(task: Task, hidden: &[usize], activation: Activation) -> Artifact {
             predict_seconds: 0.01,
             data_fingerprint: "00ff".into(),
             engine_version: "0.1.0".into(),
+            evaluated_on: "test".into(),
             excluded: vec![("id".into(), "looks like an identifier".into())],
         },
     }

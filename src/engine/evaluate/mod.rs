@@ -61,6 +61,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Before anything is scored.
+    pub fn empty(baseline: Baseline) -> Evaluation {
+        Evaluation { rows: 0, metrics: Vec::new(), confusion: Vec::new(), roc: Vec::new(), baseline }
+    }
+
     /// The one metric a model is judged by: `roc_auc` (binary), `accuracy` (multiclass), `rmse` (regression).
     /// Where the test rows do not allow a ROC curve, a binary model is judged by `accuracy`.
     pub fn headline(&self) -> Option<&Metric> {

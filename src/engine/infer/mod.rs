@@ -67,6 +67,10 @@ impl Predictor {
         &self.artifact
     }
 
+    pub fn into_artifact(self) -> Artifact {
+        self.artifact
+    }
+
     /// Bytes held, about.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -3,7 +3,6 @@
 use super::{Activation, CategoryInput, Dense, Encoding, Inputs, Network, Output};
 use crate::random::Random;
 use burn::module::{Ignored, Module, Param};
-use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 /// A fully connected layer `x · weight + bias`.
@@ -21,8 +20,37 @@ pub struct Net<B: Backend> {
     /// `[levels + 1, dim]` per category with an embedding, in category order.
     embeddings: Vec<Param<Tensor<B, 2>>>,
     layers: Vec<Layer<B>>,
-    dropout: Dropout,
     activation: Ignored<Activation>,
+}
+
+/// Inverted dropout (Srivastava et al. 2014). Burn's draws from a generator that all threads of the process share, so
+/// the same seed would not always give the same model.
+pub struct Dropout {
+    random: Random,
+    /// A unit is dropped where 16 random bits are below this.
+    threshold: u16,
+    scale: f32,
+}
+
+impl Dropout {
+    /// `None` for a rate of 0.
+    pub fn new(rate: f64, seed: u64) -> Option<Dropout> {
+        let threshold = (rate * 65_536.0).round() as u16;
+        let kept = 1.0 - f64::from(threshold) / 65_536.0;
+        (threshold > 0).then(|| Dropout { random: Random::new(seed), threshold, scale: (1.0 / kept) as f32 })
+    }
+
+    fn apply<B: Backend>(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let [rows, columns] = x.dims();
+        let mut mask = Vec::with_capacity(rows * columns + 3);
+        while mask.len() < rows * columns {
+            let bits = self.random.next_u64();
+            let keep = |shift: u32| if (bits >> shift) as u16 >= self.threshold { self.scale } else { 0.0 };
+            mask.extend([keep(0), keep(16), keep(32), keep(48)]);
+        }
+        mask.truncate(rows * columns);
+        x.clone() * Tensor::from_data(TensorData::new(mask, [rows, columns]), &x.device())
+    }
 }
 
 impl<B: Backend> Net<B> {
@@ -32,7 +60,6 @@ impl<B: Backend> Net<B> {
         hidden: &[usize],
         outputs: usize,
         activation: Activation,
-        dropout: f64,
         seed: u64,
         device: &B::Device,
     ) -> Net<B> {
@@ -61,12 +88,17 @@ impl<B: Backend> Net<B> {
                 Layer { weight: matrix(pair[0], pair[1], std), bias: Param::from_tensor(bias) }
             })
             .collect();
-        let dropout = DropoutConfig::new(dropout).init();
-        Net { embeddings, layers, dropout, activation: Ignored(activation) }
+        Net { embeddings, layers, activation: Ignored(activation) }
     }
 
     /// `dense` is `[rows, numbers + one-hot]`, `codes` `[rows, embeddings]`; answers logits `[rows, outputs]`.
-    pub fn forward(&self, dense: Tensor<B, 2>, codes: Option<Tensor<B, 2, Int>>) -> Tensor<B, 2> {
+    /// Training gives a dropout to draw from.
+    pub fn forward(
+        &self,
+        dense: Tensor<B, 2>,
+        codes: Option<Tensor<B, 2, Int>>,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Tensor<B, 2> {
         let mut x = dense;
         if let Some(codes) = codes {
             let rows = codes.dims()[0];
@@ -87,7 +119,9 @@ impl<B: Backend> Net<B> {
                     Activation::Tanh => x.tanh(),
                     Activation::Silu => activation::silu(x),
                 };
-                x = self.dropout.forward(x);
+                if let Some(dropout) = dropout.as_deref_mut() {
+                    x = dropout.apply(x);
+                }
             }
         }
         x

@@ -3,7 +3,8 @@
 use super::batch::{Batch, gather};
 use super::{Examples, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
-use crate::models::{Output, network::Net, network::embedded};
+use crate::models::network::{Dropout, Net, embedded};
+use crate::models::Output;
 use crate::params::{Loss, Optimizer, ValidParams};
 use crate::random::Random;
 use burn::grad_clipping::GradientClippingConfig;
@@ -104,7 +105,7 @@ fn mean_loss<B: Backend>(net: &Net<B>, part: &Examples<'_>, task: &Task<'_>, dev
     for chunk in rows.chunks(VALIDATION_BATCH) {
         let batch = gather::<B>(part, chunk, device);
         weight += total_weight(&batch);
-        let logits = net.forward(batch.dense.clone(), batch.codes.clone());
+        let logits = net.forward(batch.dense.clone(), batch.codes.clone(), None);
         sum += loss_sum(logits, &batch, task.params.loss, task.output, device).into_scalar().elem::<f64>();
     }
     sum / weight.max(f64::MIN_POSITIVE)
@@ -131,9 +132,8 @@ pub(super) fn run<B: AutodiffBackend>(
 ) -> Result<Trained, TrainError> {
     let params = task.params;
     let inputs = &task.train.matrix.inputs;
-    B::seed(device, params.seed);
-    let mut net: Net<B> =
-        Net::init(inputs, &params.hidden, task.outputs, params.activation, params.dropout, params.seed, device);
+    let mut net: Net<B> = Net::init(inputs, &params.hidden, task.outputs, params.activation, params.seed, device);
+    let mut dropout = Dropout::new(params.dropout, params.seed ^ 0x2545_f491);
     let mut optimiser = Optimiser::new(params);
     let mut random = Random::new(params.seed ^ 0x5bd1_e995);
     let mut order: Vec<u32> = (0..task.train.matrix.rows as u32).collect();
@@ -155,7 +155,7 @@ pub(super) fn run<B: AutodiffBackend>(
         for rows in order.chunks(params.batch_size) {
             let batch = gather::<B>(&task.train, rows, device);
             let batch_weight = total_weight(&batch);
-            let logits = net.forward(batch.dense.clone(), batch.codes.clone());
+            let logits = net.forward(batch.dense.clone(), batch.codes.clone(), dropout.as_mut());
             let loss = loss_sum(logits, &batch, params.loss, task.output, device);
             let batch_loss = loss.clone().into_scalar().elem::<f64>();
             if !batch_loss.is_finite() {

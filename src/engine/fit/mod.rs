@@ -1,0 +1,248 @@
+//! The pipeline: choose columns, split, prepare, train, evaluate.
+
+mod columns;
+mod split;
+mod target;
+
+use crate::{
+    artifact::{Artifact, ArtifactError, Provenance, Target, Task},
+    evaluate::{Evaluation, evaluate},
+    frame::{Frame, Values},
+    infer::Predictor,
+    models::Output,
+    params::{ParamError, Params},
+    recipe::Recipe,
+    train::{self, Device, Examples, Step, TrainError},
+};
+use serde::{Deserialize, Serialize};
+use split::Parts;
+use std::time::Instant;
+use target::Answers;
+
+/// What to fit.
+pub struct Request {
+    /// Features and target. Rows with a NULL target are left out and counted.
+    pub frame: Frame,
+    pub target: String,
+    /// `None`: inferred from the target's type and values.
+    pub task: Option<Task>,
+    /// Columns named by the user: never left out as identifier-like.
+    pub include: Vec<String>,
+    /// Columns already left out by the reader, and why.
+    pub excluded: Vec<(String, String)>,
+    pub params: Params,
+    pub device: Device,
+    /// The positive label of a binary target; `None`: the last in sorted order (true, 1, yes).
+    pub positive: Option<String>,
+}
+
+/// Where a fit stands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// `preparing`, `training`, `evaluating`.
+    pub phase: String,
+    pub epoch: u32,
+    pub epochs: u32,
+    pub rows_per_second: f64,
+    pub loss: f64,
+    pub validation_loss: Option<f64>,
+    pub eta_seconds: f64,
+}
+
+impl Progress {
+    pub fn of_step(step: &Step) -> Progress {
+        Progress {
+            phase: "training".into(),
+            epoch: step.epoch,
+            epochs: step.epochs,
+            rows_per_second: step.rows_per_second,
+            loss: step.loss,
+            validation_loss: step.validation_loss,
+            eta_seconds: step.eta_seconds,
+        }
+    }
+}
+
+/// Why a fit failed, as the user should read it (PostgreSQL style).
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct FitError {
+    pub sqlstate: String,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+impl FitError {
+    fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
+        FitError { sqlstate: sqlstate.into(), message: message.into(), detail: None, hint: None }
+    }
+    fn detail(mut self, detail: impl Into<String>) -> FitError {
+        self.detail = Some(detail.into());
+        self
+    }
+    fn hint(mut self, hint: impl Into<String>) -> FitError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ParamError> for FitError {
+    fn from(e: ParamError) -> Self {
+        FitError::new("22023", e.message).hint(e.hint)
+    }
+}
+
+impl From<TrainError> for FitError {
+    fn from(e: TrainError) -> Self {
+        let message = e.to_string();
+        match e {
+            TrainError::Device { detail, .. } => FitError::new("22023", message)
+                .detail(detail)
+                .hint("insight_devices() lists what there is; \"cpu\" always works."),
+            TrainError::Diverged { epoch } => FitError::new("22023", message)
+                .detail(format!("It happened in epoch {epoch}."))
+                .hint("Use a smaller learning_rate."),
+            TrainError::Canceled => canceled(),
+        }
+    }
+}
+
+fn canceled() -> FitError {
+    FitError::new("57014", "canceling training due to user request")
+}
+
+/// Fits a model; `report` answers whether to go on.
+pub fn fit(request: Request, report: &mut dyn FnMut(&Progress) -> bool) -> Result<Artifact, FitError> {
+    let started = Instant::now();
+    let phase = |name: &str| Progress { phase: name.into(), ..Progress::default() };
+    let go = |ok: bool| if ok { Ok(()) } else { Err(canceled()) };
+    go(report(&phase("preparing")))?;
+    let frame = &request.frame;
+    let answers = target::prepare(&request)?;
+    let (columns, mut excluded) = columns::choose(&request, answers.column)?;
+    excluded.splice(0..0, request.excluded.iter().cloned());
+    // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
+    let sizes = request.params.check(answers.task, answers.rows.len())?;
+    let parts = split::split(&answers, &sizes)?;
+    let params = request.params.check(answers.task, parts.train.len())?;
+    let recipe = Recipe::fit(frame, &columns, &parts.train);
+    let (mean, scale) = answers.moments(&parts.train);
+    let weights = answers.weights(&parts.train, &params.class_weight)?;
+    let train_targets = answers.network_targets(&parts.train, mean, scale);
+    let validation_targets = answers.network_targets(&parts.validation, mean, scale);
+    let train_matrix = recipe.transform(frame, &parts.train);
+    let validation_matrix = recipe.transform(frame, &parts.validation);
+    let (output, outputs) = match answers.task {
+        Task::Binary => (Output::Sigmoid, 1),
+        Task::Multiclass => (Output::Softmax, answers.labels.len()),
+        Task::Regression => (Output::Identity, 1),
+    };
+    let train_part = Examples { matrix: &train_matrix, targets: &train_targets, weights: &weights };
+    let validation_part = (!parts.validation.is_empty()).then_some(Examples {
+        matrix: &validation_matrix,
+        targets: &validation_targets,
+        weights: &[],
+    });
+    go(report(&phase("training")))?;
+    let trained = train::train(train_part, validation_part, output, outputs, &params, request.device, &mut |step| {
+        report(&Progress::of_step(step))
+    })?;
+    let fit_seconds = started.elapsed().as_secs_f64();
+    go(report(&phase("evaluating")))?;
+    let device = describe(request.device);
+    let target_column = &frame.columns[answers.column];
+    let artifact = Artifact {
+        task: answers.task,
+        target: Target {
+            name: request.target.clone(),
+            type_name: target_column.type_name.clone(),
+            labels: answers.labels.clone(),
+            mean,
+            scale,
+        },
+        recipe,
+        network: trained.network,
+        evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        history: trained.history,
+        provenance: Provenance {
+            algorithm: "dnn".into(),
+            params: serde_json::to_value(&params).unwrap_or_default(),
+            seed: params.seed,
+            device: device.0,
+            device_name: device.1,
+            rows: answers.rows.len() as u64,
+            train_rows: parts.train.len() as u64,
+            validation_rows: parts.validation.len() as u64,
+            test_rows: parts.test.len() as u64,
+            null_target_rows: (frame.rows() - answers.rows.len()) as u64,
+            best_epoch: trained.best_epoch,
+            stopped_by: trained.stopped_by.into(),
+            fit_seconds,
+            predict_seconds: 0.0,
+            data_fingerprint: format!("{:016x}", fingerprint(frame)),
+            engine_version: env!("CARGO_PKG_VERSION").into(),
+            evaluated_on: if parts.test.is_empty() { "validation" } else { "test" }.into(),
+            excluded,
+        },
+    };
+    judge(artifact, frame, &answers, &parts, params.seed)
+}
+
+/// Scores the model on the rows it has not seen.
+fn judge(
+    artifact: Artifact,
+    frame: &Frame,
+    answers: &Answers,
+    parts: &Parts,
+    seed: u64,
+) -> Result<Artifact, FitError> {
+    let rows = if parts.test.is_empty() { &parts.validation } else { &parts.test };
+    let broken = |e: ArtifactError| FitError::new("XX000", "the trained network cannot be used").detail(e.to_string());
+    let predictor = Predictor::new(artifact).map_err(broken)?;
+    let started = Instant::now();
+    let predictions = predictor.predict_frame(frame, rows, 1);
+    let predict_seconds = started.elapsed().as_secs_f64();
+    let mut artifact = predictor.into_artifact();
+    let truth = answers.truth(rows);
+    let baseline = artifact.evaluation.baseline.clone();
+    artifact.evaluation = evaluate(artifact.task, &artifact.target.labels, &truth, &predictions, &baseline, seed);
+    artifact.provenance.predict_seconds = predict_seconds;
+    Ok(artifact)
+}
+
+fn describe(device: Device) -> (String, String) {
+    let name = match device {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Cuda(index) => format!("cuda:{index}"),
+    };
+    let known = match device {
+        // Asking for the CPU must not load a GPU's driver.
+        Device::Cpu => None,
+        Device::Cuda(_) => train::devices().into_iter().find(|d| d.device == name).map(|d| d.name),
+    };
+    (name.clone(), known.unwrap_or(name))
+}
+
+/// A 64-bit hash of every value (FNV-1a over words), to tell whether two models saw the same data.
+fn fingerprint(frame: &Frame) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
+    for column in &frame.columns {
+        column.name.bytes().for_each(|b| add(u64::from(b)));
+        match &column.values {
+            Values::Number(values) => values.iter().for_each(|v| add(v.to_bits())),
+            Values::Boolean(values) => values.iter().for_each(|v| add(u64::from(*v))),
+            Values::Time(values) => values.iter().for_each(|v| add(*v as u64)),
+            Values::Category { codes, dictionary } => {
+                (0..dictionary.len() as u32).for_each(|c| dictionary.text(c).bytes().for_each(|b| add(u64::from(b))));
+                codes.iter().for_each(|c| add(u64::from(*c)));
+            }
+        }
+        (0..column.len()).filter(|row| column.nulls.get(*row)).for_each(|row| add(row as u64));
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests;

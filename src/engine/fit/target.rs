@@ -1,0 +1,285 @@
+//! The target: which task it is, its labels, and what the network should answer.
+
+use super::{FitError, Request};
+use crate::artifact::Task;
+use crate::evaluate::{Baseline, Truth};
+use crate::frame::{Cell, Column, Kind, Values};
+use crate::params::ClassWeight;
+use std::collections::{BTreeMap, HashMap};
+
+/// More labels than this are no classes.
+const MAX_CLASSES: usize = 1000;
+/// Integers with at most this many values are classes.
+const FEW_INTEGERS: usize = 10;
+/// A model needs at least this many rows.
+const MIN_ROWS: usize = 10;
+
+/// The target of every usable row.
+pub(super) struct Answers {
+    /// The target's position in the frame.
+    pub column: usize,
+    pub task: Task,
+    pub labels: Vec<String>,
+    /// Rows of the frame with a target, ascending.
+    pub rows: Vec<u32>,
+    /// Class codes by row of the frame (classification).
+    codes: Vec<u32>,
+    /// Values by row of the frame (regression).
+    values: Vec<f64>,
+}
+
+/// Reads the target and decides the task.
+///
+/// # Errors
+/// A target that is missing, empty, constant, not finite, of too many classes, or with a class of one row.
+pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
+    let frame = &request.frame;
+    let position = frame.columns.iter().position(|c| c.name == request.target);
+    let Some(column) = position else {
+        return Err(FitError::new("42703", format!("target column \"{}\" does not exist", request.target)));
+    };
+    let target = &frame.columns[column];
+    if target.is_empty() {
+        return Err(FitError::new("22023", "the relation has no rows").hint("Load data first, or relax the filter."));
+    }
+    if target.non_finite > 0 {
+        return Err(FitError::new("22003", format!("target \"{}\" is NaN or infinite in {} rows", target.name, target.non_finite))
+            .hint("Leave these rows out with a WHERE clause, or set them to NULL."));
+    }
+    let rows: Vec<u32> = (0..target.len()).filter(|row| !target.nulls.get(*row)).map(|row| row as u32).collect();
+    if rows.is_empty() {
+        return Err(FitError::new("22023", format!("target \"{}\" is NULL in every row", target.name))
+            .detail(format!("{} rows were read.", target.len()))
+            .hint("A model learns from rows whose target is known."));
+    }
+    if rows.len() < MIN_ROWS {
+        return Err(FitError::new("22023", format!("{} rows are too few to train on", rows.len()))
+            .detail(format!("At least {MIN_ROWS} rows with a target that is not NULL are needed.")));
+    }
+    let labels = labels_by_row(target, &rows);
+    let task = task(request, target, &rows, &labels)?;
+    if task == Task::Regression {
+        return regression(target, column, rows);
+    }
+    classes(request, target, column, rows, labels)
+}
+
+fn regression(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers, FitError> {
+    let Values::Number(values) = &target.values else {
+        return Err(FitError::new("42804", format!("task regression needs a numeric target, not {}", target.type_name))
+            .hint("Cast the target to a number in a SELECT, or leave the option task out."));
+    };
+    let first = values[rows[0] as usize];
+    if rows.iter().all(|row| values[*row as usize] == first) {
+        return Err(constant(target, &number_label(first)));
+    }
+    Ok(Answers { column, task: Task::Regression, labels: Vec::new(), rows, codes: Vec::new(), values: values.clone() })
+}
+
+fn constant(target: &Column, value: &str) -> FitError {
+    FitError::new("22023", format!("target \"{}\" is always {value}", target.name))
+        .hint("There is nothing to learn from a constant target.")
+}
+
+/// Labels as the user wrote them, with how often they occur; a number's label sorts by value.
+struct Labels {
+    names: Vec<String>,
+    counts: Vec<usize>,
+    codes: Vec<u32>,
+}
+
+fn number_label(value: f64) -> String {
+    // Rust prints the shortest text that reads back the same, and integers without a point.
+    format!("{value}")
+}
+
+/// `None` for a target that has no labels (a time).
+fn labels_by_row(target: &Column, rows: &[u32]) -> Option<Labels> {
+    let mut codes = vec![0u32; target.len()];
+    let (names, counts): (Vec<String>, Vec<usize>);
+    if let Values::Number(values) = &target.values {
+        let mut seen: HashMap<u64, u32> = HashMap::new();
+        let mut distinct: Vec<f64> = Vec::new();
+        let mut count: Vec<usize> = Vec::new();
+        for &row in rows {
+            // -0 and 0 are one label.
+            let value = values[row as usize] + 0.0;
+            let code = *seen.entry(value.to_bits()).or_insert_with(|| {
+                distinct.push(value);
+                count.push(0);
+                distinct.len() as u32 - 1
+            });
+            count[code as usize] += 1;
+            codes[row as usize] = code;
+        }
+        let mut order: Vec<usize> = (0..distinct.len()).collect();
+        order.sort_by(|a, b| distinct[*a].total_cmp(&distinct[*b]));
+        recode(&mut codes, rows, &order);
+        names = order.iter().map(|i| number_label(distinct[*i])).collect();
+        counts = order.iter().map(|i| count[*i]).collect();
+    } else {
+        let mut seen: BTreeMap<&str, (u32, usize)> = BTreeMap::new();
+        for &row in rows {
+            let text = match target.cell(row as usize) {
+                Cell::Text(text) => text,
+                Cell::Boolean(true) => "true",
+                Cell::Boolean(false) => "false",
+                _ => return None,
+            };
+            let next = seen.len() as u32;
+            let entry = seen.entry(text).or_insert((next, 0));
+            entry.1 += 1;
+            codes[row as usize] = entry.0;
+        }
+        let order: Vec<usize> = seen.values().map(|(code, _)| *code as usize).collect();
+        recode(&mut codes, rows, &order);
+        names = seen.keys().map(|name| (*name).to_owned()).collect();
+        counts = seen.values().map(|(_, count)| *count).collect();
+    }
+    Some(Labels { names, counts, codes })
+}
+
+/// `order[new] = old`.
+fn recode(codes: &mut [u32], rows: &[u32], order: &[usize]) {
+    let mut new = vec![0u32; order.len()];
+    order.iter().zip(0..).for_each(|(old, code)| new[*old] = code);
+    rows.iter().for_each(|row| codes[*row as usize] = new[codes[*row as usize] as usize]);
+}
+
+fn task(request: &Request, target: &Column, rows: &[u32], labels: &Option<Labels>) -> Result<Task, FitError> {
+    let distinct = labels.as_ref().map_or(0, |l| l.names.len());
+    if target.kind == Kind::Time {
+        return Err(FitError::new("42804", format!("target \"{}\" is a {}, which cannot be predicted", target.name, target.type_name))
+            .hint("Predict a number of days or a boolean instead: compute it in a SELECT."));
+    }
+    if let Some(task) = request.task {
+        if task == Task::Binary && distinct != 2 {
+            return Err(FitError::new("22023", format!("task binary needs a target of two values, not {distinct}"))
+                .hint("Leave the option task out, or use multiclass."));
+        }
+        return Ok(task);
+    }
+    Ok(match target.kind {
+        Kind::Duration => Task::Regression,
+        Kind::Number => {
+            let Values::Number(values) = &target.values else { return Ok(Task::Regression) };
+            let whole = rows.iter().all(|row| values[*row as usize].fract() == 0.0);
+            match distinct {
+                0..=2 => Task::Binary,
+                n if whole && n <= FEW_INTEGERS && n * 20 <= rows.len() => Task::Multiclass,
+                _ => Task::Regression,
+            }
+        }
+        _ if distinct <= 2 => Task::Binary,
+        _ => Task::Multiclass,
+    })
+}
+
+fn classes(
+    request: &Request,
+    target: &Column,
+    column: usize,
+    rows: Vec<u32>,
+    labels: Option<Labels>,
+) -> Result<Answers, FitError> {
+    let Some(Labels { mut names, counts, mut codes }) = labels else {
+        return Err(FitError::new("42804", format!("target \"{}\" has no classes", target.name)));
+    };
+    if names.len() == 1 {
+        return Err(constant(target, &names[0]));
+    }
+    if names.len() > MAX_CLASSES || (names.len() > 20 && names.len() * 2 > rows.len()) {
+        return Err(FitError::new("22023", format!("target \"{}\" has too many classes", target.name))
+            .detail(format!("{} different values in {} rows; at most {MAX_CLASSES} classes can be told apart.", names.len(), rows.len()))
+            .hint("Group the values in a SELECT, or give a numeric target for regression."));
+    }
+    if let Some(lonely) = counts.iter().position(|count| *count < 2) {
+        return Err(FitError::new("22023", format!("class \"{}\" of target \"{}\" has a single row", names[lonely], target.name))
+            .hint("A class needs rows to learn from and to test on: leave it out or join it with another in a SELECT."));
+    }
+    let task = if names.len() == 2 && request.task != Some(Task::Multiclass) { Task::Binary } else { Task::Multiclass };
+    if let Some(positive) = &request.positive {
+        let Some(index) = names.iter().position(|name| name == positive) else {
+            return Err(FitError::new("22023", format!("positive label \"{positive}\" does not occur in target \"{}\"", target.name))
+                .hint(format!("Known are: {}.", names.iter().take(20).cloned().collect::<Vec<_>>().join(", "))));
+        };
+        if task != Task::Binary {
+            return Err(FitError::new("22023", "option \"positive\" needs a target of two values"));
+        }
+        if index == 0 {
+            names.swap(0, 1);
+            rows.iter().for_each(|row| codes[*row as usize] ^= 1);
+        }
+    }
+    Ok(Answers { column, task, labels: names, rows, codes, values: Vec::new() })
+}
+
+impl Answers {
+    pub(super) fn code(&self, row: u32) -> u32 {
+        self.codes.get(row as usize).copied().unwrap_or(0)
+    }
+
+    /// Mean and standard deviation of the training rows (regression), else 0 and 1.
+    pub(super) fn moments(&self, rows: &[u32]) -> (f64, f64) {
+        if self.task != Task::Regression {
+            return (0.0, 1.0);
+        }
+        let count = rows.len().max(1) as f64;
+        let mean = rows.iter().map(|row| self.values[*row as usize]).sum::<f64>() / count;
+        let variance = rows.iter().map(|row| (self.values[*row as usize] - mean).powi(2)).sum::<f64>() / count;
+        let deviation = variance.sqrt();
+        (mean, if deviation > 0.0 && deviation.is_finite() { deviation } else { 1.0 })
+    }
+
+    /// Class codes or standardised values.
+    pub(super) fn network_targets(&self, rows: &[u32], mean: f64, scale: f64) -> Vec<f32> {
+        let target = |row: &u32| match self.task {
+            Task::Regression => ((self.values[*row as usize] - mean) / scale) as f32,
+            _ => self.code(*row) as f32,
+        };
+        rows.iter().map(target).collect()
+    }
+
+    pub(super) fn truth(&self, rows: &[u32]) -> Truth {
+        match self.task {
+            Task::Regression => Truth::Values(rows.iter().map(|row| self.values[*row as usize]).collect()),
+            _ => Truth::Classes(rows.iter().map(|row| self.code(*row)).collect()),
+        }
+    }
+
+    fn counts(&self, rows: &[u32]) -> Vec<usize> {
+        let mut counts = vec![0usize; self.labels.len()];
+        rows.iter().for_each(|row| counts[self.code(*row) as usize] += 1);
+        counts
+    }
+
+    pub(super) fn baseline(&self, rows: &[u32]) -> Baseline {
+        if self.task == Task::Regression {
+            return Baseline::Mean(self.moments(rows).0);
+        }
+        let count = rows.len().max(1) as f64;
+        Baseline::Shares(self.counts(rows).into_iter().map(|c| c as f64 / count).collect())
+    }
+
+    /// Row weights of the training rows; empty where all are 1. Balanced: n / (classes · rows of the class).
+    pub(super) fn weights(&self, rows: &[u32], wanted: &ClassWeight) -> Result<Vec<f32>, FitError> {
+        let by_class: Vec<f64> = match wanted {
+            ClassWeight::None => return Ok(Vec::new()),
+            _ if self.task == Task::Regression => {
+                return Err(FitError::new("22023", "option \"class_weight\" needs a target of classes"));
+            }
+            ClassWeight::Balanced => {
+                let share = rows.len() as f64 / self.labels.len() as f64;
+                self.counts(rows).into_iter().map(|count| share / count.max(1) as f64).collect()
+            }
+            ClassWeight::PerLabel(weights) => {
+                if let Some(unknown) = weights.keys().find(|label| !self.labels.contains(label)) {
+                    return Err(FitError::new("22023", format!("class_weight names the unknown label \"{unknown}\""))
+                        .hint(format!("Known are: {}.", self.labels.join(", "))));
+                }
+                self.labels.iter().map(|label| weights.get(label).copied().unwrap_or(1.0)).collect()
+            }
+        };
+        Ok(rows.iter().map(|row| by_class[self.code(*row) as usize] as f32).collect())
+    }
+}

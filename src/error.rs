@@ -19,7 +19,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
-        Error { sqlstate: sqlstate.into(), message: message.into(), detail: None, hint: None }
+        Error {
+            sqlstate: sqlstate.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -52,14 +57,24 @@ pub fn or_raise<T>(result: Result<T>) -> T {
 
 /// PostgreSQL packs five characters into six bits each (`MAKE_SQLSTATE`).
 fn sqlstate_code(sqlstate: &str) -> i32 {
-    let valid = sqlstate.len() == 5 && sqlstate.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    let valid = sqlstate.len() == 5
+        && sqlstate
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
     let text = if valid { sqlstate } else { "XX000" };
-    text.bytes().enumerate().fold(0, |code, (i, b)| code | ((i32::from(b) - i32::from(b'0')) & 0x3F) << (6 * i))
+    text.bytes().enumerate().fold(0, |code, (i, b)| {
+        code | ((i32::from(b) - i32::from(b'0')) & 0x3F) << (6 * i)
+    })
 }
 
 impl From<insight_engine::fit::FitError> for Error {
     fn from(e: insight_engine::fit::FitError) -> Self {
-        Error { sqlstate: e.sqlstate, message: e.message, detail: e.detail, hint: e.hint }
+        Error {
+            sqlstate: e.sqlstate,
+            message: e.message,
+            detail: e.detail,
+            hint: e.hint,
+        }
     }
 }
 

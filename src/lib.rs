@@ -13,7 +13,9 @@ mod store;
 ::pgrx::pg_module_magic!();
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("insight needs panic = \"unwind\": errors must reach PostgreSQL, not end the process");
+compile_error!(
+    "insight needs panic = \"unwind\": errors must reach PostgreSQL, not end the process"
+);
 
 extension_sql_file!("../sql/catalog.sql", name = "catalog", bootstrap);
 extension_sql_file!("../sql/views.sql", name = "views", finalize);

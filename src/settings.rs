@@ -106,7 +106,9 @@ pub fn register() {
         },
     ];
     for i in ints {
-        GucRegistry::define_int_guc(i.name, i.short, i.long, i.setting, i.min, i.max, i.context, i.flags);
+        GucRegistry::define_int_guc(
+            i.name, i.short, i.long, i.setting, i.min, i.max, i.context, i.flags,
+        );
     }
     GucRegistry::define_bool_guc(
         c"insight.isolate_training",
@@ -129,7 +131,9 @@ pub fn register() {
 }
 
 pub fn device() -> String {
-    DEVICE.get().map_or_else(|| "auto".into(), |d| d.to_string_lossy().into_owned())
+    DEVICE
+        .get()
+        .map_or_else(|| "auto".into(), |d| d.to_string_lossy().into_owned())
 }
 
 /// 0 = one per core.
@@ -173,8 +177,15 @@ pub fn launcher_interval() -> std::time::Duration {
 /// Physical memory, or the control group's limit where that is less.
 fn machine_memory() -> usize {
     // SAFETY: sysconf has no preconditions.
-    let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let (pages, size) = unsafe {
+        (
+            libc::sysconf(libc::_SC_PHYS_PAGES),
+            libc::sysconf(libc::_SC_PAGESIZE),
+        )
+    };
     let physical = (pages.max(0) as usize).saturating_mul(size.max(0) as usize);
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|t| t.trim().parse::<usize>().ok());
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .ok()
+        .and_then(|t| t.trim().parse::<usize>().ok());
     limit.map_or(physical, |l| l.min(physical))
 }

@@ -31,14 +31,18 @@ fn insight_drop(model: &str) -> i64 {
 /// Says what DROP EXTENSION is about to take along: an event trigger.
 #[pg_guard]
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn insight_say_what_goes(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+pub unsafe extern "C-unwind" fn insight_say_what_goes(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
     // SAFETY: PostgreSQL passes the event trigger's data as the call's context; every pointer is checked.
     let dropped = unsafe {
         let context = (*fcinfo).context;
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
             false
         } else {
-            let statement = (*context.cast::<pg_sys::EventTriggerData>()).parsetree.cast::<pg_sys::DropStmt>();
+            let statement = (*context.cast::<pg_sys::EventTriggerData>())
+                .parsetree
+                .cast::<pg_sys::DropStmt>();
             !statement.is_null()
                 && (*statement).type_ == pg_sys::NodeTag::T_DropStmt
                 && (*statement).removeType == pg_sys::ObjectType::OBJECT_EXTENSION

@@ -1,1 +1,232 @@
-//! predict
+//! `insight_predict` and its kin: raw call frames, because they are called once per row.
+
+use crate::error::{Error, Result, or_raise};
+use crate::relation::row::RowReader;
+use crate::store::cache::{self, Stamp};
+use insight_engine::artifact::Task;
+use insight_engine::infer::Predictor;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
+use std::rc::Rc;
+
+/// What one call site in a query keeps from row to row.
+struct Site {
+    name: String,
+    stamp: Stamp,
+    predictor: Rc<Predictor>,
+    reader: RowReader,
+    json: bool,
+}
+
+/// Frees the site with the query's memory.
+#[pg_guard]
+unsafe extern "C-unwind" fn free_site(site: *mut std::ffi::c_void) {
+    // SAFETY: made by Box::into_raw in `site`, freed once by the context's reset.
+    drop(unsafe { Box::from_raw(site.cast::<Site>()) });
+}
+
+/// The site of this call, with the model its first argument names.
+///
+/// # Safety
+/// `fcinfo` must be a valid call frame of two arguments that are not NULL.
+unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
+    // SAFETY: the first argument is text; fn_extra is ours alone.
+    unsafe {
+        let flinfo = (*fcinfo).flinfo;
+        let argument = (*fcinfo).args.as_slice(2)[0].value;
+        let name: &str = FromDatum::from_datum(argument, false).unwrap_or_default();
+        if !(*flinfo).fn_extra.is_null() {
+            let site = &mut *(*flinfo).fn_extra.cast::<Site>();
+            let stamp = cache::now();
+            if site.name == name && site.stamp == stamp {
+                return Ok(site);
+            }
+            let predictor = cache::predictor(name)?;
+            if !Rc::ptr_eq(&predictor, &site.predictor) {
+                site.reader = RowReader::new(&predictor);
+                site.predictor = predictor;
+            }
+            site.name = name.to_owned();
+            site.stamp = cache::now();
+            return Ok(site);
+        }
+        let predictor = cache::predictor(name)?;
+        let reader = RowReader::new(&predictor);
+        let json = row_is_json(flinfo)?;
+        let site = Box::new(Site {
+            name: name.to_owned(),
+            stamp: cache::now(),
+            predictor,
+            reader,
+            json,
+        });
+        let callback = pg_sys::MemoryContextAllocZero(
+            (*flinfo).fn_mcxt,
+            size_of::<pg_sys::MemoryContextCallback>(),
+        )
+        .cast::<pg_sys::MemoryContextCallback>();
+        let site = Box::into_raw(site);
+        (*callback).func = Some(free_site);
+        (*callback).arg = site.cast();
+        pg_sys::MemoryContextRegisterResetCallback((*flinfo).fn_mcxt, callback);
+        (*flinfo).fn_extra = site.cast();
+        Ok(&mut *site)
+    }
+}
+
+/// Whether the second argument is jsonb; anything but that or a row is an error.
+unsafe fn row_is_json(flinfo: *mut pg_sys::FmgrInfo) -> Result<bool> {
+    // SAFETY: looks at the call's expression.
+    let type_oid = unsafe { pg_sys::get_fn_expr_argtype(flinfo, 1) };
+    if type_oid == pg_sys::JSONBOID {
+        return Ok(true);
+    }
+    // SAFETY: a syscache look-up.
+    if type_oid == pg_sys::RECORDOID || unsafe { pg_sys::type_is_rowtype(type_oid) } {
+        return Ok(false);
+    }
+    // SAFETY: a syscache look-up.
+    let name = unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be(type_oid)) }
+        .to_string_lossy()
+        .into_owned();
+    Err(Error::new("42804", format!("a row is needed, not {name}"))
+        .hint("Pass a table row (SELECT insight_predict('model', t) FROM t), ROW(...) or jsonb."))
+}
+
+/// Runs the model on the call's row and shapes the answer.
+///
+/// # Safety
+/// `fcinfo` must be a valid call frame of (text, row or jsonb).
+unsafe fn answer(
+    fcinfo: pg_sys::FunctionCallInfo,
+    shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
+) -> pg_sys::Datum {
+    // SAFETY: STRICT: both arguments are there; the row's type was checked by `site`.
+    unsafe {
+        let site = or_raise(site(fcinfo));
+        let row = (*fcinfo).args.as_slice(2)[1].value;
+        let Site {
+            predictor,
+            reader,
+            json,
+            ..
+        } = site;
+        let predictions = if *json {
+            let value = JsonB::from_datum(row, false).map_or(serde_json::Value::Null, |j| j.0);
+            match &value {
+                serde_json::Value::Object(object) => reader.predict_json(predictor, object),
+                _ => Err(Error::new("22023", "the jsonb row must be an object")
+                    .hint("For example '{\"age\": 25, \"income\": 50000}'.")),
+            }
+        } else {
+            reader.predict_composite(predictor, row, (*(*fcinfo).flinfo).fn_mcxt)
+        };
+        let predictions = or_raise(predictions);
+        or_raise(shape(predictor, predictions))
+    }
+}
+
+fn needs_classes(predictor: &Predictor) -> Result<()> {
+    if predictor.artifact().task == Task::Regression {
+        return Err(
+            Error::new("22023", "the model predicts a number and has no classes")
+                .hint("Use insight_predict."),
+        );
+    }
+    Ok(())
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: called by PostgreSQL as declared below.
+    unsafe {
+        answer(fcinfo, |predictor, predictions| {
+            if predictor.artifact().task == Task::Multiclass {
+                return Err(Error::new(
+                    "22023",
+                    "the model has more than two classes, so there is no single probability",
+                )
+                .hint("Use insight_classify or insight_probabilities."));
+            }
+            Ok(pg_sys::Datum::from(predictions[0].to_bits()))
+        })
+    }
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn insight_classify(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: called by PostgreSQL as declared below.
+    unsafe {
+        answer(fcinfo, |predictor, predictions| {
+            needs_classes(predictor)?;
+            let labels = &predictor.artifact().target.labels;
+            let label = labels
+                .get(predictor.class(predictions))
+                .map_or("", String::as_str);
+            label
+                .into_datum()
+                .ok_or_else(|| Error::new("XX000", "the label cannot be answered"))
+        })
+    }
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn insight_probabilities(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: called by PostgreSQL as declared below.
+    unsafe {
+        answer(fcinfo, |predictor, predictions| {
+            needs_classes(predictor)?;
+            let labels = &predictor.artifact().target.labels;
+            let each: Vec<f64> = match predictions {
+                [positive] => vec![1.0 - positive, *positive],
+                many => many.to_vec(),
+            };
+            let object = labels
+                .iter()
+                .cloned()
+                .zip(each.into_iter().map(serde_json::Value::from))
+                .collect();
+            let json = JsonB(serde_json::Value::Object(object));
+            json.into_datum()
+                .ok_or_else(|| Error::new("XX000", "the probabilities cannot be answered"))
+        })
+    }
+}
+
+/// The calling convention of the functions above.
+macro_rules! version_1 {
+    ($($name:ident),*) => { $(
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $name() -> &'static pg_sys::Pg_finfo_record {
+            &pg_sys::Pg_finfo_record { api_version: 1 }
+        }
+    )* };
+}
+version_1!(
+    pg_finfo_insight_predict,
+    pg_finfo_insight_classify,
+    pg_finfo_insight_probabilities
+);
+
+extension_sql!(
+    r#"
+CREATE FUNCTION insight_predict(model text, "row" anyelement) RETURNS double precision
+  LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
+CREATE FUNCTION insight_classify(model text, "row" anyelement) RETURNS text
+  LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
+CREATE FUNCTION insight_probabilities(model text, "row" anyelement) RETURNS jsonb
+  LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
+COMMENT ON FUNCTION insight_predict(text, anyelement) IS
+'the probability of the positive class (binary) or the value (regression) for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_probabilities(text, anyelement) IS 'the probability of each label for a table row, ROW(...) or jsonb';
+"#,
+    name = "predict"
+);

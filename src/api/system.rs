@@ -19,9 +19,15 @@ fn insight_devices() -> TableIterator<
     ),
 > {
     let devices = crate::error::or_raise(trainer::devices());
-    TableIterator::new(
-        devices.into_iter().map(|d| (d.device, d.name, d.memory_bytes.map(|b| b as i64), d.available, d.note)),
-    )
+    TableIterator::new(devices.into_iter().map(|d| {
+        (
+            d.device,
+            d.name,
+            d.memory_bytes.map(|b| b as i64),
+            d.available,
+            d.note,
+        )
+    }))
 }
 
 /// The version of the extension.
@@ -55,10 +61,13 @@ fn insight_job_progress(
         name!(updated_at, Option<TimestampWithTimeZone>),
     ),
 > {
-    let view = u32::try_from(handle).ok().and_then(Segment::attach).and_then(|segment| {
-        let control = segment.checked_control()?;
-        (control.job.load(Relaxed) == job).then(|| control.view())
-    });
+    let view = u32::try_from(handle)
+        .ok()
+        .and_then(Segment::attach)
+        .and_then(|segment| {
+            let control = segment.checked_control()?;
+            (control.job.load(Relaxed) == job).then(|| control.view())
+        });
     TableIterator::new(view.into_iter().map(|v| {
         let updated_at = TimestampWithTimeZone::try_from(v.updated_at).ok();
         (

@@ -53,7 +53,19 @@ fn insight_train(
         )
     } else {
         let job = or_raise(submit::enqueue(&call.spec));
-        (model, None, "queued".to_owned(), None, None, None, None, None, None, None, job)
+        (
+            model,
+            None,
+            "queued".to_owned(),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            job,
+        )
     };
     TableIterator::once(row)
 }

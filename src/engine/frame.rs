@@ -243,7 +243,12 @@ mod tests {
     #[test]
     fn a_column_gives_back_what_was_pushed() {
         let mut column = Column::new("city", "text", Kind::Category);
-        let cells = [Cell::Text("Rome"), Cell::Null, Cell::Text("Oslo"), Cell::Text("Rome")];
+        let cells = [
+            Cell::Text("Rome"),
+            Cell::Null,
+            Cell::Text("Oslo"),
+            Cell::Text("Rome"),
+        ];
         cells.iter().for_each(|cell| column.push(*cell));
         assert!((0..4).all(|row| column.cell(row) == cells[row]));
         assert_eq!(column.nulls.count(), 1);
@@ -252,7 +257,9 @@ mod tests {
     #[test]
     fn nan_and_infinity_count_as_missing() {
         let mut column = Column::new("income", "double precision", Kind::Number);
-        [1.0, f64::NAN, f64::INFINITY].iter().for_each(|x| column.push(Cell::Number(*x)));
+        [1.0, f64::NAN, f64::INFINITY]
+            .iter()
+            .for_each(|x| column.push(Cell::Number(*x)));
         assert_eq!((column.nulls.count(), column.non_finite), (2, 2));
         assert_eq!(column.cell(0), Cell::Number(1.0));
     }

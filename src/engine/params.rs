@@ -167,8 +167,16 @@ impl Params {
             20_000..200_000 => (vec![256, 128], 256),
             _ => (vec![256, 128], 1024),
         };
-        let learning_rate = if optimizer == Optimizer::Sgd { 0.02 } else { 0.002 };
-        let l2 = if optimizer == Optimizer::Adamw { 0.01 } else { 0.0 };
+        let learning_rate = if optimizer == Optimizer::Sgd {
+            0.02
+        } else {
+            0.002
+        };
+        let l2 = if optimizer == Optimizer::Adamw {
+            0.01
+        } else {
+            0.0
+        };
         Ok(ValidParams {
             hidden: self.hidden.clone().unwrap_or(hidden),
             activation: self.activation.unwrap_or(Activation::Silu),
@@ -201,10 +209,16 @@ impl Params {
             None => Ok(own),
             Some(loss) if loss == own || loss == Loss::MeanSquaredError => Ok(loss),
             Some(loss) => {
-                let name = |loss: Loss| LOSSES.iter().find(|(_, l)| *l == loss).map_or("", |(n, _)| n);
+                let name = |loss: Loss| {
+                    LOSSES
+                        .iter()
+                        .find(|(_, l)| *l == loss)
+                        .map_or("", |(n, _)| n)
+                };
                 Err(ParamError {
                     option: "loss".into(),
-                    message: format!("loss {} does not fit a {task:?} target", name(loss)).to_lowercase(),
+                    message: format!("loss {} does not fit a {task:?} target", name(loss))
+                        .to_lowercase(),
                     hint: format!("Use {} or mean_squared_error.", name(own)),
                 })
             }
@@ -229,8 +243,11 @@ const LOSSES: &[(&str, Loss)] = &[
     ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
 ];
 
-const OPTIMIZERS: &[(&str, Optimizer)] =
-    &[("adamw", Optimizer::Adamw), ("adam", Optimizer::Adam), ("sgd", Optimizer::Sgd)];
+const OPTIMIZERS: &[(&str, Optimizer)] = &[
+    ("adamw", Optimizer::Adamw),
+    ("adam", Optimizer::Adam),
+    ("sgd", Optimizer::Sgd),
+];
 
 /// Typed look-ups with errors that say what is allowed. JSON null means the default.
 struct Reader<'a> {
@@ -251,37 +268,73 @@ impl Reader<'_> {
     }
 
     fn number(&self, option: &str, low: f64, high: f64) -> Result<Option<f64>, ParamError> {
-        let Some(value) = self.get(option) else { return Ok(None) };
+        let Some(value) = self.get(option) else {
+            return Ok(None);
+        };
         match value.as_f64() {
             Some(number) if (low..=high).contains(&number) => Ok(Some(number)),
-            _ => Err(Self::wrong(option, &format!("a number from {low} to {high}"))),
+            _ => Err(Self::wrong(
+                option,
+                &format!("a number from {low} to {high}"),
+            )),
         }
     }
 
     fn integer(&self, option: &str, low: u64, high: u64) -> Result<Option<u64>, ParamError> {
-        let Some(value) = self.get(option) else { return Ok(None) };
-        let whole = value.as_u64().or_else(|| value.as_f64().filter(|x| x.fract() == 0.0 && *x >= 0.0).map(|x| x as u64));
+        let Some(value) = self.get(option) else {
+            return Ok(None);
+        };
+        let whole = value.as_u64().or_else(|| {
+            value
+                .as_f64()
+                .filter(|x| x.fract() == 0.0 && *x >= 0.0)
+                .map(|x| x as u64)
+        });
         match whole {
             Some(number) if (low..=high).contains(&number) => Ok(Some(number)),
-            _ => Err(Self::wrong(option, &format!("an integer from {low} to {high}"))),
+            _ => Err(Self::wrong(
+                option,
+                &format!("an integer from {low} to {high}"),
+            )),
         }
     }
 
     fn boolean(&self, option: &str) -> Result<Option<bool>, ParamError> {
-        let Some(value) = self.get(option) else { return Ok(None) };
-        value.as_bool().map(Some).ok_or_else(|| Self::wrong(option, "true or false"))
+        let Some(value) = self.get(option) else {
+            return Ok(None);
+        };
+        value
+            .as_bool()
+            .map(Some)
+            .ok_or_else(|| Self::wrong(option, "true or false"))
     }
 
-    fn choice<T: Copy>(&self, option: &str, choices: &[(&str, T)]) -> Result<Option<T>, ParamError> {
-        let Some(value) = self.get(option) else { return Ok(None) };
-        let found = value.as_str().and_then(|name| choices.iter().find(|(n, _)| *n == name));
+    fn choice<T: Copy>(
+        &self,
+        option: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, ParamError> {
+        let Some(value) = self.get(option) else {
+            return Ok(None);
+        };
+        let found = value
+            .as_str()
+            .and_then(|name| choices.iter().find(|(n, _)| *n == name));
         let names: Vec<&str> = choices.iter().map(|(n, _)| *n).collect();
-        found.map(|(_, choice)| Some(*choice)).ok_or_else(|| Self::wrong(option, &format!("one of {}", names.join(", "))))
+        found
+            .map(|(_, choice)| Some(*choice))
+            .ok_or_else(|| Self::wrong(option, &format!("one of {}", names.join(", "))))
     }
 
     fn hidden(&self) -> Result<Option<Vec<usize>>, ParamError> {
-        let Some(value) = self.get("hidden") else { return Ok(None) };
-        let width = |v: &Value| v.as_u64().filter(|n| (1..=4096).contains(n)).map(|n| n as usize);
+        let Some(value) = self.get("hidden") else {
+            return Ok(None);
+        };
+        let width = |v: &Value| {
+            v.as_u64()
+                .filter(|n| (1..=4096).contains(n))
+                .map(|n| n as usize)
+        };
         let layers = match value {
             Value::Array(items) => items.iter().map(width).collect::<Option<Vec<_>>>(),
             single => width(single).map(|n| vec![n]),
@@ -289,20 +342,37 @@ impl Reader<'_> {
         layers
             .filter(|layers| (1..=8).contains(&layers.len()))
             .map(Some)
-            .ok_or_else(|| Self::wrong("hidden", "an array of 1 to 8 integers from 1 to 4096, such as [64, 32]"))
+            .ok_or_else(|| {
+                Self::wrong(
+                    "hidden",
+                    "an array of 1 to 8 integers from 1 to 4096, such as [64, 32]",
+                )
+            })
     }
 
     fn class_weight(&self) -> Result<Option<ClassWeight>, ParamError> {
-        let wrong = || Self::wrong("class_weight", "\"balanced\", \"none\", or an object of weights by label above 0");
+        let wrong = || {
+            Self::wrong(
+                "class_weight",
+                "\"balanced\", \"none\", or an object of weights by label above 0",
+            )
+        };
         match self.get("class_weight") {
             None => Ok(None),
             Some(Value::String(name)) if name == "balanced" => Ok(Some(ClassWeight::Balanced)),
             Some(Value::String(name)) if name == "none" => Ok(Some(ClassWeight::None)),
             Some(Value::Object(weights)) => {
                 let pair = |(label, weight): (&String, &Value)| {
-                    weight.as_f64().filter(|w| *w > 0.0 && *w <= 1e6).map(|w| (label.clone(), w))
+                    weight
+                        .as_f64()
+                        .filter(|w| *w > 0.0 && *w <= 1e6)
+                        .map(|w| (label.clone(), w))
                 };
-                let weights = weights.iter().map(pair).collect::<Option<_>>().ok_or_else(wrong)?;
+                let weights = weights
+                    .iter()
+                    .map(pair)
+                    .collect::<Option<_>>()
+                    .ok_or_else(wrong)?;
                 Ok(Some(ClassWeight::PerLabel(weights)))
             }
             Some(_) => Err(wrong()),
@@ -336,8 +406,14 @@ mod tests {
             "loss": "binary_crossentropy", "epochs": 10, "batch_size": 32, "test_size": 0.2, "seed": 42}))
         .unwrap();
         let valid = params.check(Task::Binary, 800).unwrap();
-        assert_eq!((valid.hidden, valid.epochs, valid.batch_size, valid.seed), (vec![64, 32], 10, 32, 42));
-        assert_eq!((valid.optimizer, valid.loss), (Optimizer::Adam, Loss::BinaryCrossentropy));
+        assert_eq!(
+            (valid.hidden, valid.epochs, valid.batch_size, valid.seed),
+            (vec![64, 32], 10, 32, 42)
+        );
+        assert_eq!(
+            (valid.optimizer, valid.loss),
+            (Optimizer::Adam, Loss::BinaryCrossentropy)
+        );
     }
 
     #[test]
@@ -359,7 +435,13 @@ mod tests {
     #[test]
     fn a_loss_must_fit_the_task() {
         let params = read(json!({"loss": "categorical_crossentropy"})).unwrap();
-        assert!(params.check(Task::Binary, 100).unwrap_err().hint.contains("binary_crossentropy"));
+        assert!(
+            params
+                .check(Task::Binary, 100)
+                .unwrap_err()
+                .hint
+                .contains("binary_crossentropy")
+        );
         assert!(params.check(Task::Multiclass, 100).is_ok());
     }
 }

@@ -62,7 +62,14 @@ mod tests {
 
     #[test]
     fn a_seed_gives_one_sequence_and_another_seed_another() {
-        let draw = |seed| (0..8).map({ let mut r = Random::new(seed); move |_| r.next_u64() }).collect::<Vec<_>>();
+        let draw = |seed| {
+            (0..8)
+                .map({
+                    let mut r = Random::new(seed);
+                    move |_| r.next_u64()
+                })
+                .collect::<Vec<_>>()
+        };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
     }

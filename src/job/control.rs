@@ -4,8 +4,8 @@ use super::queue::{self, Ending, Status};
 use super::submit;
 use crate::error::{Error, Result};
 use crate::store::catalog::role_name;
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 use std::time::{Duration, Instant};
 
 const POLL_MILLISECONDS: std::ffi::c_long = 100;
@@ -14,7 +14,8 @@ const KICK: Duration = Duration::from_secs(1);
 
 fn known(job: i64) -> Result<Status> {
     queue::status(job)?.ok_or_else(|| {
-        Error::new("42704", format!("job {job} does not exist")).hint("The view insight.jobs lists them.")
+        Error::new("42704", format!("job {job} does not exist"))
+            .hint("The view insight.jobs lists them.")
     })
 }
 
@@ -24,19 +25,27 @@ fn check_role(job: i64, status: &Status) -> Result<()> {
     if unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), status.role) } {
         return Ok(());
     }
-    Err(Error::new("42501", format!("permission denied for job {job}"))
-        .detail(format!("It belongs to \"{}\".", role_name(status.role))))
+    Err(
+        Error::new("42501", format!("permission denied for job {job}"))
+            .detail(format!("It belongs to \"{}\".", role_name(status.role))),
+    )
 }
 
 /// Waits until the job has ended or the time is over; answers the status then.
 pub fn wait(job: i64, timeout: Option<f64>) -> Result<String> {
     let started = Instant::now();
     if timeout.is_some_and(|t| !t.is_finite() || t < 0.0) {
-        return Err(Error::new("22023", "timeout must be a number of seconds, 0 or more"));
+        return Err(Error::new(
+            "22023",
+            "timeout must be a number of seconds, 0 or more",
+        ));
     }
     if submit::is_pending(job) {
-        return Err(Error::new("55000", format!("job {job} starts when this transaction commits"))
-            .hint("COMMIT first, then wait for it."));
+        return Err(Error::new(
+            "55000",
+            format!("job {job} starts when this transaction commits"),
+        )
+        .hint("COMMIT first, then wait for it."));
     }
     check_role(job, &known(job)?)?;
     let mut last_kick: Option<Instant> = None;

@@ -29,7 +29,9 @@ pub fn register() {
 pub extern "C-unwind" fn insight_launcher_main(_argument: pg_sys::Datum) {
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP | SignalWakeFlags::SIGTERM);
     // SAFETY: no database: only shared catalogs can be read.
-    unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::InvalidOid, pg_sys::InvalidOid, 0) };
+    unsafe {
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::InvalidOid, pg_sys::InvalidOid, 0)
+    };
     loop {
         for database in BackgroundWorker::transaction(databases) {
             worker::launch_visit(database);
@@ -49,7 +51,8 @@ fn databases() -> Vec<pg_sys::Oid> {
     let mut found = Vec::new();
     // SAFETY: a sequential scan of a shared catalog inside a transaction, closed in the reverse order.
     unsafe {
-        let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+        let relation =
+            pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
         let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());
         loop {
             let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);

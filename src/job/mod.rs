@@ -21,8 +21,9 @@ pub fn error_of(caught: &CaughtError) -> Error {
         CaughtError::RustPanic { ereport, .. } => ereport,
     };
     let code = report.sql_error_code() as i32;
-    let sqlstate: String =
-        (0..5).map(|i| char::from((((code >> (6 * i)) & 0x3F) as u8).wrapping_add(b'0'))).collect();
+    let sqlstate: String = (0..5)
+        .map(|i| char::from((((code >> (6 * i)) & 0x3F) as u8).wrapping_add(b'0')))
+        .collect();
     Error {
         sqlstate,
         message: report.message().to_owned(),

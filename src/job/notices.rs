@@ -10,14 +10,27 @@ pub fn tell(artifact: &Artifact) {
         notice!("column \"{column}\" left out: {reason}");
     }
     if provenance.null_target_rows > 0 {
-        notice!("{} rows left out: target \"{}\" is NULL", provenance.null_target_rows, artifact.target.name);
+        notice!(
+            "{} rows left out: target \"{}\" is NULL",
+            provenance.null_target_rows,
+            artifact.target.name
+        );
     }
     let score = |name: &str| {
-        artifact.evaluation.metrics.iter().find(|m| m.metric == name && m.class.is_none()).map(|m| m.value)
+        artifact
+            .evaluation
+            .metrics
+            .iter()
+            .find(|m| m.metric == name && m.class.is_none())
+            .map(|m| m.value)
     };
     let shown: Vec<String> = ["loss", "accuracy", "roc_auc", "rmse", "r2"]
         .iter()
         .filter_map(|name| score(name).map(|value| format!("{name} {value:.4}")))
         .collect();
-    notice!("test {} ({} unseen rows)", shown.join(", "), artifact.evaluation.rows);
+    notice!(
+        "test {} ({} unseen rows)",
+        shown.join(", "),
+        artifact.evaluation.rows
+    );
 }

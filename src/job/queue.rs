@@ -29,7 +29,11 @@ pub enum Ending {
 impl Ending {
     /// Cancellation by a person is not a failure.
     pub fn of_error(error: Error) -> Ending {
-        if error.sqlstate == "57014" { Ending::Cancelled(error) } else { Ending::Failed(error) }
+        if error.sqlstate == "57014" {
+            Ending::Cancelled(error)
+        } else {
+            Ending::Failed(error)
+        }
     }
 }
 
@@ -52,7 +56,8 @@ pub fn insert(spec: &Spec, waiting: bool) -> Result<i64> {
                     ],
                 )?
                 .first();
-            row.get_one::<i64>()?.ok_or_else(|| Error::new("XX000", "the job could not be queued"))
+            row.get_one::<i64>()?
+                .ok_or_else(|| Error::new("XX000", "the job could not be queued"))
         })
     })
 }
@@ -61,7 +66,11 @@ pub fn insert(spec: &Spec, waiting: bool) -> Result<i64> {
 pub fn lock(job: i64) -> Result<bool> {
     Spi::connect(|client| {
         let row = client
-            .select("SELECT pg_catalog.pg_try_advisory_lock($1, $2)", None, &[LOCK_CLASS.into(), (job as i32).into()])?
+            .select(
+                "SELECT pg_catalog.pg_try_advisory_lock($1, $2)",
+                None,
+                &[LOCK_CLASS.into(), (job as i32).into()],
+            )?
             .first();
         Ok(row.get_one::<bool>()?.unwrap_or(false))
     })
@@ -72,15 +81,24 @@ pub fn queued_spec(job: i64) -> Result<Option<Spec>> {
     as_owner(|| {
         Spi::connect(|client| {
             let row = client
-                .select("SELECT spec FROM insight.job WHERE job = $1 AND status = 'queued'", None, &[job.into()])?
+                .select(
+                    "SELECT spec FROM insight.job WHERE job = $1 AND status = 'queued'",
+                    None,
+                    &[job.into()],
+                )?
                 .first();
             if row.is_empty() {
                 return Ok(None);
             }
-            let Some(JsonB(json)) = row.get_one::<JsonB>()? else { return Ok(None) };
-            serde_json::from_value(json)
-                .map(Some)
-                .map_err(|e| Error::new("XX001", format!("the specification of job {job} is damaged: {e}")))
+            let Some(JsonB(json)) = row.get_one::<JsonB>()? else {
+                return Ok(None);
+            };
+            serde_json::from_value(json).map(Some).map_err(|e| {
+                Error::new(
+                    "XX001",
+                    format!("the specification of job {job} is damaged: {e}"),
+                )
+            })
         })
     })
 }
@@ -100,7 +118,11 @@ pub enum Turn {
 pub fn take_turn(job: i64, max_jobs: i64, progress: u32) -> Result<Turn> {
     as_owner(|| {
         Spi::connect_mut(|client| {
-            client.update("SELECT pg_advisory_xact_lock($1, 0)", None, &[LOCK_CLASS.into()])?;
+            client.update(
+                "SELECT pg_advisory_xact_lock($1, 0)",
+                None,
+                &[LOCK_CLASS.into()],
+            )?;
             mark_dead(client)?;
             let row = client
                 .update(
@@ -194,7 +216,11 @@ fn mark_dead(client: &mut SpiClient<'_>) -> Result<()> {
 pub fn kick() -> Result<bool> {
     let next = as_owner(|| {
         Spi::connect_mut(|client| -> Result<_> {
-            client.update("SELECT pg_advisory_xact_lock($1, 0)", None, &[LOCK_CLASS.into()])?;
+            client.update(
+                "SELECT pg_advisory_xact_lock($1, 0)",
+                None,
+                &[LOCK_CLASS.into()],
+            )?;
             mark_dead(client)?;
             let row = client
                 .update(
@@ -219,8 +245,18 @@ pub fn kick() -> Result<bool> {
         None => Ok(false),
         Some((job, role, Some(true))) => Ok(worker::launch_queued(job, role)),
         Some((job, _, login)) => {
-            let why = if login.is_none() { "does not exist any more" } else { "may no longer log in" };
-            finish(job, &Ending::Failed(Error::new("28000", format!("the role that asked for this job {why}"))))?;
+            let why = if login.is_none() {
+                "does not exist any more"
+            } else {
+                "may no longer log in"
+            };
+            finish(
+                job,
+                &Ending::Failed(Error::new(
+                    "28000",
+                    format!("the role that asked for this job {why}"),
+                )),
+            )?;
             Ok(false)
         }
     }
@@ -255,7 +291,9 @@ pub fn status(job: i64) -> Result<Option<Status>> {
                 return Ok(None);
             }
             let (status, role, pid) = row.get_three::<String, pg_sys::Oid, i32>()?;
-            Ok(status.zip(role).map(|(status, role)| Status { status, role, pid }))
+            Ok(status
+                .zip(role)
+                .map(|(status, role)| Status { status, role, pid }))
         })
     })
 }

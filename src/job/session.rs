@@ -34,10 +34,16 @@ pub fn capture() -> Vec<(String, String)> {
         bytes
     };
     let word = std::mem::size_of::<usize>();
-    let Some(used) = bytes.get(..word).and_then(|b| b.try_into().ok()).map(usize::from_ne_bytes) else {
+    let Some(used) = bytes
+        .get(..word)
+        .and_then(|b| b.try_into().ok())
+        .map(usize::from_ne_bytes)
+    else {
         return Vec::new();
     };
-    let mut rest = bytes.get(word..(word + used).min(bytes.len())).unwrap_or_default();
+    let mut rest = bytes
+        .get(word..(word + used).min(bytes.len()))
+        .unwrap_or_default();
     let mut settings = Vec::new();
     while let Some((name, value, source)) = next(&mut rest) {
         if source >= pg_sys::GucSource::PGC_S_CLIENT && !NOT_CARRIED.contains(&name.as_str()) {
@@ -70,9 +76,16 @@ fn text(rest: &mut &[u8]) -> Option<String> {
 
 /// Applies settings in a worker; one that the role may not set is skipped with a warning in the log.
 pub fn apply(settings: &[(String, String)], superuser: bool) {
-    let context = if superuser { pg_sys::GucContext::PGC_SUSET } else { pg_sys::GucContext::PGC_USERSET };
+    let context = if superuser {
+        pg_sys::GucContext::PGC_SUSET
+    } else {
+        pg_sys::GucContext::PGC_USERSET
+    };
     for (name, value) in settings {
-        let (Ok(name), Ok(value)) = (CString::new(name.as_str()), CString::new(value.as_str())) else { continue };
+        let (Ok(name), Ok(value)) = (CString::new(name.as_str()), CString::new(value.as_str()))
+        else {
+            continue;
+        };
         // SAFETY: two valid C strings; problems are logged, not raised.
         unsafe {
             pg_sys::set_config_option(

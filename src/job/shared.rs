@@ -1,7 +1,7 @@
 //! Shared memory of one job: its specification, its live progress, and the hand-over of the result to a waiting caller.
 
 use pgrx::pg_sys;
-use std::sync::atomic::{AtomicU8, AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{Ordering::Acquire, Ordering::Release};
 
 const MAGIC: u64 = 0x696e_7369_6768_7401;
@@ -29,7 +29,15 @@ pub enum State {
 }
 
 /// Names of phases, in order; `phase` is an index.
-pub const PHASES: [&str; 7] = ["starting", "queued", "reading", "preparing", "training", "evaluating", "storing"];
+pub const PHASES: [&str; 7] = [
+    "starting",
+    "queued",
+    "reading",
+    "preparing",
+    "training",
+    "evaluating",
+    "storing",
+];
 
 /// Lives at the start of a dynamic shared memory segment; the specification's JSON follows.
 #[repr(C)]
@@ -178,7 +186,11 @@ impl Control {
 
     /// Leaves an error for the other side; call before the state that announces it.
     pub fn write_note(&self, text: &[u8]) {
-        let text = if text.len() <= self.note.len() { text } else { &[] };
+        let text = if text.len() <= self.note.len() {
+            text
+        } else {
+            &[]
+        };
         for (cell, byte) in self.note.iter().zip(text) {
             cell.store(*byte, Relaxed);
         }
@@ -187,7 +199,11 @@ impl Control {
 
     pub fn note(&self) -> Vec<u8> {
         let length = self.note_bytes.load(Relaxed) as usize;
-        self.note.iter().take(length).map(|cell| cell.load(Relaxed)).collect()
+        self.note
+            .iter()
+            .take(length)
+            .map(|cell| cell.load(Relaxed))
+            .collect()
     }
 
     /// Enters a phase named in [`PHASES`].
@@ -200,7 +216,8 @@ impl Control {
 
     pub fn touch(&self) {
         // SAFETY: reads the clock.
-        self.updated_at.store(unsafe { pg_sys::GetCurrentTimestamp() }, Relaxed);
+        self.updated_at
+            .store(unsafe { pg_sys::GetCurrentTimestamp() }, Relaxed);
     }
 
     pub fn report(&self, progress: &insight_engine::fit::Progress) {
@@ -208,16 +225,22 @@ impl Control {
         self.epochs.store(progress.epochs, Relaxed);
         let training = progress.epoch > 0;
         let or_nan = |value: f64| if training { value } else { f64::NAN }.to_bits();
-        self.rows_per_second.store(or_nan(progress.rows_per_second), Relaxed);
+        self.rows_per_second
+            .store(or_nan(progress.rows_per_second), Relaxed);
         self.loss.store(or_nan(progress.loss), Relaxed);
-        self.validation_loss.store(progress.validation_loss.unwrap_or(f64::NAN).to_bits(), Relaxed);
-        self.eta_seconds.store(or_nan(progress.eta_seconds), Relaxed);
+        self.validation_loss.store(
+            progress.validation_loss.unwrap_or(f64::NAN).to_bits(),
+            Relaxed,
+        );
+        self.eta_seconds
+            .store(or_nan(progress.eta_seconds), Relaxed);
         self.enter(&progress.phase);
     }
 
     pub fn report_rows(&self, rows: u64, rows_per_second: f64) {
         self.rows.store(rows, Relaxed);
-        self.rows_per_second.store(rows_per_second.to_bits(), Relaxed);
+        self.rows_per_second
+            .store(rows_per_second.to_bits(), Relaxed);
         self.touch();
     }
 
@@ -225,7 +248,9 @@ impl Control {
         let phase = self.phase.load(Relaxed) as usize;
         let started = phase >= 2;
         let trained = self.epoch.load(Relaxed) > 0;
-        let number = |cell: &AtomicU64, known: bool| Some(f64::from_bits(cell.load(Relaxed))).filter(|v| known && v.is_finite());
+        let number = |cell: &AtomicU64, known: bool| {
+            Some(f64::from_bits(cell.load(Relaxed))).filter(|v| known && v.is_finite())
+        };
         View {
             phase: PHASES.get(phase).copied().unwrap_or("training"),
             epoch: self.epoch.load(Relaxed),

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::{job::session, settings, store};
 use insight_engine::{artifact::Task, params::Params};
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -39,7 +39,17 @@ pub struct Spec {
 }
 
 /// Options that are not hyper-parameters.
-const KEYS: &[&str] = &["algorithm", "deploy", "device", "exclude", "include", "positive", "task", "threads", "wait"];
+const KEYS: &[&str] = &[
+    "algorithm",
+    "deploy",
+    "device",
+    "exclude",
+    "include",
+    "positive",
+    "task",
+    "threads",
+    "wait",
+];
 
 /// A checked call of `insight_train`.
 pub struct Call {
@@ -48,10 +58,16 @@ pub struct Call {
 }
 
 /// Checks options, names and privileges as the calling role. Reads no rows.
-pub fn check(relation: Option<&str>, target: Option<&str>, model: Option<&str>, options: &Value) -> Result<Call> {
+pub fn check(
+    relation: Option<&str>,
+    target: Option<&str>,
+    model: Option<&str>,
+    options: &Value,
+) -> Result<Call> {
     let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
     let Value::Object(options) = options else {
-        return Err(Error::new("22023", "options must be a JSON object").hint("For example '{\"epochs\": 20}'."));
+        return Err(Error::new("22023", "options must be a JSON object")
+            .hint("For example '{\"epochs\": 20}'."));
     };
     check_keys(options)?;
     let mut params = Params::from_json(options)?;
@@ -112,7 +128,11 @@ fn check_keys(options: &Map<String, Value>) -> Result<()> {
             known.sort_unstable();
             let close = did_you_mean(key, &known);
             let list = format!("Known options are: {}.", known.join(", "));
-            let hint = if close.starts_with("Did") { format!("{close} {list}") } else { list };
+            let hint = if close.starts_with("Did") {
+                format!("{close} {list}")
+            } else {
+                list
+            };
             return Err(Error::new("22023", format!("unknown option \"{key}\"")).hint(hint));
         }
     }
@@ -123,9 +143,16 @@ fn model_name(model: Option<&str>, source: &Source, target: &str) -> Result<Stri
     let Some(model) = model else {
         return Ok(format!("{}_{target}", source.name).replace('@', "_"));
     };
-    if model.trim().is_empty() || model.chars().count() > 200 || model.contains('@') || model.chars().any(char::is_control) {
-        return Err(Error::new("42602", format!("invalid model name \"{model}\""))
-            .hint("A model name has 1 to 200 characters, none of them @ (model@3 names a version)."));
+    if model.trim().is_empty()
+        || model.chars().count() > 200
+        || model.contains('@')
+        || model.chars().any(char::is_control)
+    {
+        return Err(
+            Error::new("42602", format!("invalid model name \"{model}\"")).hint(
+                "A model name has 1 to 200 characters, none of them @ (model@3 names a version).",
+            ),
+        );
     }
     Ok(model.into())
 }
@@ -158,12 +185,16 @@ fn boolean(options: &Map<String, Value>, key: &str) -> Result<Option<bool>> {
 }
 
 fn names(options: &Map<String, Value>, key: &str) -> Result<Vec<String>> {
-    let error = || wrong_type(key, "an array of column names").hint(format!("For example {{\"{key}\": [\"age\", \"income\"]}}."));
+    let error = || {
+        wrong_type(key, "an array of column names")
+            .hint(format!("For example {{\"{key}\": [\"age\", \"income\"]}}."))
+    };
     match options.get(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => {
-            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(error)).collect()
-        }
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(error))
+            .collect(),
         Some(_) => Err(error()),
     }
 }
@@ -193,52 +224,87 @@ fn task(options: &Map<String, Value>) -> Result<Option<Task>> {
 fn check_algorithm(options: &Map<String, Value>) -> Result<()> {
     match text(options, "algorithm")?.as_deref() {
         None | Some("dnn" | "mlp") => Ok(()),
-        Some(other) => Err(Error::new("22023", format!("unknown algorithm \"{other}\"")).hint("Known are: dnn.")),
+        Some(other) => Err(
+            Error::new("22023", format!("unknown algorithm \"{other}\"")).hint("Known are: dnn."),
+        ),
     }
 }
 
 /// The columns to read in order (features, then the target) and those left out.
 type Chosen = (Vec<String>, Vec<(String, String)>);
 
-fn choose_columns(source: &Source, target: &str, include: &[String], exclude: &[String]) -> Result<Chosen> {
+fn choose_columns(
+    source: &Source,
+    target: &str,
+    include: &[String],
+    exclude: &[String],
+) -> Result<Chosen> {
     for name in include.iter().chain(exclude) {
         source.require(name)?;
     }
     if include.iter().any(|name| name == target) || exclude.iter().any(|name| name == target) {
-        return Err(Error::new("22023", format!("the target \"{target}\" is neither included nor excluded"))
-            .hint("Name only features in include and exclude."));
+        return Err(Error::new(
+            "22023",
+            format!("the target \"{target}\" is neither included nor excluded"),
+        )
+        .hint("Name only features in include and exclude."));
     }
     if let Some(both) = include.iter().find(|name| exclude.contains(name)) {
-        return Err(Error::new("22023", format!("column \"{both}\" is both included and excluded")));
+        return Err(Error::new(
+            "22023",
+            format!("column \"{both}\" is both included and excluded"),
+        ));
     }
     let given: Vec<&str> = if include.is_empty() {
-        source.columns.iter().map(|c| c.name.as_str()).filter(|n| *n != target).collect()
+        source
+            .columns
+            .iter()
+            .map(|c| c.name.as_str())
+            .filter(|n| *n != target)
+            .collect()
     } else {
         include.iter().map(String::as_str).collect()
     };
     let (mut columns, mut excluded) = (Vec::new(), Vec::new());
     for name in given {
         let column = source.require(name)?;
-        if source.columns.iter().filter(|c| c.name == name).count() > 1 || columns.iter().any(|c| c == name) {
-            return Err(Error::new("42702", format!("column name \"{name}\" appears more than once"))
-                .hint("Give each column of the query its own name with AS."));
+        if source.columns.iter().filter(|c| c.name == name).count() > 1
+            || columns.iter().any(|c| c == name)
+        {
+            return Err(Error::new(
+                "42702",
+                format!("column name \"{name}\" appears more than once"),
+            )
+            .hint("Give each column of the query its own name with AS."));
         }
         if exclude.iter().any(|e| e == name) {
             excluded.push((name.to_owned(), "excluded by the call".to_owned()));
         } else if Decoder::for_type(column.type_oid).is_none() {
-            excluded.push((name.to_owned(), format!("type {} is not supported", column.type_name)));
+            excluded.push((
+                name.to_owned(),
+                format!("type {} is not supported", column.type_name),
+            ));
         } else {
             columns.push(name.to_owned());
         }
     }
     if columns.is_empty() {
-        return Err(Error::new("22023", format!("{} has no usable feature column", source.label()))
-            .hint("Numbers, booleans, text, enums, dates, timestamps and intervals can be used."));
+        return Err(Error::new(
+            "22023",
+            format!("{} has no usable feature column", source.label()),
+        )
+        .hint("Numbers, booleans, text, enums, dates, timestamps and intervals can be used."));
     }
     let target_column = source.require(target)?;
     if Decoder::for_type(target_column.type_oid).is_none() {
-        return Err(Error::new("0A000", format!("target \"{target}\" has the unsupported type {}", target_column.type_name))
-            .hint("Cast it to a number, boolean or text in a SELECT."));
+        return Err(Error::new(
+            "0A000",
+            format!(
+                "target \"{target}\" has the unsupported type {}",
+                target_column.type_name
+            ),
+        )
+        .hint("Cast it to a number, boolean or text in a SELECT."));
     }
     columns.push(target.to_owned());
     Ok((columns, excluded))
@@ -250,7 +316,13 @@ fn check_visible(source: &Source) -> Result<()> {
         // SAFETY: syscache look-ups of relations the analysed query refers to.
         let (persistence, name) = unsafe {
             let name = pg_sys::get_rel_name(relation);
-            let name = if name.is_null() { String::new() } else { std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned() };
+            let name = if name.is_null() {
+                String::new()
+            } else {
+                std::ffi::CStr::from_ptr(name)
+                    .to_string_lossy()
+                    .into_owned()
+            };
             (pg_sys::get_rel_persistence(relation) as u8, name)
         };
         if persistence == b't' {
@@ -259,9 +331,14 @@ fn check_visible(source: &Source) -> Result<()> {
                 .hint("Use a permanent or unlogged table: CREATE UNLOGGED TABLE ... AS SELECT ..."));
         }
         if written_by_this_transaction(relation)? {
-            return Err(Error::new("55000", format!("table \"{name}\" was changed by this transaction, which has not committed"))
-                .detail("Training runs in a background worker, which sees only committed rows.")
-                .hint("COMMIT first, then call insight_train."));
+            return Err(Error::new(
+                "55000",
+                format!(
+                    "table \"{name}\" was changed by this transaction, which has not committed"
+                ),
+            )
+            .detail("Training runs in a background worker, which sees only committed rows.")
+            .hint("COMMIT first, then call insight_train."));
         }
     }
     Ok(())
@@ -286,18 +363,25 @@ fn written_by_this_transaction(relation: pg_sys::Oid) -> Result<bool> {
 
 /// The whole table, or every column that is read.
 fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
-    let Some(relation) = source.relation else { return Ok(()) };
+    let Some(relation) = source.relation else {
+        return Ok(());
+    };
     // SAFETY: look-ups of the current role's rights on an existing relation.
     unsafe {
         let role = pg_sys::GetUserId();
-        if pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT.into()) == pg_sys::AclResult::ACLCHECK_OK {
+        if pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT.into())
+            == pg_sys::AclResult::ACLCHECK_OK
+        {
             return Ok(());
         }
         let mut denied = Vec::new();
         for name in columns {
-            let Ok(c_name) = std::ffi::CString::new(name.as_str()) else { continue };
+            let Ok(c_name) = std::ffi::CString::new(name.as_str()) else {
+                continue;
+            };
             let number = pg_sys::get_attnum(relation, c_name.as_ptr());
-            let allowed = pg_sys::pg_attribute_aclcheck(relation, number, role, pg_sys::ACL_SELECT.into());
+            let allowed =
+                pg_sys::pg_attribute_aclcheck(relation, number, role, pg_sys::ACL_SELECT.into());
             if allowed != pg_sys::AclResult::ACLCHECK_OK {
                 denied.push(name.as_str());
             }
@@ -306,12 +390,29 @@ fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
             return Ok(());
         }
         if denied.len() == columns.len() {
-            return Err(Error::new("42501", format!("permission denied for {}", source.label()))
-                .hint(format!("Ask its owner for: GRANT SELECT ON {} TO {};", source.from, store::catalog::role_name(role))));
+            return Err(
+                Error::new("42501", format!("permission denied for {}", source.label())).hint(
+                    format!(
+                        "Ask its owner for: GRANT SELECT ON {} TO {};",
+                        source.from,
+                        store::catalog::role_name(role)
+                    ),
+                ),
+            );
         }
         let quoted: Vec<String> = denied.iter().map(|d| format!("\"{d}\"")).collect();
-        Err(Error::new("42501", format!("permission denied for column {} of {}", quoted.join(", "), source.label()))
-            .hint(format!("Leave it out with options => '{{\"exclude\": [{}]}}', or ask for SELECT on it.", quoted.join(", "))))
+        Err(Error::new(
+            "42501",
+            format!(
+                "permission denied for column {} of {}",
+                quoted.join(", "),
+                source.label()
+            ),
+        )
+        .hint(format!(
+            "Leave it out with options => '{{\"exclude\": [{}]}}', or ask for SELECT on it.",
+            quoted.join(", ")
+        )))
     }
 }
 
@@ -323,6 +424,8 @@ impl Spec {
 
     pub fn params(&self) -> Result<Params> {
         let empty = Map::new();
-        Ok(Params::from_json(self.options.as_object().unwrap_or(&empty))?)
+        Ok(Params::from_json(
+            self.options.as_object().unwrap_or(&empty),
+        )?)
     }
 }

@@ -63,9 +63,15 @@ pub fn is_pending(job: i64) -> bool {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn at_transaction_end(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+unsafe extern "C-unwind" fn at_transaction_end(
+    event: pg_sys::XactEvent::Type,
+    _argument: *mut std::ffi::c_void,
+) {
     use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PREPARE};
-    if !matches!(event, XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE) {
+    if !matches!(
+        event,
+        XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE
+    ) {
         return;
     }
     let pending = PENDING.take();
@@ -134,7 +140,9 @@ impl Waiting {
 
     fn worker_ended(&self) -> bool {
         use pgrx::bgworkers::BackgroundWorkerStatus::Stopped;
-        self.worker.as_ref().is_some_and(|worker| matches!(worker.pid(), Err(Stopped)))
+        self.worker
+            .as_ref()
+            .is_some_and(|worker| matches!(worker.pid(), Err(Stopped)))
     }
 }
 
@@ -144,11 +152,17 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
     let json = serde_json::to_vec(spec).map_err(|e| Error::new("XX000", e.to_string()))?;
     // SAFETY: a plain read.
     let segment = Segment::control(&json, unsafe { pg_sys::MyProcPid });
-    let mut waiting = Waiting { segment, worker: None, finished: false };
+    let mut waiting = Waiting {
+        segment,
+        worker: None,
+        finished: false,
+    };
     let (mut last_check, mut last_notice) = (Instant::now(), Instant::now());
     let mut noticed = false;
     loop {
-        if let Some(worker) = worker::launch_waiting(waiting.segment.handle(), spec.session_role.into()) {
+        if let Some(worker) =
+            worker::launch_waiting(waiting.segment.handle(), spec.session_role.into())
+        {
             waiting.worker = Some(worker);
             break;
         }
@@ -174,7 +188,9 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
                 return Err(error.unwrap_or_else(|| Error::new("XX000", "the worker failed")));
             }
             State::Done => break,
-            _ if waiting.worker_ended() && !matches!(control.state(), State::Done | State::Failed) => {
+            _ if waiting.worker_ended()
+                && !matches!(control.state(), State::Done | State::Failed) =>
+            {
                 waiting.finished = true;
                 if published.is_some() {
                     break;
@@ -192,21 +208,33 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
         waiting.pause(&mut last_check);
     }
     waiting.finished = true;
-    let (published, artifact) = published.ok_or_else(|| Error::new("XX000", "the worker answered no model"))?;
+    let (published, artifact) =
+        published.ok_or_else(|| Error::new("XX000", "the worker answered no model"))?;
     let job = waiting.segment.as_control().job.load(Relaxed);
-    Ok(Outcome { job, published, seconds: started.elapsed().as_secs_f64(), artifact })
+    Ok(Outcome {
+        job,
+        published,
+        seconds: started.elapsed().as_secs_f64(),
+        artifact,
+    })
 }
 
 /// Stores the artifact; a failure is told to the worker, so that the job row is true, and raised again.
-fn store(spec: &Spec, job: i64, segment: &Segment, started: Instant) -> Result<(Published, Artifact)> {
+fn store(
+    spec: &Spec,
+    job: i64,
+    segment: &Segment,
+    started: Instant,
+) -> Result<(Published, Artifact)> {
     let control = segment.as_control();
     let work = || {
         let payload = Segment::attach(control.payload.load(Relaxed))
             .ok_or_else(|| Error::new("58000", "the worker's result is gone"))?;
         let length = control.payload_bytes.load(Relaxed) as usize;
         let bytes = payload.bytes().get(..length).unwrap_or_default();
-        let artifact = Artifact::from_bytes(bytes)
-            .map_err(|e| Error::new("XX000", "the worker's model cannot be read").detail(e.to_string()))?;
+        let artifact = Artifact::from_bytes(bytes).map_err(|e| {
+            Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
+        })?;
         let publication = Publication {
             model: &spec.model,
             role: spec.role.into(),

@@ -58,7 +58,12 @@ pub fn start(request: Request, threads: usize, max_bytes: usize) -> Result<Child
 }
 
 /// Runs `work` in a child; `work` talks through the pipe it is given.
-fn fork(max_bytes: usize, limit: Option<usize>, threads: usize, work: impl FnOnce(i32)) -> Result<Child> {
+fn fork(
+    max_bytes: usize,
+    limit: Option<usize>,
+    threads: usize,
+    work: impl FnOnce(i32),
+) -> Result<Child> {
     let mut ends = [0i32; 2];
     // SAFETY: pipe2 fills the two descriptors, which are owned from here on.
     let (reader, writer) = unsafe {
@@ -86,12 +91,21 @@ fn fork(max_bytes: usize, limit: Option<usize>, threads: usize, work: impl FnOnc
                     .cloned()
                     .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
                     .unwrap_or_default();
-                send_error(pipe, &Error::new("XX000", "the trainer met an internal error").detail(text));
+                send_error(
+                    pipe,
+                    &Error::new("XX000", "the trainer met an internal error").detail(text),
+                );
             }
             // SAFETY: leaves without running PostgreSQL's exit handlers.
             unsafe { libc::_exit(0) }
         }
-        _ => Ok(Child { pid, pipe: reader, buffer: Vec::new(), reaped: None, max_bytes }),
+        _ => Ok(Child {
+            pid,
+            pipe: reader,
+            buffer: Vec::new(),
+            reaped: None,
+            max_bytes,
+        }),
     }
 }
 
@@ -123,14 +137,20 @@ fn isolate(parent: libc::pid_t, pipe: i32, limit: Option<usize>) {
 
 /// A stray write of a driver must not reach the shared buffers: shared writable mappings become inaccessible.
 fn seal_shared_memory() {
-    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
+        return;
+    };
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
-        let (Some(range), Some(rights)) = (fields.next(), fields.next()) else { continue };
+        let (Some(range), Some(rights)) = (fields.next(), fields.next()) else {
+            continue;
+        };
         if !(rights.starts_with("rw") && rights.ends_with('s')) {
             continue;
         }
-        let bounds = range.split_once('-').map(|(a, b)| (usize::from_str_radix(a, 16), usize::from_str_radix(b, 16)));
+        let bounds = range
+            .split_once('-')
+            .map(|(a, b)| (usize::from_str_radix(a, 16), usize::from_str_radix(b, 16)));
         if let Some((Ok(start), Ok(end))) = bounds {
             // SAFETY: the child never touches PostgreSQL's shared memory again.
             unsafe { libc::mprotect(start as *mut libc::c_void, end - start, libc::PROT_NONE) };
@@ -142,15 +162,25 @@ fn seal_shared_memory() {
 fn limit_memory(limit: Option<usize>) {
     // SAFETY: plain system calls.
     unsafe {
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         libc::setrlimit(libc::RLIMIT_CORE, &none);
         let Some(limit) = limit else { return };
         let pages = std::fs::read_to_string("/proc/self/statm")
             .ok()
-            .and_then(|text| text.split_whitespace().nth(5).and_then(|field| field.parse::<u64>().ok()))
+            .and_then(|text| {
+                text.split_whitespace()
+                    .nth(5)
+                    .and_then(|field| field.parse::<u64>().ok())
+            })
             .unwrap_or(0);
         let bytes = pages * libc::sysconf(libc::_SC_PAGESIZE).max(0) as u64 + limit as u64;
-        let most = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        let most = libc::rlimit {
+            rlim_cur: bytes,
+            rlim_max: bytes,
+        };
         libc::setrlimit(libc::RLIMIT_DATA, &most);
     }
 }
@@ -169,7 +199,10 @@ fn send_error(pipe: i32, error: &Error) {
 }
 
 fn os_error(what: &str) -> Error {
-    Error::new("58000", format!("{what}: {}", std::io::Error::last_os_error()))
+    Error::new(
+        "58000",
+        format!("{what}: {}", std::io::Error::last_os_error()),
+    )
 }
 
 impl Child {
@@ -185,15 +218,24 @@ impl Child {
         // SAFETY: reads into a buffer of the given length from our end of the pipe, only when it will not block.
         let ended = unsafe {
             loop {
-                let mut ready = libc::pollfd { fd: self.pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+                let mut ready = libc::pollfd {
+                    fd: self.pipe.as_raw_fd(),
+                    events: libc::POLLIN,
+                    revents: 0,
+                };
                 if libc::poll(&mut ready, 1, 0) <= 0 {
                     break false;
                 }
-                let count = libc::read(self.pipe.as_raw_fd(), chunk.as_mut_ptr().cast(), chunk.len());
+                let count = libc::read(
+                    self.pipe.as_raw_fd(),
+                    chunk.as_mut_ptr().cast(),
+                    chunk.len(),
+                );
                 match count {
                     0 => break true,
                     n if n > 0 => self.buffer.extend_from_slice(&chunk[..n as usize]),
-                    _ if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+                    _ if std::io::Error::last_os_error().kind()
+                        == std::io::ErrorKind::Interrupted => {}
                     _ => break true,
                 }
             }
@@ -219,7 +261,12 @@ impl Child {
             _ => None,
         };
         self.buffer.drain(..5 + length);
-        message.or_else(|| Some(Message::Failed(Error::new("XX000", "the trainer sent something unreadable"))))
+        message.or_else(|| {
+            Some(Message::Failed(Error::new(
+                "XX000",
+                "the trainer sent something unreadable",
+            )))
+        })
     }
 
     fn cause_of_death(&mut self) -> Error {
@@ -238,9 +285,10 @@ impl Child {
                 };
                 error.detail(format!("It was ended by signal {signal}{why}."))
             }
-            Some(status) if libc::WIFEXITED(status) => {
-                error.detail(format!("It left with exit code {}.", libc::WEXITSTATUS(status)))
-            }
+            Some(status) if libc::WIFEXITED(status) => error.detail(format!(
+                "It left with exit code {}.",
+                libc::WEXITSTATUS(status)
+            )),
             _ => error,
         }
     }
@@ -287,7 +335,8 @@ pub fn device_error(error: &TrainError) -> Error {
         TrainError::Device { detail, .. } => Some(detail.clone()),
         _ => None,
     };
-    let base = Error::new("22023", error.to_string()).hint("insight_devices() lists what there is; \"cpu\" always works.");
+    let base = Error::new("22023", error.to_string())
+        .hint("insight_devices() lists what there is; \"cpu\" always works.");
     Error { detail, ..base }
 }
 
@@ -302,11 +351,13 @@ pub fn resolve_device(device: &str) -> Result<Device> {
         return Ok(Device::Cpu);
     }
     let device = device.to_owned();
-    let number = ask(move || match insight_engine::train::resolve_device(&device) {
-        Ok(Device::Cpu) => Ok(None),
-        Ok(Device::Cuda(number)) => Ok(Some(number)),
-        Err(error) => Err(device_error(&error)),
-    })??;
+    let number = ask(
+        move || match insight_engine::train::resolve_device(&device) {
+            Ok(Device::Cpu) => Ok(None),
+            Ok(Device::Cuda(number)) => Ok(Some(number)),
+            Err(error) => Err(device_error(&error)),
+        },
+    )??;
     Ok(number.map_or(Device::Cpu, Device::Cuda))
 }
 
@@ -316,13 +367,22 @@ pub fn devices() -> Result<Vec<DeviceInfo>> {
 }
 
 /// The answer of a short-lived child.
-fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(question: impl FnOnce() -> T) -> Result<T> {
-    let mut child = fork(0, None, 1, |pipe| send(pipe, b'A', &serde_json::to_vec(&question()).unwrap_or_default()))?;
+fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
+    question: impl FnOnce() -> T,
+) -> Result<T> {
+    let mut child = fork(0, None, 1, |pipe| {
+        send(
+            pipe,
+            b'A',
+            &serde_json::to_vec(&question()).unwrap_or_default(),
+        )
+    })?;
     loop {
         for message in child.receive() {
             match message {
                 Message::Artifact(json) => {
-                    return serde_json::from_slice(&json).map_err(|e| Error::new("XX000", e.to_string()));
+                    return serde_json::from_slice(&json)
+                        .map_err(|e| Error::new("XX000", e.to_string()));
                 }
                 Message::Failed(error) => return Err(error),
                 Message::Progress(_) => {}

@@ -43,7 +43,10 @@ pub fn launch_waiting(control: u32, session_role: pg_sys::Oid) -> Option<Dynamic
     // SAFETY: plain reads of this process's identity.
     let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
     let extra = format!("w {} {}", database.to_u32(), session_role.to_u32());
-    builder(&extra, i64::from(control)).set_notify_pid(pid).load_dynamic().ok()
+    builder(&extra, i64::from(control))
+        .set_notify_pid(pid)
+        .load_dynamic()
+        .ok()
 }
 
 /// A worker for a queued job; false while no slot is free: the job stays queued.
@@ -56,7 +59,9 @@ pub fn launch_queued(job: i64, session_role: pg_sys::Oid) -> bool {
 
 /// A worker that looks after one database and leaves: it starts jobs that nobody else started.
 pub fn launch_visit(database: pg_sys::Oid) -> bool {
-    builder(&format!("v {} 0", database.to_u32()), 0).load_dynamic().is_ok()
+    builder(&format!("v {} 0", database.to_u32()), 0)
+        .load_dynamic()
+        .is_ok()
 }
 
 /// Runs `work` in a transaction of its own: committed when it answers Ok, else rolled back.
@@ -98,8 +103,12 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         BackgroundWorker::get_extra().to_owned()
     };
     let fields: Vec<&str> = extra.split(' ').collect();
-    let [kind, database, role] = fields[..] else { return };
-    let (Ok(database), Ok(role)) = (database.parse::<u32>(), role.parse::<u32>()) else { return };
+    let [kind, database, role] = fields[..] else {
+        return;
+    };
+    let (Ok(database), Ok(role)) = (database.parse::<u32>(), role.parse::<u32>()) else {
+        return;
+    };
     // SAFETY: the first database access of this process.
     unsafe {
         pg_sys::BackgroundWorkerInitializeConnectionByOid(database.into(), role.into(), 0);
@@ -116,27 +125,53 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         log!("insight worker: {}", error.message);
     }
     activity(None);
-    if let Err(error) = transaction(|| if catalog::installed() { queue::kick() } else { Ok(false) }) {
+    if let Err(error) = transaction(|| {
+        if catalog::installed() {
+            queue::kick()
+        } else {
+            Ok(false)
+        }
+    }) {
         log!("insight worker: {}", error.message);
     }
 }
 
 /// Shows what the worker does in pg_stat_activity.
 fn activity(what: Option<&str>) {
-    let state = if what.is_some() { pg_sys::BackendState::STATE_RUNNING } else { pg_sys::BackendState::STATE_IDLE };
+    let state = if what.is_some() {
+        pg_sys::BackendState::STATE_RUNNING
+    } else {
+        pg_sys::BackendState::STATE_IDLE
+    };
     let text = what.and_then(|w| std::ffi::CString::new(w).ok());
     // SAFETY: the text is copied.
-    unsafe { pg_sys::pgstat_report_activity(state, text.as_ref().map_or(std::ptr::null(), |t| t.as_ptr())) };
+    unsafe {
+        pg_sys::pgstat_report_activity(
+            state,
+            text.as_ref().map_or(std::ptr::null(), |t| t.as_ptr()),
+        )
+    };
 }
 
 /// A job somebody waits for: the specification comes through shared memory.
 fn serve_caller(handle: u32) -> Result<()> {
-    let Some(segment) = Segment::attach(handle) else { return Ok(()) };
-    let Some(control) = segment.checked_control() else { return Ok(()) };
-    let spec: Spec = serde_json::from_slice(segment.spec())
-        .map_err(|e| Error::new("XX000", format!("the job's specification cannot be read: {e}")))?;
+    let Some(segment) = Segment::attach(handle) else {
+        return Ok(());
+    };
+    let Some(control) = segment.checked_control() else {
+        return Ok(());
+    };
+    let spec: Spec = serde_json::from_slice(segment.spec()).map_err(|e| {
+        Error::new(
+            "XX000",
+            format!("the job's specification cannot be read: {e}"),
+        )
+    })?;
     // SAFETY: a plain read.
-    control.worker_pid.store(unsafe { pg_sys::MyProcPid }, std::sync::atomic::Ordering::Relaxed);
+    control.worker_pid.store(
+        unsafe { pg_sys::MyProcPid },
+        std::sync::atomic::Ordering::Relaxed,
+    );
     let job = match transaction(|| {
         let job = queue::insert(&spec, true)?;
         queue::lock(job)?;
@@ -151,8 +186,18 @@ fn serve_caller(handle: u32) -> Result<()> {
     control.job.store(job, std::sync::atomic::Ordering::Relaxed);
     control.enter("queued");
     control.set_state(State::Queued);
-    let mut run = Run { job, spec, control, handle, caller: true, started: Instant::now() };
-    let outcome = run.wait_turn(true).and_then(|_| run.train()).and_then(|(_, bytes)| run.hand_over(&bytes));
+    let mut run = Run {
+        job,
+        spec,
+        control,
+        handle,
+        caller: true,
+        started: Instant::now(),
+    };
+    let outcome = run
+        .wait_turn(true)
+        .and_then(|_| run.train())
+        .and_then(|(_, bytes)| run.hand_over(&bytes));
     let ending = match &outcome {
         Ok(()) => Ending::Succeeded { version: None },
         Err(error) => Ending::of_error(error.clone()),
@@ -168,15 +213,30 @@ fn serve_caller(handle: u32) -> Result<()> {
 
 /// A queued job: the specification comes from the job row.
 fn serve_queue(job: i64) -> Result<()> {
-    let taken = transaction(|| Ok(if queue::lock(job)? { queue::queued_spec(job)? } else { None }))?;
+    let taken = transaction(|| {
+        Ok(if queue::lock(job)? {
+            queue::queued_spec(job)?
+        } else {
+            None
+        })
+    })?;
     let Some(spec) = taken else { return Ok(()) };
     let segment = Segment::control(b"", 0);
     let control = segment.as_control();
     control.job.store(job, std::sync::atomic::Ordering::Relaxed);
-    let mut run = Run { job, spec, control, handle: segment.handle(), caller: false, started: Instant::now() };
+    let mut run = Run {
+        job,
+        spec,
+        control,
+        handle: segment.handle(),
+        caller: false,
+        started: Instant::now(),
+    };
     let outcome = match run.wait_turn(false) {
         Ok(false) => return Ok(()),
-        Ok(true) => run.train().and_then(|(artifact, bytes)| run.store(&artifact, &bytes)),
+        Ok(true) => run
+            .train()
+            .and_then(|(artifact, bytes)| run.store(&artifact, &bytes)),
         Err(error) => Err(error),
     };
     if let Err(error) = outcome {
@@ -228,17 +288,34 @@ impl Run<'_> {
             }
             if pg_sys::QueryCancelPending != 0 {
                 pg_sys::QueryCancelPending = 0;
-                return Some(Error::new("57014", "canceling training due to user request"));
+                return Some(Error::new(
+                    "57014",
+                    "canceling training due to user request",
+                ));
             }
             if !self.caller {
                 return None;
             }
-            if self.control.cancel.load(std::sync::atomic::Ordering::Relaxed) != 0 {
-                return Some(Error::new("57014", "canceling training because the waiting call was canceled"));
+            if self
+                .control
+                .cancel
+                .load(std::sync::atomic::Ordering::Relaxed)
+                != 0
+            {
+                return Some(Error::new(
+                    "57014",
+                    "canceling training because the waiting call was canceled",
+                ));
             }
-            let pid = self.control.caller_pid.load(std::sync::atomic::Ordering::Relaxed);
+            let pid = self
+                .control
+                .caller_pid
+                .load(std::sync::atomic::Ordering::Relaxed);
             if pg_sys::BackendPidGetProc(pid).is_null() {
-                return Some(Error::new("57014", "canceling training because the waiting session ended"));
+                return Some(Error::new(
+                    "57014",
+                    "canceling training because the waiting session ended",
+                ));
             }
         }
         None
@@ -247,7 +324,11 @@ impl Run<'_> {
     /// Sleeps until the latch is set, the descriptor can be read, or the poll interval is over.
     fn sleep(&self, descriptor: Option<i32>) {
         let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-        let readable = if descriptor.is_some() { pg_sys::WL_SOCKET_READABLE } else { 0 };
+        let readable = if descriptor.is_some() {
+            pg_sys::WL_SOCKET_READABLE
+        } else {
+            0
+        };
         // SAFETY: our own latch; the descriptor is open.
         unsafe {
             pg_sys::WaitLatchOrSocket(
@@ -272,7 +353,12 @@ impl Run<'_> {
                     transaction(queue::kick)?;
                     return Ok(true);
                 }
-                Turn::Gone if patient => return Err(Error::new("57014", "canceling training due to user request")),
+                Turn::Gone if patient => {
+                    return Err(Error::new(
+                        "57014",
+                        "canceling training due to user request",
+                    ));
+                }
                 Turn::Gone => return Ok(false),
                 Turn::NotYet if !patient => return Ok(false),
                 Turn::NotYet => {
@@ -291,16 +377,23 @@ impl Run<'_> {
         self.started = Instant::now();
         self.control.set_state(State::Running);
         self.control.enter("reading");
-        activity(Some(&format!("insight: reading {} for model {}", self.spec.relation, self.spec.model)));
+        activity(Some(&format!(
+            "insight: reading {} for model {}",
+            self.spec.relation, self.spec.model
+        )));
         let frame = self.read()?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
         transaction(|| queue::note_reading(self.job, rows, read_seconds))?;
-        activity(Some(&format!("insight: training model {}", self.spec.model)));
+        activity(Some(&format!(
+            "insight: training model {}",
+            self.spec.model
+        )));
         let bytes = self.fit(frame)?;
         self.control.enter("storing");
-        let artifact = Artifact::from_bytes(&bytes)
-            .map_err(|e| Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string()))?;
+        let artifact = Artifact::from_bytes(&bytes).map_err(|e| {
+            Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
+        })?;
         Ok((artifact, bytes))
     }
 
@@ -316,7 +409,10 @@ impl Run<'_> {
             unsafe {
                 pg_sys::XactReadOnly = true;
                 pg_sys::GetUserIdAndSecContext(&mut before.0, &mut before.1);
-                session::apply(&spec.settings, pg_sys::superuser_arg(spec.session_role.into()));
+                session::apply(
+                    &spec.settings,
+                    pg_sys::superuser_arg(spec.session_role.into()),
+                );
                 pg_sys::SetUserIdAndSecContext(
                     spec.role.into(),
                     SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION,
@@ -324,7 +420,10 @@ impl Run<'_> {
             }
             let names: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
             let frame = read::read(&spec.source()?, &names, spec.max_bytes, &mut |rows| {
-                control.report_rows(rows, rows as f64 / started.elapsed().as_secs_f64().max(1e-9));
+                control.report_rows(
+                    rows,
+                    rows as f64 / started.elapsed().as_secs_f64().max(1e-9),
+                );
                 if self.caller && (control.cancel.load(std::sync::atomic::Ordering::Relaxed) != 0) {
                     // SAFETY: asks PostgreSQL to cancel this query at its next check.
                     unsafe {
@@ -384,8 +483,12 @@ impl Run<'_> {
     /// Gives the artifact to the waiting caller, who stores it in its own transaction.
     fn hand_over(&self, bytes: &[u8]) -> Result<()> {
         let payload = Segment::with_bytes(bytes);
-        self.control.payload_bytes.store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        self.control.payload.store(payload.handle(), std::sync::atomic::Ordering::Relaxed);
+        self.control
+            .payload_bytes
+            .store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.control
+            .payload
+            .store(payload.handle(), std::sync::atomic::Ordering::Relaxed);
         self.control.set_state(State::Result);
         self.wake_caller();
         loop {
@@ -393,7 +496,8 @@ impl Run<'_> {
                 State::Stored => return Ok(()),
                 State::NotStored => {
                     let stated = serde_json::from_slice(&self.control.note()).ok();
-                    return Err(stated.unwrap_or_else(|| Error::new("58000", "the model could not be stored")));
+                    return Err(stated
+                        .unwrap_or_else(|| Error::new("58000", "the model could not be stored")));
                 }
                 _ => {}
             }
@@ -417,7 +521,12 @@ impl Run<'_> {
                 seconds: self.started.elapsed().as_secs_f64(),
             };
             let published = catalog::publish(&publication, artifact, bytes)?;
-            queue::finish(self.job, &Ending::Succeeded { version: Some(published.version) })
+            queue::finish(
+                self.job,
+                &Ending::Succeeded {
+                    version: Some(published.version),
+                },
+            )
         })
     }
 
@@ -427,7 +536,10 @@ impl Run<'_> {
     }
 
     fn wake_caller(&self) {
-        let pid = self.control.caller_pid.load(std::sync::atomic::Ordering::Relaxed);
+        let pid = self
+            .control
+            .caller_pid
+            .load(std::sync::atomic::Ordering::Relaxed);
         // SAFETY: the latch of a PGPROC that was just looked up; PGPROCs live as long as the server.
         unsafe {
             let process = pg_sys::BackendPidGetProc(pid);

@@ -74,14 +74,20 @@ impl Decoder {
             _ => return None,
         };
         let kind = match layout {
-            Layout::Int2 | Layout::Int4 | Layout::Int8 | Layout::Float4 | Layout::Float8 => Kind::Number,
+            Layout::Int2 | Layout::Int4 | Layout::Int8 | Layout::Float4 | Layout::Float8 => {
+                Kind::Number
+            }
             Layout::Numeric | Layout::Money => Kind::Number,
             Layout::Boolean => Kind::Boolean,
             Layout::Date | Layout::Timestamp => Kind::Time,
             Layout::Time | Layout::Interval => Kind::Duration,
             _ => Kind::Category,
         };
-        Some(Decoder { kind, layout, labels: Rc::default() })
+        Some(Decoder {
+            kind,
+            layout,
+            labels: Rc::default(),
+        })
     }
 
     /// # Safety
@@ -105,7 +111,10 @@ impl Decoder {
                 Layout::Padded => text(payload(datum).trim_ascii_end_blanks(), scratch),
                 Layout::Name => {
                     let name = std::ffi::CStr::from_ptr(datum.cast_mut_ptr::<std::ffi::c_char>());
-                    text(std::slice::from_raw_parts(name.as_ptr().cast(), name.to_bytes().len()), scratch)
+                    text(
+                        std::slice::from_raw_parts(name.as_ptr().cast(), name.to_bytes().len()),
+                        scratch,
+                    )
                 }
                 Layout::Char => {
                     scratch.clear();
@@ -113,7 +122,10 @@ impl Decoder {
                     std::str::from_utf8(scratch).map_or(Cell::Null, Cell::Text)
                 }
                 Layout::Enum => self.label(word as u32, scratch),
-                Layout::Uuid => uuid(std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), 16), scratch),
+                Layout::Uuid => uuid(
+                    std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), 16),
+                    scratch,
+                ),
                 Layout::Date => match word as i32 {
                     i32::MIN | i32::MAX => Cell::Null,
                     days => Cell::Time(i64::from(days) * DAY_MICROSECONDS),
@@ -126,7 +138,11 @@ impl Decoder {
                 Layout::Interval => {
                     let interval = &*datum.cast_mut_ptr::<pg_sys::Interval>();
                     let days = f64::from(interval.day) * 86_400.0;
-                    Cell::Duration(interval.time as f64 / 1e6 + days + f64::from(interval.month) * MONTH_SECONDS)
+                    Cell::Duration(
+                        interval.time as f64 / 1e6
+                            + days
+                            + f64::from(interval.month) * MONTH_SECONDS,
+                    )
                 }
             }
         }
@@ -139,7 +155,10 @@ impl Decoder {
         } else {
             // SAFETY: enum_out looks the label of a valid enum value up and answers a C string.
             let label = unsafe {
-                let out = pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_ENUM_OUT), pg_sys::Datum::from(oid as usize));
+                let out = pg_sys::OidOutputFunctionCall(
+                    pg_sys::Oid::from(pg_sys::F_ENUM_OUT),
+                    pg_sys::Datum::from(oid as usize),
+                );
                 std::ffi::CStr::from_ptr(out).to_string_lossy().into_owned()
             };
             scratch.extend_from_slice(label.as_bytes());
@@ -168,7 +187,10 @@ unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
         if varlena::varatt_is_4b_c(value) || varlena::varatt_is_1b_e(value) {
             value = pg_sys::pg_detoast_datum_packed(value);
         }
-        std::slice::from_raw_parts(varlena::vardata_any(value).cast(), varlena::varsize_any_exhdr(value))
+        std::slice::from_raw_parts(
+            varlena::vardata_any(value).cast(),
+            varlena::varsize_any_exhdr(value),
+        )
     }
 }
 
@@ -193,7 +215,11 @@ fn text<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
         if encoding == pg_sys::pg_enc::PG_UTF8 as i32 || bytes.is_ascii() {
             scratch.extend_from_slice(bytes);
         } else {
-            let converted = pg_sys::pg_server_to_any(bytes.as_ptr().cast(), bytes.len() as i32, pg_sys::pg_enc::PG_UTF8 as i32);
+            let converted = pg_sys::pg_server_to_any(
+                bytes.as_ptr().cast(),
+                bytes.len() as i32,
+                pg_sys::pg_enc::PG_UTF8 as i32,
+            );
             let converted: *const u8 = converted.cast();
             if converted == bytes.as_ptr() {
                 scratch.extend_from_slice(bytes);
@@ -218,7 +244,10 @@ fn uuid<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
         if matches!(i, 4 | 6 | 8 | 10) {
             scratch.push(b'-');
         }
-        scratch.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        scratch.extend([
+            DIGITS[usize::from(byte >> 4)],
+            DIGITS[usize::from(byte & 15)],
+        ]);
     }
     std::str::from_utf8(scratch).map_or(Cell::Null, Cell::Text)
 }
@@ -226,7 +255,11 @@ fn uuid<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
 /// A numeric as PostgreSQL stores it (src/backend/utils/adt/numeric.c): a header of 16 bits (short) or 32 bits (long),
 /// then digits of base 10,000, the first of weight 10,000^weight.
 fn numeric(bytes: &[u8]) -> f64 {
-    let half = |i: usize| bytes.get(2 * i..2 * i + 2).map_or(0, |b| u16::from_ne_bytes([b[0], b[1]]));
+    let half = |i: usize| {
+        bytes
+            .get(2 * i..2 * i + 2)
+            .map_or(0, |b| u16::from_ne_bytes([b[0], b[1]]))
+    };
     let header = half(0);
     let (negative, weight, first) = match header & 0xC000 {
         0xC000 => {
@@ -238,7 +271,11 @@ fn numeric(bytes: &[u8]) -> f64 {
         }
         0x8000 => {
             let magnitude = i32::from(header & 0x003F);
-            let weight = if header & 0x0040 != 0 { magnitude - 64 } else { magnitude };
+            let weight = if header & 0x0040 != 0 {
+                magnitude - 64
+            } else {
+                magnitude
+            };
             (header & 0x2000 != 0, weight, 1)
         }
         sign => (sign == 0x4000, i32::from(half(1) as i16), 2),

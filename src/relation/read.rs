@@ -26,13 +26,21 @@ struct Receiver<'a> {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn startup(_this: *mut pg_sys::DestReceiver, _operation: i32, _type: pg_sys::TupleDesc) {}
+unsafe extern "C-unwind" fn startup(
+    _this: *mut pg_sys::DestReceiver,
+    _operation: i32,
+    _type: pg_sys::TupleDesc,
+) {
+}
 
 #[pg_guard]
 unsafe extern "C-unwind" fn shutdown(_this: *mut pg_sys::DestReceiver) {}
 
 #[pg_guard]
-unsafe extern "C-unwind" fn receive(slot: *mut pg_sys::TupleTableSlot, this: *mut pg_sys::DestReceiver) -> bool {
+unsafe extern "C-unwind" fn receive(
+    slot: *mut pg_sys::TupleTableSlot,
+    this: *mut pg_sys::DestReceiver,
+) -> bool {
     // SAFETY: `this` is the head of the Receiver that `read` passed in and keeps alive.
     let receiver = unsafe { &mut *this.cast::<Receiver>() };
     // SAFETY: the executor hands over a valid slot with the query's descriptor.
@@ -60,7 +68,13 @@ unsafe extern "C-unwind" fn receive(slot: *mut pg_sys::TupleTableSlot, this: *mu
     receiver.rows += 1;
     if receiver.rows.is_multiple_of(REPORT_ROWS) {
         (receiver.on_rows)(receiver.rows as u64);
-        if receiver.columns.iter().map(|(_, c)| c.bytes()).sum::<usize>() > receiver.max_bytes {
+        if receiver
+            .columns
+            .iter()
+            .map(|(_, c)| c.bytes())
+            .sum::<usize>()
+            > receiver.max_bytes
+        {
             receiver.exceeded = true;
             return false;
         }
@@ -72,17 +86,29 @@ unsafe extern "C-unwind" fn receive(slot: *mut pg_sys::TupleTableSlot, this: *mu
 ///
 /// `max_bytes` bounds the frame; `on_rows` is called every few thousand rows with their number.
 /// Every column must have a decoder.
-pub fn read(source: &Source, columns: &[&str], max_bytes: usize, on_rows: &mut dyn FnMut(u64)) -> Result<Frame> {
+pub fn read(
+    source: &Source,
+    columns: &[&str],
+    max_bytes: usize,
+    on_rows: &mut dyn FnMut(u64),
+) -> Result<Frame> {
     let mut decoders = Vec::with_capacity(columns.len());
     for name in columns {
         let column = source.require(name)?;
         let decoder = Decoder::for_type(column.type_oid).ok_or_else(|| {
-            Error::new("0A000", format!("column \"{name}\" has the unsupported type {}", column.type_name))
+            Error::new(
+                "0A000",
+                format!(
+                    "column \"{name}\" has the unsupported type {}",
+                    column.type_name
+                ),
+            )
         })?;
         let values = Column::new(*name, column.type_name.as_str(), decoder.kind);
         decoders.push((decoder, values));
     }
-    let sql = CString::new(source.select(columns)).map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
+    let sql = CString::new(source.select(columns))
+        .map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
     let context = PgMemoryContexts::new("insight rows");
     let mut receiver = Receiver {
         head: pg_sys::DestReceiver {
@@ -100,8 +126,11 @@ pub fn read(source: &Source, columns: &[&str], max_bytes: usize, on_rows: &mut d
         context: context.value(),
         exceeded: false,
     };
-    let options =
-        pg_sys::SPIExecuteOptions { read_only: false, dest: (&raw mut receiver).cast(), ..Default::default() };
+    let options = pg_sys::SPIExecuteOptions {
+        read_only: false,
+        dest: (&raw mut receiver).cast(),
+        ..Default::default()
+    };
     // SAFETY: inside an SPI connection; the receiver outlives the execution.
     let status = Spi::connect(|_| unsafe { pg_sys::SPI_execute_extended(sql.as_ptr(), &options) });
     if status < 0 {
@@ -111,13 +140,23 @@ pub fn read(source: &Source, columns: &[&str], max_bytes: usize, on_rows: &mut d
         return Err(memory_error(receiver.rows, max_bytes));
     }
     (receiver.on_rows)(receiver.rows as u64);
-    let columns = receiver.columns.into_iter().map(|(_, column)| column).collect();
+    let columns = receiver
+        .columns
+        .into_iter()
+        .map(|(_, column)| column)
+        .collect();
     Ok(Frame { columns })
 }
 
 /// The frame outgrew the limit.
 fn memory_error(rows: usize, max_bytes: usize) -> Error {
-    Error::new("53200", format!("the data needs more than the {} MB a training job may use", max_bytes / (1 << 20)))
-        .detail(format!("{rows} rows were read."))
-        .hint("Train on fewer rows or columns, or have a superuser raise insight.max_memory.")
+    Error::new(
+        "53200",
+        format!(
+            "the data needs more than the {} MB a training job may use",
+            max_bytes / (1 << 20)
+        ),
+    )
+    .detail(format!("{rows} rows were read."))
+    .hint("Train on fewer rows or columns, or have a superuser raise insight.max_memory.")
 }

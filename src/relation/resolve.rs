@@ -42,17 +42,41 @@ pub fn resolve(relation: &str) -> Result<Source> {
         (format!("({given}\n) AS source"), None, None)
     } else {
         let (oid, schema, name) = find_relation(given)?;
-        (format!("{}.{}", spi::quote_identifier(schema), spi::quote_identifier(&name)), Some(oid), Some(name))
+        (
+            format!(
+                "{}.{}",
+                spi::quote_identifier(schema),
+                spi::quote_identifier(&name)
+            ),
+            Some(oid),
+            Some(name),
+        )
     };
     let (columns, relations) = describe(&format!("SELECT * FROM {from}"))?;
-    let name = name.or_else(|| relations.first().and_then(|&r| relation_name(r))).unwrap_or_else(|| "query".into());
-    Ok(Source { given: given.into(), from, columns, name, relation: oid, relations })
+    let name = name
+        .or_else(|| relations.first().and_then(|&r| relation_name(r)))
+        .unwrap_or_else(|| "query".into());
+    Ok(Source {
+        given: given.into(),
+        from,
+        columns,
+        name,
+        relation: oid,
+        relations,
+    })
 }
 
 /// A source that was resolved before, as another process sees it: `from` stands as it is.
 pub fn resolve_from(given: &str, from: &str) -> Result<Source> {
     let (columns, relations) = describe(&format!("SELECT * FROM {from}"))?;
-    Ok(Source { given: given.into(), from: from.into(), columns, name: given.into(), relation: None, relations })
+    Ok(Source {
+        given: given.into(),
+        from: from.into(),
+        columns,
+        name: given.into(),
+        relation: None,
+        relations,
+    })
 }
 
 impl Source {
@@ -70,23 +94,35 @@ impl Source {
     pub fn require(&self, name: &str) -> Result<&SourceColumn> {
         self.column(name).ok_or_else(|| {
             let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-            Error::new("42703", format!("column \"{name}\" does not exist in {}", self.label()))
-                .hint(did_you_mean(name, &names))
+            Error::new(
+                "42703",
+                format!("column \"{name}\" does not exist in {}", self.label()),
+            )
+            .hint(did_you_mean(name, &names))
         })
     }
 
     /// How messages name the source.
     pub fn label(&self) -> String {
-        if self.relation.is_some() { format!("relation \"{}\"", self.name) } else { "the query".into() }
+        if self.relation.is_some() {
+            format!("relation \"{}\"", self.name)
+        } else {
+            "the query".into()
+        }
     }
 }
 
 /// `Did you mean "x"?`, or the list of what there is.
 pub fn did_you_mean(given: &str, known: &[&str]) -> String {
     let folded = given.to_lowercase();
-    let close = known.iter().map(|k| (distance(&folded, &k.to_lowercase()), *k)).min();
+    let close = known
+        .iter()
+        .map(|k| (distance(&folded, &k.to_lowercase()), *k))
+        .min();
     match close {
-        Some((d, name)) if d <= 1 + given.chars().count() / 3 => format!("Did you mean \"{name}\"?"),
+        Some((d, name)) if d <= 1 + given.chars().count() / 3 => {
+            format!("Did you mean \"{name}\"?")
+        }
         _ if known.is_empty() => "There is none.".into(),
         _ => {
             let shown: Vec<&str> = known.iter().take(20).copied().collect();
@@ -126,21 +162,29 @@ fn is_query(text: &str) -> bool {
     }
     let word: String = rest.chars().take_while(char::is_ascii_alphabetic).collect();
     let follows = rest[word.len()..].chars().next();
-    let separated = follows.is_some_and(|c| c.is_whitespace() || c == '(' || c == '*' || c == '/' || c == '-' || c == '\'');
-    rest.starts_with('(') || (separated && ["select", "with", "values", "table"].contains(&word.to_lowercase().as_str()))
+    let separated = follows.is_some_and(|c| {
+        c.is_whitespace() || c == '(' || c == '*' || c == '/' || c == '-' || c == '\''
+    });
+    rest.starts_with('(')
+        || (separated
+            && ["select", "with", "values", "table"].contains(&word.to_lowercase().as_str()))
 }
 
 /// The oid, schema and name of a relation named as in SQL, or, failing that, by its bare name.
 fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
     let bare = spi::quote_identifier(given);
     for text in [given, bare.as_str()] {
-        let Some(names) = split_name(text) else { continue };
+        let Some(names) = split_name(text) else {
+            continue;
+        };
         if names.len() > 3 {
             continue;
         }
         let mut list = PgList::<pg_sys::Node>::new();
         for name in &names {
-            let Ok(name) = CString::new(name.as_str()) else { continue };
+            let Ok(name) = CString::new(name.as_str()) else {
+                continue;
+            };
             // SAFETY: makeString keeps a copy made in the current memory context.
             unsafe { list.push(pg_sys::makeString(pg_sys::pstrdup(name.as_ptr())).cast()) };
         }
@@ -168,10 +212,15 @@ fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
             None,
             &[],
         )?;
-        Ok(rows.filter_map(|row| row.get::<String>(1).ok().flatten()).collect())
+        Ok(rows
+            .filter_map(|row| row.get::<String>(1).ok().flatten())
+            .collect())
     })?;
     let names: Vec<&str> = visible.iter().map(String::as_str).collect();
-    Err(Error::new("42P01", format!("relation \"{given}\" does not exist")).hint(did_you_mean(given, &names)))
+    Err(
+        Error::new("42P01", format!("relation \"{given}\" does not exist"))
+            .hint(did_you_mean(given, &names)),
+    )
 }
 
 /// The parts of a possibly quoted, possibly qualified name; `None` where it is not one.
@@ -196,7 +245,9 @@ fn split_name(text: &str) -> Option<Vec<String>> {
             rest = &quoted[end..];
             name = out;
         } else {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+                .unwrap_or(rest.len());
             let word = &rest[..end];
             if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
                 return None;
@@ -233,9 +284,16 @@ fn check_relation(oid: pg_sys::Oid) -> Result<(pg_sys::Oid, String, String)> {
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
         let name = pg_sys::get_rel_name(oid);
         if schema.is_null() || name.is_null() {
-            return Err(Error::new("42P01", "the relation was dropped while it was looked up"));
+            return Err(Error::new(
+                "42P01",
+                "the relation was dropped while it was looked up",
+            ));
         }
-        (pg_sys::get_rel_relkind(oid) as u8, text_of(schema), text_of(name))
+        (
+            pg_sys::get_rel_relkind(oid) as u8,
+            text_of(schema),
+            text_of(name),
+        )
     };
     match kind {
         b'r' | b'v' | b'm' | b'p' | b'f' => Ok((oid, schema, name)),
@@ -255,19 +313,23 @@ fn relation_name(oid: pg_sys::Oid) -> Option<String> {
 /// # Safety
 /// `text` must be a valid C string.
 unsafe fn text_of(text: *const std::ffi::c_char) -> String {
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The result columns of a SELECT and the relations it touches, from the analysed query: nothing is run.
 fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
-    let text = CString::new(sql).map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
+    let text =
+        CString::new(sql).map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
     // SAFETY: inside an SPI connection; the plan, its sources and their result descriptor live until it ends.
     Spi::connect(|_| unsafe {
         let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
         if plan.is_null() {
             return Err(Error::new("42601", "the relation is not a single SELECT"));
         }
-        let sources = PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
+        let sources =
+            PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
         let Some(source) = sources.head().filter(|_| sources.len() == 1) else {
             return Err(Error::new("42601", "the relation is not a single SELECT"));
         };
@@ -280,7 +342,11 @@ fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
             let attribute = &*(*descriptor).attrs.as_ptr().add(i);
             let name = text_of(attribute.attname.data.as_ptr());
             let type_name = text_of(pg_sys::format_type_be(attribute.atttypid));
-            columns.push(SourceColumn { name, type_oid: attribute.atttypid, type_name });
+            columns.push(SourceColumn {
+                name,
+                type_oid: attribute.atttypid,
+                type_name,
+            });
         }
         let mut relations = Vec::new();
         let oids = (*source).relationOids;

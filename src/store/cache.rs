@@ -1,4 +1,276 @@
 //! Models ready to predict, per backend, keyed by immutable version id.
+//!
+//! A name is resolved again in every top-level statement, and at once when the catalog's invalidation says that some
+//! pointer moved, so a new deployment is seen by the next statement of every session. Only reading SPI calls are made:
+//! they work on standbys and in parallel workers.
+
+use super::catalog;
+use crate::error::{Error, Result};
+use crate::settings;
+use insight_engine::artifact::{Artifact, ArtifactError};
+use insight_engine::infer::Predictor;
+use pgrx::prelude::*;
+use pgrx::{pg_sys, spi::OwnedPreparedStatement, spi::SpiClient};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
+
+/// When a resolved name is still true: the same statement, transaction and role, and no pointer has moved since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    statement: i64,
+    transaction: u32,
+    role: u32,
+    generation: u64,
+}
+
+struct Cached {
+    predictor: Rc<Predictor>,
+    used: u64,
+}
+
+/// Plans kept for the life of the process: by name, by name and version, the artifact.
+struct Plans {
+    deployed: OwnedPreparedStatement,
+    version: OwnedPreparedStatement,
+    artifact: OwnedPreparedStatement,
+}
+
+thread_local! {
+    static GENERATION: Cell<u64> = const { Cell::new(0) };
+    /// The relation whose invalidation says that a pointer moved.
+    static WATCHED: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+    static CLOCK: Cell<u64> = const { Cell::new(0) };
+    static MODELS: RefCell<HashMap<i64, Cached>> = RefCell::new(HashMap::new());
+    static NAMES: RefCell<HashMap<String, (Stamp, i64)>> = RefCell::new(HashMap::new());
+    static PLANS: RefCell<Option<Plans>> = const { RefCell::new(None) };
+}
 
 /// Called from `_PG_init`.
-pub fn register() {}
+pub fn register() {
+    // SAFETY: a static function, registered once per process that loads the library.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(forget), pg_sys::Datum::from(0usize)) };
+}
+
+/// Does no catalog work: it may run in the middle of anything.
+#[pg_guard]
+unsafe extern "C-unwind" fn forget(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    let watched = WATCHED.get();
+    if relation == pg_sys::InvalidOid || watched == pg_sys::InvalidOid || relation == watched {
+        GENERATION.set(GENERATION.get() + 1);
+    }
+}
+
+/// The stamp of this moment.
+pub fn now() -> Stamp {
+    // SAFETY: plain reads of this process's state.
+    unsafe {
+        Stamp {
+            statement: pg_sys::GetCurrentStatementStartTimestamp(),
+            transaction: if pg_sys::MyProc.is_null() {
+                0
+            } else {
+                (*pg_sys::MyProc).lxid
+            },
+            role: pg_sys::GetUserId().to_u32(),
+            generation: GENERATION.get(),
+        }
+    }
+}
+
+/// The model that `'name'` (the deployed version) or `'name@3'` stands for, ready to predict.
+pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
+    let stamp = now();
+    let known = NAMES.with_borrow(|names| {
+        names
+            .get(reference)
+            .filter(|(s, _)| *s == stamp)
+            .map(|(_, id)| *id)
+    });
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let id = as_reader(|| Spi::connect(|client| resolve(client, reference)))?;
+            NAMES.with_borrow_mut(|names| {
+                if names.len() > 10_000 {
+                    names.clear();
+                }
+                names.insert(reference.to_owned(), (now(), id));
+            });
+            id
+        }
+    };
+    let clock = CLOCK.get() + 1;
+    CLOCK.set(clock);
+    let cached = MODELS.with_borrow_mut(|models| {
+        models.get_mut(&id).map(|model| {
+            model.used = clock;
+            model.predictor.clone()
+        })
+    });
+    if let Some(predictor) = cached {
+        return Ok(predictor);
+    }
+    let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
+    let predictor = Rc::new(load(reference, &bytes)?);
+    MODELS.with_borrow_mut(|models| {
+        models.insert(
+            id,
+            Cached {
+                predictor: predictor.clone(),
+                used: clock,
+            },
+        );
+        evict(models, id);
+    });
+    Ok(predictor)
+}
+
+fn load(reference: &str, bytes: &[u8]) -> Result<Predictor> {
+    Artifact::from_bytes(bytes)
+        .and_then(Predictor::new)
+        .map_err(|error| match error {
+            ArtifactError::TooNew { .. } => {
+                Error::new("0A000", format!("model \"{reference}\" cannot be read"))
+                    .detail(error.to_string())
+                    .hint("ALTER EXTENSION insight UPDATE, or reconnect after an upgrade.")
+            }
+            _ => Error::new("XX001", format!("model \"{reference}\" is damaged"))
+                .detail(error.to_string())
+                .hint("Deploy another version with insight_deploy, or train it again."),
+        })
+}
+
+/// Drops the least recently used models until the rest fits; the one in use stays.
+fn evict(models: &mut HashMap<i64, Cached>, keep: i64) {
+    let limit = settings::cache_bytes();
+    while models.values().map(|m| m.predictor.bytes()).sum::<usize>() > limit {
+        let oldest = models
+            .iter()
+            .filter(|(id, _)| **id != keep)
+            .min_by_key(|(_, m)| m.used)
+            .map(|(id, _)| *id);
+        match oldest {
+            Some(id) => models.remove(&id),
+            None => return,
+        };
+    }
+}
+
+/// Runs `work` as the extension's owner; names in its SQL must be qualified, for the search path is the caller's.
+fn as_reader<T>(work: impl FnOnce() -> T) -> T {
+    struct Identity(pg_sys::Oid, i32);
+    impl Drop for Identity {
+        fn drop(&mut self) {
+            // SAFETY: the identity this process had before.
+            unsafe { pg_sys::SetUserIdAndSecContext(self.0, self.1) };
+        }
+    }
+    let owner = catalog::owner();
+    let mut before = Identity(pg_sys::InvalidOid, 0);
+    // SAFETY: plain reads and writes of this process's identity, undone by the guard.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut before.0, &mut before.1);
+        pg_sys::SetUserIdAndSecContext(owner, before.1 | SECURITY_LOCAL_USERID_CHANGE);
+    }
+    let result = work();
+    drop(before);
+    result
+}
+
+fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>) -> Result<T> {
+    let missing = PLANS.with_borrow(Option::is_none);
+    if missing {
+        let oid = |builtin: pg_sys::BuiltinOid| pgrx::PgOid::BuiltIn(builtin);
+        let text = oid(pg_sys::BuiltinOid::TEXTOID);
+        let plans = Plans {
+            deployed: client
+                .prepare(
+                    "SELECT v.id, m.deployed FROM insight.model m LEFT JOIN insight.version v \
+                     ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) m.deployed \
+                     WHERE m.name OPERATOR(pg_catalog.=) $1",
+                    &[text],
+                )?
+                .keep(),
+            version: client
+                .prepare(
+                    "SELECT v.id, v.version FROM insight.model m LEFT JOIN insight.version v \
+                     ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) $2 \
+                     WHERE m.name OPERATOR(pg_catalog.=) $1",
+                    &[text, oid(pg_sys::BuiltinOid::INT4OID)],
+                )?
+                .keep(),
+            artifact: client
+                .prepare(
+                    "SELECT v.artifact FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
+                    &[oid(pg_sys::BuiltinOid::INT8OID)],
+                )?
+                .keep(),
+        };
+        PLANS.with_borrow_mut(|slot| *slot = Some(plans));
+        // SAFETY: catalog look-ups by name.
+        let relation = unsafe {
+            let namespace = pg_sys::get_namespace_oid(c"insight".as_ptr(), true);
+            pg_sys::get_relname_relid(c"model".as_ptr(), namespace)
+        };
+        WATCHED.set(relation);
+    }
+    PLANS.with_borrow(|plans| match plans {
+        Some(plans) => work(plans),
+        None => Err(Error::new("XX000", "the catalog's plans are gone")),
+    })
+}
+
+/// `name@3` as name and version.
+fn split(reference: &str) -> Result<(&str, Option<i32>)> {
+    match reference.rsplit_once('@') {
+        None => Ok((reference, None)),
+        Some((name, version)) => match version.parse::<i32>() {
+            Ok(version) => Ok((name, Some(version))),
+            Err(_) => Err(
+                Error::new("22023", format!("invalid model reference \"{reference}\""))
+                    .hint("Use 'name' for the deployed version, or 'name@3' for version 3."),
+            ),
+        },
+    }
+}
+
+fn resolve(client: &SpiClient<'_>, reference: &str) -> Result<i64> {
+    let (name, version) = split(reference)?;
+    let (id, found) = with_plans(client, |plans| {
+        let row = match version {
+            None => client.select(&plans.deployed, None, &[name.into()])?,
+            Some(version) => client.select(&plans.version, None, &[name.into(), version.into()])?,
+        }
+        .first();
+        if row.is_empty() {
+            return Err(catalog::unknown_model(client, name));
+        }
+        Ok(row.get_two::<i64, i32>()?)
+    })?;
+    if let Some(id) = id {
+        return Ok(id);
+    }
+    Err(match (version, found) {
+        (Some(version), _) => Error::new(
+            "42704",
+            format!("model \"{name}\" has no version {version}"),
+        )
+        .hint("The view insight.versions lists them."),
+        (None, _) => Error::new("55000", format!("model \"{name}\" has no deployed version"))
+            .hint("Deploy one with insight_deploy(model, version)."),
+    })
+}
+
+fn artifact(client: &SpiClient<'_>, id: i64) -> Result<Vec<u8>> {
+    with_plans(client, |plans| {
+        let row = client.select(&plans.artifact, None, &[id.into()])?.first();
+        if row.is_empty() {
+            return Err(Error::new("42704", "the version was dropped"));
+        }
+        row.get_one::<Vec<u8>>()?
+            .ok_or_else(|| Error::new("XX001", "the version has no artifact"))
+    })
+}

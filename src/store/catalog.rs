@@ -54,7 +54,11 @@ impl Drop for Identity {
 /// Runs `work` as the extension's owner with a safe search path; the caller's identity is restored afterwards, on errors too.
 pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
     let owner = owner();
-    let mut identity = Identity { user: pg_sys::InvalidOid, context: 0, nest: 0 };
+    let mut identity = Identity {
+        user: pg_sys::InvalidOid,
+        context: 0,
+        nest: 0,
+    };
     // SAFETY: plain reads and writes of this process's identity, undone by the guard.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut identity.user, &mut identity.context);
@@ -81,7 +85,11 @@ pub fn role_name(role: pg_sys::Oid) -> String {
     // SAFETY: a syscache look-up; NULL where there is no such role.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() { role.to_u32().to_string() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+        if name.is_null() {
+            role.to_u32().to_string()
+        } else {
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
     }
 }
 
@@ -123,9 +131,11 @@ fn check_owner(model: &str, owner: pg_sys::Oid, role: pg_sys::Oid) -> Result<()>
     if unsafe { pg_sys::has_privs_of_role(role, owner) } {
         return Ok(());
     }
-    Err(Error::new("42501", format!("must be owner of model \"{model}\""))
-        .detail(format!("The owner is \"{}\".", role_name(owner)))
-        .hint("Choose another model name, or ask the owner."))
+    Err(
+        Error::new("42501", format!("must be owner of model \"{model}\""))
+            .detail(format!("The owner is \"{}\".", role_name(owner)))
+            .hint("Choose another model name, or ask the owner."),
+    )
 }
 
 /// Whether a model of this name exists that the role may not change.
@@ -137,7 +147,11 @@ pub fn check_may_train(model: &str, role: pg_sys::Oid) -> Result<()> {
 }
 
 /// Stores a new version and, if asked, deploys it, in the current transaction.
-pub fn publish(publication: &Publication<'_>, artifact: &Artifact, bytes: &[u8]) -> Result<Published> {
+pub fn publish(
+    publication: &Publication<'_>,
+    artifact: &Artifact,
+    bytes: &[u8],
+) -> Result<Published> {
     as_owner(|| Spi::connect_mut(|client| publish_as_owner(client, publication, artifact, bytes)))
 }
 
@@ -154,10 +168,17 @@ fn publish_as_owner(
         &[model.into(), role.into()],
     )?;
     let row = client
-        .update("SELECT id, owner::oid FROM insight.model WHERE name = $1 FOR UPDATE", None, &[model.into()])?
+        .update(
+            "SELECT id, owner::oid FROM insight.model WHERE name = $1 FOR UPDATE",
+            None,
+            &[model.into()],
+        )?
         .first();
     let (Some(id), Some(owner)) = row.get_two::<i64, pg_sys::Oid>()? else {
-        return Err(Error::new("40001", format!("model \"{model}\" was dropped while its new version was trained")));
+        return Err(Error::new(
+            "40001",
+            format!("model \"{model}\" was dropped while its new version was trained"),
+        ));
     };
     check_owner(model, owner, role)?;
     let provenance = &artifact.provenance;
@@ -262,7 +283,11 @@ fn announce() {
 /// Id, owner and deployed version of a model.
 fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, pg_sys::Oid, Option<i32>)>> {
     let row = client
-        .select("SELECT id, owner::oid, deployed FROM insight.model WHERE name = $1", None, &[model.into()])?
+        .select(
+            "SELECT id, owner::oid, deployed FROM insight.model WHERE name = $1",
+            None,
+            &[model.into()],
+        )?
         .first();
     if row.is_empty() {
         return Ok(None);
@@ -274,8 +299,15 @@ fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, pg_sys::Oid,
 /// The error for a model that is not there, with what there is.
 pub fn unknown_model(client: &SpiClient<'_>, model: &str) -> Error {
     let names: Vec<String> = client
-        .select("SELECT name FROM insight.model ORDER BY name LIMIT 1000", None, &[])
-        .map(|rows| rows.filter_map(|row| row.get::<String>(1).ok().flatten()).collect())
+        .select(
+            "SELECT name FROM insight.model ORDER BY name LIMIT 1000",
+            None,
+            &[],
+        )
+        .map(|rows| {
+            rows.filter_map(|row| row.get::<String>(1).ok().flatten())
+                .collect()
+        })
         .unwrap_or_default();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hint = if names.is_empty() {
@@ -295,8 +327,14 @@ fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i6
 }
 
 fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {
-    let rows = client.select("SELECT version FROM insight.version WHERE model = $1 ORDER BY version", None, &[model.into()])?;
-    Ok(rows.filter_map(|row| row.get::<i32>(1).ok().flatten()).collect())
+    let rows = client.select(
+        "SELECT version FROM insight.version WHERE model = $1 ORDER BY version",
+        None,
+        &[model.into()],
+    )?;
+    Ok(rows
+        .filter_map(|row| row.get::<i32>(1).ok().flatten())
+        .collect())
 }
 
 /// Deploys a version; answers it.
@@ -307,8 +345,11 @@ pub fn deploy(model: &str, version: i32, role: pg_sys::Oid) -> Result<i32> {
             let versions = versions(client, id)?;
             if !versions.contains(&version) {
                 let known: Vec<String> = versions.iter().map(i32::to_string).collect();
-                return Err(Error::new("42704", format!("model \"{model}\" has no version {version}"))
-                    .hint(format!("Known are: {}.", known.join(", "))));
+                return Err(Error::new(
+                    "42704",
+                    format!("model \"{model}\" has no version {version}"),
+                )
+                .hint(format!("Known are: {}.", known.join(", "))));
             }
             point_to(client, id, version, role)?;
             Ok(version)
@@ -321,10 +362,16 @@ pub fn rollback(model: &str, role: pg_sys::Oid) -> Result<i32> {
     as_owner(|| {
         Spi::connect_mut(|client| {
             let (id, deployed) = require(client, model, role)?;
-            let earlier = versions(client, id)?.into_iter().filter(|v| deployed.is_some_and(|d| *v < d)).max();
+            let earlier = versions(client, id)?
+                .into_iter()
+                .filter(|v| deployed.is_some_and(|d| *v < d))
+                .max();
             let Some(version) = earlier else {
-                return Err(Error::new("55000", format!("model \"{model}\" has no version before the deployed one"))
-                    .hint("insight.versions lists them; insight_deploy(model, version) deploys any."));
+                return Err(Error::new(
+                    "55000",
+                    format!("model \"{model}\" has no version before the deployed one"),
+                )
+                .hint("insight.versions lists them; insight_deploy(model, version) deploys any."));
             };
             point_to(client, id, version, role)?;
             Ok(version)
@@ -338,7 +385,11 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
         Spi::connect_mut(|client| {
             let (id, _) = require(client, model, role)?;
             let count = versions(client, id)?.len() as i64;
-            client.update("DELETE FROM insight.model WHERE id = $1", None, &[id.into()])?;
+            client.update(
+                "DELETE FROM insight.model WHERE id = $1",
+                None,
+                &[id.into()],
+            )?;
             announce();
             Ok(count)
         })
@@ -358,7 +409,11 @@ pub fn inventory() -> Result<(i64, i64, i64)> {
                 )?
                 .first();
             let (models, versions, bytes) = row.get_three::<i64, i64, i64>()?;
-            Ok((models.unwrap_or(0), versions.unwrap_or(0), bytes.unwrap_or(0)))
+            Ok((
+                models.unwrap_or(0),
+                versions.unwrap_or(0),
+                bytes.unwrap_or(0),
+            ))
         })
     })
 }

@@ -63,7 +63,13 @@ pub struct Evaluation {
 impl Evaluation {
     /// Before anything is scored.
     pub fn empty(baseline: Baseline) -> Evaluation {
-        Evaluation { rows: 0, metrics: Vec::new(), confusion: Vec::new(), roc: Vec::new(), baseline }
+        Evaluation {
+            rows: 0,
+            metrics: Vec::new(),
+            confusion: Vec::new(),
+            roc: Vec::new(),
+            baseline,
+        }
     }
 
     /// The one metric a model is judged by: `roc_auc` (binary), `accuracy` (multiclass), `rmse` (regression).

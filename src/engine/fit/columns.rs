@@ -20,15 +20,24 @@ pub(super) fn choose(request: &Request, target: usize) -> Result<Chosen, FitErro
             continue;
         }
         let asked_for = request.include.contains(&column.name);
-        match reason(column).filter(|r| !asked_for || r.starts_with("constant") || r.starts_with("no value")) {
+        match reason(column)
+            .filter(|r| !asked_for || r.starts_with("constant") || r.starts_with("no value"))
+        {
             Some(reason) => excluded.push((column.name.clone(), reason)),
             None => columns.push(position),
         }
     }
     if columns.is_empty() {
-        let list: Vec<String> = excluded.iter().map(|(name, reason)| format!("\"{name}\" ({reason})")).collect();
+        let list: Vec<String> = excluded
+            .iter()
+            .map(|(name, reason)| format!("\"{name}\" ({reason})"))
+            .collect();
         return Err(FitError::new("22023", "no usable feature column is left")
-            .detail(if list.is_empty() { "The target is the only column.".into() } else { format!("Left out: {}.", list.join(", ")) })
+            .detail(if list.is_empty() {
+                "The target is the only column.".into()
+            } else {
+                format!("Left out: {}.", list.join(", "))
+            })
             .hint("Name columns in the option include to use them all the same."));
     }
     Ok((columns, excluded))
@@ -48,15 +57,20 @@ fn reason(column: &Column) -> Option<String> {
     match &column.values {
         Values::Category { dictionary, .. } => {
             let distinct = dictionary.len();
-            let identifier = column.type_name == "uuid" || distinct as f64 > IDENTIFIER_SHARE * present as f64;
+            let identifier =
+                column.type_name == "uuid" || distinct as f64 > IDENTIFIER_SHARE * present as f64;
             (present > IDENTIFIER_ROWS && identifier)
                 .then(|| format!("identifier-like: {distinct} different values in {present} rows"))
         }
         Values::Number(values) if column.kind == Kind::Number && present > IDENTIFIER_ROWS => {
             let values: Vec<f64> = rows.map(|row| values[row]).collect();
             let whole = values.iter().all(|v| v.fract() == 0.0);
-            (whole && (named_identifier(&column.name) || consecutive(&values)) && all_different(&values))
-                .then(|| format!("identifier-like: {present} different whole numbers in {present} rows"))
+            (whole
+                && (named_identifier(&column.name) || consecutive(&values))
+                && all_different(&values))
+            .then(|| {
+                format!("identifier-like: {present} different whole numbers in {present} rows")
+            })
         }
         _ => None,
     }
@@ -65,7 +79,11 @@ fn reason(column: &Column) -> Option<String> {
 /// `id`, `customer_id`, `customerID`, `userId`; not `paid`.
 fn named_identifier(name: &str) -> bool {
     let lower = name.to_lowercase();
-    lower == "id" || lower.ends_with("_id") || lower.ends_with(" id") || name.ends_with("ID") || name.ends_with("Id")
+    lower == "id"
+        || lower.ends_with("_id")
+        || lower.ends_with(" id")
+        || name.ends_with("ID")
+        || name.ends_with("Id")
 }
 
 fn consecutive(values: &[f64]) -> bool {

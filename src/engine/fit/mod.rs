@@ -75,7 +75,12 @@ pub struct FitError {
 
 impl FitError {
     fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
-        FitError { sqlstate: sqlstate.into(), message: message.into(), detail: None, hint: None }
+        FitError {
+            sqlstate: sqlstate.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
     }
     fn detail(mut self, detail: impl Into<String>) -> FitError {
         self.detail = Some(detail.into());
@@ -113,9 +118,15 @@ fn canceled() -> FitError {
 }
 
 /// Fits a model; `report` answers whether to go on.
-pub fn fit(request: Request, report: &mut dyn FnMut(&Progress) -> bool) -> Result<Artifact, FitError> {
+pub fn fit(
+    request: Request,
+    report: &mut dyn FnMut(&Progress) -> bool,
+) -> Result<Artifact, FitError> {
     let started = Instant::now();
-    let phase = |name: &str| Progress { phase: name.into(), ..Progress::default() };
+    let phase = |name: &str| Progress {
+        phase: name.into(),
+        ..Progress::default()
+    };
     let go = |ok: bool| if ok { Ok(()) } else { Err(canceled()) };
     go(report(&phase("preparing")))?;
     let frame = &request.frame;
@@ -138,16 +149,26 @@ pub fn fit(request: Request, report: &mut dyn FnMut(&Progress) -> bool) -> Resul
         Task::Multiclass => (Output::Softmax, answers.labels.len()),
         Task::Regression => (Output::Identity, 1),
     };
-    let train_part = Examples { matrix: &train_matrix, targets: &train_targets, weights: &weights };
+    let train_part = Examples {
+        matrix: &train_matrix,
+        targets: &train_targets,
+        weights: &weights,
+    };
     let validation_part = (!parts.validation.is_empty()).then_some(Examples {
         matrix: &validation_matrix,
         targets: &validation_targets,
         weights: &[],
     });
     go(report(&phase("training")))?;
-    let trained = train::train(train_part, validation_part, output, outputs, &params, request.device, &mut |step| {
-        report(&Progress::of_step(step))
-    })?;
+    let trained = train::train(
+        train_part,
+        validation_part,
+        output,
+        outputs,
+        &params,
+        request.device,
+        &mut |step| report(&Progress::of_step(step)),
+    )?;
     let fit_seconds = started.elapsed().as_secs_f64();
     go(report(&phase("evaluating")))?;
     let device = describe(request.device);
@@ -182,7 +203,12 @@ pub fn fit(request: Request, report: &mut dyn FnMut(&Progress) -> bool) -> Resul
             predict_seconds: 0.0,
             data_fingerprint: format!("{:016x}", fingerprint(frame)),
             engine_version: env!("CARGO_PKG_VERSION").into(),
-            evaluated_on: if parts.test.is_empty() { "validation" } else { "test" }.into(),
+            evaluated_on: if parts.test.is_empty() {
+                "validation"
+            } else {
+                "test"
+            }
+            .into(),
             excluded,
         },
     };
@@ -197,8 +223,14 @@ fn judge(
     parts: &Parts,
     seed: u64,
 ) -> Result<Artifact, FitError> {
-    let rows = if parts.test.is_empty() { &parts.validation } else { &parts.test };
-    let broken = |e: ArtifactError| FitError::new("XX000", "the trained network cannot be used").detail(e.to_string());
+    let rows = if parts.test.is_empty() {
+        &parts.validation
+    } else {
+        &parts.test
+    };
+    let broken = |e: ArtifactError| {
+        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
+    };
     let predictor = Predictor::new(artifact).map_err(broken)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, rows, 1);
@@ -206,7 +238,14 @@ fn judge(
     let mut artifact = predictor.into_artifact();
     let truth = answers.truth(rows);
     let baseline = artifact.evaluation.baseline.clone();
-    artifact.evaluation = evaluate(artifact.task, &artifact.target.labels, &truth, &predictions, &baseline, seed);
+    artifact.evaluation = evaluate(
+        artifact.task,
+        &artifact.target.labels,
+        &truth,
+        &predictions,
+        &baseline,
+        seed,
+    );
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(artifact)
 }
@@ -219,7 +258,10 @@ fn describe(device: Device) -> (String, String) {
     let known = match device {
         // Asking for the CPU must not load a GPU's driver.
         Device::Cpu => None,
-        Device::Cuda(_) => train::devices().into_iter().find(|d| d.device == name).map(|d| d.name),
+        Device::Cuda(_) => train::devices()
+            .into_iter()
+            .find(|d| d.device == name)
+            .map(|d| d.name),
     };
     (name.clone(), known.unwrap_or(name))
 }
@@ -227,7 +269,11 @@ fn describe(device: Device) -> (String, String) {
 /// A 64-bit hash of every value (FNV-1a over words), to tell whether two models saw the same data.
 fn fingerprint(frame: &Frame) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
+    let mut add = |word: u64| {
+        hash = (hash ^ word)
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(29)
+    };
     for column in &frame.columns {
         column.name.bytes().for_each(|b| add(u64::from(b)));
         match &column.values {
@@ -235,11 +281,14 @@ fn fingerprint(frame: &Frame) -> u64 {
             Values::Boolean(values) => values.iter().for_each(|v| add(u64::from(*v))),
             Values::Time(values) => values.iter().for_each(|v| add(*v as u64)),
             Values::Category { codes, dictionary } => {
-                (0..dictionary.len() as u32).for_each(|c| dictionary.text(c).bytes().for_each(|b| add(u64::from(b))));
+                (0..dictionary.len() as u32)
+                    .for_each(|c| dictionary.text(c).bytes().for_each(|b| add(u64::from(b))));
                 codes.iter().for_each(|c| add(u64::from(*c)));
             }
         }
-        (0..column.len()).filter(|row| column.nulls.get(*row)).for_each(|row| add(row as u64));
+        (0..column.len())
+            .filter(|row| column.nulls.get(*row))
+            .for_each(|row| add(row as u64));
     }
     hash
 }

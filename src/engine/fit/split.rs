@@ -20,12 +20,22 @@ pub(super) fn split(answers: &Answers, params: &ValidParams) -> Result<Parts, Fi
     let mut random = Random::new(params.seed);
     let mut groups: Vec<Vec<u32>> = vec![Vec::new(); answers.labels.len().max(1)];
     for &row in &answers.rows {
-        let group = if answers.task == Task::Regression { 0 } else { answers.code(row) as usize };
+        let group = if answers.task == Task::Regression {
+            0
+        } else {
+            answers.code(row) as usize
+        };
         groups[group].push(row);
     }
     let kept = answers.rows.len() as f64 * (1.0 - params.test_size);
-    let validation_size = params.validation_size.min(MAX_VALIDATION as f64 / kept.max(1.0));
-    let mut parts = Parts { train: Vec::new(), validation: Vec::new(), test: Vec::new() };
+    let validation_size = params
+        .validation_size
+        .min(MAX_VALIDATION as f64 / kept.max(1.0));
+    let mut parts = Parts {
+        train: Vec::new(),
+        validation: Vec::new(),
+        test: Vec::new(),
+    };
     for mut rows in groups {
         random.shuffle(&mut rows);
         // At least one row of each class is left to learn from.
@@ -40,13 +50,19 @@ pub(super) fn split(answers: &Answers, params: &ValidParams) -> Result<Parts, Fi
         part.sort_unstable();
     }
     if parts.test.is_empty() && parts.validation.is_empty() {
-        return Err(FitError::new("22023", "no row is left to judge the model by")
-            .hint("Give test_size or validation_size above 0."));
+        return Err(
+            FitError::new("22023", "no row is left to judge the model by")
+                .hint("Give test_size or validation_size above 0."),
+        );
     }
     Ok(parts)
 }
 
 fn share(rows: usize, fraction: f64) -> usize {
     let exact = rows as f64 * fraction;
-    if fraction > 0.0 && rows > 1 { (exact.round() as usize).max(1) } else { 0 }
+    if fraction > 0.0 && rows > 1 {
+        (exact.round() as usize).max(1)
+    } else {
+        0
+    }
 }

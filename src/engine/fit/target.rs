@@ -36,25 +36,46 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
     let frame = &request.frame;
     let position = frame.columns.iter().position(|c| c.name == request.target);
     let Some(column) = position else {
-        return Err(FitError::new("42703", format!("target column \"{}\" does not exist", request.target)));
+        return Err(FitError::new(
+            "42703",
+            format!("target column \"{}\" does not exist", request.target),
+        ));
     };
     let target = &frame.columns[column];
     if target.is_empty() {
-        return Err(FitError::new("22023", "the relation has no rows").hint("Load data first, or relax the filter."));
+        return Err(FitError::new("22023", "the relation has no rows")
+            .hint("Load data first, or relax the filter."));
     }
     if target.non_finite > 0 {
-        return Err(FitError::new("22003", format!("target \"{}\" is NaN or infinite in {} rows", target.name, target.non_finite))
-            .hint("Leave these rows out with a WHERE clause, or set them to NULL."));
+        return Err(FitError::new(
+            "22003",
+            format!(
+                "target \"{}\" is NaN or infinite in {} rows",
+                target.name, target.non_finite
+            ),
+        )
+        .hint("Leave these rows out with a WHERE clause, or set them to NULL."));
     }
-    let rows: Vec<u32> = (0..target.len()).filter(|row| !target.nulls.get(*row)).map(|row| row as u32).collect();
+    let rows: Vec<u32> = (0..target.len())
+        .filter(|row| !target.nulls.get(*row))
+        .map(|row| row as u32)
+        .collect();
     if rows.is_empty() {
-        return Err(FitError::new("22023", format!("target \"{}\" is NULL in every row", target.name))
-            .detail(format!("{} rows were read.", target.len()))
-            .hint("A model learns from rows whose target is known."));
+        return Err(FitError::new(
+            "22023",
+            format!("target \"{}\" is NULL in every row", target.name),
+        )
+        .detail(format!("{} rows were read.", target.len()))
+        .hint("A model learns from rows whose target is known."));
     }
     if rows.len() < MIN_ROWS {
-        return Err(FitError::new("22023", format!("{} rows are too few to train on", rows.len()))
-            .detail(format!("At least {MIN_ROWS} rows with a target that is not NULL are needed.")));
+        return Err(FitError::new(
+            "22023",
+            format!("{} rows are too few to train on", rows.len()),
+        )
+        .detail(format!(
+            "At least {MIN_ROWS} rows with a target that is not NULL are needed."
+        )));
     }
     let labels = labels_by_row(target, &rows);
     let task = task(request, target, &rows, &labels)?;
@@ -66,19 +87,35 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
 
 fn regression(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers, FitError> {
     let Values::Number(values) = &target.values else {
-        return Err(FitError::new("42804", format!("task regression needs a numeric target, not {}", target.type_name))
-            .hint("Cast the target to a number in a SELECT, or leave the option task out."));
+        return Err(FitError::new(
+            "42804",
+            format!(
+                "task regression needs a numeric target, not {}",
+                target.type_name
+            ),
+        )
+        .hint("Cast the target to a number in a SELECT, or leave the option task out."));
     };
     let first = values[rows[0] as usize];
     if rows.iter().all(|row| values[*row as usize] == first) {
         return Err(constant(target, &number_label(first)));
     }
-    Ok(Answers { column, task: Task::Regression, labels: Vec::new(), rows, codes: Vec::new(), values: values.clone() })
+    Ok(Answers {
+        column,
+        task: Task::Regression,
+        labels: Vec::new(),
+        rows,
+        codes: Vec::new(),
+        values: values.clone(),
+    })
 }
 
 fn constant(target: &Column, value: &str) -> FitError {
-    FitError::new("22023", format!("target \"{}\" is always {value}", target.name))
-        .hint("There is nothing to learn from a constant target.")
+    FitError::new(
+        "22023",
+        format!("target \"{}\" is always {value}", target.name),
+    )
+    .hint("There is nothing to learn from a constant target.")
 }
 
 /// Labels as the user wrote them, with how often they occur; a number's label sorts by value.
@@ -136,33 +173,57 @@ fn labels_by_row(target: &Column, rows: &[u32]) -> Option<Labels> {
         names = seen.keys().map(|name| (*name).to_owned()).collect();
         counts = seen.values().map(|(_, count)| *count).collect();
     }
-    Some(Labels { names, counts, codes })
+    Some(Labels {
+        names,
+        counts,
+        codes,
+    })
 }
 
 /// `order[new] = old`.
 fn recode(codes: &mut [u32], rows: &[u32], order: &[usize]) {
     let mut new = vec![0u32; order.len()];
-    order.iter().zip(0..).for_each(|(old, code)| new[*old] = code);
-    rows.iter().for_each(|row| codes[*row as usize] = new[codes[*row as usize] as usize]);
+    order
+        .iter()
+        .zip(0..)
+        .for_each(|(old, code)| new[*old] = code);
+    rows.iter()
+        .for_each(|row| codes[*row as usize] = new[codes[*row as usize] as usize]);
 }
 
-fn task(request: &Request, target: &Column, rows: &[u32], labels: &Option<Labels>) -> Result<Task, FitError> {
+fn task(
+    request: &Request,
+    target: &Column,
+    rows: &[u32],
+    labels: &Option<Labels>,
+) -> Result<Task, FitError> {
     let distinct = labels.as_ref().map_or(0, |l| l.names.len());
     if target.kind == Kind::Time {
-        return Err(FitError::new("42804", format!("target \"{}\" is a {}, which cannot be predicted", target.name, target.type_name))
-            .hint("Predict a number of days or a boolean instead: compute it in a SELECT."));
+        return Err(FitError::new(
+            "42804",
+            format!(
+                "target \"{}\" is a {}, which cannot be predicted",
+                target.name, target.type_name
+            ),
+        )
+        .hint("Predict a number of days or a boolean instead: compute it in a SELECT."));
     }
     if let Some(task) = request.task {
         if task == Task::Binary && distinct != 2 {
-            return Err(FitError::new("22023", format!("task binary needs a target of two values, not {distinct}"))
-                .hint("Leave the option task out, or use multiclass."));
+            return Err(FitError::new(
+                "22023",
+                format!("task binary needs a target of two values, not {distinct}"),
+            )
+            .hint("Leave the option task out, or use multiclass."));
         }
         return Ok(task);
     }
     Ok(match target.kind {
         Kind::Duration => Task::Regression,
         Kind::Number => {
-            let Values::Number(values) = &target.values else { return Ok(Task::Regression) };
+            let Values::Number(values) = &target.values else {
+                return Ok(Task::Regression);
+            };
             let whole = rows.iter().all(|row| values[*row as usize].fract() == 0.0);
             match distinct {
                 0..=2 => Task::Binary,
@@ -182,36 +243,79 @@ fn classes(
     rows: Vec<u32>,
     labels: Option<Labels>,
 ) -> Result<Answers, FitError> {
-    let Some(Labels { mut names, counts, mut codes }) = labels else {
-        return Err(FitError::new("42804", format!("target \"{}\" has no classes", target.name)));
+    let Some(Labels {
+        mut names,
+        counts,
+        mut codes,
+    }) = labels
+    else {
+        return Err(FitError::new(
+            "42804",
+            format!("target \"{}\" has no classes", target.name),
+        ));
     };
     if names.len() == 1 {
         return Err(constant(target, &names[0]));
     }
     if names.len() > MAX_CLASSES || (names.len() > 20 && names.len() * 2 > rows.len()) {
-        return Err(FitError::new("22023", format!("target \"{}\" has too many classes", target.name))
-            .detail(format!("{} different values in {} rows; at most {MAX_CLASSES} classes can be told apart.", names.len(), rows.len()))
-            .hint("Group the values in a SELECT, or give a numeric target for regression."));
+        return Err(FitError::new(
+            "22023",
+            format!("target \"{}\" has too many classes", target.name),
+        )
+        .detail(format!(
+            "{} different values in {} rows; at most {MAX_CLASSES} classes can be told apart.",
+            names.len(),
+            rows.len()
+        ))
+        .hint("Group the values in a SELECT, or give a numeric target for regression."));
     }
     if let Some(lonely) = counts.iter().position(|count| *count < 2) {
         return Err(FitError::new("22023", format!("class \"{}\" of target \"{}\" has a single row", names[lonely], target.name))
             .hint("A class needs rows to learn from and to test on: leave it out or join it with another in a SELECT."));
     }
-    let task = if names.len() == 2 && request.task != Some(Task::Multiclass) { Task::Binary } else { Task::Multiclass };
+    let task = if names.len() == 2 && request.task != Some(Task::Multiclass) {
+        Task::Binary
+    } else {
+        Task::Multiclass
+    };
     if let Some(positive) = &request.positive {
         let Some(index) = names.iter().position(|name| name == positive) else {
-            return Err(FitError::new("22023", format!("positive label \"{positive}\" does not occur in target \"{}\"", target.name))
-                .hint(format!("Known are: {}.", names.iter().take(20).cloned().collect::<Vec<_>>().join(", "))));
+            return Err(FitError::new(
+                "22023",
+                format!(
+                    "positive label \"{positive}\" does not occur in target \"{}\"",
+                    target.name
+                ),
+            )
+            .hint(format!(
+                "Known are: {}.",
+                names
+                    .iter()
+                    .take(20)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )));
         };
         if task != Task::Binary {
-            return Err(FitError::new("22023", "option \"positive\" needs a target of two values"));
+            return Err(FitError::new(
+                "22023",
+                "option \"positive\" needs a target of two values",
+            ));
         }
         if index == 0 {
             names.swap(0, 1);
             rows.iter().for_each(|row| codes[*row as usize] ^= 1);
         }
     }
-    Ok(Answers { column, task, labels: names, rows, codes, values: Vec::new() })
+    Ok(Answers {
+        column,
+        task,
+        labels: names,
+        rows,
+        codes,
+        values: Vec::new(),
+    })
 }
 
 impl Answers {
@@ -225,10 +329,25 @@ impl Answers {
             return (0.0, 1.0);
         }
         let count = rows.len().max(1) as f64;
-        let mean = rows.iter().map(|row| self.values[*row as usize]).sum::<f64>() / count;
-        let variance = rows.iter().map(|row| (self.values[*row as usize] - mean).powi(2)).sum::<f64>() / count;
+        let mean = rows
+            .iter()
+            .map(|row| self.values[*row as usize])
+            .sum::<f64>()
+            / count;
+        let variance = rows
+            .iter()
+            .map(|row| (self.values[*row as usize] - mean).powi(2))
+            .sum::<f64>()
+            / count;
         let deviation = variance.sqrt();
-        (mean, if deviation > 0.0 && deviation.is_finite() { deviation } else { 1.0 })
+        (
+            mean,
+            if deviation > 0.0 && deviation.is_finite() {
+                deviation
+            } else {
+                1.0
+            },
+        )
     }
 
     /// Class codes or standardised values.
@@ -242,14 +361,17 @@ impl Answers {
 
     pub(super) fn truth(&self, rows: &[u32]) -> Truth {
         match self.task {
-            Task::Regression => Truth::Values(rows.iter().map(|row| self.values[*row as usize]).collect()),
+            Task::Regression => {
+                Truth::Values(rows.iter().map(|row| self.values[*row as usize]).collect())
+            }
             _ => Truth::Classes(rows.iter().map(|row| self.code(*row)).collect()),
         }
     }
 
     fn counts(&self, rows: &[u32]) -> Vec<usize> {
         let mut counts = vec![0usize; self.labels.len()];
-        rows.iter().for_each(|row| counts[self.code(*row) as usize] += 1);
+        rows.iter()
+            .for_each(|row| counts[self.code(*row) as usize] += 1);
         counts
     }
 
@@ -258,7 +380,12 @@ impl Answers {
             return Baseline::Mean(self.moments(rows).0);
         }
         let count = rows.len().max(1) as f64;
-        Baseline::Shares(self.counts(rows).into_iter().map(|c| c as f64 / count).collect())
+        Baseline::Shares(
+            self.counts(rows)
+                .into_iter()
+                .map(|c| c as f64 / count)
+                .collect(),
+        )
     }
 
     /// Row weights of the training rows; empty where all are 1. Balanced: n / (classes · rows of the class).
@@ -266,20 +393,35 @@ impl Answers {
         let by_class: Vec<f64> = match wanted {
             ClassWeight::None => return Ok(Vec::new()),
             _ if self.task == Task::Regression => {
-                return Err(FitError::new("22023", "option \"class_weight\" needs a target of classes"));
+                return Err(FitError::new(
+                    "22023",
+                    "option \"class_weight\" needs a target of classes",
+                ));
             }
             ClassWeight::Balanced => {
                 let share = rows.len() as f64 / self.labels.len() as f64;
-                self.counts(rows).into_iter().map(|count| share / count.max(1) as f64).collect()
+                self.counts(rows)
+                    .into_iter()
+                    .map(|count| share / count.max(1) as f64)
+                    .collect()
             }
             ClassWeight::PerLabel(weights) => {
                 if let Some(unknown) = weights.keys().find(|label| !self.labels.contains(label)) {
-                    return Err(FitError::new("22023", format!("class_weight names the unknown label \"{unknown}\""))
-                        .hint(format!("Known are: {}.", self.labels.join(", "))));
+                    return Err(FitError::new(
+                        "22023",
+                        format!("class_weight names the unknown label \"{unknown}\""),
+                    )
+                    .hint(format!("Known are: {}.", self.labels.join(", "))));
                 }
-                self.labels.iter().map(|label| weights.get(label).copied().unwrap_or(1.0)).collect()
+                self.labels
+                    .iter()
+                    .map(|label| weights.get(label).copied().unwrap_or(1.0))
+                    .collect()
             }
         };
-        Ok(rows.iter().map(|row| by_class[self.code(*row) as usize] as f32).collect())
+        Ok(rows
+            .iter()
+            .map(|row| by_class[self.code(*row) as usize] as f32)
+            .collect())
     }
 }

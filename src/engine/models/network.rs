@@ -37,7 +37,11 @@ impl Dropout {
     pub fn new(rate: f64, seed: u64) -> Option<Dropout> {
         let threshold = (rate * 65_536.0).round() as u16;
         let kept = 1.0 - f64::from(threshold) / 65_536.0;
-        (threshold > 0).then(|| Dropout { random: Random::new(seed), threshold, scale: (1.0 / kept) as f32 })
+        (threshold > 0).then(|| Dropout {
+            random: Random::new(seed),
+            threshold,
+            scale: (1.0 / kept) as f32,
+        })
     }
 
     fn apply<B: Backend>(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
@@ -45,7 +49,13 @@ impl Dropout {
         let mut mask = Vec::with_capacity(rows * columns + 3);
         while mask.len() < rows * columns {
             let bits = self.random.next_u64();
-            let keep = |shift: u32| if (bits >> shift) as u16 >= self.threshold { self.scale } else { 0.0 };
+            let keep = |shift: u32| {
+                if (bits >> shift) as u16 >= self.threshold {
+                    self.scale
+                } else {
+                    0.0
+                }
+            };
             mask.extend([keep(0), keep(16), keep(32), keep(48)]);
         }
         mask.truncate(rows * columns);
@@ -65,14 +75,21 @@ impl<B: Backend> Net<B> {
     ) -> Net<B> {
         let mut random = Random::new(seed);
         let mut matrix = |rows: usize, columns: usize, std: f64| {
-            let values: Vec<f32> = (0..rows * columns).map(|_| (random.normal() * std) as f32).collect();
-            Param::from_tensor(Tensor::from_data(TensorData::new(values, [rows, columns]), device))
+            let values: Vec<f32> = (0..rows * columns)
+                .map(|_| (random.normal() * std) as f32)
+                .collect();
+            Param::from_tensor(Tensor::from_data(
+                TensorData::new(values, [rows, columns]),
+                device,
+            ))
         };
         let embedded = inputs.categories.iter().filter_map(|c| match c.encoding {
             Encoding::OneHot => None,
             Encoding::Embedding { dim } => Some((c.levels + 1, dim)),
         });
-        let embeddings = embedded.map(|(levels, dim)| matrix(levels, dim, 0.3)).collect();
+        let embeddings = embedded
+            .map(|(levels, dim)| matrix(levels, dim, 0.3))
+            .collect();
         let mut widths = vec![inputs.width()];
         widths.extend(hidden);
         widths.push(outputs);
@@ -83,12 +100,23 @@ impl<B: Backend> Net<B> {
             .map(|(i, pair)| {
                 let (fan_in, fan_out) = (pair[0].max(1) as f64, pair[1] as f64);
                 let he = matches!(activation, Activation::Relu | Activation::Silu) && i < last;
-                let std = if he { (2.0 / fan_in).sqrt() } else { (2.0 / (fan_in + fan_out)).sqrt() };
+                let std = if he {
+                    (2.0 / fan_in).sqrt()
+                } else {
+                    (2.0 / (fan_in + fan_out)).sqrt()
+                };
                 let bias = Tensor::zeros([pair[1]], device);
-                Layer { weight: matrix(pair[0], pair[1], std), bias: Param::from_tensor(bias) }
+                Layer {
+                    weight: matrix(pair[0], pair[1], std),
+                    bias: Param::from_tensor(bias),
+                }
             })
             .collect();
-        Net { embeddings, layers, activation: Ignored(activation) }
+        Net {
+            embeddings,
+            layers,
+            activation: Ignored(activation),
+        }
     }
 
     /// `dense` is `[rows, numbers + one-hot]`, `codes` `[rows, embeddings]`; answers logits `[rows, outputs]`.
@@ -132,7 +160,10 @@ impl<B: Backend> Net<B> {
         let mut sum: Option<Tensor<B, 1>> = None;
         for layer in &self.layers {
             let weight = layer.weight.val();
-            for (factor, term) in [(l1, weight.clone().abs().sum()), (l2, weight.clone().powf_scalar(2.0).sum())] {
+            for (factor, term) in [
+                (l1, weight.clone().abs().sum()),
+                (l2, weight.clone().powf_scalar(2.0).sum()),
+            ] {
                 if factor > 0.0 {
                     let term = term.mul_scalar(factor);
                     sum = Some(sum.map_or(term.clone(), |s| s + term));
@@ -163,11 +194,25 @@ impl<B: Backend> Net<B> {
             .iter()
             .map(|layer| {
                 let [inputs, outputs] = layer.weight.dims();
-                let (weights, bias) = (numbers(layer.weight.val().into_data()), numbers(layer.bias.val().into_data()));
-                Dense { inputs, outputs, weights, bias }
+                let (weights, bias) = (
+                    numbers(layer.weight.val().into_data()),
+                    numbers(layer.bias.val().into_data()),
+                );
+                Dense {
+                    inputs,
+                    outputs,
+                    weights,
+                    bias,
+                }
             })
             .collect();
-        Network { inputs: inputs.clone(), activation: *self.activation, output, embeddings, layers }
+        Network {
+            inputs: inputs.clone(),
+            activation: *self.activation,
+            output,
+            embeddings,
+            layers,
+        }
     }
 }
 
@@ -177,5 +222,9 @@ fn numbers(data: TensorData) -> Vec<f32> {
 
 /// Which categories have an embedding.
 pub fn embedded(categories: &[CategoryInput]) -> impl Iterator<Item = usize> + '_ {
-    categories.iter().enumerate().filter(|(_, c)| matches!(c.encoding, Encoding::Embedding { .. })).map(|(i, _)| i)
+    categories
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| matches!(c.encoding, Encoding::Embedding { .. }))
+        .map(|(i, _)| i)
 }

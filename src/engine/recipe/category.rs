@@ -36,14 +36,25 @@ impl From<Stored> for Category {
 
 impl From<Category> for Stored {
     fn from(category: Category) -> Self {
-        Stored { levels: category.levels, missing: category.missing }
+        Stored {
+            levels: category.levels,
+            missing: category.missing,
+        }
     }
 }
 
 impl Category {
     fn new(levels: Vec<String>, missing: bool) -> Category {
-        let codes = levels.iter().zip(1..).map(|(level, code)| (level.as_str().into(), code)).collect();
-        Category { levels, missing, codes }
+        let codes = levels
+            .iter()
+            .zip(1..)
+            .map(|(level, code)| (level.as_str().into(), code))
+            .collect();
+        Category {
+            levels,
+            missing,
+            codes,
+        }
     }
 
     pub(super) fn fit(column: &Column, rows: &[u32]) -> Category {
@@ -62,7 +73,10 @@ impl Category {
             levels.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
             levels.truncate(MAX_LEVELS);
         }
-        let mut levels: Vec<String> = levels.into_iter().map(|(level, _)| level.to_owned()).collect();
+        let mut levels: Vec<String> = levels
+            .into_iter()
+            .map(|(level, _)| level.to_owned())
+            .collect();
         levels.sort_unstable();
         Category::new(levels, missing)
     }
@@ -78,7 +92,9 @@ impl Category {
         if levels <= ONE_HOT + 1 {
             return Encoding::OneHot;
         }
-        Encoding::Embedding { dim: ((0.8 * (levels as f64).powf(0.56)).ceil() as usize).clamp(2, 16) }
+        Encoding::Embedding {
+            dim: ((0.8 * (levels as f64).powf(0.56)).ceil() as usize).clamp(2, 16),
+        }
     }
 
     #[inline]

@@ -59,14 +59,23 @@ impl Recipe {
     pub fn fit(frame: &Frame, columns: &[usize], rows: &[u32]) -> Recipe {
         let (mut inputs, mut steps) = (Vec::new(), Vec::new());
         for column in columns.iter().filter_map(|&i| frame.columns.get(i)) {
-            inputs.push(Input { name: column.name.clone(), type_name: column.type_name.clone(), kind: column.kind });
+            inputs.push(Input {
+                name: column.name.clone(),
+                type_name: column.type_name.clone(),
+                kind: column.kind,
+            });
             steps.push(match column.kind {
-                Kind::Number | Kind::Duration => Step::Number(Number::fit(present_numbers(column, rows), rows.len())),
+                Kind::Number | Kind::Duration => {
+                    Step::Number(Number::fit(present_numbers(column, rows), rows.len()))
+                }
                 Kind::Boolean | Kind::Category => Step::Category(Category::fit(column, rows)),
                 Kind::Time => Step::Time(Time::fit(column, rows)),
             });
         }
-        Recipe { columns: inputs, steps }
+        Recipe {
+            columns: inputs,
+            steps,
+        }
     }
 
     /// The columns the model takes, in feature order.
@@ -86,7 +95,10 @@ impl Recipe {
                 Step::Number(number) => inputs.numbers += number.width(),
                 Step::Time(time) => inputs.numbers += time.width(),
                 Step::Category(category) => {
-                    inputs.categories.push(CategoryInput { levels: category.levels(), encoding: category.encoding() });
+                    inputs.categories.push(CategoryInput {
+                        levels: category.levels(),
+                        encoding: category.encoding(),
+                    });
                 }
             }
         }
@@ -96,12 +108,19 @@ impl Recipe {
     /// A scratch row of the right size.
     pub fn scratch(&self) -> Features {
         let inputs = self.inputs();
-        Features { numbers: vec![0.0; inputs.numbers], codes: vec![0; inputs.categories.len()] }
+        Features {
+            numbers: vec![0.0; inputs.numbers],
+            codes: vec![0; inputs.categories.len()],
+        }
     }
 
     /// Prepares one row, cells in feature order; a cell that is not there counts as missing. Allocates nothing.
     pub fn apply(&self, cells: &[Cell<'_>], out: &mut Features) {
-        self.write(|i| cells.get(i).copied().unwrap_or(Cell::Null), &mut out.numbers, &mut out.codes);
+        self.write(
+            |i| cells.get(i).copied().unwrap_or(Cell::Null),
+            &mut out.numbers,
+            &mut out.codes,
+        );
     }
 
     fn write<'a>(&self, cell: impl Fn(usize) -> Cell<'a>, numbers: &mut [f32], codes: &mut [u32]) {
@@ -130,7 +149,11 @@ impl Recipe {
     /// Prepares rows of a frame; columns are found by name, and one that is not there counts as missing.
     pub fn transform(&self, frame: &Frame, rows: &[u32]) -> Matrix {
         let inputs = self.inputs();
-        let columns: Vec<Option<&Column>> = self.columns.iter().map(|input| frame.column(&input.name)).collect();
+        let columns: Vec<Option<&Column>> = self
+            .columns
+            .iter()
+            .map(|input| frame.column(&input.name))
+            .collect();
         let (width, categories) = (inputs.numbers, inputs.categories.len());
         let mut numbers = vec![0f32; rows.len() * width];
         let mut codes = vec![0u32; rows.len() * categories];
@@ -141,7 +164,12 @@ impl Recipe {
                 &mut codes[i * categories..(i + 1) * categories],
             );
         }
-        Matrix { rows: rows.len(), numbers, codes, inputs }
+        Matrix {
+            rows: rows.len(),
+            numbers,
+            codes,
+            inputs,
+        }
     }
 }
 

@@ -25,21 +25,39 @@ impl Number {
     pub(super) fn fit(mut values: Vec<f64>, rows: usize) -> Number {
         let flag = values.len() < rows;
         if values.is_empty() {
-            return Number { median: 0.0, logarithm: false, mean: 0.0, scale: 0.0, flag };
+            return Number {
+                median: 0.0,
+                logarithm: false,
+                mean: 0.0,
+                scale: 0.0,
+                flag,
+            };
         }
         let middle = values.len() / 2;
         let median = *values.select_nth_unstable_by(middle, f64::total_cmp).1;
         let plain = skew(values.iter().copied());
-        let logarithm = plain.abs() > SKEWED && skew(values.iter().map(|x| signed_log(*x))).abs() < plain.abs() / 2.0;
+        let logarithm = plain.abs() > SKEWED
+            && skew(values.iter().map(|x| signed_log(*x))).abs() < plain.abs() / 2.0;
         // Missing values enter as the median, so they count in the mean and deviation.
-        let filled = values.iter().copied().chain(std::iter::repeat_n(median, rows - values.len()));
-        let prepared: Vec<f64> = filled.map(|x| if logarithm { signed_log(x) } else { x }).collect();
+        let filled = values
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(median, rows - values.len()));
+        let prepared: Vec<f64> = filled
+            .map(|x| if logarithm { signed_log(x) } else { x })
+            .collect();
         let count = prepared.len() as f64;
         let mean = prepared.iter().sum::<f64>() / count;
         let deviation = (prepared.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
         let varies = deviation.is_finite() && deviation > 1e-12 * mean.abs().max(1e-300);
         let mean = if mean.is_finite() { mean } else { 0.0 };
-        Number { median, logarithm, mean, scale: if varies { 1.0 / deviation } else { 0.0 }, flag }
+        Number {
+            median,
+            logarithm,
+            mean,
+            scale: if varies { 1.0 / deviation } else { 0.0 },
+            flag,
+        }
     }
 
     pub(super) fn width(&self) -> usize {
@@ -61,7 +79,11 @@ impl Number {
 
     #[inline]
     fn standardise(&self, value: f64) -> f32 {
-        let value = if self.logarithm { signed_log(value) } else { value };
+        let value = if self.logarithm {
+            signed_log(value)
+        } else {
+            value
+        };
         ((value - self.mean) * self.scale).clamp(-BOUND, BOUND) as f32
     }
 }

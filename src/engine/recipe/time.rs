@@ -37,11 +37,16 @@ impl Part {
 fn month_and_day(days: i64) -> (u32, u32) {
     let shifted = days.saturating_add(730_425);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (month as u32, day as u32)
 }
 
@@ -62,8 +67,14 @@ impl Time {
             })
             .collect();
         let varies = |part: &Part| times.iter().any(|t| part.phase(*t) != part.phase(times[0]));
-        let parts = PARTS.into_iter().filter(|part| !times.is_empty() && varies(part)).collect();
-        Time { elapsed: Number::fit(super::present_numbers(column, rows), rows.len()), parts }
+        let parts = PARTS
+            .into_iter()
+            .filter(|part| !times.is_empty() && varies(part))
+            .collect();
+        Time {
+            elapsed: Number::fit(super::present_numbers(column, rows), rows.len()),
+            parts,
+        }
     }
 
     pub(super) fn width(&self) -> usize {
@@ -92,7 +103,15 @@ mod tests {
 
     #[test]
     fn the_calendar_is_right() {
-        for (days, month, day) in [(0, 1, 1), (31, 2, 1), (59, 2, 29), (60, 3, 1), (366, 1, 1), (-1, 12, 31), (9131, 12, 31)] {
+        for (days, month, day) in [
+            (0, 1, 1),
+            (31, 2, 1),
+            (59, 2, 29),
+            (60, 3, 1),
+            (366, 1, 1),
+            (-1, 12, 31),
+            (9131, 12, 31),
+        ] {
             assert_eq!(month_and_day(days), (month, day), "day {days}");
         }
     }

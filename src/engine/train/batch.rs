@@ -21,8 +21,12 @@ pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Dev
     let matrix = examples.matrix;
     let inputs = &matrix.inputs;
     let categories = inputs.categories.len();
-    let one_hot: usize =
-        inputs.categories.iter().filter(|c| c.encoding == Encoding::OneHot).map(|c| c.levels).sum();
+    let one_hot: usize = inputs
+        .categories
+        .iter()
+        .filter(|c| c.encoding == Encoding::OneHot)
+        .map(|c| c.levels)
+        .sum();
     let width = inputs.numbers + one_hot;
     let embeddings: Vec<usize> = embedded(&inputs.categories).collect();
     let mut dense = vec![0f32; rows.len() * width];
@@ -30,7 +34,8 @@ pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Dev
     for (i, &row) in rows.iter().enumerate() {
         let row = row as usize;
         let out = &mut dense[i * width..(i + 1) * width];
-        out[..inputs.numbers].copy_from_slice(&matrix.numbers[row * inputs.numbers..(row + 1) * inputs.numbers]);
+        out[..inputs.numbers]
+            .copy_from_slice(&matrix.numbers[row * inputs.numbers..(row + 1) * inputs.numbers]);
         let row_codes = &matrix.codes[row * categories..(row + 1) * categories];
         let mut offset = inputs.numbers;
         for (category, &code) in inputs.categories.iter().zip(row_codes) {
@@ -44,12 +49,20 @@ pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Dev
         codes.extend(embeddings.iter().map(|&c| row_codes[c] as i32));
     }
     let pick = |values: &[f32]| -> Vec<f32> {
-        if values.is_empty() { Vec::new() } else { rows.iter().map(|&row| values[row as usize]).collect() }
+        if values.is_empty() {
+            Vec::new()
+        } else {
+            rows.iter().map(|&row| values[row as usize]).collect()
+        }
     };
     Batch {
         dense: Tensor::from_data(TensorData::new(dense, [rows.len(), width]), device),
-        codes: (!embeddings.is_empty())
-            .then(|| Tensor::from_data(TensorData::new(codes, [rows.len(), embeddings.len()]), device)),
+        codes: (!embeddings.is_empty()).then(|| {
+            Tensor::from_data(
+                TensorData::new(codes, [rows.len(), embeddings.len()]),
+                device,
+            )
+        }),
         targets: pick(examples.targets),
         weights: pick(examples.weights),
     }

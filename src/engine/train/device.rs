@@ -21,12 +21,24 @@ pub fn devices() -> Vec<DeviceInfo> {
 
 /// `auto`, `cpu`, `cuda` or `cuda:N` to a device. `auto` takes the GPU where one is found.
 pub fn resolve_device(name: &str) -> Result<Device, TrainError> {
-    let missing = |detail: String| TrainError::Device { device: name.into(), detail };
+    let missing = |detail: String| TrainError::Device {
+        device: name.into(),
+        detail,
+    };
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(if cuda().is_ok_and(|found| !found.is_empty()) { Device::Cuda(0) } else { Device::Cpu }),
+        "auto" => {
+            return Ok(if cuda().is_ok_and(|found| !found.is_empty()) {
+                Device::Cuda(0)
+            } else {
+                Device::Cpu
+            });
+        }
         "cuda" => 0,
-        other => match other.strip_prefix("cuda:").and_then(|n| n.parse::<usize>().ok()) {
+        other => match other
+            .strip_prefix("cuda:")
+            .and_then(|n| n.parse::<usize>().ok())
+        {
             Some(index) => index,
             None => return Err(missing("Known are auto, cpu, cuda and cuda:N.".into())),
         },
@@ -35,7 +47,10 @@ pub fn resolve_device(name: &str) -> Result<Device, TrainError> {
     if index < found.len() {
         Ok(Device::Cuda(index))
     } else {
-        Err(missing(format!("This machine has {} CUDA devices.", found.len())))
+        Err(missing(format!(
+            "This machine has {} CUDA devices.",
+            found.len()
+        )))
     }
 }
 
@@ -43,11 +58,14 @@ fn cpu() -> DeviceInfo {
     let field = |path: &str, key: &str| -> Option<String> {
         let text = std::fs::read_to_string(path).ok()?;
         let line = text.lines().find(|line| line.starts_with(key))?;
-        line.split_once(':').map(|(_, value)| value.trim().to_owned())
+        line.split_once(':')
+            .map(|(_, value)| value.trim().to_owned())
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let name = field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.into());
-    let kilobytes = field("/proc/meminfo", "MemTotal").and_then(|v| v.trim_end_matches(" kB").parse::<u64>().ok());
+    let name =
+        field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.into());
+    let kilobytes = field("/proc/meminfo", "MemTotal")
+        .and_then(|v| v.trim_end_matches(" kB").parse::<u64>().ok());
     DeviceInfo {
         device: "cpu".into(),
         name: format!("{name}, {cores} cores"),
@@ -75,14 +93,21 @@ fn cuda() -> Result<Vec<DeviceInfo>, String> {
     // function pointers are used with the signatures of cuda.h.
     unsafe {
         let open = |names: &[&CStr]| {
-            names.iter().map(|name| libc::dlopen(name.as_ptr(), libc::RTLD_NOW)).find(|handle| !handle.is_null())
+            names
+                .iter()
+                .map(|name| libc::dlopen(name.as_ptr(), libc::RTLD_NOW))
+                .find(|handle| !handle.is_null())
         };
         let Some(driver) = open(&[c"libcuda.so.1", c"libcuda.so"]) else {
             return Err("No CUDA driver was found (libcuda.so.1).".into());
         };
         let symbol = |name: &CStr| -> Result<*mut c_void, String> {
             let address = libc::dlsym(driver, name.as_ptr());
-            if address.is_null() { Err("The CUDA driver is too old.".into()) } else { Ok(address) }
+            if address.is_null() {
+                Err("The CUDA driver is too old.".into())
+            } else {
+                Ok(address)
+            }
         };
         let init: Init = std::mem::transmute(symbol(c"cuInit")?);
         let count: Count = std::mem::transmute(symbol(c"cuDeviceGetCount")?);
@@ -96,14 +121,25 @@ fn cuda() -> Result<Vec<DeviceInfo>, String> {
         if count(&mut devices) != 0 || devices == 0 {
             return Err("The CUDA driver lists no device.".into());
         }
-        if open(&[c"libnvrtc.so", c"libnvrtc.so.12", c"libnvrtc.so.13", c"libnvrtc.so.11"]).is_none() {
-            return Err("The CUDA run-time compiler was not found (libnvrtc.so); install the CUDA toolkit.".into());
+        if open(&[
+            c"libnvrtc.so",
+            c"libnvrtc.so.12",
+            c"libnvrtc.so.13",
+            c"libnvrtc.so.11",
+        ])
+        .is_none()
+        {
+            return Err(
+                "The CUDA run-time compiler was not found (libnvrtc.so); install the CUDA toolkit."
+                    .into(),
+            );
         }
         let mut found = Vec::new();
         for device in 0..devices {
             let mut text = [0 as c_char; 256];
             let mut bytes = 0usize;
-            let known = name(text.as_mut_ptr(), 255, device) == 0 && memory(&mut bytes, device) == 0;
+            let known =
+                name(text.as_mut_ptr(), 255, device) == 0 && memory(&mut bytes, device) == 0;
             found.push(DeviceInfo {
                 device: format!("cuda:{device}"),
                 name: CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned(),

@@ -3,15 +3,17 @@
 use super::batch::{Batch, gather};
 use super::{Examples, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
-use crate::models::network::{Dropout, Net, embedded};
 use crate::models::Output;
+use crate::models::network::{Dropout, Net, embedded};
 use crate::params::{Loss, Optimizer, ValidParams};
 use crate::random::Random;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer as _, Sgd, SgdConfig};
+use burn::optim::{
+    Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer as _, Sgd, SgdConfig,
+};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData, activation};
 use std::time::{Duration, Instant};
@@ -34,16 +36,29 @@ impl<B: AutodiffBackend> Optimiser<B> {
         let clip = GradientClippingConfig::Norm(GRADIENT_NORM);
         match params.optimizer {
             Optimizer::Sgd => {
-                let momentum = MomentumConfig { momentum: params.momentum, dampening: 0.0, nesterov: false };
+                let momentum = MomentumConfig {
+                    momentum: params.momentum,
+                    dampening: 0.0,
+                    nesterov: false,
+                };
                 let config = SgdConfig::new().with_gradient_clipping(Some(clip));
-                let config = if params.momentum > 0.0 { config.with_momentum(Some(momentum)) } else { config };
+                let config = if params.momentum > 0.0 {
+                    config.with_momentum(Some(momentum))
+                } else {
+                    config
+                };
                 Optimiser::Sgd(config.init())
             }
-            Optimizer::Adam => {
-                Optimiser::Adam(AdamConfig::new().with_epsilon(1e-8).with_grad_clipping(Some(clip)).init())
-            }
+            Optimizer::Adam => Optimiser::Adam(
+                AdamConfig::new()
+                    .with_epsilon(1e-8)
+                    .with_grad_clipping(Some(clip))
+                    .init(),
+            ),
             Optimizer::Adamw => {
-                let config = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(params.l2 as f32);
+                let config = AdamWConfig::new()
+                    .with_epsilon(1e-8)
+                    .with_weight_decay(params.l2 as f32);
                 Optimiser::Adamw(config.with_grad_clipping(Some(clip)).init())
             }
         }
@@ -67,7 +82,8 @@ fn loss_sum<B: Backend>(
     device: &B::Device,
 ) -> Tensor<B, 1> {
     let [rows, outputs] = logits.dims();
-    let targets = |values: Vec<f32>| Tensor::<B, 1>::from_data(TensorData::new(values, [rows]), device);
+    let targets =
+        |values: Vec<f32>| Tensor::<B, 1>::from_data(TensorData::new(values, [rows]), device);
     let per_row: Tensor<B, 1> = match (loss, output) {
         (Loss::BinaryCrossentropy, _) => {
             // log(1 + e^z) - y z, written so that nothing overflows.
@@ -78,35 +94,53 @@ fn loss_sum<B: Backend>(
         (Loss::CategoricalCrossentropy, _) => {
             let codes: Vec<i32> = batch.targets.iter().map(|t| *t as i32).collect();
             let codes = Tensor::<B, 2, Int>::from_data(TensorData::new(codes, [rows, 1]), device);
-            activation::log_softmax(logits, 1).gather(1, codes).reshape([rows]).neg()
+            activation::log_softmax(logits, 1)
+                .gather(1, codes)
+                .reshape([rows])
+                .neg()
         }
         (Loss::MeanSquaredError, Output::Identity) => {
             (logits.reshape([rows]) - targets(batch.targets.clone())).powf_scalar(2.0)
         }
-        (Loss::MeanSquaredError, Output::Sigmoid) => {
-            (activation::sigmoid(logits.reshape([rows])) - targets(batch.targets.clone())).powf_scalar(2.0)
-        }
+        (Loss::MeanSquaredError, Output::Sigmoid) => (activation::sigmoid(logits.reshape([rows]))
+            - targets(batch.targets.clone()))
+        .powf_scalar(2.0),
         (Loss::MeanSquaredError, Output::Softmax) => {
             let mut one_hot = vec![0f32; rows * outputs];
             for (row, target) in batch.targets.iter().enumerate() {
                 one_hot[row * outputs + *target as usize] = 1.0;
             }
-            let truth = Tensor::<B, 2>::from_data(TensorData::new(one_hot, [rows, outputs]), device);
-            (activation::softmax(logits, 1) - truth).powf_scalar(2.0).sum_dim(1).reshape([rows])
+            let truth =
+                Tensor::<B, 2>::from_data(TensorData::new(one_hot, [rows, outputs]), device);
+            (activation::softmax(logits, 1) - truth)
+                .powf_scalar(2.0)
+                .sum_dim(1)
+                .reshape([rows])
         }
     };
-    if batch.weights.is_empty() { per_row.sum() } else { (per_row * targets(batch.weights.clone())).sum() }
+    if batch.weights.is_empty() {
+        per_row.sum()
+    } else {
+        (per_row * targets(batch.weights.clone())).sum()
+    }
 }
 
 /// Mean loss over all rows of a part.
-fn mean_loss<B: Backend>(net: &Net<B>, part: &Examples<'_>, task: &Task<'_>, device: &B::Device) -> f64 {
+fn mean_loss<B: Backend>(
+    net: &Net<B>,
+    part: &Examples<'_>,
+    task: &Task<'_>,
+    device: &B::Device,
+) -> f64 {
     let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
     let (mut sum, mut weight) = (0.0, 0.0);
     for chunk in rows.chunks(VALIDATION_BATCH) {
         let batch = gather::<B>(part, chunk, device);
         weight += total_weight(&batch);
         let logits = net.forward(batch.dense.clone(), batch.codes.clone(), None);
-        sum += loss_sum(logits, &batch, task.params.loss, task.output, device).into_scalar().elem::<f64>();
+        sum += loss_sum(logits, &batch, task.params.loss, task.output, device)
+            .into_scalar()
+            .elem::<f64>();
     }
     sum / weight.max(f64::MIN_POSITIVE)
 }
@@ -132,15 +166,28 @@ pub(super) fn run<B: AutodiffBackend>(
 ) -> Result<Trained, TrainError> {
     let params = task.params;
     let inputs = &task.train.matrix.inputs;
-    let mut net: Net<B> = Net::init(inputs, &params.hidden, task.outputs, params.activation, params.seed, device);
+    let mut net: Net<B> = Net::init(
+        inputs,
+        &params.hidden,
+        task.outputs,
+        params.activation,
+        params.seed,
+        device,
+    );
     let mut dropout = Dropout::new(params.dropout, params.seed ^ 0x2545_f491);
     let mut optimiser = Optimiser::new(params);
     let mut random = Random::new(params.seed ^ 0x5bd1_e995);
     let mut order: Vec<u32> = (0..task.train.matrix.rows as u32).collect();
     let started = Instant::now();
-    let deadline = params.max_seconds.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
+    let deadline = params
+        .max_seconds
+        .map(|s| started + Duration::from_secs_f64(s.min(1e9)));
     let penalised = params.l1 > 0.0 || (params.l2 > 0.0 && params.optimizer != Optimizer::Adamw);
-    let l2 = if params.optimizer == Optimizer::Adamw { 0.0 } else { params.l2 };
+    let l2 = if params.optimizer == Optimizer::Adamw {
+        0.0
+    } else {
+        params.l2
+    };
     let mut best: Option<(f64, u32, Net<B::InnerBackend>)> = None;
     let mut history = Vec::new();
     let mut stopped_by = "epochs";
@@ -194,7 +241,10 @@ pub(super) fn run<B: AutodiffBackend>(
         }
         let train_seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
         let inner = net.valid();
-        let validation_loss = task.validation.as_ref().map(|part| mean_loss(&inner, part, task, device));
+        let validation_loss = task
+            .validation
+            .as_ref()
+            .map(|part| mean_loss(&inner, part, task, device));
         let train_loss = sum / weight.max(f64::MIN_POSITIVE);
         let judged = validation_loss.unwrap_or(train_loss);
         if !judged.is_finite() {
@@ -221,13 +271,22 @@ pub(super) fn run<B: AutodiffBackend>(
             break;
         }
     }
-    let Some((_, best_epoch, net)) = best else { return Err(TrainError::Diverged { epoch: 0 }) };
+    let Some((_, best_epoch, net)) = best else {
+        return Err(TrainError::Diverged { epoch: 0 });
+    };
     let rare = rare_codes(&task.train);
-    Ok(Trained { network: net.export(inputs, task.output, &rare), history, best_epoch, stopped_by })
+    Ok(Trained {
+        network: net.export(inputs, task.output, &rare),
+        history,
+        best_epoch,
+        stopped_by,
+    })
 }
 
 fn eta(seconds: f64, deadline: Option<Instant>) -> f64 {
-    let left = deadline.map_or(f64::INFINITY, |d| d.saturating_duration_since(Instant::now()).as_secs_f64());
+    let left = deadline.map_or(f64::INFINITY, |d| {
+        d.saturating_duration_since(Instant::now()).as_secs_f64()
+    });
     seconds.max(0.0).min(left)
 }
 
@@ -235,5 +294,13 @@ fn eta(seconds: f64, deadline: Option<Instant>) -> f64 {
 fn rare_codes(train: &Examples<'_>) -> Vec<bool> {
     let categories = &train.matrix.inputs.categories;
     let width = categories.len().max(1);
-    embedded(categories).map(|c| train.matrix.codes.chunks(width).any(|codes| codes.get(c) == Some(&0))).collect()
+    embedded(categories)
+        .map(|c| {
+            train
+                .matrix
+                .codes
+                .chunks(width)
+                .any(|codes| codes.get(c) == Some(&0))
+        })
+        .collect()
 }

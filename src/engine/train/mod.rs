@@ -91,17 +91,31 @@ pub fn train(
     device: Device,
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
-    let task = Task { train, validation, output, outputs, params };
+    let task = Task {
+        train,
+        validation,
+        output,
+        outputs,
+        params,
+    };
     match device {
         Device::Cpu => epochs::run::<Autodiff<Flex>>(&task, &Default::default(), report),
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => {
             let device = burn_cuda::CudaDevice::new(index);
             // Burn panics where the driver refuses; the trainer must say so instead.
-            let run = std::panic::AssertUnwindSafe(|| epochs::run::<Autodiff<burn_cuda::Cuda>>(&task, &device, report));
+            let run = std::panic::AssertUnwindSafe(|| {
+                epochs::run::<Autodiff<burn_cuda::Cuda>>(&task, &device, report)
+            });
             std::panic::catch_unwind(run).unwrap_or_else(|panic| {
-                let detail = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "the driver gave no reason".into());
-                Err(TrainError::Device { device: format!("cuda:{index}"), detail })
+                let detail = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .unwrap_or_else(|| "the driver gave no reason".into());
+                Err(TrainError::Device {
+                    device: format!("cuda:{index}"),
+                    detail,
+                })
             })
         }
         #[cfg(not(feature = "cuda"))]

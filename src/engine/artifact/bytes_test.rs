@@ -30,6 +30,16 @@ fn bytes_bring_back_the_same_model() {
 }
 
 #[test]
+fn a_history_with_odd_numbers_stays_readable() {
+    let mut a = artifact();
+    a.history[0].rows_per_second = f64::INFINITY;
+    a.history[0].validation_loss = Some(f64::NAN);
+    let after = Artifact::from_bytes(&a.to_bytes()).unwrap();
+    assert!(after.history[0].rows_per_second.is_nan());
+    assert_eq!(after.history[0].validation_loss, None);
+}
+
+#[test]
 fn bytes_cut_short_or_prolonged_are_damaged() {
     let bytes = artifact().to_bytes();
     for length in 0..bytes.len() {

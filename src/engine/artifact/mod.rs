@@ -34,12 +34,21 @@ pub struct Target {
 pub struct Epoch {
     /// From 1.
     pub epoch: u32,
+    #[serde(deserialize_with = "null_is_nan")]
     pub train_loss: f64,
     pub validation_loss: Option<f64>,
+    #[serde(deserialize_with = "null_is_nan")]
     pub learning_rate: f64,
+    #[serde(deserialize_with = "null_is_nan")]
     pub rows_per_second: f64,
     /// Seconds since training began.
     pub seconds: f64,
+}
+
+/// JSON has no NaN and no infinity and writes null for both; a model must not become unreadable for a rate of an epoch
+/// that took no time.
+fn null_is_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// Where a model comes from.

@@ -195,3 +195,7 @@ fn softmax(sums: &[f32], out: &mut [f64]) {
         *p /= total;
     }
 }
+
+#[cfg(test)]
+#[path = "predictor_test.rs"]
+mod tests;

@@ -208,7 +208,7 @@ fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
             "SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c \
              WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r','v','m','p','f']::\"char\"[]) \
              AND pg_catalog.pg_table_is_visible(c.oid) \
-             AND NOT pg_catalog.starts_with(c.relname::pg_catalog.text, 'pg_') LIMIT 1000",
+             AND NOT pg_catalog.starts_with(c.relname::pg_catalog.text, 'pg_') ORDER BY 1 LIMIT 1000",
             None,
             &[],
         )?;

@@ -1,0 +1,85 @@
+# Shared by sql/quickstart and tests/run: installs what is missing, builds, and starts private clusters.
+# Source it from bash with `set -euo pipefail` and the repository's root as the working directory.
+
+PG_MAJOR=15
+PG_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
+PGRX=0.18.0
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/insight-target}"
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+
+# As root, or through sudo.
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# PostgreSQL refuses to run as root.
+as_postgres() { if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi; }
+
+install_packages() {
+  local missing=() package
+  for package in postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR build-essential pkg-config clang libclang-dev "$@"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  say "installing Debian packages: ${missing[*]}"
+  # A server of its own on port 5432 is not wanted by us; one that is there is left alone.
+  if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    as_root mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  fi
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install_cargo_pgrx() {
+  command -v cargo >/dev/null || export PATH="$HOME/.cargo/bin:$PATH"
+  if [ "$(cargo pgrx --version 2>/dev/null)" != "cargo-pgrx $PGRX" ]; then
+    say "installing cargo-pgrx $PGRX (about 5 minutes)"
+    cargo install cargo-pgrx --version "=$PGRX" --locked --quiet
+  fi
+  if ! grep -qs "^pg$PG_MAJOR" "${PGRX_HOME:-$HOME/.pgrx}/config.toml"; then
+    cargo pgrx init "--pg$PG_MAJOR" "$PG_BIN/pg_config" >/dev/null 2>&1
+  fi
+}
+
+# build_and_install full|fast: the library goes to PostgreSQL's own folders, where every cluster finds it.
+build_and_install() {
+  local options=(--release)
+  [ "$1" = fast ] && options=(--profile fast --no-default-features --features pg$PG_MAJOR)
+  say "building insight ($1; the first time takes 10 to 20 minutes) in $CARGO_TARGET_DIR"
+  local log
+  log=$(mktemp)
+  if ! as_root env PATH="$PATH" HOME="$HOME" CARGO_TARGET_DIR="$CARGO_TARGET_DIR" \
+    cargo pgrx install --pg-config "$PG_BIN/pg_config" "${options[@]}" >"$log" 2>&1; then
+    tail -50 "$log"
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null ||
+    echo $((20000 + RANDOM % 20000))
+}
+
+# start_cluster FOLDER PORT [SETTING...]: a cluster that only this machine reaches; its socket lies in FOLDER.
+start_cluster() {
+  local folder=$1 port=$2
+  shift 2
+  mkdir -p "$folder"
+  chmod 700 "$folder"
+  [ "$(id -u)" = 0 ] && chown postgres "$folder"
+  as_postgres "$PG_BIN/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale C.UTF-8 >/dev/null
+  {
+    echo "port = $port"
+    echo "unix_socket_directories = '$folder'"
+    echo "listen_addresses = ''"
+    printf '%s\n' "$@"
+  } | as_postgres tee -a "$folder/data/postgresql.conf" >/dev/null
+  as_postgres "$PG_BIN/pg_ctl" -D "$folder/data" -l "$folder/log" -w start >/dev/null
+}
+
+stop_cluster() {
+  as_postgres "$PG_BIN/pg_ctl" -D "$1/data" -m immediate -w stop >/dev/null 2>&1 || true
+  rm -rf "$1"
+}

@@ -1,1 +1,105 @@
-//! evaluate
+//! How good a model is, on its own test rows or on a relation.
+
+use crate::error::or_raise;
+use crate::relation::score;
+use crate::store::cache;
+use pgrx::prelude::*;
+
+/// The scores of a model with 95% intervals and the baseline's.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_evaluate(
+    model: &str,
+    relation: default!(Option<&str>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(metric, String),
+        name!(value, f64),
+        name!(low, f64),
+        name!(high, f64),
+        name!(baseline, Option<f64>),
+        name!(class, Option<String>),
+    ),
+> {
+    let predictor = or_raise(cache::predictor(model));
+    let evaluation = or_raise(score::evaluation(&predictor, relation));
+    TableIterator::new(
+        evaluation
+            .metrics
+            .into_iter()
+            .map(|m| (m.metric, m.value, m.low, m.high, m.baseline, m.class)),
+    )
+}
+
+/// How many rows of each actual label were given each label.
+#[pg_extern]
+fn insight_confusion(
+    model: &str,
+    relation: default!(Option<&str>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(actual, String),
+        name!(predicted, String),
+        name!(rows, i64),
+    ),
+> {
+    let predictor = or_raise(cache::predictor(model));
+    let evaluation = or_raise(score::class_evaluation(&predictor, relation));
+    let labels = predictor.artifact().target.labels.clone();
+    let mut cells = Vec::new();
+    for (actual, row) in labels.iter().zip(&evaluation.confusion) {
+        for (predicted, count) in labels.iter().zip(row) {
+            cells.push((actual.clone(), predicted.clone(), *count as i64));
+        }
+    }
+    TableIterator::new(cells)
+}
+
+/// The receiver operating characteristic: of the positive class, or of each label against the rest.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_roc(
+    model: &str,
+    relation: default!(Option<&str>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(label, String),
+        name!(threshold, f64),
+        name!(true_positive_rate, f64),
+        name!(false_positive_rate, f64),
+    ),
+> {
+    let predictor = or_raise(cache::predictor(model));
+    let evaluation = or_raise(score::class_evaluation(&predictor, relation));
+    let labels = &predictor.artifact().target.labels;
+    // A binary model has one curve: of its positive, last label.
+    let skipped = labels.len().saturating_sub(evaluation.roc.len());
+    let named = labels.iter().skip(skipped).cloned().zip(evaluation.roc);
+    let points: Vec<_> = named
+        .flat_map(|(label, curve)| {
+            curve.into_iter().map(move |p| {
+                (
+                    label.clone(),
+                    p.threshold,
+                    p.true_positive_rate,
+                    p.false_positive_rate,
+                )
+            })
+        })
+        .collect();
+    TableIterator::new(points)
+}
+
+extension_sql!(
+    r#"
+COMMENT ON FUNCTION insight_evaluate(text, text) IS
+'scores of a model with 95% intervals beside the baseline: on its own test rows, or on a relation with the target';
+COMMENT ON FUNCTION insight_confusion(text, text) IS 'how many rows of each actual label were given each label';
+COMMENT ON FUNCTION insight_roc(text, text) IS 'the ROC curve of the positive class, or of each label against the rest';
+"#,
+    name = "comment_evaluate",
+    requires = [insight_evaluate, insight_confusion, insight_roc]
+);

@@ -1,7 +1,7 @@
 //! `insight_predict` and its kin: raw call frames, because they are called once per row.
 
 use crate::error::{Error, Result, or_raise};
-use crate::relation::row::RowReader;
+use crate::relation::{row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
 use insight_engine::infer::Predictor;
@@ -200,6 +200,47 @@ pub unsafe extern "C-unwind" fn insight_probabilities(
     }
 }
 
+/// Predicts every row of a relation: the batch path.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_predict_table(
+    model: &str,
+    relation: &str,
+    key: default!(Option<&str>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(key, Option<String>),
+        name!(prediction, Option<f64>),
+        name!(label, Option<String>),
+        name!(probability, Option<f64>),
+    ),
+> {
+    let predictor = or_raise(cache::predictor(model));
+    let scored = or_raise(score::predict(&predictor, relation, key));
+    let width = predictor.width();
+    TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
+        let predictions = &scored.predictions[row * width..(row + 1) * width];
+        let artifact = predictor.artifact();
+        if artifact.task == Task::Regression {
+            return (key, Some(predictions[0]), None, None);
+        }
+        let class = predictor.class(predictions);
+        let label = artifact.target.labels.get(class).cloned();
+        match (artifact.task, predictions) {
+            (Task::Binary, [positive]) => {
+                let probability = if class == 1 {
+                    *positive
+                } else {
+                    1.0 - positive
+                };
+                (key, Some(*positive), label, Some(probability))
+            }
+            _ => (key, None, label, predictions.get(class).copied()),
+        }
+    }))
+}
+
 /// The calling convention of the functions above.
 macro_rules! version_1 {
     ($($name:ident),*) => { $(
@@ -227,6 +268,9 @@ COMMENT ON FUNCTION insight_predict(text, anyelement) IS
 'the probability of the positive class (binary) or the value (regression) for a table row, ROW(...) or jsonb';
 COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label for a table row, ROW(...) or jsonb';
 COMMENT ON FUNCTION insight_probabilities(text, anyelement) IS 'the probability of each label for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_predict_table(text, text, text) IS
+'predicts every row of a relation: key, prediction (probability of the positive class, or value), label and its probability';
 "#,
-    name = "predict"
+    name = "predict",
+    requires = [insight_predict_table]
 );

@@ -4,3 +4,4 @@ pub mod decode;
 pub mod read;
 pub mod resolve;
 pub mod row;
+pub mod score;

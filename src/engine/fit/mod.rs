@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use split::Parts;
 use std::time::Instant;
 use target::Answers;
+pub use target::label_of;
 
 /// What to fit.
 pub struct Request {

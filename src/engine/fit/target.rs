@@ -125,6 +125,16 @@ struct Labels {
     codes: Vec<u32>,
 }
 
+/// The label a target's value stands for, as the user wrote it; empty for NULL.
+pub fn label_of(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Number(x) | Cell::Duration(x) => number_label(x + 0.0),
+        Cell::Boolean(x) => x.to_string(),
+        Cell::Text(x) => x.to_owned(),
+        Cell::Time(_) | Cell::Null => String::new(),
+    }
+}
+
 fn number_label(value: f64) -> String {
     // Rust prints the shortest text that reads back the same, and integers without a point.
     format!("{value}")

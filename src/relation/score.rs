@@ -1,0 +1,204 @@
+//! A whole relation before a model: its rows as a frame, its predictions, its scores.
+
+use super::decode::Decoder;
+use super::read;
+use super::resolve::{self, Source};
+use crate::error::{Error, Result};
+use crate::settings;
+use insight_engine::artifact::Task;
+use insight_engine::evaluate::{Evaluation, Truth, evaluate};
+use insight_engine::fit::label_of;
+use insight_engine::frame::{Cell, Frame, Values};
+use insight_engine::infer::Predictor;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+/// The name of the key's text in the query that reads it.
+const KEY: &str = "insight key";
+
+/// Predictions of a relation's rows, row-major as the predictor gives them.
+pub struct Scored {
+    pub keys: Vec<Option<String>>,
+    pub predictions: Vec<f64>,
+}
+
+/// The model's columns in the source; missing ones are an error that names them.
+fn columns<'a>(predictor: &'a Predictor, source: &Source) -> Result<Vec<&'a str>> {
+    let names: Vec<&str> = predictor
+        .artifact()
+        .recipe
+        .columns()
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
+    let missing: Vec<String> = names
+        .iter()
+        .filter(|n| source.column(n).is_none())
+        .map(|n| format!("\"{n}\""))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::new(
+            "42703",
+            format!(
+                "{} lacks columns of the model: {}",
+                source.label(),
+                missing.join(", ")
+            ),
+        )
+        .hint("Give a relation with the columns the model was trained on."));
+    }
+    for (name, input) in names.iter().zip(predictor.artifact().recipe.columns()) {
+        let column = source.require(name)?;
+        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+        if kind != Some(input.kind) {
+            return Err(Error::new(
+                "42804",
+                format!(
+                    "column \"{name}\" is {} but the model was trained on {}",
+                    column.type_name, input.type_name
+                ),
+            )
+            .hint("Cast it in a SELECT."));
+        }
+    }
+    Ok(names)
+}
+
+/// Predicts every row. `key` names the column that tells rows apart; by default the primary key, else the row's number.
+pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Result<Scored> {
+    let mut source = resolve::resolve(relation)?;
+    let names = columns(predictor, &source)?;
+    let key = match key {
+        Some(key) => Some(source.require(key)?.name.clone()),
+        None => source.relation.and_then(primary_key),
+    };
+    let mut wanted = names.clone();
+    if let Some(key) = &key {
+        // As text in SQL: a bigint or numeric key must not pass through a float.
+        let quoted = pgrx::spi::quote_identifier(key);
+        source.from = format!(
+            "(SELECT *, {quoted}::pg_catalog.text AS \"{KEY}\" FROM {}) AS keyed",
+            source.from
+        );
+        source.columns.push(resolve::SourceColumn {
+            name: KEY.into(),
+            type_oid: pg_sys::TEXTOID,
+            type_name: "text".into(),
+        });
+        wanted.push(KEY);
+    }
+    let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })?;
+    let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+    let keys = match frame.column(KEY) {
+        Some(column) => rows
+            .iter()
+            .map(|row| match column.cell(*row as usize) {
+                Cell::Text(text) => Some(text.to_owned()),
+                _ => None,
+            })
+            .collect(),
+        None => rows.iter().map(|row| Some((row + 1).to_string())).collect(),
+    };
+    Ok(Scored {
+        keys,
+        predictions: predict_all(predictor, &frame, &rows),
+    })
+}
+
+/// In pieces, so that a cancel is served soon.
+fn predict_all(predictor: &Predictor, frame: &Frame, rows: &[u32]) -> Vec<f64> {
+    let mut predictions = Vec::with_capacity(rows.len() * predictor.width());
+    for chunk in rows.chunks(1 << 16) {
+        pgrx::check_for_interrupts!();
+        predictions.extend(predictor.predict_frame(frame, chunk, 1));
+    }
+    predictions
+}
+
+/// The single column of a primary key.
+fn primary_key(relation: pg_sys::Oid) -> Option<String> {
+    Spi::connect(|client| {
+        let rows = client
+            .select(
+                "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
+                 ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) i.indkey[0] \
+                 WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisprimary AND i.indnkeyatts OPERATOR(pg_catalog.=) 1",
+                None,
+                &[relation.into()],
+            )
+            .ok()?;
+        rows.first().get_one::<String>().ok().flatten()
+    })
+}
+
+/// The stored scores of the model on its test rows, or its scores on the rows of a relation whose target is known.
+pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
+    let artifact = predictor.artifact();
+    let Some(relation) = relation else {
+        return Ok(artifact.evaluation.clone());
+    };
+    let source = resolve::resolve(relation)?;
+    let target = source.require(&artifact.target.name)?.name.clone();
+    let mut wanted = columns(predictor, &source)?;
+    wanted.push(&target);
+    let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })?;
+    let Some(column) = frame.columns.last() else {
+        return Err(Error::new("XX000", "no column was read"));
+    };
+    let rows: Vec<u32> = (0..frame.rows() as u32)
+        .filter(|row| !column.nulls.get(*row as usize))
+        .collect();
+    if rows.is_empty() {
+        return Err(Error::new(
+            "22023",
+            format!(
+                "{} has no row whose target \"{target}\" is known",
+                source.label()
+            ),
+        ));
+    }
+    let truth = if artifact.task == Task::Regression {
+        let Values::Number(values) = &column.values else {
+            return Err(Error::new(
+                "42804",
+                format!("target \"{target}\" is not a number"),
+            ));
+        };
+        Truth::Values(rows.iter().map(|row| values[*row as usize]).collect())
+    } else {
+        let labels = &artifact.target.labels;
+        let code = |row: &u32| {
+            let label = label_of(column.cell(*row as usize));
+            labels.iter().position(|l| *l == label).map(|code| code as u32).ok_or_else(|| {
+                Error::new("22023", format!("target \"{target}\" has the label \"{label}\", which the model does not know"))
+                    .hint(format!("Known are: {}.", labels.join(", ")))
+            })
+        };
+        Truth::Classes(rows.iter().map(code).collect::<Result<_>>()?)
+    };
+    let predictions = predict_all(predictor, &frame, &rows);
+    let seed = artifact.provenance.seed;
+    Ok(evaluate(
+        artifact.task,
+        &artifact.target.labels,
+        &truth,
+        &predictions,
+        &artifact.evaluation.baseline,
+        seed,
+    ))
+}
+
+/// The evaluation of a model of classes.
+pub fn class_evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
+    if predictor.artifact().task == Task::Regression {
+        return Err(
+            Error::new("22023", "the model predicts a number and has no classes")
+                .hint("Use insight_evaluate."),
+        );
+    }
+    evaluation(predictor, relation)
+}

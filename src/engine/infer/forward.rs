@@ -324,3 +324,7 @@ impl Forward {
 #[cfg(test)]
 #[path = "forward_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "burn_test.rs"]
+mod burn_tests;

@@ -1,14 +1,7 @@
 -- The main job, as an analyst would do it. Run by sql/quickstart.
 \pset footer off
 CREATE EXTENSION insight;
-SELECT setseed(0.42);
-CREATE TABLE customers AS
-  SELECT id AS customer_id, age, tenure_months, plan, tickets, monthly_fee,
-         random() < 1 / (1 + exp(1.2 + 0.06 * tenure_months - 0.9 * tickets - CASE plan WHEN 'basic' THEN 0.8 ELSE 0 END)) AS churn
-  FROM (SELECT id, 18 + (random() * 60)::int AS age, (random() * 72)::int AS tenure_months,
-               (ARRAY['basic', 'plus', 'premium'])[1 + (random() * 2.999)::int % 3] AS plan,
-               (random() * random() * 6)::int AS tickets, round((10 + random() * 60)::numeric, 2) AS monthly_fee
-        FROM generate_series(1, 20000) id) c;
+CREATE TABLE customers AS SELECT * FROM insight_sample_customers(20000, 42);
 ANALYZE customers;
 
 \echo

@@ -1,6 +1,5 @@
 //! Errors as users read them: SQLSTATE, message, detail and hint, in PostgreSQL's style.
 
-use pgrx::prelude::*;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use serde::{Deserialize, Serialize};
 

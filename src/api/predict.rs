@@ -15,7 +15,16 @@ struct Site {
     stamp: Stamp,
     predictor: Rc<Predictor>,
     reader: RowReader,
-    json: bool,
+    form: Form,
+}
+
+/// What the second argument of a call is.
+#[derive(Clone, Copy)]
+enum Form {
+    Composite,
+    Jsonb,
+    /// JSON as text: what a bare literal in SQL is.
+    Text,
 }
 
 /// Frees the site with the query's memory.
@@ -52,13 +61,13 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
         }
         let predictor = cache::predictor(name)?;
         let reader = RowReader::new(&predictor);
-        let json = row_is_json(flinfo)?;
+        let form = row_form(flinfo)?;
         let site = Box::new(Site {
             name: name.to_owned(),
             stamp: cache::now(),
             predictor,
             reader,
-            json,
+            form,
         });
         let callback = pg_sys::MemoryContextAllocZero(
             (*flinfo).fn_mcxt,
@@ -74,16 +83,17 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
     }
 }
 
-/// Whether the second argument is jsonb; anything but that or a row is an error.
-unsafe fn row_is_json(flinfo: *mut pg_sys::FmgrInfo) -> Result<bool> {
+/// The form of the second argument; anything but a row or JSON is an error.
+unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
     // SAFETY: looks at the call's expression.
     let type_oid = unsafe { pg_sys::get_fn_expr_argtype(flinfo, 1) };
-    if type_oid == pg_sys::JSONBOID {
-        return Ok(true);
-    }
-    // SAFETY: a syscache look-up.
-    if type_oid == pg_sys::RECORDOID || unsafe { pg_sys::type_is_rowtype(type_oid) } {
-        return Ok(false);
+    match type_oid {
+        pg_sys::JSONBOID => return Ok(Form::Jsonb),
+        pg_sys::TEXTOID => return Ok(Form::Text),
+        pg_sys::RECORDOID => return Ok(Form::Composite),
+        // SAFETY: a syscache look-up.
+        _ if unsafe { pg_sys::type_is_rowtype(type_oid) } => return Ok(Form::Composite),
+        _ => {}
     }
     // SAFETY: a syscache look-up.
     let name = unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be(type_oid)) }
@@ -96,33 +106,60 @@ unsafe fn row_is_json(flinfo: *mut pg_sys::FmgrInfo) -> Result<bool> {
 /// Runs the model on the call's row and shapes the answer.
 ///
 /// # Safety
-/// `fcinfo` must be a valid call frame of (text, row or jsonb).
+/// `fcinfo` must be a valid call frame of (text, row or JSON).
 unsafe fn answer(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
-    // SAFETY: STRICT: both arguments are there; the row's type was checked by `site`.
+    // SAFETY: STRICT: both arguments are there; the row's form was determined by `site`.
     unsafe {
         let site = or_raise(site(fcinfo));
         let row = (*fcinfo).args.as_slice(2)[1].value;
         let Site {
             predictor,
             reader,
-            json,
+            form,
             ..
         } = site;
-        let predictions = if *json {
-            let value = JsonB::from_datum(row, false).map_or(serde_json::Value::Null, |j| j.0);
-            match &value {
-                serde_json::Value::Object(object) => reader.predict_json(predictor, object),
-                _ => Err(Error::new("22023", "the jsonb row must be an object")
-                    .hint("For example '{\"age\": 25, \"income\": 50000}'.")),
+        let predictions = match form {
+            Form::Composite => {
+                reader.predict_composite(predictor, row, (*(*fcinfo).flinfo).fn_mcxt)
             }
-        } else {
-            reader.predict_composite(predictor, row, (*(*fcinfo).flinfo).fn_mcxt)
+            Form::Jsonb | Form::Text => {
+                object(*form, row).and_then(|object| reader.predict_json(predictor, &object))
+            }
         };
         let predictions = or_raise(predictions);
         or_raise(shape(predictor, predictions))
+    }
+}
+
+/// The JSON object of a call.
+///
+/// # Safety
+/// `row` must be a valid datum of the form, which must not be `Composite`.
+unsafe fn object(
+    form: Form,
+    row: pg_sys::Datum,
+) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let hint = "For example '{\"age\": 25, \"income\": 50000}'.";
+    // SAFETY: promised by the caller.
+    let value = unsafe {
+        match form {
+            Form::Text => {
+                let text: &str = FromDatum::from_datum(row, false).unwrap_or_default();
+                serde_json::from_str(text).map_err(|e| {
+                    Error::new("22P02", "the row is text, but not JSON")
+                        .detail(e.to_string())
+                        .hint(hint)
+                })?
+            }
+            _ => JsonB::from_datum(row, false).map_or(serde_json::Value::Null, |json| json.0),
+        }
+    };
+    match value {
+        serde_json::Value::Object(object) => Ok(object),
+        _ => Err(Error::new("22023", "the JSON row must be an object").hint(hint)),
     }
 }
 
@@ -260,14 +297,22 @@ extension_sql!(
     r#"
 CREATE FUNCTION insight_predict(model text, "row" anyelement) RETURNS double precision
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
+COMMENT ON FUNCTION insight_predict(text, anyelement) IS 'the probability of the positive class (binary) or the value (regression) for a table row, ROW(...) or jsonb';
+CREATE FUNCTION insight_predict(model text, "row" text) RETURNS double precision
+  LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
+COMMENT ON FUNCTION insight_predict(text, text) IS 'the probability of the positive class (binary) or the value (regression) for a row that is JSON in text';
 CREATE FUNCTION insight_classify(model text, "row" anyelement) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
+COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label for a table row, ROW(...) or jsonb';
+CREATE FUNCTION insight_classify(model text, "row" text) RETURNS text
+  LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
+COMMENT ON FUNCTION insight_classify(text, text) IS 'the most likely label for a row that is JSON in text';
 CREATE FUNCTION insight_probabilities(model text, "row" anyelement) RETURNS jsonb
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
-COMMENT ON FUNCTION insight_predict(text, anyelement) IS
-'the probability of the positive class (binary) or the value (regression) for a table row, ROW(...) or jsonb';
-COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label for a table row, ROW(...) or jsonb';
 COMMENT ON FUNCTION insight_probabilities(text, anyelement) IS 'the probability of each label for a table row, ROW(...) or jsonb';
+CREATE FUNCTION insight_probabilities(model text, "row" text) RETURNS jsonb
+  LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
+COMMENT ON FUNCTION insight_probabilities(text, text) IS 'the probability of each label for a row that is JSON in text';
 COMMENT ON FUNCTION insight_predict_table(text, text, text) IS
 'predicts every row of a relation: key, prediction (probability of the positive class, or value), label and its probability';
 "#,

@@ -5,7 +5,6 @@ use super::submit;
 use crate::error::{Error, Result};
 use crate::store::catalog::role_name;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use std::time::{Duration, Instant};
 
 const POLL_MILLISECONDS: std::ffi::c_long = 100;

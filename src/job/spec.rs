@@ -369,7 +369,7 @@ fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
     // SAFETY: look-ups of the current role's rights on an existing relation.
     unsafe {
         let role = pg_sys::GetUserId();
-        if pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT.into())
+        if pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT)
             == pg_sys::AclResult::ACLCHECK_OK
         {
             return Ok(());
@@ -380,8 +380,7 @@ fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
                 continue;
             };
             let number = pg_sys::get_attnum(relation, c_name.as_ptr());
-            let allowed =
-                pg_sys::pg_attribute_aclcheck(relation, number, role, pg_sys::ACL_SELECT.into());
+            let allowed = pg_sys::pg_attribute_aclcheck(relation, number, role, pg_sys::ACL_SELECT);
             if allowed != pg_sys::AclResult::ACLCHECK_OK {
                 denied.push(name.as_str());
             }

@@ -82,7 +82,7 @@ pub fn resolve_from(given: &str, from: &str) -> Result<Source> {
 impl Source {
     /// `SELECT "a", "b" FROM from`.
     pub fn select(&self, columns: &[&str]) -> String {
-        let list: Vec<String> = columns.iter().map(|c| spi::quote_identifier(c)).collect();
+        let list: Vec<String> = columns.iter().map(spi::quote_identifier).collect();
         format!("SELECT {} FROM {}", list.join(", "), self.from)
     }
 
@@ -194,7 +194,7 @@ fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
             pg_sys::RangeVarGetRelidExtended(
                 range,
                 pg_sys::NoLock as i32,
-                pg_sys::RVROption::RVR_MISSING_OK as u32,
+                pg_sys::RVROption::RVR_MISSING_OK,
                 None,
                 std::ptr::null_mut(),
             )

@@ -2,7 +2,7 @@
 
 use super::{Activation, CategoryInput, Dense, Encoding, Inputs, Network, Output};
 use crate::random::Random;
-use burn::module::{Ignored, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 /// A fully connected layer `x · weight + bias`.
@@ -20,7 +20,8 @@ pub struct Net<B: Backend> {
     /// `[levels + 1, dim]` per category with an embedding, in category order.
     embeddings: Vec<Param<Tensor<B, 2>>>,
     layers: Vec<Layer<B>>,
-    activation: Ignored<Activation>,
+    #[module(skip)]
+    activation: Activation,
 }
 
 /// Inverted dropout (Srivastava et al. 2014). Burn's draws from a generator that all threads of the process share, so
@@ -115,7 +116,7 @@ impl<B: Backend> Net<B> {
         Net {
             embeddings,
             layers,
-            activation: Ignored(activation),
+            activation,
         }
     }
 
@@ -141,7 +142,7 @@ impl<B: Backend> Net<B> {
         for (i, layer) in self.layers.iter().enumerate() {
             x = x.matmul(layer.weight.val()) + layer.bias.val().unsqueeze();
             if i < last {
-                x = match *self.activation {
+                x = match self.activation {
                     Activation::Sigmoid => activation::sigmoid(x),
                     Activation::Relu => activation::relu(x),
                     Activation::Tanh => x.tanh(),
@@ -208,7 +209,7 @@ impl<B: Backend> Net<B> {
             .collect();
         Network {
             inputs: inputs.clone(),
-            activation: *self.activation,
+            activation: self.activation,
             output,
             embeddings,
             layers,

@@ -102,13 +102,16 @@ impl Cluster {
     /// Starts a new cluster with further lines for postgresql.conf.
     pub fn start(settings: &str) -> Cluster {
         let cluster = Cluster::folder();
-        run(as_server_user("initdb").arg("-D").arg(cluster.data()).args([
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-        ]));
+        run(as_server_user("initdb")
+            .arg("-D")
+            .arg(cluster.data())
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ]));
         cluster.configure(&format!("{SETTINGS}{settings}\n"));
         cluster.up();
         cluster
@@ -156,11 +159,7 @@ impl Cluster {
             .open(self.data().join("postgresql.conf"))
             .unwrap();
         let socket = self.dir.display();
-        write!(
-            file,
-            "{settings}unix_socket_directories = '{socket}'\n"
-        )
-        .unwrap();
+        write!(file, "{settings}unix_socket_directories = '{socket}'\n").unwrap();
     }
 
     fn data(&self) -> PathBuf {

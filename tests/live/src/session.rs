@@ -103,12 +103,7 @@ impl Session {
     #[track_caller]
     pub fn fails_with(&mut self, sqlstate: &str, sql: &str) -> DbError {
         let error = self.fails(sql);
-        assert_eq!(
-            error.code().code(),
-            sqlstate,
-            "{sql}\n{}",
-            error.message()
-        );
+        assert_eq!(error.code().code(), sqlstate, "{sql}\n{}", error.message());
         error
     }
 

@@ -54,11 +54,11 @@ pub fn wait(job: i64, timeout: Option<f64>) -> Result<String> {
         if over || !matches!(status.as_str(), "queued" | "running") {
             return Ok(status);
         }
-        // SAFETY: a plain read; recovery cannot write.
-        let may_write = !unsafe { pg_sys::RecoveryInProgress() || pg_sys::XactReadOnly };
-        if status == "queued" && may_write && last_kick.is_none_or(|k| k.elapsed() >= KICK) {
+        // SAFETY: a plain read; a standby starts no jobs.
+        let primary = !unsafe { pg_sys::RecoveryInProgress() };
+        if status == "queued" && primary && last_kick.is_none_or(|k| k.elapsed() >= KICK) {
             last_kick = Some(Instant::now());
-            submit::visit();
+            start_next()?;
         }
         // SAFETY: our own latch.
         unsafe {
@@ -74,13 +74,27 @@ pub fn wait(job: i64, timeout: Option<f64>) -> Result<String> {
     }
 }
 
-/// The status by a snapshot of this moment, whatever the transaction's isolation.
+/// The status by a snapshot of this moment.
 fn latest(job: i64) -> Result<Status> {
+    now(|| known(job))
+}
+
+/// Starts a worker for the first queued job that has none; where its role may not start one, a worker that says so.
+fn start_next() -> Result<()> {
+    let next = now(queue::next)?;
+    if next.is_some_and(|next| next.launch().is_none()) {
+        submit::visit();
+    }
+    Ok(())
+}
+
+/// Reads by a snapshot of this moment, whatever the transaction's isolation.
+fn now<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: pushed and popped in pairs; on an error the transaction's abort pops it.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
-    let status = known(job);
+    let answer = read();
     unsafe { pg_sys::PopActiveSnapshot() };
-    status
+    answer
 }
 
 /// Cancels a job: a running one by interrupting its worker, a queued one in its row.

@@ -114,8 +114,9 @@ pub enum Turn {
     Gone,
 }
 
-/// Starts the job if it is the first in the queue and fewer than `max_jobs` run. Call with the job's lock held.
-pub fn take_turn(job: i64, max_jobs: i64, progress: u32) -> Result<Turn> {
+/// Starts the job if it is the first in the queue and fewer than `max_jobs` run. Call with the job's lock held. With
+/// `overtake`, jobs that have no worker do not count: where none can be had for them, waiting would be for ever.
+pub fn take_turn(job: i64, max_jobs: i64, progress: u32, overtake: bool) -> Result<Turn> {
     as_owner(|| {
         Spi::connect_mut(|client| {
             client.update(
@@ -128,11 +129,11 @@ pub fn take_turn(job: i64, max_jobs: i64, progress: u32) -> Result<Turn> {
                 .update(
                     &format!(
                         "SELECT (SELECT count(*) FROM insight.job j WHERE j.status = 'running'), \
-                         (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})), \
+                         (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND ({ALIVE} OR NOT j.waiting AND NOT $2)), \
                          (SELECT j.status FROM insight.job j WHERE j.job = $1)"
                     ),
                     None,
-                    &[job.into()],
+                    &[job.into(), overtake.into()],
                 )?
                 .first();
             let (running, first, status) = row.get_three::<i64, i64, String>()?;
@@ -212,23 +213,41 @@ fn mark_dead(client: &mut SpiClient<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Marks dead jobs and starts a worker for the first queued job if there is room. Answers whether one was started.
-pub fn kick() -> Result<bool> {
-    let next = as_owner(|| {
-        Spi::connect_mut(|client| -> Result<_> {
-            client.update(
-                "SELECT pg_advisory_xact_lock($1, 0)",
-                None,
-                &[LOCK_CLASS.into()],
-            )?;
-            mark_dead(client)?;
+/// A queued job that should have a worker by now.
+pub struct Next {
+    pub job: i64,
+    session_role: pg_sys::Oid,
+    /// `None` where the role is gone.
+    may_login: Option<bool>,
+}
+
+impl Next {
+    /// Starts its worker; `None` where no worker may ever be started.
+    pub fn launch(&self) -> Option<Kick> {
+        if self.may_login != Some(true) {
+            return None;
+        }
+        let launched = worker::launch_queued(self.job, self.session_role);
+        Some(if launched {
+            Kick::Started
+        } else {
+            Kick::NoSlot
+        })
+    }
+}
+
+/// The first job of the queue, if it has no worker and there is room for one more.
+pub fn next() -> Result<Option<Next>> {
+    as_owner(|| {
+        Spi::connect(|client| {
             let row = client
-                .update(
+                .select(
                     &format!(
                         "SELECT j.job, j.session_role::oid, (SELECT a.rolcanlogin FROM pg_authid a WHERE a.oid = j.session_role) \
-                         FROM insight.job j WHERE j.job = (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})) \
-                         AND NOT j.waiting AND NOT {ALIVE} AND (SELECT count(*) FROM insight.job r WHERE r.status = 'running') < (j.spec->>'max_jobs')::bigint \
-"
+                         FROM insight.job j \
+                         WHERE j.job = (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})) \
+                         AND NOT j.waiting AND NOT {ALIVE} AND (j.spec->>'max_jobs')::bigint > \
+                           (SELECT count(*) FROM insight.job j WHERE j.status = 'running' AND {ALIVE})"
                     ),
                     None,
                     &[],
@@ -237,29 +256,50 @@ pub fn kick() -> Result<bool> {
             if row.is_empty() {
                 return Ok(None);
             }
-            let (job, role, login) = row.get_three::<i64, pg_sys::Oid, bool>()?;
-            Ok(job.zip(role).map(|(job, role)| (job, role, login)))
+            let (job, role, may_login) = row.get_three::<i64, pg_sys::Oid, bool>()?;
+            Ok(job.zip(role).map(|(job, session_role)| Next {
+                job,
+                session_role,
+                may_login,
+            }))
+        })
+    })
+}
+
+/// What became of the attempt to start a worker for the first queued job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kick {
+    Started,
+    NoSlot,
+    /// No job needs a worker now.
+    Nothing,
+}
+
+/// Marks dead jobs and starts a worker for the first queued job if there is room.
+pub fn kick() -> Result<Kick> {
+    as_owner(|| {
+        Spi::connect_mut(|client| -> Result<_> {
+            client.update(
+                "SELECT pg_advisory_xact_lock($1, 0)",
+                None,
+                &[LOCK_CLASS.into()],
+            )?;
+            mark_dead(client)
         })
     })?;
-    match next {
-        None => Ok(false),
-        Some((job, role, Some(true))) => Ok(worker::launch_queued(job, role)),
-        Some((job, _, login)) => {
-            let why = if login.is_none() {
-                "does not exist any more"
-            } else {
-                "may no longer log in"
-            };
-            finish(
-                job,
-                &Ending::Failed(Error::new(
-                    "28000",
-                    format!("the role that asked for this job {why}"),
-                )),
-            )?;
-            Ok(false)
-        }
+    let Some(next) = next()? else {
+        return Ok(Kick::Nothing);
+    };
+    if let Some(kick) = next.launch() {
+        return Ok(kick);
     }
+    let why = match next.may_login {
+        None => "does not exist any more",
+        Some(_) => "may no longer log in",
+    };
+    let error = Error::new("28000", format!("the role that asked for this job {why}"));
+    finish(next.job, &Ending::Failed(error))?;
+    Ok(Kick::Nothing)
 }
 
 /// What `insight_wait` and `insight_cancel` need to know of a job.

@@ -130,7 +130,8 @@ impl Segment {
             }
             pg_sys::dsm_attach(handle)
         };
-        (!segment.is_null()).then_some(Segment { segment })
+        // Lazily: a Segment that is dropped detaches.
+        (!segment.is_null()).then(|| Segment { segment })
     }
 
     pub fn handle(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! The background worker of one job: waits for its turn, reads as the calling role, watches the trainer, and hands over
 //! or stores the model.
 
-use super::queue::{self, Ending, Turn};
+use super::queue::{self, Ending, Kick, Turn};
 use super::shared::{Control, Segment, State};
 use super::spec::Spec;
 use super::trainer::{self, Message};
@@ -129,7 +129,7 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         if catalog::installed() {
             queue::kick()
         } else {
-            Ok(false)
+            Ok(Kick::Nothing)
         }
     }) {
         log!("insight worker: {}", error.message);
@@ -346,8 +346,9 @@ impl Run<'_> {
     /// one starts it again. False: leave without a word.
     fn wait_turn(&mut self, patient: bool) -> Result<bool> {
         activity(Some("insight: waiting for other jobs"));
+        let (max_jobs, mut overtake) = (self.spec.max_jobs, false);
         loop {
-            match transaction(|| queue::take_turn(self.job, self.spec.max_jobs, self.handle))? {
+            match transaction(|| queue::take_turn(self.job, max_jobs, self.handle, overtake))? {
                 Turn::Taken => {
                     // There may be room for the next one too.
                     transaction(queue::kick)?;
@@ -365,6 +366,7 @@ impl Run<'_> {
                     if let Some(error) = self.interrupted() {
                         return Err(error);
                     }
+                    overtake = transaction(queue::kick)? == Kick::NoSlot;
                     self.sleep(None);
                     self.sleep(None);
                 }

@@ -8,10 +8,11 @@ COMMENT ON SCHEMA insight IS 'catalog and views of the extension insight';
 CREATE TABLE insight.model (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name       text NOT NULL UNIQUE CHECK (name <> ''),
-  owner      regrole NOT NULL,
+  -- Roles by name: a dump can be restored where a role is missing, and no number can come to mean another role.
+  owner      name NOT NULL,
   deployed   integer,
   deployed_at timestamptz,
-  deployed_by regrole,
+  deployed_by name,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE insight.model IS 'one row per model name, with the deployed version';
@@ -35,7 +36,7 @@ CREATE TABLE insight.version (
   summary    jsonb NOT NULL,
   artifact   bytea NOT NULL,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  created_by regrole NOT NULL,
+  created_by name NOT NULL,
   UNIQUE (model, version)
 );
 -- Weights do not compress; out of line and uncompressed they are read in one go.
@@ -74,8 +75,8 @@ CREATE TABLE insight.job (
   status       text NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
   phase        text NOT NULL DEFAULT 'queued',
   pid          integer,
-  role         regrole NOT NULL,
-  session_role regrole NOT NULL,
+  role         name NOT NULL,
+  session_role name NOT NULL,
   -- A caller waits for this job: it ends when the caller does.
   waiting      boolean NOT NULL,
   spec         jsonb NOT NULL,

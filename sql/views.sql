@@ -23,6 +23,16 @@ SELECT m.name AS model, v.version, s.metric, s.value, s.low, s.high, s.baseline,
 FROM insight.metric s JOIN insight.version v ON v.id = s.version JOIN insight.model m ON m.id = v.model;
 COMMENT ON VIEW insight.metrics IS 'scores of each version on rows it has not seen, with 95% intervals and the baseline''s score';
 
+CREATE VIEW insight.features AS
+SELECT m.name AS model, v.version, f.feature, f.kept, f.reason
+FROM insight.version v JOIN insight.model m ON m.id = v.model CROSS JOIN LATERAL (
+  SELECT c->>'name' AS feature, true AS kept,
+         (SELECT s->>'reason' FROM jsonb_array_elements(v.summary->'provenance'->'selection') s WHERE s->>'column' = c->>'name') AS reason
+  FROM jsonb_array_elements(v.summary->'features') c
+  UNION ALL
+  SELECT x->>0, false, x->>1 FROM jsonb_array_elements(v.summary->'provenance'->'excluded') x) f;
+COMMENT ON VIEW insight.features IS 'the columns each version takes and those it does not, with the reasons';
+
 CREATE VIEW insight.history AS
 SELECT m.name AS model, v.version, e.epoch, e.train_loss, e.validation_loss, e.learning_rate, e.rows_per_second, e.seconds
 FROM insight.epoch e JOIN insight.version v ON v.id = e.version JOIN insight.model m ON m.id = v.model;
@@ -46,14 +56,16 @@ CROSS JOIN LATERAL (
     WHERE l.locktype = 'advisory' AND l.classid = 1768846183 AND l.objid = j.job::oid AND l.objsubid = 2
       AND l.database = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database())) AS dead) d
 LEFT JOIN LATERAL insight.job_progress(j.progress, j.job) p ON j.status = 'running'
-WHERE pg_has_role(j.role::oid, 'USAGE');
+WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'))
+   OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
 COMMENT ON VIEW insight.jobs IS 'one row per training job of roles the reader belongs to, with its true status';
 
 CREATE VIEW insight.progress AS
 SELECT j.job, j.model, p.phase, p.epoch, p.epochs, p.rows, p.rows_per_second, p.loss, p.validation_loss, p.eta_seconds,
        p.updated_at, j.started_at, j.pid
 FROM insight.job j CROSS JOIN LATERAL insight.job_progress(j.progress, j.job) p
-WHERE j.status = 'running' AND pg_has_role(j.role::oid, 'USAGE');
+WHERE j.status = 'running'
+  AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'));
 COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
 
-GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.jobs, insight.progress TO PUBLIC;
+GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -54,6 +54,11 @@ pub fn or_raise<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|error| error.raise())
 }
 
+/// An argument that must not be NULL.
+pub fn required<T>(value: Option<T>, name: &str) -> Result<T> {
+    value.ok_or_else(|| Error::new("22004", format!("{name} must not be NULL")))
+}
+
 /// PostgreSQL packs five characters into six bits each (`MAKE_SQLSTATE`).
 fn sqlstate_code(sqlstate: &str) -> i32 {
     let valid = sqlstate.len() == 5

@@ -1,168 +1,147 @@
-//! Sample data: tables with a known structure to try things on.
+//! Looking at data before learning from it.
 
-use crate::error::{Error, or_raise};
-use insight_engine::sample;
-use pgrx::datum::{Date, TimestampWithTimeZone};
+use crate::error::{or_raise, required};
+use crate::relation::profile;
+use insight_engine::profile::{ColumnProfile, Profile};
+use pgrx::JsonB;
 use pgrx::prelude::*;
+use serde_json::{Map, Value, json};
 
-fn count(rows: i64, what: &str) -> i64 {
-    // Order and event numbers are a thousand times the customer's.
-    if (0..=1_000_000_000_000).contains(&rows) {
-        return rows;
-    }
-    or_raise(Err(Error::new(
-        "22023",
-        format!("{what} must be from 0 to 1,000,000,000,000"),
-    )))
-}
+/// One row of a profile, as SQL shows it.
+type Row = (
+    String,
+    Option<String>,
+    Option<String>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<JsonB>,
+    Option<JsonB>,
+    Option<i64>,
+    Option<String>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<String>,
+    String,
+);
 
-/// An amount of cents as numeric.
-fn money(cents: i64) -> AnyNumeric {
-    let text = format!("{}.{:02}", cents / 100, cents % 100);
-    AnyNumeric::try_from(text.as_str()).unwrap_or_else(|_| AnyNumeric::from(cents / 100))
-}
-
-fn date(days: i32) -> Option<Date> {
-    Some(Date::saturating_from_raw(days))
-}
-
-fn timestamp(microseconds: i64) -> Option<TimestampWithTimeZone> {
-    TimestampWithTimeZone::try_from(microseconds).ok()
-}
-
-/// Sample customers: who churns and why is documented in the README.
-#[pg_extern(immutable, parallel_safe, strict)]
+/// What each column of a relation holds, how it goes with the target, and what to do about it; then what was found about the
+/// rows as a whole.
+#[pg_extern]
 #[allow(clippy::type_complexity)]
-fn insight_sample_customers(
-    rows: default!(i64, 1000),
-    seed: default!(i64, 42),
+fn insight_profile(
+    relation: Option<&str>,
+    target: default!(Option<&str>, "NULL"),
+    time: default!(Option<&str>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(customer_id, i64),
-        name!(signup_date, Option<Date>),
-        name!(age, i32),
-        name!(gender, String),
-        name!(city, String),
-        name!(plan, String),
-        name!(contract, String),
-        name!(monthly_fee, AnyNumeric),
-        name!(tenure_months, i32),
-        name!(support_tickets, i32),
-        name!(last_login_days, i32),
-        name!(payment_method, Option<String>),
-        name!(income, Option<f64>),
-        name!(satisfaction, Option<i16>),
-        name!(notes, String),
-        name!(favourite_colour, String),
-        name!(loyalty_code, String),
-        name!(cancellation_fee, AnyNumeric),
-        name!(churn, bool),
+        name!(name, String),
+        name!(type, Option<String>),
+        name!(kind, Option<String>),
+        name!(rows, i64),
+        name!(nulls, Option<i64>),
+        name!(distinct_values, Option<i64>),
+        name!(quantiles, Option<JsonB>),
+        name!(top_values, Option<JsonB>),
+        name!(outliers, Option<i64>),
+        name!(duplicate_of, Option<String>),
+        name!(drift, Option<f64>),
+        name!(mutual_information, Option<f64>),
+        name!(p_value, Option<f64>),
+        name!(leak, Option<String>),
+        name!(advice, String),
     ),
 > {
-    TableIterator::new(
-        sample::customers(count(rows, "rows"), seed as u64).map(|c| {
-            (
-                c.customer_id,
-                date(c.signup_date),
-                c.age,
-                c.gender.to_owned(),
-                c.city.to_owned(),
-                c.plan.to_owned(),
-                c.contract.to_owned(),
-                money(c.monthly_fee),
-                c.tenure_months,
-                c.support_tickets,
-                c.last_login_days,
-                c.payment_method.map(str::to_owned),
-                c.income,
-                c.satisfaction,
-                c.notes,
-                c.favourite_colour.to_owned(),
-                c.loyalty_code,
-                money(c.cancellation_fee),
-                c.churn,
-            )
-        }),
+    let (profile, unsupported) =
+        or_raise(required(relation, "relation").and_then(|r| profile::of(r, target, time)));
+    TableIterator::new(rows(profile, unsupported))
+}
+
+fn rows(profile: Profile, unsupported: profile::Unsupported) -> Vec<Row> {
+    let rows = profile.rows as i64;
+    let mut all: Vec<Row> = profile.columns.into_iter().map(column_row).collect();
+    let bare = |name: String, type_name: Option<String>, rows: i64, advice: String| {
+        (
+            name, type_name, None, rows, None, None, None, None, None, None, None, None, None,
+            None, advice,
+        )
+    };
+    all.extend(unsupported.into_iter().map(|(name, type_name)| {
+        let advice = format!("type {type_name} is not supported: left out of training");
+        bare(name, Some(type_name), rows, advice)
+    }));
+    let findings = profile.findings.into_iter();
+    all.extend(findings.map(|f| bare(format!("({})", f.name), None, f.rows as i64, f.advice)));
+    all
+}
+
+fn column_row(column: ColumnProfile) -> Row {
+    let kind = format!("{:?}", column.kind).to_lowercase();
+    let summary = column.summary;
+    let show = |x: f64| match kind.as_str() {
+        "time" => Value::from(insight_engine::calendar::iso(x as i64)),
+        _ => json!(x),
+    };
+    let quantiles = summary.quantiles.map(|q| {
+        let named = [
+            ("minimum", q.minimum),
+            ("q05", q.q05),
+            ("q25", q.q25),
+            ("median", q.median),
+            ("mean", q.mean),
+            ("q75", q.q75),
+            ("q95", q.q95),
+            ("maximum", q.maximum),
+        ];
+        let mut object: Map<String, Value> = named
+            .into_iter()
+            .map(|(name, x)| (name.to_owned(), show(x)))
+            .collect();
+        if kind != "time" {
+            object.insert("standard_deviation".into(), json!(q.deviation));
+        }
+        JsonB(Value::Object(object))
+    });
+    let top: Vec<Value> = summary
+        .top
+        .into_iter()
+        .map(|(value, rows)| json!({"value": value, "rows": rows}))
+        .collect();
+    (
+        column.name,
+        Some(column.type_name),
+        Some(kind),
+        summary.rows as i64,
+        Some(summary.nulls as i64),
+        Some(summary.distinct as i64),
+        quantiles,
+        (!top.is_empty()).then(|| JsonB(Value::Array(top))),
+        summary.quantiles.map(|q| q.outliers as i64),
+        column.duplicate_of,
+        column.drift,
+        column.association.map(|a| a.mutual_information),
+        column.association.map(|a| a.p_value),
+        column.leak,
+        column.advice,
     )
 }
 
-/// Orders of the sample customers of the same seed.
-#[pg_extern(immutable, parallel_safe, strict)]
-#[allow(clippy::type_complexity)]
-fn insight_sample_orders(
-    customers: default!(i64, 1000),
-    seed: default!(i64, 42),
-) -> TableIterator<
-    'static,
-    (
-        name!(order_id, i64),
-        name!(customer_id, i64),
-        name!(ordered_at, Option<TimestampWithTimeZone>),
-        name!(category, String),
-        name!(quantity, i32),
-        name!(amount, AnyNumeric),
-        name!(returned, bool),
-    ),
-> {
-    TableIterator::new(
-        sample::orders(count(customers, "customers"), seed as u64).map(|o| {
-            let ordered_at = timestamp(o.ordered_at);
-            (
-                o.order_id,
-                o.customer_id,
-                ordered_at,
-                o.category.to_owned(),
-                o.quantity,
-                money(o.amount),
-                o.returned,
-            )
-        }),
-    )
-}
-
-/// Events of the sample customers of the same seed.
-#[pg_extern(immutable, parallel_safe, strict)]
-#[allow(clippy::type_complexity)]
-fn insight_sample_events(
-    customers: default!(i64, 1000),
-    seed: default!(i64, 42),
-) -> TableIterator<
-    'static,
-    (
-        name!(event_id, i64),
-        name!(customer_id, i64),
-        name!(at, Option<TimestampWithTimeZone>),
-        name!(action, String),
-        name!(page, String),
-        name!(duration_seconds, f64),
-    ),
-> {
-    TableIterator::new(
-        sample::events(count(customers, "customers"), seed as u64).map(|e| {
-            let at = timestamp(e.at);
-            (
-                e.event_id,
-                e.customer_id,
-                at,
-                e.action.to_owned(),
-                e.page.to_owned(),
-                e.duration_seconds,
-            )
-        }),
-    )
+/// The plain SQL that the options sources, key and as_of stand for; with `into`, it is also run into a new table.
+#[pg_extern]
+fn insight_features(relation: Option<&str>, options: default!(Option<JsonB>, "'{}'")) -> String {
+    let options = options.map_or_else(|| json!({}), |options| options.0);
+    or_raise(crate::relation::sources::show(relation, &options))
 }
 
 extension_sql!(
     r#"
-COMMENT ON FUNCTION insight_sample_customers(bigint, bigint) IS 'sample customers with a known rule of who churns';
-COMMENT ON FUNCTION insight_sample_orders(bigint, bigint) IS 'orders of the sample customers of the same seed';
-COMMENT ON FUNCTION insight_sample_events(bigint, bigint) IS 'events of the sample customers of the same seed';
+COMMENT ON FUNCTION insight_features(text, jsonb) IS
+'the plain SQL that computes the features of related tables (options sources, key, as_of); with the option into, a new table of them';
+COMMENT ON FUNCTION insight_profile(text, text, text) IS
+'what each column of a relation holds, how it goes with the target, what gives the target away, and what to do about it';
 "#,
     name = "comment_data",
-    requires = [
-        insight_sample_customers,
-        insight_sample_orders,
-        insight_sample_events
-    ]
+    requires = [insight_profile, insight_features]
 );

@@ -1,6 +1,6 @@
 //! How good a model is, on its own test rows or on a relation.
 
-use crate::error::or_raise;
+use crate::error::{or_raise, required};
 use crate::relation::score;
 use crate::store::cache;
 use pgrx::prelude::*;
@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_evaluate(
-    model: &str,
+    model: Option<&str>,
     relation: default!(Option<&str>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -22,7 +22,7 @@ fn insight_evaluate(
         name!(class, Option<String>),
     ),
 > {
-    let predictor = or_raise(cache::predictor(model));
+    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
     let evaluation = or_raise(score::evaluation(&predictor, relation));
     TableIterator::new(
         evaluation
@@ -35,7 +35,7 @@ fn insight_evaluate(
 /// How many rows of each actual label were given each label.
 #[pg_extern]
 fn insight_confusion(
-    model: &str,
+    model: Option<&str>,
     relation: default!(Option<&str>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -45,7 +45,7 @@ fn insight_confusion(
         name!(rows, i64),
     ),
 > {
-    let predictor = or_raise(cache::predictor(model));
+    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
     let evaluation = or_raise(score::class_evaluation(&predictor, relation));
     let labels = predictor.artifact().target.labels.clone();
     let mut cells = Vec::new();
@@ -61,7 +61,7 @@ fn insight_confusion(
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_roc(
-    model: &str,
+    model: Option<&str>,
     relation: default!(Option<&str>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -72,7 +72,7 @@ fn insight_roc(
         name!(false_positive_rate, f64),
     ),
 > {
-    let predictor = or_raise(cache::predictor(model));
+    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
     let evaluation = or_raise(score::class_evaluation(&predictor, relation));
     let labels = &predictor.artifact().target.labels;
     // A binary model has one curve: of its positive, last label.

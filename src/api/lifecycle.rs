@@ -10,22 +10,35 @@ fn caller() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Raises 25006 in a read-only transaction and on a standby.
+fn must_write(function: &std::ffi::CStr) {
+    // SAFETY: a plain check; it may raise.
+    unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) };
+}
+
 /// Deploys a version of a model: every session predicts with it from its next statement on.
 #[pg_extern(strict)]
 fn insight_deploy(model: &str, version: i32) -> i32 {
+    must_write(c"insight_deploy()");
     or_raise(catalog::deploy(model, version, caller()))
 }
 
 /// Deploys the version before the deployed one and answers it.
 #[pg_extern(strict)]
 fn insight_rollback(model: &str) -> i32 {
+    must_write(c"insight_rollback()");
     or_raise(catalog::rollback(model, caller()))
 }
 
 /// Drops a model with all its versions and answers how many there were.
 #[pg_extern(strict)]
 fn insight_drop(model: &str) -> i64 {
+    must_write(c"insight_drop()");
     or_raise(catalog::drop_model(model, caller()))
+}
+
+fn count(number: i64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Says what DROP EXTENSION is about to take along: an event trigger.
@@ -53,7 +66,9 @@ pub unsafe extern "C-unwind" fn insight_say_what_goes(
     };
     if dropped && let Ok((models, versions, bytes)) = catalog::inventory() {
         notice!(
-            "dropping extension insight takes along {models} models with {versions} versions ({} MB) and the history of their jobs",
+            "dropping extension insight takes along {} with {} ({} MB) and the history of their jobs",
+            count(models, "model"),
+            count(versions, "version"),
             (bytes as u64).div_ceil(1 << 20)
         );
     }

@@ -1,8 +1,12 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
+mod clean;
 mod data;
 mod evaluate;
 mod lifecycle;
 mod predict;
+mod recipe;
+mod sample;
 mod system;
 mod train;
+mod value;

@@ -1,6 +1,6 @@
 //! `insight_predict` and its kin: raw call frames, because they are called once per row.
 
-use crate::error::{Error, Result, or_raise};
+use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
@@ -52,7 +52,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             }
             let predictor = cache::predictor(name)?;
             if !Rc::ptr_eq(&predictor, &site.predictor) {
-                site.reader = RowReader::new(&predictor);
+                site.reader = RowReader::new(&predictor)?;
                 site.predictor = predictor;
             }
             site.name = name.to_owned();
@@ -60,7 +60,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             return Ok(site);
         }
         let predictor = cache::predictor(name)?;
-        let reader = RowReader::new(&predictor);
+        let reader = RowReader::new(&predictor)?;
         let form = row_form(flinfo)?;
         let site = Box::new(Site {
             name: name.to_owned(),
@@ -89,7 +89,7 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
     let type_oid = unsafe { pg_sys::get_fn_expr_argtype(flinfo, 1) };
     match type_oid {
         pg_sys::JSONBOID => return Ok(Form::Jsonb),
-        pg_sys::TEXTOID => return Ok(Form::Text),
+        pg_sys::TEXTOID | pg_sys::JSONOID => return Ok(Form::Text),
         pg_sys::RECORDOID => return Ok(Form::Composite),
         // SAFETY: a syscache look-up.
         _ if unsafe { pg_sys::type_is_rowtype(type_oid) } => return Ok(Form::Composite),
@@ -241,8 +241,8 @@ pub unsafe extern "C-unwind" fn insight_probabilities(
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_predict_table(
-    model: &str,
-    relation: &str,
+    model: Option<&str>,
+    relation: Option<&str>,
     key: default!(Option<&str>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -253,8 +253,9 @@ fn insight_predict_table(
         name!(probability, Option<f64>),
     ),
 > {
-    let predictor = or_raise(cache::predictor(model));
-    let scored = or_raise(score::predict(&predictor, relation, key));
+    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let scored =
+        or_raise(required(relation, "relation").and_then(|r| score::predict(&predictor, r, key)));
     let width = predictor.width();
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];

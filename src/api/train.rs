@@ -82,6 +82,8 @@ fn insight_wait(job: Option<i64>, timeout: Option<f64>) -> Option<String> {
 /// Cancels a queued or running job; false where it had already ended.
 #[pg_extern(strict)]
 fn insight_cancel(job: i64) -> bool {
+    // SAFETY: raises 25006 on a standby, whose primary runs the job.
+    unsafe { pg_sys::PreventCommandDuringRecovery(c"insight_cancel()".as_ptr()) };
     or_raise(job::control::cancel(job))
 }
 

@@ -1,7 +1,8 @@
 //! Named, typed columns with null bitmaps: what a relation becomes before it is prepared.
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
+use std::hash::BuildHasher;
 
 /// How a column is treated by the recipe; inferred from its SQL type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,12 +12,18 @@ pub enum Kind {
     Number,
     /// true / false: a category of two levels.
     Boolean,
-    /// Text, varchar, char, enum, uuid: a category.
+    /// Text, varchar, char, enum, uuid: a category, or free text where the recipe finds prose.
     Category,
     /// date, timestamp, timestamptz, as microseconds since 2000-01-01 00:00 UTC: calendar parts.
     Time,
     /// interval and time of day, in seconds: standardised like a number.
     Duration,
+    /// Arrays of numbers and pgvector's vector: an image, a sound, an embedding.
+    Vector,
+    /// Arrays of text: categories of which a row can have several.
+    Tags,
+    /// json and jsonb: flattened by path.
+    Json,
 }
 
 /// One value on its way into a frame or a prediction. Text borrows from the row it came from.
@@ -30,6 +37,20 @@ pub enum Cell<'a> {
     Time(i64),
     /// Seconds.
     Duration(f64),
+    /// NaN stands for an element that is missing.
+    Vector(&'a [f32]),
+    /// Each element followed by a zero byte, which PostgreSQL's texts cannot contain.
+    Tags(&'a str),
+    /// A JSON document as text.
+    Json(&'a str),
+}
+
+/// Ends each element of [`Cell::Tags`].
+pub const TAG_END: char = '\0';
+
+/// The elements of [`Cell::Tags`].
+pub fn tags(packed: &str) -> impl Iterator<Item = &str> {
+    packed.split_terminator(TAG_END)
 }
 
 /// One bit per row; a set bit marks a NULL.
@@ -67,24 +88,32 @@ impl Bitmap {
     }
 }
 
-/// Texts in order of first appearance, each with a code.
+/// Texts in order of first appearance, each with a code. A text is kept once: it can be long.
 #[derive(Debug, Clone, Default)]
 pub struct Dictionary {
     texts: Vec<Box<str>>,
-    codes: HashMap<Box<str>, u32>,
+    codes: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     bytes: usize,
 }
 
 impl Dictionary {
     #[inline]
     pub fn encode(&mut self, text: &str) -> u32 {
-        if let Some(&code) = self.codes.get(text) {
+        let hash = self.hasher.hash_one(text);
+        let texts = &self.texts;
+        let known = self
+            .codes
+            .find(hash, |&code| *texts[code as usize] == *text);
+        if let Some(&code) = known {
             return code;
         }
         let code = self.texts.len() as u32;
         self.texts.push(text.into());
-        self.codes.insert(text.into(), code);
-        self.bytes += 2 * text.len() + 48;
+        let (texts, hasher) = (&self.texts, &self.hasher);
+        self.codes
+            .insert_unique(hash, code, |&code| hasher.hash_one(&*texts[code as usize]));
+        self.bytes += text.len() + 24;
         code
     }
     pub fn text(&self, code: u32) -> &str {
@@ -105,13 +134,15 @@ pub enum Values {
     Number(Vec<f64>),
     /// Kind Boolean.
     Boolean(Vec<bool>),
-    /// Kind Category.
+    /// Kinds Category, Tags and Json.
     Category {
         codes: Vec<u32>,
         dictionary: Dictionary,
     },
     /// Kind Time: microseconds since 2000-01-01 00:00 UTC.
     Time(Vec<i64>),
+    /// Kind Vector: the elements of all rows, one row after the other, and where each row ends.
+    Vector { values: Vec<f32>, ends: Vec<usize> },
 }
 
 #[derive(Debug, Clone)]
@@ -122,7 +153,7 @@ pub struct Column {
     pub kind: Kind,
     pub values: Values,
     pub nulls: Bitmap,
-    /// NaN and infinite values met: they count as missing.
+    /// NaN and infinite values met, in vectors too: they count as missing.
     pub non_finite: usize,
 }
 
@@ -131,11 +162,15 @@ impl Column {
         let values = match kind {
             Kind::Number | Kind::Duration => Values::Number(Vec::new()),
             Kind::Boolean => Values::Boolean(Vec::new()),
-            Kind::Category => Values::Category {
+            Kind::Category | Kind::Tags | Kind::Json => Values::Category {
                 codes: Vec::new(),
                 dictionary: Dictionary::default(),
             },
             Kind::Time => Values::Time(Vec::new()),
+            Kind::Vector => Values::Vector {
+                values: Vec::new(),
+                ends: Vec::new(),
+            },
         };
         Column {
             name: name.into(),
@@ -162,8 +197,19 @@ impl Column {
                 v.push(x);
                 false
             }
-            (Values::Category { codes, dictionary }, Cell::Text(x)) => {
+            (
+                Values::Category { codes, dictionary },
+                Cell::Text(x) | Cell::Tags(x) | Cell::Json(x),
+            ) if holds(self.kind, cell) => {
                 codes.push(dictionary.encode(x));
+                false
+            }
+            (Values::Vector { values, ends }, Cell::Vector(x)) => {
+                for x in x {
+                    values.push(if x.is_finite() { *x } else { f32::NAN });
+                    self.non_finite += usize::from(!x.is_finite());
+                }
+                ends.push(values.len());
                 false
             }
             (Values::Time(v), Cell::Time(x)) => {
@@ -176,6 +222,7 @@ impl Column {
                     Values::Boolean(v) => v.push(false),
                     Values::Category { codes, .. } => codes.push(0),
                     Values::Time(v) => v.push(0),
+                    Values::Vector { values, ends } => ends.push(values.len()),
                 }
                 true
             }
@@ -193,8 +240,19 @@ impl Column {
             Values::Number(v) if self.kind == Kind::Duration => Cell::Duration(v[row]),
             Values::Number(v) => Cell::Number(v[row]),
             Values::Boolean(v) => Cell::Boolean(v[row]),
-            Values::Category { codes, dictionary } => Cell::Text(dictionary.text(codes[row])),
+            Values::Category { codes, dictionary } => {
+                let text = dictionary.text(codes[row]);
+                match self.kind {
+                    Kind::Tags => Cell::Tags(text),
+                    Kind::Json => Cell::Json(text),
+                    _ => Cell::Text(text),
+                }
+            }
             Values::Time(v) => Cell::Time(v[row]),
+            Values::Vector { values, ends } => {
+                let start = if row == 0 { 0 } else { ends[row - 1] };
+                Cell::Vector(&values[start..ends[row]])
+            }
         }
     }
 
@@ -214,8 +272,17 @@ impl Column {
                 Values::Number(_) | Values::Time(_) => rows * 8,
                 Values::Boolean(_) => rows,
                 Values::Category { dictionary, .. } => rows * 4 + dictionary.bytes,
+                Values::Vector { values, .. } => rows * 8 + values.len() * 4,
             }
     }
+}
+
+/// Whether a text of some sort is of the column's sort.
+fn holds(kind: Kind, cell: Cell<'_>) -> bool {
+    matches!(
+        (kind, cell),
+        (Kind::Category, Cell::Text(_)) | (Kind::Tags, Cell::Tags(_)) | (Kind::Json, Cell::Json(_))
+    )
 }
 
 /// Columns of equal length.
@@ -262,6 +329,24 @@ mod tests {
             .for_each(|x| column.push(Cell::Number(*x)));
         assert_eq!((column.nulls.count(), column.non_finite), (2, 2));
         assert_eq!(column.cell(0), Cell::Number(1.0));
+    }
+
+    #[test]
+    fn vectors_and_tags_may_differ_in_length() {
+        let mut vector = Column::new("v", "real[]", Kind::Vector);
+        vector.push(Cell::Vector(&[1.0, 2.0]));
+        vector.push(Cell::Null);
+        vector.push(Cell::Vector(&[]));
+        vector.push(Cell::Vector(&[3.0]));
+        assert_eq!(vector.cell(0), Cell::Vector(&[1.0, 2.0]));
+        assert_eq!(
+            (vector.cell(1), vector.cell(2)),
+            (Cell::Null, Cell::Vector(&[]))
+        );
+        assert_eq!(vector.cell(3), Cell::Vector(&[3.0]));
+        assert_eq!(tags("a\0\0b\0").collect::<Vec<_>>(), ["a", "", "b"]);
+        assert_eq!(tags("").count(), 0);
+        assert_eq!(tags("\0").count(), 1);
     }
 
     #[test]

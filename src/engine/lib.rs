@@ -4,13 +4,17 @@
 //! [`frame::Frame`] → [`recipe::Recipe`] → [`recipe::Matrix`] → [`train`] → [`artifact::Artifact`] → [`infer::Predictor`].
 
 pub mod artifact;
+pub mod calendar;
+pub mod clean;
 pub mod evaluate;
 pub mod fit;
 pub mod frame;
 pub mod infer;
 pub mod models;
 pub mod params;
+pub mod profile;
 pub mod random;
 pub mod recipe;
 pub mod sample;
 pub mod train;
+pub mod value;

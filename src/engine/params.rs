@@ -1,5 +1,6 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+use crate::recipe::{CategoryEncoding, Preparation, Standardise};
 use crate::{artifact::Task, models::Activation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,6 +60,11 @@ pub struct Params {
     pub class_weight: Option<ClassWeight>,
     pub seed: Option<u64>,
     pub max_seconds: Option<f64>,
+    pub text_features: Option<usize>,
+    pub standardise: Option<Standardise>,
+    pub select: Option<bool>,
+    pub construct: Option<bool>,
+    pub category_encoding: Option<CategoryEncoding>,
 }
 
 /// Checked and completed hyper-parameters.
@@ -82,14 +88,28 @@ pub struct ValidParams {
     pub class_weight: ClassWeight,
     pub seed: u64,
     pub max_seconds: Option<f64>,
+    /// How columns become inputs.
+    #[serde(flatten)]
+    pub preparation: Preparation,
+    /// Leave out features that do not pay.
+    #[serde(default)]
+    pub select: bool,
+    /// Try ratios, differences and products of columns.
+    #[serde(default)]
+    pub construct: bool,
 }
+
+/// An epoch over this many rows is so many steps that few epochs tell whether more will help.
+const MANY_ROWS: usize = 200_000;
 
 impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
     pub const KEYS: &'static [&'static str] = &[
         "activation",
         "batch_size",
+        "category_encoding",
         "class_weight",
+        "construct",
         "dropout",
         "early_stopping",
         "epochs",
@@ -103,7 +123,10 @@ impl Params {
         "optimizer",
         "patience",
         "seed",
+        "select",
+        "standardise",
         "test_size",
+        "text_features",
         "validation_size",
     ];
 
@@ -121,12 +144,17 @@ impl Params {
     /// | l1, l2 | 0, 0.01 with adamw else 0 | 0 to 10 | adamw decouples l2 (Loshchilov and Hutter 2019) |
     /// | epochs | 100 | 1 to 1,000,000 | early stopping ends most runs before |
     /// | batch_size | by rows: 32 to 1024 | 1 to 65,536 | enough steps on small tables, speed on large ones |
-    /// | early_stopping, patience | true, 10 | 1 to 10,000 epochs | stops when the validation loss no longer falls |
+    /// | early_stopping, patience | true, by rows: 10 or 5 | 1 to 10,000 epochs | an epoch of a large table is many steps |
     /// | validation_size | 0.2 | 0 to 0.5 | of the rows not held out for testing |
     /// | test_size | 0.2 | 0 to 0.9 | rows the model never sees |
     /// | class_weight | none | none, balanced, or weights by label | rare classes count as asked |
     /// | seed | 42 | 0 to 2^53 | same seed, data and device: same model |
     /// | max_seconds | none | above 0 | the best so far is kept |
+    /// | text_features | 256 | 0 to 4096 | words kept of a free text; more are noise on small tables |
+    /// | construct | none | none, auto | auto keeps ratios, differences and products that pay on validation rows |
+    /// | select | none | none, auto | auto leaves out features that do not pay on validation rows, at twice the time |
+    /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
+    /// | category_encoding | auto | auto, embedding, target, one_hot | few levels need no learned vector |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
@@ -147,7 +175,14 @@ impl Params {
             test_size: reader.number("test_size", 0.0, 0.9)?,
             class_weight: reader.class_weight()?,
             seed: reader.integer("seed", 0, 1 << 53)?,
+            select: reader.choice("select", CHOOSE)?,
+            construct: reader.choice("construct", CHOOSE)?,
             max_seconds: reader.number("max_seconds", 1e-3, 1e9)?,
+            text_features: reader
+                .integer("text_features", 0, 4096)?
+                .map(|n| n as usize),
+            standardise: reader.choice("standardise", STANDARDISE)?,
+            category_encoding: reader.choice("category_encoding", CATEGORY_ENCODINGS)?,
         })
     }
 
@@ -190,13 +225,27 @@ impl Params {
             epochs: self.epochs.unwrap_or(100),
             batch_size: self.batch_size.unwrap_or(batch_size),
             early_stopping: self.early_stopping.unwrap_or(true),
-            patience: self.patience.unwrap_or(10),
+            patience: self
+                .patience
+                .unwrap_or(if rows < MANY_ROWS { 10 } else { 5 }),
             validation_size: self.validation_size.unwrap_or(0.2),
             test_size: self.test_size.unwrap_or(0.2),
             class_weight: self.class_weight.clone().unwrap_or(ClassWeight::None),
             seed: self.seed.unwrap_or(42),
             max_seconds: self.max_seconds,
+            preparation: self.preparation(),
+            select: self.select.unwrap_or(false),
+            construct: self.construct.unwrap_or(false),
         })
+    }
+
+    fn preparation(&self) -> Preparation {
+        let default = Preparation::default();
+        Preparation {
+            text_features: self.text_features.unwrap_or(default.text_features),
+            standardise: self.standardise.unwrap_or(default.standardise),
+            category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
+        }
     }
 
     fn loss_for(&self, task: Task) -> Result<Loss, ParamError> {
@@ -243,10 +292,28 @@ const LOSSES: &[(&str, Loss)] = &[
     ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
 ];
 
+const CHOOSE: &[(&str, bool)] = &[("none", false), ("auto", true)];
+
 const OPTIMIZERS: &[(&str, Optimizer)] = &[
     ("adamw", Optimizer::Adamw),
     ("adam", Optimizer::Adam),
     ("sgd", Optimizer::Sgd),
+];
+
+const STANDARDISE: &[(&str, Standardise)] = &[
+    ("auto", Standardise::Auto),
+    ("standard", Standardise::Standard),
+    ("robust", Standardise::Robust),
+    ("minmax", Standardise::Minmax),
+    ("quantile", Standardise::Quantile),
+    ("none", Standardise::None),
+];
+
+const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[
+    ("auto", CategoryEncoding::Auto),
+    ("embedding", CategoryEncoding::Embedding),
+    ("target", CategoryEncoding::Target),
+    ("one_hot", CategoryEncoding::OneHot),
 ];
 
 /// Typed look-ups with errors that say what is allowed. JSON null means the default.

@@ -131,7 +131,8 @@ const CATEGORIES: [&str; 6] = [
     "sports",
 ];
 const ACTIONS: [&str; 5] = ["view", "search", "add_to_cart", "purchase", "support"];
-const PAGES: [&str; 5] = ["home", "product", "search", "cart", "help"];
+/// The page of each action.
+const PAGES: [&str; 5] = ["product", "search", "product", "cart", "help"];
 
 /// The generator of one row: the seed and the row's number, mixed.
 fn row_random(seed: u64, kind: u64, row: u64) -> Random {

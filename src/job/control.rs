@@ -1,6 +1,6 @@
 //! Waiting for jobs and cancelling them from any session.
 
-use super::queue::{self, Ending, Status};
+use super::queue::{self, Status};
 use super::submit;
 use crate::error::{Error, Result};
 use crate::store::catalog::role_name;
@@ -97,19 +97,19 @@ fn now<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     answer
 }
 
-/// Cancels a job: a running one by interrupting its worker, a queued one in its row.
+/// Cancels a job: a queued one in its row, a running one by interrupting its worker.
 pub fn cancel(job: i64) -> Result<bool> {
     let status = known(job)?;
     check_role(job, &status)?;
+    if status.status == "queued" && queue::cancel_queued(job)? {
+        return Ok(true);
+    }
+    // It may have begun since.
+    let status = latest(job)?;
     match (status.status.as_str(), status.pid) {
-        ("queued" | "running", Some(pid)) => {
+        ("running", Some(pid)) => {
             // SAFETY: the pid holds the job's lock at this moment, so it is the worker.
             Ok(unsafe { libc::kill(pid, libc::SIGINT) } == 0)
-        }
-        ("queued", None) => {
-            let error = Error::new("57014", "canceling training due to user request");
-            queue::finish(job, &Ending::Cancelled(error))?;
-            Ok(true)
         }
         _ => Ok(false),
     }

@@ -1,9 +1,11 @@
 //! Jobs: the specification, the queue, the worker, the isolated trainer and its progress.
 
+pub mod access;
 pub mod control;
 pub mod launcher;
 pub mod notices;
 pub mod queue;
+pub mod run;
 pub mod session;
 pub mod shared;
 pub mod spec;

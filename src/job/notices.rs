@@ -1,6 +1,7 @@
 //! What a waiting caller is told at the end.
 
 use insight_engine::artifact::Artifact;
+use insight_engine::clean::report::describe;
 use pgrx::prelude::*;
 
 /// Notices about columns and rows left out, and the scores on unseen rows.
@@ -16,6 +17,26 @@ pub fn tell(artifact: &Artifact) {
             artifact.target.name
         );
     }
+    for line in describe(&provenance.cleaned) {
+        notice!("{line}");
+    }
+    for leak in provenance.leaks.iter().filter(|leak| {
+        let left_out = |(column, _): &(String, String)| *column == leak.column;
+        !provenance.excluded.iter().any(left_out)
+    }) {
+        notice!(
+            "column \"{}\" may give the target away: {}; leave it out unless it is known when you predict \
+             (option exclude, or \"leakage\": \"drop\")",
+            leak.column,
+            leak.reason
+        );
+    }
+    if provenance.shared_rows > 0 {
+        notice!(
+            "{} rows of the test part equal rows that were trained on (\"leakage\": \"drop\" leaves them out)",
+            provenance.shared_rows
+        );
+    }
     let score = |name: &str| {
         artifact
             .evaluation
@@ -28,8 +49,15 @@ pub fn tell(artifact: &Artifact) {
         .iter()
         .filter_map(|name| score(name).map(|value| format!("{name} {value:.4}")))
         .collect();
+    let (part, rows) = match provenance.evaluated_on.as_str() {
+        "test" => ("test", "unseen rows"),
+        _ => (
+            "validation",
+            "rows that also decided when to stop; no test rows were held out",
+        ),
+    };
     notice!(
-        "test {} ({} unseen rows)",
+        "{part} {} ({} {rows})",
         shown.join(", "),
         artifact.evaluation.rows
     );

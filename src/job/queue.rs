@@ -13,10 +13,19 @@ use pgrx::{JsonB, pg_sys, spi::SpiClient};
 /// "insg": the first key of the advisory locks; the second is the job, or 0 for the queue itself.
 pub const LOCK_CLASS: i32 = 0x696e_7367;
 
+/// The worker's lock on `j.job`. Jobs of other databases have the same numbers.
+macro_rules! lock_of_job {
+    () => {
+        "FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1768846183 AND l.objid = j.job::oid \
+         AND l.objsubid = 2 AND l.granted AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))"
+    };
+}
+
+/// The pid of the worker of `j.job`, NULL where it does not live.
+const WORKER: &str = concat!("(SELECT l.pid ", lock_of_job!());
+
 /// True where the worker of `j.job` lives.
-const ALIVE: &str = "EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1768846183 \
-    AND l.objid = j.job::oid AND l.objsubid = 2 \
-    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
+const ALIVE: &str = concat!("EXISTS (SELECT ", lock_of_job!());
 
 /// The final word on a job.
 #[derive(Debug, Clone)]
@@ -45,7 +54,7 @@ pub fn insert(spec: &Spec, waiting: bool) -> Result<i64> {
             let row = client
                 .update(
                     "INSERT INTO insight.job (model, status, role, session_role, waiting, spec) \
-                     VALUES ($1, 'queued', $2::regrole, $3::regrole, $4, $5) RETURNING job",
+                     VALUES ($1, 'queued', pg_get_userbyid($2), pg_get_userbyid($3), $4, $5) RETURNING job",
                     None,
                     &[
                         spec.model.as_str().into(),
@@ -82,7 +91,8 @@ pub fn queued_spec(job: i64) -> Result<Option<Spec>> {
         Spi::connect(|client| {
             let row = client
                 .select(
-                    "SELECT spec FROM insight.job WHERE job = $1 AND status = 'queued'",
+                    "SELECT j.spec, r.oid, a.oid FROM insight.job j LEFT JOIN pg_authid r ON r.rolname = j.role \
+                     LEFT JOIN pg_authid a ON a.rolname = j.session_role WHERE j.job = $1 AND j.status = 'queued'",
                     None,
                     &[job.into()],
                 )?
@@ -90,15 +100,20 @@ pub fn queued_spec(job: i64) -> Result<Option<Spec>> {
             if row.is_empty() {
                 return Ok(None);
             }
-            let Some(JsonB(json)) = row.get_one::<JsonB>()? else {
+            let (Some(JsonB(json)), Some(role), Some(session_role)) =
+                row.get_three::<JsonB, pg_sys::Oid, pg_sys::Oid>()?
+            else {
                 return Ok(None);
             };
-            serde_json::from_value(json).map(Some).map_err(|e| {
+            let mut spec: Spec = serde_json::from_value(json).map_err(|e| {
                 Error::new(
                     "XX001",
                     format!("the specification of job {job} is damaged: {e}"),
                 )
-            })
+            })?;
+            // The numbers in a specification that was restored from a dump are another cluster's.
+            (spec.role, spec.session_role) = (role.to_u32(), session_role.to_u32());
+            Ok(Some(spec))
         })
     })
 }
@@ -143,13 +158,18 @@ pub fn take_turn(job: i64, max_jobs: i64, progress: u32, overtake: bool) -> Resu
             if running.unwrap_or(0) >= max_jobs || first != Some(job) {
                 return Ok(Turn::NotYet);
             }
-            client.update(
+            // Somebody may have cancelled it since it was looked at.
+            let taken = client.update(
                 "UPDATE insight.job SET status = 'running', phase = 'reading', pid = pg_backend_pid(), \
-                 started_at = clock_timestamp(), progress = $2 WHERE job = $1",
+                 started_at = clock_timestamp(), progress = $2 WHERE job = $1 AND status = 'queued' RETURNING job",
                 None,
                 &[job.into(), i64::from(progress).into()],
             )?;
-            Ok(Turn::Taken)
+            Ok(if taken.is_empty() {
+                Turn::Gone
+            } else {
+                Turn::Taken
+            })
         })
     })
 }
@@ -179,7 +199,7 @@ pub fn finish(job: i64, ending: &Ending) -> Result<()> {
         Spi::connect_mut(|client| {
             client.update(
                 "UPDATE insight.job SET status = $2, phase = 'done', version = $3, finished_at = clock_timestamp(), \
-                 progress = NULL, error = $4, detail = $5, hint = $6, sqlstate = $7 \
+                 progress = NULL, error = $4, detail = $5, hint = $6, sqlstate = $7, spec = spec - 'settings' \
                  WHERE job = $1 AND status IN ('queued', 'running')",
                 None,
                 &[
@@ -193,6 +213,22 @@ pub fn finish(job: i64, ending: &Ending) -> Result<()> {
                 ],
             )?;
             Ok(())
+        })
+    })
+}
+
+/// Cancels the job if it still waits for its turn; its worker, if it has one, finds it gone.
+pub fn cancel_queued(job: i64) -> Result<bool> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            let cancelled = client.update(
+                "UPDATE insight.job SET status = 'cancelled', phase = 'done', finished_at = clock_timestamp(), \
+                 error = 'canceling training due to user request', sqlstate = '57014' \
+                 WHERE job = $1 AND status = 'queued' RETURNING job",
+                None,
+                &[job.into()],
+            )?;
+            Ok(!cancelled.is_empty())
         })
     })
 }
@@ -243,8 +279,8 @@ pub fn next() -> Result<Option<Next>> {
             let row = client
                 .select(
                     &format!(
-                        "SELECT j.job, j.session_role::oid, (SELECT a.rolcanlogin FROM pg_authid a WHERE a.oid = j.session_role) \
-                         FROM insight.job j \
+                        "SELECT j.job, a.oid, CASE WHEN EXISTS (SELECT FROM pg_authid r WHERE r.rolname = j.role) THEN a.rolcanlogin END \
+                         FROM insight.job j LEFT JOIN pg_authid a ON a.rolname = j.session_role \
                          WHERE j.job = (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})) \
                          AND NOT j.waiting AND NOT {ALIVE} AND (j.spec->>'max_jobs')::bigint > \
                            (SELECT count(*) FROM insight.job j WHERE j.status = 'running' AND {ALIVE})"
@@ -257,9 +293,9 @@ pub fn next() -> Result<Option<Next>> {
                 return Ok(None);
             }
             let (job, role, may_login) = row.get_three::<i64, pg_sys::Oid, bool>()?;
-            Ok(job.zip(role).map(|(job, session_role)| Next {
+            Ok(job.map(|job| Next {
                 job,
-                session_role,
+                session_role: role.unwrap_or(pg_sys::InvalidOid),
                 may_login,
             }))
         })
@@ -311,17 +347,16 @@ pub struct Status {
     pub pid: Option<i32>,
 }
 
-/// The job's true status; `None` where there is no such job.
+/// The job's true status; `None` where there is no such job. A standby sees no locks of its primary and believes the row.
 pub fn status(job: i64) -> Result<Option<Status>> {
     as_owner(|| {
         Spi::connect(|client| {
             let row = client
                 .select(
                     &format!(
-                        "SELECT CASE WHEN j.status = 'running' AND NOT {ALIVE} THEN 'failed' ELSE j.status END, j.role::oid, \
-                         (SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 1768846183 \
-                          AND l.objid = j.job::oid AND l.objsubid = 2 AND l.granted LIMIT 1) \
-                         FROM insight.job j WHERE j.job = $1"
+                        "SELECT CASE WHEN j.status = 'running' AND NOT pg_is_in_recovery() AND NOT {ALIVE} THEN 'failed' \
+                         ELSE j.status END, (SELECT r.oid FROM pg_authid r WHERE r.rolname = j.role), \
+                         {WORKER} FROM insight.job j WHERE j.job = $1"
                     ),
                     None,
                     &[job.into()],
@@ -331,9 +366,9 @@ pub fn status(job: i64) -> Result<Option<Status>> {
                 return Ok(None);
             }
             let (status, role, pid) = row.get_three::<String, pg_sys::Oid, i32>()?;
-            Ok(status
-                .zip(role)
-                .map(|(status, role)| Status { status, role, pid }))
+            // Nobody but a superuser has the rights of a role that is gone.
+            let role = role.unwrap_or(pg_sys::InvalidOid);
+            Ok(status.map(|status| Status { status, role, pid }))
         })
     })
 }

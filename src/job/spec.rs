@@ -1,11 +1,15 @@
 //! What to train, checked in the caller's session before anything is queued.
 
-use crate::error::{Error, Result};
+use super::{access, session};
+use crate::error::{Error, Result, required};
+use crate::relation::clean;
+use crate::relation::sources::{self, AsOf, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
-use crate::{job::session, settings, store};
-use insight_engine::{artifact::Task, params::Params};
+use crate::{settings, store};
+use insight_engine::{
+    artifact::Task, clean::CleanParams, fit::Leakage, frame::Kind, params::Params,
+};
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -26,6 +30,13 @@ pub struct Spec {
     pub options: Value,
     pub task: Option<Task>,
     pub positive: Option<String>,
+    #[serde(default)]
+    pub leakage: Leakage,
+    #[serde(default)]
+    pub outcome_time: Option<String>,
+    /// Related tables, as a model stores them.
+    #[serde(default)]
+    pub sources: Option<Value>,
     pub device: String,
     pub threads: usize,
     pub max_bytes: usize,
@@ -34,22 +45,32 @@ pub struct Spec {
     pub max_jobs: i64,
     pub role: u32,
     pub session_role: u32,
-    /// Settings of the caller's session that reading depends on.
+    /// Settings of the caller's session that reading depends on; not kept once the job has ended.
+    #[serde(default)]
     pub settings: Vec<(String, String)>,
 }
 
 /// Options that are not hyper-parameters.
 const KEYS: &[&str] = &[
     "algorithm",
+    "as_of",
+    "clean",
     "deploy",
     "device",
     "exclude",
     "include",
+    "key",
+    "leakage",
+    "outcome_time",
     "positive",
+    "sources",
     "task",
     "threads",
     "wait",
 ];
+
+/// Why a column that the call names in exclude is left out.
+const EXCLUDED: &str = "excluded by the call";
 
 /// A checked call of `insight_train`.
 pub struct Call {
@@ -77,14 +98,41 @@ pub fn check(
     let include = names(options, "include")?;
     let exclude = names(options, "exclude")?;
     let task = task(options)?;
-    let (columns, excluded) = choose_columns(&source, target, &include, &exclude)?;
-    check_visible(&source)?;
-    check_privileges(&source, &columns)?;
+    let sources = sources::parse(options, &source)?;
+    let base = source.clone();
+    let source = match &sources {
+        Some(sources) => sources.join(&without(source, &exclude))?,
+        None => source,
+    };
+    let (before, exclude): (Vec<_>, Vec<_>) = exclude
+        .into_iter()
+        .partition(|name| base.column(name).is_some() && source.column(name).is_none());
+    let (mut columns, mut excluded) = choose_columns(&source, target, &include, &exclude)?;
+    excluded.extend(before.into_iter().map(|name| (name, EXCLUDED.to_owned())));
+    if let Some(sources) = &sources {
+        leave_out(sources, &include, &mut columns, &mut excluded);
+    }
+    clean::check(&clean_params(options)?, &source, Some(target))?;
+    let outcome_time = outcome_time(options, &source, target)?;
+    if let Some(name) = outcome_time.as_ref().filter(|name| !columns.contains(name)) {
+        columns.insert(0, name.clone());
+    }
+    access::check_visible(&source)?;
+    let read: Vec<String> = match &sources {
+        Some(_) => base.columns.iter().map(|c| c.name.clone()).collect(),
+        None => columns.clone(),
+    };
+    let read: Vec<String> = read
+        .into_iter()
+        .filter(|name| source.column(name).is_some())
+        .collect();
+    access::check_privileges(&base, &read)?;
     check_algorithm(options)?;
     let device = text(options, "device")?.unwrap_or_else(settings::device);
     super::trainer::check_device(&device)?;
     // SAFETY: plain reads of this process's identity.
-    let (role, session_role) = unsafe { (pg_sys::GetUserId(), pg_sys::GetSessionUserId()) };
+    let role = unsafe { pg_sys::GetUserId() };
+    let session_role = access::session_role()?;
     store::catalog::check_may_train(&model, role)?;
     let mut options = options.clone();
     if let Some(limit) = settings::max_seconds() {
@@ -103,6 +151,9 @@ pub fn check(
         excluded,
         task,
         positive: scalar_text(&options, "positive")?,
+        leakage: leakage(&options)?,
+        outcome_time,
+        sources: sources.and_then(|s| serde_json::to_value(s).ok()),
         device,
         threads: threads(&options)?,
         max_bytes: settings::max_memory(),
@@ -115,10 +166,6 @@ pub fn check(
         options: Value::Object(options),
     };
     Ok(Call { spec, wait })
-}
-
-fn required<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str> {
-    value.ok_or_else(|| Error::new("22004", format!("{name} must not be NULL")))
 }
 
 fn check_keys(options: &Map<String, Value>) -> Result<()> {
@@ -210,6 +257,67 @@ fn threads(options: &Map<String, Value>) -> Result<usize> {
     }
 }
 
+/// The source without the columns that are not to be read; those it does not have are somebody else's error.
+fn without(mut source: Source, exclude: &[String]) -> Source {
+    source.columns.retain(|c| !exclude.contains(&c.name));
+    source
+}
+
+/// What finds a customer's rows is no feature of the customer, unless it is asked for.
+fn leave_out(
+    sources: &Sources,
+    include: &[String],
+    columns: &mut Vec<String>,
+    excluded: &mut Vec<(String, String)>,
+) {
+    let mut drop = |name: &str, why: &str| {
+        if columns.iter().any(|c| c == name) && !include.iter().any(|i| i == name) {
+            columns.retain(|c| c != name);
+            excluded.push((name.to_owned(), why.to_owned()));
+        }
+    };
+    drop(&sources.key, "identifies the customer");
+    if let AsOf::Column { name, .. } = &sources.as_of {
+        drop(name, "the cut-off");
+    }
+}
+
+fn clean_params(options: &Map<String, Value>) -> Result<CleanParams> {
+    match options.get("clean") {
+        None | Some(Value::Null) => Ok(CleanParams::default()),
+        Some(options) => Ok(CleanParams::from_json(options, "clean.")?),
+    }
+}
+
+fn leakage(options: &Map<String, Value>) -> Result<Leakage> {
+    match text(options, "leakage")?.as_deref() {
+        None | Some("warn") => Ok(Leakage::Warn),
+        Some("drop") => Ok(Leakage::Drop),
+        Some("error") => Ok(Leakage::Error),
+        Some(_) => Err(wrong_type("leakage", "one of warn, drop, error")),
+    }
+}
+
+/// The column that says when the outcome was known: read, but no feature.
+fn outcome_time(
+    options: &Map<String, Value>,
+    source: &Source,
+    target: &str,
+) -> Result<Option<String>> {
+    let Some(name) = text(options, "outcome_time")? else {
+        return Ok(None);
+    };
+    let column = source.require(&name)?;
+    let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+    if name == target || kind != Some(Kind::Time) {
+        return Err(
+            wrong_type("outcome_time", "the name of a date or timestamp column")
+                .hint(format!("\"{name}\" is of type {}.", column.type_name)),
+        );
+    }
+    Ok(Some(name))
+}
+
 fn task(options: &Map<String, Value>) -> Result<Option<Task>> {
     match text(options, "task")?.as_deref() {
         None => Ok(None),
@@ -278,7 +386,7 @@ fn choose_columns(
             .hint("Give each column of the query its own name with AS."));
         }
         if exclude.iter().any(|e| e == name) {
-            excluded.push((name.to_owned(), "excluded by the call".to_owned()));
+            excluded.push((name.to_owned(), EXCLUDED.to_owned()));
         } else if Decoder::for_type(column.type_oid).is_none() {
             excluded.push((
                 name.to_owned(),
@@ -293,10 +401,11 @@ fn choose_columns(
             "22023",
             format!("{} has no usable feature column", source.label()),
         )
-        .hint("Numbers, booleans, text, enums, dates, timestamps and intervals can be used."));
+        .hint("Numbers, booleans, text, enums, dates, timestamps, intervals, arrays and JSON can be used."));
     }
     let target_column = source.require(target)?;
-    if Decoder::for_type(target_column.type_oid).is_none() {
+    let kind = Decoder::for_type(target_column.type_oid).map(|d| d.kind);
+    if matches!(kind, None | Some(Kind::Vector | Kind::Tags | Kind::Json)) {
         return Err(Error::new(
             "0A000",
             format!(
@@ -310,111 +419,6 @@ fn choose_columns(
     Ok((columns, excluded))
 }
 
-/// A worker sees neither temporary tables nor what this transaction has not committed.
-fn check_visible(source: &Source) -> Result<()> {
-    for &relation in &source.relations {
-        // SAFETY: syscache look-ups of relations the analysed query refers to.
-        let (persistence, name) = unsafe {
-            let name = pg_sys::get_rel_name(relation);
-            let name = if name.is_null() {
-                String::new()
-            } else {
-                std::ffi::CStr::from_ptr(name)
-                    .to_string_lossy()
-                    .into_owned()
-            };
-            (pg_sys::get_rel_persistence(relation) as u8, name)
-        };
-        if persistence == b't' {
-            return Err(Error::new("0A000", format!("cannot train on the temporary table \"{name}\""))
-                .detail("Training runs in a background worker, which cannot see other sessions' temporary tables.")
-                .hint("Use a permanent or unlogged table: CREATE UNLOGGED TABLE ... AS SELECT ..."));
-        }
-        if written_by_this_transaction(relation)? {
-            return Err(Error::new(
-                "55000",
-                format!(
-                    "table \"{name}\" was changed by this transaction, which has not committed"
-                ),
-            )
-            .detail("Training runs in a background worker, which sees only committed rows.")
-            .hint("COMMIT first, then call insight_train."));
-        }
-    }
-    Ok(())
-}
-
-/// Writing takes a lock that is held until the transaction ends; partitions count for their parent.
-fn written_by_this_transaction(relation: pg_sys::Oid) -> Result<bool> {
-    Spi::connect(|client| {
-        let row = client
-            .select(
-                "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l \
-                   WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) 'relation' \
-                   AND l.mode OPERATOR(pg_catalog.=) ANY (ARRAY['RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']) \
-                   AND (l.relation OPERATOR(pg_catalog.=) $1 OR l.relation IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.regclass) p)))",
-                None,
-                &[relation.into()],
-            )?
-            .first();
-        Ok(row.get_one::<bool>()?.unwrap_or(false))
-    })
-}
-
-/// The whole table, or every column that is read.
-fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
-    let Some(relation) = source.relation else {
-        return Ok(());
-    };
-    // SAFETY: look-ups of the current role's rights on an existing relation.
-    unsafe {
-        let role = pg_sys::GetUserId();
-        if pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT)
-            == pg_sys::AclResult::ACLCHECK_OK
-        {
-            return Ok(());
-        }
-        let mut denied = Vec::new();
-        for name in columns {
-            let Ok(c_name) = std::ffi::CString::new(name.as_str()) else {
-                continue;
-            };
-            let number = pg_sys::get_attnum(relation, c_name.as_ptr());
-            let allowed = pg_sys::pg_attribute_aclcheck(relation, number, role, pg_sys::ACL_SELECT);
-            if allowed != pg_sys::AclResult::ACLCHECK_OK {
-                denied.push(name.as_str());
-            }
-        }
-        if denied.is_empty() {
-            return Ok(());
-        }
-        if denied.len() == columns.len() {
-            return Err(
-                Error::new("42501", format!("permission denied for {}", source.label())).hint(
-                    format!(
-                        "Ask its owner for: GRANT SELECT ON {} TO {};",
-                        source.from,
-                        store::catalog::role_name(role)
-                    ),
-                ),
-            );
-        }
-        let quoted: Vec<String> = denied.iter().map(|d| format!("\"{d}\"")).collect();
-        Err(Error::new(
-            "42501",
-            format!(
-                "permission denied for column {} of {}",
-                quoted.join(", "),
-                source.label()
-            ),
-        )
-        .hint(format!(
-            "Leave it out with options => '{{\"exclude\": [{}]}}', or ask for SELECT on it.",
-            quoted.join(", ")
-        )))
-    }
-}
-
 impl Spec {
     /// The relation again, as the worker sees it under the caller's role.
     pub fn source(&self) -> Result<Source> {
@@ -426,5 +430,11 @@ impl Spec {
         Ok(Params::from_json(
             self.options.as_object().unwrap_or(&empty),
         )?)
+    }
+
+    pub fn clean(&self) -> Result<CleanParams> {
+        self.options
+            .as_object()
+            .map_or_else(|| Ok(CleanParams::default()), clean_params)
     }
 }

@@ -11,6 +11,10 @@ use insight_engine::train::{Device, DeviceInfo, TrainError};
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+/// What the first panic of a child said.
+static FIRST_PANIC: OnceLock<String> = OnceLock::new();
 
 /// What the child says.
 #[derive(Debug)]
@@ -84,16 +88,14 @@ fn fork(
                 // SAFETY: the child has one thread.
                 unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
             }
-            std::panic::set_hook(Box::new(|_| {}));
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(pipe))) {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-                    .unwrap_or_default();
+            // The first panic is the cause; those that follow in other threads only say that it is gone.
+            std::panic::set_hook(Box::new(|panic| {
+                let _ = FIRST_PANIC.set(panic.payload_as_str().unwrap_or_default().to_owned());
+            }));
+            if catch_unwind(AssertUnwindSafe(|| work(pipe))).is_err() {
                 send_error(
                     pipe,
-                    &Error::new("XX000", "the trainer met an internal error").detail(text),
+                    &Error::new("XX000", "the trainer met an internal error"),
                 );
             }
             // SAFETY: leaves without running PostgreSQL's exit handlers.
@@ -117,6 +119,8 @@ fn isolate(parent: libc::pid_t, pipe: i32, limit: Option<usize>) {
         if libc::getppid() != parent {
             libc::_exit(0);
         }
+        // PostgreSQL signals whole process groups: what is meant for the worker must not end the trainer first.
+        libc::setpgid(0, 0);
         for signal in 1..32 {
             libc::signal(signal, libc::SIG_DFL);
         }
@@ -195,6 +199,11 @@ fn send(pipe: i32, tag: u8, payload: &[u8]) {
 }
 
 fn send_error(pipe: i32, error: &Error) {
+    let mut error = error.clone();
+    if let Some(cause) = FIRST_PANIC.get() {
+        error.detail = Some(cause.clone());
+    }
+    let error = &error;
     send(pipe, b'E', &serde_json::to_vec(error).unwrap_or_default());
 }
 
@@ -351,26 +360,27 @@ pub fn resolve_device(device: &str) -> Result<Device> {
         return Ok(Device::Cpu);
     }
     let device = device.to_owned();
-    let number = ask(
-        move || match insight_engine::train::resolve_device(&device) {
+    let number = ask(1, move || {
+        match insight_engine::train::resolve_device(&device) {
             Ok(Device::Cpu) => Ok(None),
             Ok(Device::Cuda(number)) => Ok(Some(number)),
             Err(error) => Err(device_error(&error)),
-        },
-    )??;
+        }
+    })??;
     Ok(number.map_or(Device::Cpu, Device::Cuda))
 }
 
 /// What this machine can train on, found out in a child: a driver must not live in a backend.
 pub fn devices() -> Result<Vec<DeviceInfo>> {
-    ask(insight_engine::train::devices)
+    ask(1, insight_engine::train::devices)
 }
 
-/// The answer of a short-lived child.
-fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
+/// The answer of a short-lived child with so many threads, 0 for one per core: a backend itself starts none.
+pub fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
+    threads: usize,
     question: impl FnOnce() -> T,
 ) -> Result<T> {
-    let mut child = fork(0, None, 1, |pipe| {
+    let mut child = fork(0, None, threads, |pipe| {
         send(
             pipe,
             b'A',

@@ -1,5 +1,6 @@
 //! One datum of a known SQL type to a [`Cell`], without text in between.
 
+use super::arrays::{self, Element};
 use insight_engine::frame::{Cell, Kind};
 use pgrx::{pg_sys, varlena};
 use std::cell::RefCell;
@@ -24,6 +25,8 @@ enum Layout {
     /// char(n): trailing blanks carry no meaning.
     Padded,
     Name,
+    /// A bare literal in ROW(...), which has no type of its own yet.
+    CString,
     Char,
     Enum,
     Uuid,
@@ -31,6 +34,21 @@ enum Layout {
     Timestamp,
     Time,
     Interval,
+    /// An array of numbers.
+    Numbers(Element, pg_sys::Oid),
+    /// An array of texts.
+    Tags(pg_sys::Oid),
+    /// pgvector's type.
+    Vector,
+    Json,
+    Jsonb,
+}
+
+/// What a cell borrows from; reused from value to value.
+#[derive(Default)]
+pub struct Buffer {
+    pub bytes: Vec<u8>,
+    pub floats: Vec<f32>,
 }
 
 /// Decodes datums of one SQL type.
@@ -43,7 +61,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The decoder of a type; `None` where the type is not supported (json, arrays, bytea, ...).
+    /// The decoder of a type; `None` where the type is not supported (bytea, ranges, geometry, ...).
     /// Domains decode as their base type.
     pub fn for_type(type_oid: pg_sys::Oid) -> Option<Decoder> {
         // SAFETY: syscache look-ups of an existing type.
@@ -63,15 +81,20 @@ impl Decoder {
             pg_sys::TEXTOID | pg_sys::VARCHAROID => Layout::Text,
             pg_sys::BPCHAROID => Layout::Padded,
             pg_sys::NAMEOID => Layout::Name,
+            pg_sys::UNKNOWNOID => Layout::CString,
             pg_sys::CHAROID => Layout::Char,
             pg_sys::UUIDOID => Layout::Uuid,
             pg_sys::DATEOID => Layout::Date,
             pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Layout::Timestamp,
             pg_sys::TIMEOID => Layout::Time,
             pg_sys::INTERVALOID => Layout::Interval,
+            pg_sys::JSONOID => Layout::Json,
+            pg_sys::JSONBOID => Layout::Jsonb,
             _ if kind_of_type == b'e' => Layout::Enum,
             _ if is_text_like(base) => Layout::Text,
-            _ => return None,
+            // SAFETY: the type exists.
+            _ if unsafe { arrays::is_pgvector(base) } => Layout::Vector,
+            _ => array(base)?,
         };
         let kind = match layout {
             Layout::Int2 | Layout::Int4 | Layout::Int8 | Layout::Float4 | Layout::Float8 => {
@@ -81,6 +104,9 @@ impl Decoder {
             Layout::Boolean => Kind::Boolean,
             Layout::Date | Layout::Timestamp => Kind::Time,
             Layout::Time | Layout::Interval => Kind::Duration,
+            Layout::Numbers(..) | Layout::Vector => Kind::Vector,
+            Layout::Tags(_) => Kind::Tags,
+            Layout::Json | Layout::Jsonb => Kind::Json,
             _ => Kind::Category,
         };
         Some(Decoder {
@@ -91,11 +117,15 @@ impl Decoder {
     }
 
     /// # Safety
-    /// `datum` must be a valid, non-NULL datum of this decoder's type; the cell borrows from it and from `scratch`.
+    /// `datum` must be a valid, non-NULL datum of this decoder's type; the cell borrows from it and from `buffer`.
     /// Compressed and out-of-line values are copied into the current memory context.
     #[inline]
-    pub unsafe fn decode<'a>(&self, datum: pg_sys::Datum, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+    pub unsafe fn decode<'a>(&self, datum: pg_sys::Datum, buffer: &'a mut Buffer) -> Cell<'a> {
         let word = datum.value();
+        let Buffer {
+            bytes: scratch,
+            floats,
+        } = buffer;
         // SAFETY: the caller promises a datum of this layout.
         unsafe {
             match self.layout {
@@ -109,7 +139,7 @@ impl Decoder {
                 Layout::Boolean => Cell::Boolean(word as u8 != 0),
                 Layout::Text => text(payload(datum), scratch),
                 Layout::Padded => text(payload(datum).trim_ascii_end_blanks(), scratch),
-                Layout::Name => {
+                Layout::Name | Layout::CString => {
                     let name = std::ffi::CStr::from_ptr(datum.cast_mut_ptr::<std::ffi::c_char>());
                     text(
                         std::slice::from_raw_parts(name.as_ptr().cast(), name.to_bytes().len()),
@@ -128,7 +158,8 @@ impl Decoder {
                 ),
                 Layout::Date => match word as i32 {
                     i32::MIN | i32::MAX => Cell::Null,
-                    days => Cell::Time(i64::from(days) * DAY_MICROSECONDS),
+                    // Dates reach further than microseconds do.
+                    days => Cell::Time(i64::from(days).saturating_mul(DAY_MICROSECONDS)),
                 },
                 Layout::Timestamp => match word as i64 {
                     i64::MIN | i64::MAX => Cell::Null,
@@ -143,6 +174,19 @@ impl Decoder {
                             + days
                             + f64::from(interval.month) * MONTH_SECONDS,
                     )
+                }
+                Layout::Numbers(element, of) => arrays::numbers(datum, element, of, floats),
+                Layout::Tags(of) => arrays::tags(datum, of, scratch),
+                Layout::Vector => arrays::pgvector(payload(datum), floats),
+                Layout::Json => json(text(payload(datum), scratch)),
+                Layout::Jsonb => {
+                    let out = pg_sys::OidOutputFunctionCall(
+                        pg_sys::Oid::from(pg_sys::F_JSONB_OUT),
+                        datum,
+                    );
+                    let cell = json(text(std::ffi::CStr::from_ptr(out).to_bytes(), scratch));
+                    pg_sys::pfree(out.cast());
+                    cell
                 }
             }
         }
@@ -178,10 +222,38 @@ fn is_text_like(base: pg_sys::Oid) -> bool {
     }
 }
 
+/// Arrays of numbers and of texts.
+fn array(base: pg_sys::Oid) -> Option<Layout> {
+    // SAFETY: syscache look-ups of existing types.
+    let element = unsafe {
+        let element = pg_sys::get_element_type(base);
+        if element == pg_sys::InvalidOid {
+            return None;
+        }
+        pg_sys::getBaseType(element)
+    };
+    if let Some(number) = Element::of(element) {
+        return Some(Layout::Numbers(number, element));
+    }
+    let text = matches!(
+        element,
+        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID
+    );
+    (text || (element != pg_sys::InvalidOid && is_text_like(element)))
+        .then_some(Layout::Tags(element))
+}
+
+fn json(cell: Cell<'_>) -> Cell<'_> {
+    match cell {
+        Cell::Text(text) => Cell::Json(text),
+        other => other,
+    }
+}
+
 /// # Safety
 /// `datum` must point to a varlena value.
 #[inline]
-unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+pub(super) unsafe fn payload<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     unsafe {
         let mut value = datum.cast_mut_ptr::<pg_sys::varlena>();
         if varlena::varatt_is_4b_c(value) || varlena::varatt_is_1b_e(value) {
@@ -209,6 +281,14 @@ impl TrimBlanks for [u8] {
 #[inline]
 fn text<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
     scratch.clear();
+    append_text(bytes, scratch);
+    std::str::from_utf8(scratch).map_or(Cell::Null, Cell::Text)
+}
+
+/// As [`text`], behind what is there already.
+#[inline]
+pub(super) fn append_text(bytes: &[u8], scratch: &mut Vec<u8>) {
+    let start = scratch.len();
     // SAFETY: a plain read; the conversion reads the given bytes and answers a copy or the same pointer.
     unsafe {
         let encoding = pg_sys::GetDatabaseEncoding();
@@ -229,12 +309,11 @@ fn text<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
         }
     }
     // SQL_ASCII databases can hold anything.
-    if std::str::from_utf8(scratch).is_err() {
-        let lossy = String::from_utf8_lossy(scratch).into_owned();
-        scratch.clear();
+    if std::str::from_utf8(&scratch[start..]).is_err() {
+        let lossy = String::from_utf8_lossy(&scratch[start..]).into_owned();
+        scratch.truncate(start);
         scratch.extend_from_slice(lossy.as_bytes());
     }
-    std::str::from_utf8(scratch).map_or(Cell::Null, Cell::Text)
 }
 
 fn uuid<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
@@ -254,7 +333,7 @@ fn uuid<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Cell<'a> {
 
 /// A numeric as PostgreSQL stores it (src/backend/utils/adt/numeric.c): a header of 16 bits (short) or 32 bits (long),
 /// then digits of base 10,000, the first of weight 10,000^weight.
-fn numeric(bytes: &[u8]) -> f64 {
+pub(super) fn numeric(bytes: &[u8]) -> f64 {
     let half = |i: usize| {
         bytes
             .get(2 * i..2 * i + 2)

@@ -1,7 +1,13 @@
 //! Relations: which columns they have, what kind each is, and their rows as a frame.
 
+mod arrays;
+pub mod clean;
 pub mod decode;
+mod nested;
+pub mod profile;
 pub mod read;
 pub mod resolve;
 pub mod row;
 pub mod score;
+pub mod sources;
+pub mod value;

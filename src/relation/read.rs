@@ -1,6 +1,6 @@
 //! Rows of a query straight into a frame, through our own DestReceiver: no SPI tuple table, no text.
 
-use super::decode::Decoder;
+use super::decode::{Buffer, Decoder};
 use super::resolve::Source;
 use crate::error::{Error, Result};
 use insight_engine::frame::{Cell, Column, Frame};
@@ -19,7 +19,7 @@ struct Receiver<'a> {
     rows: usize,
     max_bytes: usize,
     on_rows: &'a mut dyn FnMut(u64),
-    scratch: Vec<u8>,
+    scratch: Buffer,
     /// Detoasted copies live here until the next row.
     context: pg_sys::MemoryContext,
     exceeded: bool,
@@ -122,7 +122,7 @@ pub fn read(
         rows: 0,
         max_bytes,
         on_rows,
-        scratch: Vec::new(),
+        scratch: Buffer::default(),
         context: context.value(),
         exceeded: false,
     };

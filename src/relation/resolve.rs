@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString};
 pub struct SourceColumn {
     pub name: String,
     pub type_oid: pg_sys::Oid,
-    /// As `format_type` prints it.
+    /// As `format_type` prints it; a domain goes by its base type.
     pub type_name: String,
 }
 
@@ -100,6 +100,16 @@ impl Source {
             )
             .hint(did_you_mean(name, &names))
         })
+    }
+
+    /// Schema and name of the relation; an error for a query.
+    pub fn qualified(&self) -> Result<(String, String)> {
+        let oid = self.relation.ok_or_else(|| {
+            Error::new("22023", "a table or view is needed, not a query")
+                .hint("CREATE VIEW gives a query a name.")
+        })?;
+        let (_, schema, name) = check_relation(oid)?;
+        Ok((schema, name))
     }
 
     /// How messages name the source.
@@ -269,6 +279,16 @@ fn split_name(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// A possibly qualified name as it stands in SQL, quoted where it must be.
+pub fn quoted_name(text: &str) -> Result<String> {
+    let parts = split_name(text).unwrap_or_else(|| vec![truncate_identifier(text)]);
+    if text.trim().is_empty() || parts.len() > 3 {
+        return Err(Error::new("42602", format!("invalid name \"{text}\"")));
+    }
+    let quoted: Vec<String> = parts.iter().map(spi::quote_identifier).collect();
+    Ok(quoted.join("."))
+}
+
 /// Identifiers hold at most 63 bytes; longer ones are cut as PostgreSQL cuts them.
 fn truncate_identifier(name: &str) -> String {
     let mut end = name.len().min(pg_sys::NAMEDATALEN as usize - 1);
@@ -302,12 +322,29 @@ fn check_relation(oid: pg_sys::Oid) -> Result<(pg_sys::Oid, String, String)> {
     }
 }
 
-fn relation_name(oid: pg_sys::Oid) -> Option<String> {
+/// A relation's bare name.
+pub fn relation_name(oid: pg_sys::Oid) -> Option<String> {
     // SAFETY: a syscache look-up; NULL where there is no such relation.
     unsafe {
         let name = pg_sys::get_rel_name(oid);
         (!name.is_null()).then(|| text_of(name))
     }
+}
+
+/// The single column of a primary key.
+pub fn primary_key(relation: pg_sys::Oid) -> Option<String> {
+    Spi::connect(|client| {
+        let rows = client
+            .select(
+                "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
+                 ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) i.indkey[0] \
+                 WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisprimary AND i.indnkeyatts OPERATOR(pg_catalog.=) 1",
+                None,
+                &[relation.into()],
+            )
+            .ok()?;
+        rows.first().get_one::<String>().ok().flatten()
+    })
 }
 
 /// # Safety
@@ -341,7 +378,9 @@ fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
         for i in 0..(*descriptor).natts as usize {
             let attribute = &*(*descriptor).attrs.as_ptr().add(i);
             let name = text_of(attribute.attname.data.as_ptr());
-            let type_name = text_of(pg_sys::format_type_be(attribute.atttypid));
+            let type_name = text_of(pg_sys::format_type_be(pg_sys::getBaseType(
+                attribute.atttypid,
+            )));
             columns.push(SourceColumn {
                 name,
                 type_oid: attribute.atttypid,

@@ -1,6 +1,8 @@
 //! One row of a prediction: a composite value or jsonb, matched to a model's columns by name.
 
-use super::decode::Decoder;
+use super::decode::{Buffer, Decoder};
+use super::nested::{self, Converted};
+use super::sources::single::{self, Lookup};
 use crate::error::{Error, Result};
 use insight_engine::frame::{Cell, Kind};
 use insight_engine::infer::{Predictor, Scratch};
@@ -9,10 +11,21 @@ use pgrx::pg_sys;
 use serde_json::{Map, Value};
 use std::ffi::{CStr, CString};
 
-/// Where one of the model's columns stands in the row.
-struct Place {
-    attribute: usize,
-    decoder: Decoder,
+/// Where one of the model's columns comes from.
+enum Place {
+    Row {
+        attribute: usize,
+        decoder: Decoder,
+    },
+    /// A feature of the model's sources.
+    Source(usize),
+}
+
+/// Where the row says whose it is and when to look, for the model's sources.
+struct Subject {
+    key: usize,
+    moment: Option<usize>,
+    types: Vec<pg_sys::Oid>,
 }
 
 /// How rows of one composite type are read.
@@ -21,6 +34,7 @@ struct Plan {
     typmod: i32,
     descriptor: pg_sys::TupleDesc,
     places: Vec<Place>,
+    subject: Option<Subject>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
 }
@@ -29,23 +43,33 @@ struct Plan {
 #[derive(Default)]
 pub struct RowReader {
     plan: Option<Plan>,
-    /// One buffer per column: what a text cell borrows from.
-    texts: Vec<Vec<u8>>,
-    converted: Vec<String>,
+    /// One of each per column: what a cell borrows from.
+    buffers: Vec<Buffer>,
+    converted: Vec<Converted>,
     cells: Vec<Cell<'static>>,
     scratch: Scratch,
+    lookup: Option<Lookup>,
+    features: Vec<single::Value>,
 }
 
 impl RowReader {
-    pub fn new(predictor: &Predictor) -> RowReader {
-        let columns = predictor.artifact().recipe.columns().len();
-        RowReader {
+    pub fn new(predictor: &Predictor) -> Result<RowReader> {
+        let artifact = predictor.artifact();
+        let columns = artifact.recipe.columns().len();
+        let lookup = artifact.sources.as_ref().map(Lookup::new).transpose()?;
+        Ok(RowReader {
+            lookup,
+            features: Vec::new(),
             plan: None,
-            texts: vec![Vec::new(); columns],
-            converted: vec![String::new(); columns],
+            buffers: std::iter::repeat_with(Buffer::default)
+                .take(columns)
+                .collect(),
+            converted: std::iter::repeat_with(Converted::default)
+                .take(columns)
+                .collect(),
             cells: Vec::with_capacity(columns),
             scratch: predictor.scratch(),
-        }
+        })
     }
 
     /// Predicts for a composite value.
@@ -70,6 +94,7 @@ impl RowReader {
             if !known {
                 self.plan = Some(Plan::new(
                     inputs,
+                    self.lookup.as_ref(),
                     fields.datum_typeid,
                     fields.datum_typmod,
                     context,
@@ -89,14 +114,25 @@ impl RowReader {
                 plan.values.as_mut_ptr(),
                 plan.nulls.as_mut_ptr(),
             );
+            if let (Some(lookup), Some(subject)) = (&mut self.lookup, &plan.subject) {
+                let text = |attribute: usize| {
+                    let there = !plan.nulls[attribute];
+                    there.then(|| single::text_of(plan.values[attribute], subject.types[attribute]))
+                };
+                let (key, moment) = (text(subject.key), subject.moment.and_then(text));
+                self.features = lookup.features(key.as_deref(), moment.as_deref())?;
+            }
             self.cells.clear();
             for (i, (place, input)) in plan.places.iter().zip(inputs).enumerate() {
-                let cell = if plan.nulls[place.attribute] {
-                    Cell::Null
-                } else {
-                    place
-                        .decoder
-                        .decode(plan.values[place.attribute], &mut self.texts[i])
+                let cell = match place {
+                    Place::Source(position) => self
+                        .features
+                        .get(*position)
+                        .map_or(Cell::Null, single::Value::cell),
+                    Place::Row { attribute, .. } if plan.nulls[*attribute] => Cell::Null,
+                    Place::Row { attribute, decoder } => {
+                        decoder.decode(plan.values[*attribute], &mut self.buffers[i])
+                    }
                 };
                 let cell = if fits(cell, input.kind) {
                     cell
@@ -118,13 +154,46 @@ impl RowReader {
         row: &Map<String, Value>,
     ) -> Result<&[f64]> {
         let inputs = predictor.artifact().recipe.columns();
+        if self.lookup.is_none() {
+            check_keys(row, inputs)?;
+        }
+        if let Some(lookup) = &mut self.lookup {
+            let text = |name: &str| match row.get(name) {
+                None | Some(Value::Null) => None,
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(other) => Some(other.to_string()),
+            };
+            let key = text(lookup.key());
+            let moment = lookup.moments().into_iter().find_map(text);
+            self.features = lookup.features(key.as_deref(), moment.as_deref())?;
+        }
         let mut cells: Vec<Cell<'_>> = Vec::with_capacity(inputs.len());
         for (input, buffer) in inputs.iter().zip(&mut self.converted) {
+            if let Some(position) = self.lookup.as_ref().and_then(|l| l.position(&input.name)) {
+                cells.push(
+                    self.features
+                        .get(position)
+                        .map_or(Cell::Null, single::Value::cell),
+                );
+                continue;
+            }
+            if nested::has_parts(input.kind) {
+                cells.push(nested::from_json(row.get(&input.name), input, buffer)?);
+                continue;
+            }
             let cell = match row.get(&input.name) {
                 None | Some(Value::Null) => Cell::Null,
                 Some(Value::Bool(value)) => Cell::Boolean(*value),
-                Some(Value::Number(number)) => number.as_f64().map_or(Cell::Null, Cell::Number),
-                Some(Value::String(text)) => Cell::Text(text),
+                Some(Value::Number(number)) => number.as_f64().map_or(Cell::Null, |x| {
+                    Cell::Number(match input.type_name.as_str() {
+                        "real" => f64::from(x as f32),
+                        _ => x,
+                    })
+                }),
+                Some(Value::String(text)) => Cell::Text(match input.type_name.as_str() {
+                    "character" => text.trim_end_matches(' '),
+                    _ => text,
+                }),
                 Some(Value::Array(_) | Value::Object(_)) => {
                     return Err(Error::new(
                         "22023",
@@ -142,6 +211,16 @@ impl RowReader {
     }
 }
 
+/// A row without a single column of the model is a mistake, such as names in another case; one without any column is not.
+fn check_keys(row: &Map<String, Value>, inputs: &[Input]) -> Result<()> {
+    if row.is_empty() || inputs.iter().any(|input| row.contains_key(&input.name)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
+    Err(Error::new("22023", "the row has no column of the model")
+        .hint(format!("The model takes: {}.", names.join(", "))))
+}
+
 fn fits(cell: Cell<'_>, kind: Kind) -> bool {
     matches!(
         (cell, kind),
@@ -151,11 +230,18 @@ fn fits(cell: Cell<'_>, kind: Kind) -> bool {
             | (Cell::Text(_), Kind::Category)
             | (Cell::Time(_), Kind::Time)
             | (Cell::Duration(_), Kind::Duration)
+            | (Cell::Vector(_), Kind::Vector)
+            | (Cell::Tags(_), Kind::Tags)
+            | (Cell::Json(_), Kind::Json)
     )
 }
 
 /// A value of another type than the model was trained on, as that type.
-fn convert<'a>(cell: Cell<'_>, input: &Input, buffer: &'a mut String) -> Result<Cell<'a>> {
+fn convert<'a>(cell: Cell<'_>, input: &Input, buffer: &'a mut Converted) -> Result<Cell<'a>> {
+    if let (Cell::Text(text), true) = (cell, nested::has_parts(input.kind)) {
+        return nested::from_text(text, input, buffer);
+    }
+    let buffer = &mut buffer.text;
     let wrong = |shown: &str| {
         Error::new(
             "22P02",
@@ -187,54 +273,62 @@ fn convert<'a>(cell: Cell<'_>, input: &Input, buffer: &'a mut String) -> Result<
         (Cell::Number(value), Kind::Boolean) => Cell::Boolean(value != 0.0),
         (Cell::Number(value), Kind::Category) => write(buffer, format_args!("{value}")),
         (Cell::Boolean(value), Kind::Category) => write(buffer, format_args!("{value}")),
-        (Cell::Text(text), Kind::Time) => Cell::Time(parse_time(text, input)?),
+        (Cell::Text(text), Kind::Time) => parse_time(text, input)?,
         (Cell::Text(text), Kind::Duration) => Cell::Duration(parse_duration(text)?),
         (Cell::Number(value), _) => return Err(wrong(&value.to_string())),
         (Cell::Boolean(value), _) => return Err(wrong(&value.to_string())),
         (Cell::Time(_), _) => return Err(wrong("a date or timestamp")),
         (Cell::Duration(value), _) => return Err(wrong(&format!("{value} seconds"))),
         (Cell::Text(text), _) => return Err(wrong(&format!("\"{text}\""))),
+        (Cell::Vector(_) | Cell::Tags(_), _) => return Err(wrong("an array")),
+        (Cell::Json(_), _) => return Err(wrong("a JSON document")),
         (Cell::Null, _) => Cell::Null,
     })
 }
 
 /// By PostgreSQL's own input functions; their errors say what is wrong.
-fn parse_time(text: &str, input: &Input) -> Result<i64> {
-    let function = if input.type_name.contains("with time zone") {
-        pg_sys::F_TIMESTAMPTZ_IN
-    } else {
-        pg_sys::F_TIMESTAMP_IN
+fn parse_time(text: &str, input: &Input) -> Result<Cell<'static>> {
+    let (function, oid) = match input.type_name.as_str() {
+        "date" => (pg_sys::F_DATE_IN, pg_sys::DATEOID),
+        "timestamp with time zone" => (pg_sys::F_TIMESTAMPTZ_IN, pg_sys::TIMESTAMPTZOID),
+        _ => (pg_sys::F_TIMESTAMP_IN, pg_sys::TIMESTAMPOID),
     };
+    match parse(text, function, oid)? {
+        Cell::Time(microseconds) => Ok(Cell::Time(microseconds)),
+        // Infinity, as in a row.
+        _ => Ok(Cell::Null),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<f64> {
+    match parse(text, pg_sys::F_INTERVAL_IN, pg_sys::INTERVALOID)? {
+        Cell::Duration(seconds) => Ok(seconds),
+        _ => Err(Error::new("22P02", "invalid interval")),
+    }
+}
+
+/// The cell that a type's input function makes of a text; for types whose cells borrow nothing.
+fn parse(text: &str, function: u32, type_oid: pg_sys::Oid) -> Result<Cell<'static>> {
     let text =
         CString::new(text).map_err(|_| Error::new("22P02", "the text contains a zero byte"))?;
-    // SAFETY: an input function with a C string; it answers eight bytes by value.
-    let datum = unsafe {
-        pg_sys::OidInputFunctionCall(
+    let decoder = Decoder::for_type(type_oid)
+        .ok_or_else(|| Error::new("XX000", "the type cannot be decoded"))?;
+    let mut unused = Buffer::default();
+    // SAFETY: an input function with a C string answers a datum of its type.
+    let cell = unsafe {
+        let datum = pg_sys::OidInputFunctionCall(
             pg_sys::Oid::from(function),
             text.as_ptr().cast_mut(),
             pg_sys::InvalidOid,
             -1,
-        )
+        );
+        decoder.decode(datum, &mut unused)
     };
-    Ok(datum.value() as i64)
-}
-
-fn parse_duration(text: &str) -> Result<f64> {
-    let text =
-        CString::new(text).map_err(|_| Error::new("22P02", "the text contains a zero byte"))?;
-    // SAFETY: an input function with a C string; it answers an interval, which the decoder of intervals reads.
-    unsafe {
-        let oid = pg_sys::Oid::from(pg_sys::F_INTERVAL_IN);
-        let datum =
-            pg_sys::OidInputFunctionCall(oid, text.as_ptr().cast_mut(), pg_sys::InvalidOid, -1);
-        let mut unused = Vec::new();
-        let invalid = || Error::new("22P02", "invalid interval");
-        let decoder = Decoder::for_type(pg_sys::INTERVALOID).ok_or_else(invalid)?;
-        match decoder.decode(datum, &mut unused) {
-            Cell::Duration(seconds) => Ok(seconds),
-            _ => Err(invalid()),
-        }
-    }
+    Ok(match cell {
+        Cell::Time(microseconds) => Cell::Time(microseconds),
+        Cell::Duration(seconds) => Cell::Duration(seconds),
+        _ => Cell::Null,
+    })
 }
 
 impl Plan {
@@ -244,6 +338,7 @@ impl Plan {
     /// The type must be composite.
     unsafe fn new(
         inputs: &[Input],
+        lookup: Option<&Lookup>,
         type_oid: pg_sys::Oid,
         typmod: i32,
         context: pg_sys::MemoryContext,
@@ -281,15 +376,25 @@ impl Plan {
                 .zip(1..)
                 .all(|((name, _), i)| name.as_deref() == Some(&format!("f{i}")));
         let positions = if anonymous {
+            if lookup.is_some() {
+                return Err(Error::new(
+                    "22023",
+                    "a model with sources needs a row with column names",
+                )
+                .hint("Pass a table row, which names the customer, or jsonb."));
+            }
             by_position(inputs, attributes.len())?
         } else {
-            by_name(inputs, &attributes)?
+            by_name(inputs, lookup, &attributes)?
         };
         let mut places = Vec::with_capacity(inputs.len());
-        for (input, attribute) in inputs.iter().zip(positions) {
-            let type_oid = attributes[attribute].1;
-            // A literal in ROW(...) has no type of its own yet: it is stored as a C string's text.
-            let decoder = Decoder::for_type(type_oid).ok_or_else(|| {
+        for (input, position) in inputs.iter().zip(positions) {
+            let Some(attribute) = position else {
+                let position = lookup.and_then(|l| l.position(&input.name));
+                places.push(Place::Source(position.unwrap_or(usize::MAX)));
+                continue;
+            };
+            let decoder = Decoder::for_type(attributes[attribute].1).ok_or_else(|| {
                 Error::new(
                     "42804",
                     format!("column \"{}\" has a type that cannot be used", input.name),
@@ -297,21 +402,30 @@ impl Plan {
                 .detail(format!("The model was trained on {}.", input.type_name))
                 .hint("Cast it in the row.")
             })?;
-            places.push(Place { attribute, decoder });
+            places.push(Place::Row { attribute, decoder });
         }
+        let find = |name: &str| position_of(&attributes, name);
+        let subject = lookup.and_then(|lookup| {
+            Some(Subject {
+                key: find(lookup.key())?,
+                moment: lookup.moments().into_iter().find_map(find),
+                types: attributes.iter().map(|a| a.1).collect(),
+            })
+        });
         let count = attributes.len();
         Ok(Plan {
             type_oid,
             typmod,
             descriptor,
             places,
+            subject,
             values: vec![pg_sys::Datum::from(0usize); count],
             nulls: vec![true; count],
         })
     }
 }
 
-fn by_position(inputs: &[Input], count: usize) -> Result<Vec<usize>> {
+fn by_position(inputs: &[Input], count: usize) -> Result<Vec<Option<usize>>> {
     if count != inputs.len() {
         let names: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
         return Err(Error::new(
@@ -326,22 +440,32 @@ fn by_position(inputs: &[Input], count: usize) -> Result<Vec<usize>> {
             "Give the values in this order, or a table row or jsonb, which are matched by name.",
         ));
     }
-    Ok((0..count).collect())
+    Ok((0..count).map(Some).collect())
 }
 
-fn by_name(inputs: &[Input], attributes: &[(Option<String>, pg_sys::Oid)]) -> Result<Vec<usize>> {
-    let find = |input: &Input| {
-        attributes
-            .iter()
-            .position(|(name, _)| name.as_deref() == Some(&input.name))
-    };
-    let missing: Vec<&str> = inputs
+fn position_of(attributes: &[(Option<String>, pg_sys::Oid)], name: &str) -> Option<usize> {
+    attributes
         .iter()
-        .filter(|i| find(i).is_none())
+        .position(|(known, _)| known.as_deref() == Some(name))
+}
+
+/// The attribute of each input; `None` for a feature of the model's sources.
+fn by_name(
+    inputs: &[Input],
+    lookup: Option<&Lookup>,
+    attributes: &[(Option<String>, pg_sys::Oid)],
+) -> Result<Vec<Option<usize>>> {
+    let from_sources = |name: &str| lookup.is_some_and(|l| l.position(name).is_some());
+    let needed = inputs
+        .iter()
         .map(|i| i.name.as_str())
+        .filter(|name| !from_sources(name))
+        .chain(lookup.map(Lookup::key));
+    let missing: Vec<String> = needed
+        .filter(|name| position_of(attributes, name).is_none())
+        .map(|name| format!("\"{name}\""))
         .collect();
     if !missing.is_empty() {
-        let quoted: Vec<String> = missing.iter().map(|m| format!("\"{m}\"")).collect();
         let plural = if missing.len() == 1 {
             "column"
         } else {
@@ -349,9 +473,15 @@ fn by_name(inputs: &[Input], attributes: &[(Option<String>, pg_sys::Oid)]) -> Re
         };
         return Err(Error::new(
             "42703",
-            format!("the row lacks {plural} {} of the model", quoted.join(", ")),
+            format!("the row lacks {plural} {} of the model", missing.join(", ")),
         )
         .hint("Pass a row with these columns, or jsonb, where a missing key counts as NULL."));
     }
-    Ok(inputs.iter().filter_map(find).collect())
+    Ok(inputs
+        .iter()
+        .map(|input| {
+            let own = position_of(attributes, &input.name);
+            own.filter(|_| !from_sources(&input.name))
+        })
+        .collect())
 }

@@ -3,6 +3,7 @@
 use super::decode::Decoder;
 use super::read;
 use super::resolve::{self, Source};
+use super::sources::Sources;
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::artifact::Task;
@@ -11,7 +12,6 @@ use insight_engine::fit::label_of;
 use insight_engine::frame::{Cell, Frame, Values};
 use insight_engine::infer::Predictor;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 /// The name of the key's text in the query that reads it.
 const KEY: &str = "insight key";
@@ -64,22 +64,33 @@ fn columns<'a>(predictor: &'a Predictor, source: &Source) -> Result<Vec<&'a str>
     Ok(names)
 }
 
+/// The relation with the features of the model's sources, if it has any.
+fn joined(predictor: &Predictor, base: Source) -> Result<Source> {
+    let Some(stored) = &predictor.artifact().sources else {
+        return Ok(base);
+    };
+    let relation = base.relation;
+    let mut joined = Sources::from_json(stored)?.join(&base)?;
+    joined.relation = relation;
+    Ok(joined)
+}
+
 /// Predicts every row. `key` names the column that tells rows apart; by default the primary key, else the row's number.
 pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Result<Scored> {
-    let mut source = resolve::resolve(relation)?;
+    let mut source = joined(predictor, resolve::resolve(relation)?)?;
     let names = columns(predictor, &source)?;
     let key = match key {
         Some(key) => Some(source.require(key)?.name.clone()),
-        None => source.relation.and_then(primary_key),
+        None => source.relation.and_then(resolve::primary_key),
     };
     let mut wanted = names.clone();
     if let Some(key) = &key {
-        // As text in SQL: a bigint or numeric key must not pass through a float.
+        // As text in SQL: a bigint or numeric key must not pass through a float. Only what is read is named, for the
+        // caller may have no right to the rest.
+        let mut list: Vec<String> = names.iter().map(pgrx::spi::quote_identifier).collect();
         let quoted = pgrx::spi::quote_identifier(key);
-        source.from = format!(
-            "(SELECT *, {quoted}::pg_catalog.text AS \"{KEY}\" FROM {}) AS keyed",
-            source.from
-        );
+        list.push(format!("{quoted}::pg_catalog.text AS \"{KEY}\""));
+        source.from = format!("(SELECT {} FROM {}) AS keyed", list.join(", "), source.from);
         source.columns.push(resolve::SourceColumn {
             name: KEY.into(),
             type_oid: pg_sys::TEXTOID,
@@ -117,29 +128,13 @@ fn predict_all(predictor: &Predictor, frame: &Frame, rows: &[u32]) -> Vec<f64> {
     predictions
 }
 
-/// The single column of a primary key.
-fn primary_key(relation: pg_sys::Oid) -> Option<String> {
-    Spi::connect(|client| {
-        let rows = client
-            .select(
-                "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
-                 ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) i.indkey[0] \
-                 WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisprimary AND i.indnkeyatts OPERATOR(pg_catalog.=) 1",
-                None,
-                &[relation.into()],
-            )
-            .ok()?;
-        rows.first().get_one::<String>().ok().flatten()
-    })
-}
-
 /// The stored scores of the model on its test rows, or its scores on the rows of a relation whose target is known.
 pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
     let artifact = predictor.artifact();
     let Some(relation) = relation else {
         return Ok(artifact.evaluation.clone());
     };
-    let source = resolve::resolve(relation)?;
+    let source = joined(predictor, resolve::resolve(relation)?)?;
     let target = source.require(&artifact.target.name)?.name.clone();
     let mut wanted = columns(predictor, &source)?;
     wanted.push(&target);

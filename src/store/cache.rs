@@ -40,7 +40,7 @@ struct Plans {
 
 thread_local! {
     static GENERATION: Cell<u64> = const { Cell::new(0) };
-    /// The relation whose invalidation says that a pointer moved.
+    /// The catalog's table insight.model: its invalidation says that a pointer moved, another oid that it is another catalog.
     static WATCHED: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
     static CLOCK: Cell<u64> = const { Cell::new(0) };
     static MODELS: RefCell<HashMap<i64, Cached>> = RefCell::new(HashMap::new());
@@ -60,6 +60,15 @@ unsafe extern "C-unwind" fn forget(_argument: pg_sys::Datum, relation: pg_sys::O
     let watched = WATCHED.get();
     if relation == pg_sys::InvalidOid || watched == pg_sys::InvalidOid || relation == watched {
         GENERATION.set(GENERATION.get() + 1);
+    }
+}
+
+/// Forgets every model when the extension was dropped and created again: the new catalog counts its versions from 1.
+fn watch() {
+    let relation = catalog::model_relation();
+    if WATCHED.replace(relation) != relation {
+        MODELS.with_borrow_mut(HashMap::clear);
+        NAMES.with_borrow_mut(HashMap::clear);
     }
 }
 
@@ -92,6 +101,7 @@ pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
     let id = match known {
         Some(id) => id,
         None => {
+            watch();
             let id = as_reader(|| Spi::connect(|client| resolve(client, reference)))?;
             NAMES.with_borrow_mut(|names| {
                 if names.len() > 10_000 {
@@ -210,12 +220,6 @@ fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>)
                 .keep(),
         };
         PLANS.with_borrow_mut(|slot| *slot = Some(plans));
-        // SAFETY: catalog look-ups by name.
-        let relation = unsafe {
-            let namespace = pg_sys::get_namespace_oid(c"insight".as_ptr(), true);
-            pg_sys::get_relname_relid(c"model".as_ptr(), namespace)
-        };
-        WATCHED.set(relation);
     }
     PLANS.with_borrow(|plans| match plans {
         Some(plans) => work(plans),

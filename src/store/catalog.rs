@@ -10,19 +10,30 @@ use std::ffi::CStr;
 /// Flags of the security context; not in the bindings because C defines them by macro.
 const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
 
-/// The role that owns the extension, and so the catalog.
+/// The role that owns the catalog: the extension's owner. Asked on every call, so by the system caches alone.
 pub fn owner() -> pg_sys::Oid {
-    let owner = Spi::connect(|client| {
-        let rows = client
-            .select(
-                "SELECT extowner FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'insight'",
-                None,
-                &[],
-            )
-            .ok()?;
-        rows.first().get_one::<pg_sys::Oid>().ok().flatten()
-    });
-    owner.unwrap_or(pg_sys::Oid::from(10))
+    // SAFETY: cache look-ups by name; the tuple is read before it is released.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::RELOID as i32,
+            pg_sys::Datum::from(model_relation()),
+        );
+        if tuple.is_null() {
+            return pg_sys::Oid::from(10);
+        }
+        let owner = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        owner
+    }
+}
+
+/// The table insight.model of this database's extension; invalid where there is none.
+pub fn model_relation() -> pg_sys::Oid {
+    // SAFETY: cache look-ups by name.
+    unsafe {
+        let namespace = pg_sys::get_namespace_oid(c"insight".as_ptr(), true);
+        pg_sys::get_relname_relid(c"model".as_ptr(), namespace)
+    }
 }
 
 /// Whether this database has the extension.
@@ -125,15 +136,16 @@ pub fn task_name(task: Task) -> &'static str {
     }
 }
 
-/// Who may change a model: members of its owner.
-fn check_owner(model: &str, owner: pg_sys::Oid, role: pg_sys::Oid) -> Result<()> {
-    // SAFETY: membership look-ups of two role oids.
-    if unsafe { pg_sys::has_privs_of_role(role, owner) } {
+/// Who may change a model: members of its owner; of an owner that is gone, superusers.
+fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
+    let name = std::ffi::CString::new(owner).unwrap_or_default();
+    // SAFETY: a look-up by name, which answers an invalid oid where there is no such role, and of two memberships.
+    if unsafe { pg_sys::has_privs_of_role(role, pg_sys::get_role_oid(name.as_ptr(), true)) } {
         return Ok(());
     }
     Err(
         Error::new("42501", format!("must be owner of model \"{model}\""))
-            .detail(format!("The owner is \"{}\".", role_name(owner)))
+            .detail(format!("The owner is \"{owner}\"."))
             .hint("Choose another model name, or ask the owner."),
     )
 }
@@ -141,7 +153,7 @@ fn check_owner(model: &str, owner: pg_sys::Oid, role: pg_sys::Oid) -> Result<()>
 /// Whether a model of this name exists that the role may not change.
 pub fn check_may_train(model: &str, role: pg_sys::Oid) -> Result<()> {
     match as_owner(|| Spi::connect(|client| find(client, model)))? {
-        Some((_, owner, _)) => check_owner(model, owner, role),
+        Some((_, owner, _)) => check_owner(model, &owner, role),
         None => Ok(()),
     }
 }
@@ -163,24 +175,24 @@ fn publish_as_owner(
 ) -> Result<Published> {
     let Publication { model, role, .. } = *publication;
     client.update(
-        "INSERT INTO insight.model (name, owner) VALUES ($1, $2::regrole) ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO insight.model (name, owner) VALUES ($1, pg_get_userbyid($2)) ON CONFLICT (name) DO NOTHING",
         None,
         &[model.into(), role.into()],
     )?;
     let row = client
         .update(
-            "SELECT id, owner::oid FROM insight.model WHERE name = $1 FOR UPDATE",
+            "SELECT id, owner::text FROM insight.model WHERE name = $1 FOR UPDATE",
             None,
             &[model.into()],
         )?
         .first();
-    let (Some(id), Some(owner)) = row.get_two::<i64, pg_sys::Oid>()? else {
+    let (Some(id), Some(owner)) = row.get_two::<i64, String>()? else {
         return Err(Error::new(
             "40001",
             format!("model \"{model}\" was dropped while its new version was trained"),
         ));
     };
-    check_owner(model, owner, role)?;
+    check_owner(model, &owner, role)?;
     let provenance = &artifact.provenance;
     let headline = artifact.evaluation.headline();
     let summary = serde_json::json!({
@@ -194,7 +206,7 @@ fn publish_as_owner(
             "INSERT INTO insight.version (model, version, job, task, algorithm, relation, target, metric, score, rows, \
                  seconds, device, options, summary, artifact, created_by) \
              VALUES ($1, 1 + COALESCE((SELECT max(version) FROM insight.version WHERE model = $1), 0), $2, $3, $4, $5, $6, \
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15::regrole) RETURNING id, version",
+                 $7, $8, $9, $10, $11, $12, $13, $14, pg_get_userbyid($15)) RETURNING id, version",
             None,
             &[
                 id.into(),
@@ -260,7 +272,7 @@ fn store_metrics(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) 
 /// Moves the deployed pointer and tells every session.
 fn point_to(client: &mut SpiClient<'_>, model: i64, version: i32, role: pg_sys::Oid) -> Result<()> {
     client.update(
-        "UPDATE insight.model SET deployed = $2, deployed_at = clock_timestamp(), deployed_by = $3::regrole WHERE id = $1",
+        "UPDATE insight.model SET deployed = $2, deployed_at = clock_timestamp(), deployed_by = pg_get_userbyid($3) WHERE id = $1",
         None,
         &[model.into(), version.into(), role.into()],
     )?;
@@ -270,21 +282,18 @@ fn point_to(client: &mut SpiClient<'_>, model: i64, version: i32, role: pg_sys::
 
 /// Sends a relation cache invalidation of insight.model: caches of resolved names listen to it.
 fn announce() {
-    // SAFETY: catalog look-ups by name; invalidating a relation that exists is always allowed.
-    unsafe {
-        let namespace = pg_sys::get_namespace_oid(c"insight".as_ptr(), true);
-        let relation = pg_sys::get_relname_relid(c"model".as_ptr(), namespace);
-        if relation != pg_sys::InvalidOid {
-            pg_sys::CacheInvalidateRelcacheByRelid(relation);
-        }
+    let relation = model_relation();
+    if relation != pg_sys::InvalidOid {
+        // SAFETY: invalidating a relation that exists is always allowed.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
     }
 }
 
 /// Id, owner and deployed version of a model.
-fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, pg_sys::Oid, Option<i32>)>> {
+fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, String, Option<i32>)>> {
     let row = client
         .select(
-            "SELECT id, owner::oid, deployed FROM insight.model WHERE name = $1",
+            "SELECT id, owner::text, deployed FROM insight.model WHERE name = $1",
             None,
             &[model.into()],
         )?
@@ -292,7 +301,7 @@ fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, pg_sys::Oid,
     if row.is_empty() {
         return Ok(None);
     }
-    let (id, owner, deployed) = row.get_three::<i64, pg_sys::Oid, i32>()?;
+    let (id, owner, deployed) = row.get_three::<i64, String, i32>()?;
     Ok(id.zip(owner).map(|(id, owner)| (id, owner, deployed)))
 }
 
@@ -322,7 +331,7 @@ fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i6
     let Some((id, owner, deployed)) = find(client, model)? else {
         return Err(unknown_model(client, model));
     };
-    check_owner(model, owner, role)?;
+    check_owner(model, &owner, role)?;
     Ok((id, deployed))
 }
 

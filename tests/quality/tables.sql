@@ -21,3 +21,4 @@ CREATE TABLE machines (udi integer, product_id text, type text, air_temperature 
   osf integer, rnf integer);
 CREATE TABLE housing (longitude float8, latitude float8, housing_median_age float8, total_rooms float8, total_bedrooms float8,
   population float8, households float8, median_income float8, median_house_value float8, ocean_proximity text);
+CREATE TABLE cdnow (customer text, at date, amount numeric);

@@ -23,6 +23,9 @@ impl Artifact {
     pub fn check(&self) -> Result<(), ArtifactError> {
         let network = &self.network;
         check_network(network)?;
+        require(self.recipe.is_sound(), || {
+            "a step of the recipe does not hold together".into()
+        })?;
         require(self.recipe.inputs() == network.inputs, || {
             "the network takes other inputs than the recipe prepares".into()
         })?;

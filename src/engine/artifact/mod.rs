@@ -5,7 +5,14 @@ mod check;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::{evaluate::Evaluation, models::Network, recipe::Recipe};
+use crate::{
+    clean::report::Change,
+    evaluate::Evaluation,
+    fit::{Choice, Construction},
+    models::Network,
+    profile::leakage::Leak,
+    recipe::Recipe,
+};
 use serde::{Deserialize, Serialize};
 
 /// What is predicted.
@@ -79,6 +86,21 @@ pub struct Provenance {
     pub evaluated_on: String,
     /// Columns left out and why, as `(column, reason)`.
     pub excluded: Vec<(String, String)>,
+    /// Columns that may give the target away.
+    #[serde(default)]
+    pub leaks: Vec<Leak>,
+    /// What was done to the values of each column, and which rows were left out.
+    #[serde(default)]
+    pub cleaned: Vec<Change>,
+    /// Test rows that equal a training row in every feature.
+    #[serde(default)]
+    pub shared_rows: u64,
+    /// What became of each feature where features were selected.
+    #[serde(default)]
+    pub selection: Vec<Choice>,
+    /// Numbers made of two columns that were tried, and whether they were kept.
+    #[serde(default)]
+    pub construction: Option<Construction>,
 }
 
 /// A trained model.
@@ -90,6 +112,9 @@ pub struct Artifact {
     pub network: Network,
     pub evaluation: Evaluation,
     pub history: Vec<Epoch>,
+    /// Where some of the recipe's columns come from; only who predicts understands it.
+    #[serde(default)]
+    pub sources: Option<serde_json::Value>,
     pub provenance: Provenance,
 }
 

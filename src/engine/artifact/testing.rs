@@ -45,6 +45,11 @@ pub fn model(task: Task, hidden: &[usize], activation: Activation) -> Artifact {
     let frame = frame(2_000);
     let rows: Vec<u32> = (0..2_000).collect();
     let recipe = Recipe::fit(&frame, &[0, 1, 2, 3, 4], &rows);
+    model_of(recipe, task, hidden, activation)
+}
+
+/// A model of a recipe with random weights.
+pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activation) -> Artifact {
     let (labels, output, outputs): (&[&str], _, _) = match task {
         Task::Binary => (&["no", "yes"], Output::Sigmoid, 1),
         Task::Multiclass => (&["low", "mid", "high"], Output::Softmax, 3),
@@ -81,6 +86,7 @@ pub fn model(task: Task, hidden: &[usize], activation: Activation) -> Artifact {
             rows_per_second: 1e5 / 3.0,
             seconds: 0.7,
         }],
+        sources: None,
         provenance: Provenance {
             algorithm: "dnn".into(),
             params: serde_json::json!({ "hidden": hidden }),
@@ -100,6 +106,11 @@ pub fn model(task: Task, hidden: &[usize], activation: Activation) -> Artifact {
             engine_version: "0.1.0".into(),
             evaluated_on: "test".into(),
             excluded: vec![("id".into(), "looks like an identifier".into())],
+            leaks: Vec::new(),
+            cleaned: Vec::new(),
+            shared_rows: 0,
+            selection: Vec::new(),
+            construction: None,
         },
     }
 }

@@ -53,6 +53,10 @@ fn model(frame: Frame) -> Artifact {
         params,
         device: Device::Cpu,
         positive: None,
+        clean: Default::default(),
+        leakage: Default::default(),
+        outcome_time: None,
+        sources: None,
     };
     fit(request, &mut |_| true).expect("the example's data can be fitted")
 }

@@ -1,11 +1,15 @@
 //! The pipeline: choose columns, split, prepare, train, evaluate.
 
+mod cleaning;
 mod columns;
+mod features;
+mod guard;
 mod split;
 mod target;
 
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
+    clean::CleanParams,
     evaluate::{Evaluation, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
@@ -14,6 +18,9 @@ use crate::{
     recipe::Recipe,
     train::{self, Device, Examples, Step, TrainError},
 };
+use cleaning::Cleaning;
+pub use features::{Choice, Construction};
+pub use guard::Leakage;
 use serde::{Deserialize, Serialize};
 use split::Parts;
 use std::time::Instant;
@@ -35,6 +42,13 @@ pub struct Request {
     pub device: Device,
     /// The positive label of a binary target; `None`: the last in sorted order (true, 1, yes).
     pub positive: Option<String>,
+    /// What is done to the values of the features, and which rows are left out.
+    pub clean: CleanParams,
+    pub leakage: Leakage,
+    /// A column of times when the outcome was known; not a feature.
+    pub outcome_time: Option<String>,
+    /// Where some of the columns come from, for who predicts; kept in the model and not looked at.
+    pub sources: Option<serde_json::Value>,
 }
 
 /// Where a fit stands.
@@ -120,7 +134,7 @@ fn canceled() -> FitError {
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(
-    request: Request,
+    mut request: Request,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Artifact, FitError> {
     let started = Instant::now();
@@ -130,26 +144,53 @@ pub fn fit(
     };
     let go = |ok: bool| if ok { Ok(()) } else { Err(canceled()) };
     go(report(&phase("preparing")))?;
-    let frame = &request.frame;
-    let answers = target::prepare(&request)?;
-    let (columns, mut excluded) = columns::choose(&request, answers.column)?;
-    excluded.splice(0..0, request.excluded.iter().cloned());
+    let mut answers = target::prepare(&request)?;
+    let mut cleaning = Cleaning::start(&request, &mut answers)?;
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
-    let parts = split::split(&answers, &sizes)?;
+    let mut parts = split::split(&answers, &sizes)?;
+    cleaning.values(&mut request, &answers, &parts);
+    let (mut columns, mut excluded) = columns::choose(&request, answers.column)?;
+    excluded.splice(0..0, request.excluded.iter().cloned());
+    let (leaks, shared_rows) =
+        guard::watch(&request, &answers, &mut columns, &mut excluded, &mut parts)?;
+    let selection = if sizes.select {
+        let params = request.params.check(answers.task, parts.train.len())?;
+        let mut step = |step: &Step| report(&Progress::of_step(step));
+        features::select(&request, &answers, &mut columns, &parts, &params, &mut step)?
+    } else {
+        Vec::new()
+    };
+    let dropped = selection.iter().filter(|choice| !choice.kept);
+    excluded.extend(dropped.map(|c| (c.column.clone(), format!("not selected: {}", c.reason))));
+    cleaning.rows_and_gaps(&mut request, &columns, &answers, &mut parts)?;
+    let frame = &request.frame;
     let params = request.params.check(answers.task, parts.train.len())?;
-    let recipe = Recipe::fit(frame, &columns, &parts.train);
+    let (pairs, construction) = if params.construct {
+        let mut step = |step: &Step| report(&Progress::of_step(step));
+        features::construct(&request, &answers, &columns, &parts, &params, &mut step)?
+    } else {
+        (Vec::new(), None)
+    };
+    let truth = answers.truth(&parts.train);
+    let how = &params.preparation;
+    let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how).with_pairs(
+        &pairs,
+        frame,
+        &parts.train,
+        how,
+    );
     let (mean, scale) = answers.moments(&parts.train);
     let weights = answers.weights(&parts.train, &params.class_weight)?;
     let train_targets = answers.network_targets(&parts.train, mean, scale);
     let validation_targets = answers.network_targets(&parts.validation, mean, scale);
-    let train_matrix = recipe.transform(frame, &parts.train);
+    let train_matrix = recipe.transform_training(frame, &parts.train);
     let validation_matrix = recipe.transform(frame, &parts.validation);
-    let (output, outputs) = match answers.task {
-        Task::Binary => (Output::Sigmoid, 1),
-        Task::Multiclass => (Output::Softmax, answers.labels.len()),
-        Task::Regression => (Output::Identity, 1),
-    };
+    // The model is judged on the values as they were read: that is how it will meet them.
+    let (clean, cleaned) = cleaning.finish(&mut request);
+    let recipe = recipe.after(clean);
+    let frame = &request.frame;
+    let (output, outputs) = Output::of(answers.task, answers.labels.len());
     let train_part = Examples {
         matrix: &train_matrix,
         targets: &train_targets,
@@ -187,6 +228,7 @@ pub fn fit(
         network: trained.network,
         evaluation: Evaluation::empty(answers.baseline(&parts.train)),
         history: trained.history,
+        sources: request.sources.clone(),
         provenance: Provenance {
             algorithm: "dnn".into(),
             params: serde_json::to_value(&params).unwrap_or_default(),
@@ -211,6 +253,11 @@ pub fn fit(
             }
             .into(),
             excluded,
+            leaks,
+            cleaned,
+            shared_rows: shared_rows as u64,
+            selection,
+            construction,
         },
     };
     judge(artifact, frame, &answers, &parts, params.seed)
@@ -281,6 +328,10 @@ fn fingerprint(frame: &Frame) -> u64 {
             Values::Number(values) => values.iter().for_each(|v| add(v.to_bits())),
             Values::Boolean(values) => values.iter().for_each(|v| add(u64::from(*v))),
             Values::Time(values) => values.iter().for_each(|v| add(*v as u64)),
+            Values::Vector { values, ends } => {
+                values.iter().for_each(|v| add(u64::from(v.to_bits())));
+                ends.iter().for_each(|end| add(*end as u64));
+            }
             Values::Category { codes, dictionary } => {
                 (0..dictionary.len() as u32)
                     .for_each(|c| dictionary.text(c).bytes().for_each(|b| add(u64::from(b))));

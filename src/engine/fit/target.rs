@@ -80,6 +80,12 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
     let labels = labels_by_row(target, &rows);
     let task = task(request, target, &rows, &labels)?;
     if task == Task::Regression {
+        if request.positive.is_some() {
+            return Err(FitError::new(
+                "22023",
+                "option \"positive\" needs a target of two values",
+            ));
+        }
         return regression(target, column, rows);
     }
     classes(request, target, column, rows, labels)
@@ -131,7 +137,9 @@ pub fn label_of(cell: Cell<'_>) -> String {
         Cell::Number(x) | Cell::Duration(x) => number_label(x + 0.0),
         Cell::Boolean(x) => x.to_string(),
         Cell::Text(x) => x.to_owned(),
-        Cell::Time(_) | Cell::Null => String::new(),
+        Cell::Time(_) | Cell::Vector(_) | Cell::Tags(_) | Cell::Json(_) | Cell::Null => {
+            String::new()
+        }
     }
 }
 
@@ -288,35 +296,10 @@ fn classes(
     } else {
         Task::Multiclass
     };
-    if let Some(positive) = &request.positive {
-        let Some(index) = names.iter().position(|name| name == positive) else {
-            return Err(FitError::new(
-                "22023",
-                format!(
-                    "positive label \"{positive}\" does not occur in target \"{}\"",
-                    target.name
-                ),
-            )
-            .hint(format!(
-                "Known are: {}.",
-                names
-                    .iter()
-                    .take(20)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )));
-        };
-        if task != Task::Binary {
-            return Err(FitError::new(
-                "22023",
-                "option \"positive\" needs a target of two values",
-            ));
-        }
-        if index == 0 {
-            names.swap(0, 1);
-            rows.iter().for_each(|row| codes[*row as usize] ^= 1);
-        }
+    let positive = positive(request, target, task, &names)?;
+    if positive == Some(0) {
+        names.swap(0, 1);
+        rows.iter().for_each(|row| codes[*row as usize] ^= 1);
     }
     Ok(Answers {
         column,
@@ -326,6 +309,46 @@ fn classes(
         codes,
         values: Vec::new(),
     })
+}
+
+/// Words for yes; the last label in sorted order is positive where neither, or both, are one.
+const YES: [&str; 6] = ["1", "positive", "t", "true", "y", "yes"];
+
+/// The position of the positive label of a binary target: the one asked for, or the one that says yes.
+fn positive(
+    request: &Request,
+    target: &Column,
+    task: Task,
+    names: &[String],
+) -> Result<Option<usize>, FitError> {
+    let Some(wanted) = &request.positive else {
+        let says_yes = |name: &String| YES.contains(&name.to_lowercase().as_str());
+        let found = names.iter().position(says_yes);
+        let only = names.iter().filter(|name| says_yes(name)).count() == 1;
+        return Ok(found.filter(|_| only && task == Task::Binary));
+    };
+    if task != Task::Binary {
+        return Err(FitError::new(
+            "22023",
+            "option \"positive\" needs a target of two values",
+        ));
+    }
+    // 1.0 and 1 are one number.
+    let same = |name: &String| match (name.parse::<f64>(), wanted.parse::<f64>()) {
+        (Ok(a), Ok(b)) if target.kind == Kind::Number => a == b,
+        _ => name == wanted,
+    };
+    match names.iter().position(same) {
+        Some(index) => Ok(Some(index)),
+        None => Err(FitError::new(
+            "22023",
+            format!(
+                "positive label \"{wanted}\" does not occur in target \"{}\"",
+                target.name
+            ),
+        )
+        .hint(format!("Known are: {}.", names.join(", ")))),
+    }
 }
 
 impl Answers {

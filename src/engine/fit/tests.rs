@@ -44,6 +44,10 @@ fn request(frame: Frame, target: &str, options: serde_json::Value) -> Request {
         params: Params::from_json(options.as_object().unwrap()).unwrap(),
         device: Device::Cpu,
         positive: None,
+        clean: Default::default(),
+        leakage: Default::default(),
+        outcome_time: None,
+        sources: None,
     }
 }
 
@@ -209,4 +213,275 @@ fn training_can_be_canceled_and_keeps_to_its_time() {
     let artifact = fit(request(customers(500), "churn", options), &mut |_| true).unwrap();
     assert_eq!(artifact.provenance.stopped_by, "max_seconds");
     assert!(started.elapsed().as_secs_f64() < 5.0);
+}
+
+/// The customers with a column that is filled in only once they have left.
+fn leaking(rows: usize) -> Frame {
+    let mut frame = customers(rows);
+    let mut reason = Column::new("reason", "text", Kind::Category);
+    for row in 0..rows {
+        let left = frame.columns[4].cell(row) == Cell::Boolean(true);
+        reason.push(if left {
+            Cell::Text("price")
+        } else {
+            Cell::Null
+        });
+    }
+    frame.columns.push(reason);
+    frame
+}
+
+#[test]
+fn a_leak_is_told_and_stays_by_default() {
+    let artifact = fit(request(leaking(1000), "churn", quick()), &mut |_| true).unwrap();
+    let leaks = &artifact.provenance.leaks;
+    assert_eq!(leaks.len(), 1);
+    assert_eq!(leaks[0].column, "reason");
+    assert!(artifact.evaluation.headline().unwrap().value > 0.99);
+}
+
+#[test]
+fn a_leak_can_be_dropped() {
+    let mut request = request(leaking(2000), "churn", quick());
+    request.leakage = Leakage::Drop;
+    let artifact = fit(request, &mut |_| true).unwrap();
+    let names: Vec<&str> = artifact
+        .recipe
+        .columns()
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
+    assert_eq!(names, ["x", "plan"]);
+    let auc = artifact.evaluation.headline().unwrap().value;
+    assert!((0.85..0.97).contains(&auc), "{auc}");
+}
+
+#[test]
+fn a_leak_can_stop_the_training_unless_it_was_asked_for() {
+    let mut strict = request(leaking(1000), "churn", quick());
+    strict.leakage = Leakage::Error;
+    let error = fit(strict, &mut |_| true).unwrap_err();
+    assert_eq!(error.sqlstate, "22023");
+    assert!(error.detail.unwrap().contains("\"reason\""));
+
+    let mut meant = request(leaking(1000), "churn", quick());
+    meant.leakage = Leakage::Drop;
+    meant.include = vec!["x".into(), "reason".into()];
+    let artifact = fit(meant, &mut |_| true).unwrap();
+    assert!(artifact.recipe.columns().iter().any(|c| c.name == "reason"));
+}
+
+#[test]
+fn test_rows_that_were_trained_on_are_found_and_can_be_dropped() {
+    let mut frame = customers(1000);
+    let copies = frame.clone();
+    for (column, copy) in frame.columns.iter_mut().zip(&copies.columns) {
+        (0..200).for_each(|row| column.push(copy.cell(row)));
+    }
+    let shared = fit(request(frame.clone(), "churn", quick()), &mut |_| true).unwrap();
+    assert!((30..100).contains(&shared.provenance.shared_rows));
+    let mut strict = request(frame, "churn", quick());
+    strict.leakage = Leakage::Drop;
+    let dropped = fit(strict, &mut |_| true).unwrap().provenance;
+    assert_eq!(
+        dropped.test_rows + shared.provenance.shared_rows,
+        shared.provenance.test_rows
+    );
+}
+
+#[test]
+fn the_label_that_says_yes_is_positive() {
+    let mut frame = customers(300);
+    let mut word = Column::new("gone", "text", Kind::Category);
+    for row in 0..300 {
+        let yes = frame.columns[4].cell(row) == Cell::Boolean(true);
+        word.push(Cell::Text(if yes { "Yes" } else { "no" }));
+    }
+    frame.columns[4] = word;
+    let artifact = fit(request(frame.clone(), "gone", quick()), &mut |_| true).unwrap();
+    assert_eq!(artifact.target.labels, ["no", "Yes"]);
+    let mut asked = request(frame, "gone", quick());
+    asked.positive = Some("no".into());
+    let artifact = fit(asked, &mut |_| true).unwrap();
+    assert_eq!(artifact.target.labels, ["Yes", "no"]);
+}
+
+/// Customers whose numbers are written in text, with repeated rows and gaps.
+fn written(rows: usize) -> Frame {
+    let mut frame = customers(rows);
+    let mut fee = Column::new("fee", "text", Kind::Category);
+    for row in 0..rows {
+        match frame.columns[0].cell(row) {
+            Cell::Number(x) => fee.push(Cell::Text(&format!("€ {x:.3}"))),
+            _ => fee.push(Cell::Null),
+        }
+    }
+    frame.columns[0] = fee;
+    frame
+}
+
+#[test]
+fn a_model_cleans_what_it_is_given() {
+    let mut request = request(written(2000), "churn", quick());
+    request.clean = CleanParams::from_json(
+        &json!({"numbers": true, "outliers": "clip", "missing": "median", "text": {"case": "fold"}}),
+        "clean.",
+    )
+    .unwrap();
+    let artifact = fit(request, &mut |_| true).unwrap();
+    let auc = artifact.evaluation.headline().unwrap();
+    assert!(
+        auc.value > 0.85,
+        "{auc:?}: the text is read as a number when judged, too"
+    );
+    let fee = &artifact.recipe.columns()[0];
+    assert_eq!(
+        (fee.name.as_str(), fee.kind),
+        ("fee", Kind::Category),
+        "as it comes"
+    );
+    let said: Vec<&str> = artifact
+        .provenance
+        .cleaned
+        .iter()
+        .map(|c| c.what.as_str())
+        .collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(
+        said[0].contains("unit eur") && said[2].starts_with("missing filled with"),
+        "{said:?}"
+    );
+    let again = Artifact::from_bytes(&artifact.to_bytes()).unwrap();
+    let (one, two) = (
+        Predictor::new(artifact).unwrap(),
+        Predictor::new(again).unwrap(),
+    );
+    let row = [Cell::Text("EUR 1.5"), Cell::Text("basic")];
+    let predict = |p: &Predictor| p.predict(&row, &mut p.scratch())[0];
+    assert_eq!(predict(&one), predict(&two));
+}
+
+#[test]
+fn rows_left_out_by_cleaning_are_counted() {
+    let clean = |options: serde_json::Value| CleanParams::from_json(&options, "clean.").unwrap();
+    let mut twice = request(customers(600), "churn", quick());
+    for column in &mut twice.frame.columns {
+        let copy = column.clone();
+        (0..600).for_each(|row| column.push(copy.cell(row)));
+    }
+    twice.clean = clean(json!({"duplicates": "exact", "missing": "drop"}));
+    let provenance = fit(twice, &mut |_| true).unwrap().provenance;
+    assert_eq!(provenance.rows, 599);
+    assert_eq!(
+        (
+            provenance.cleaned[0].column.as_str(),
+            provenance.cleaned[0].rows
+        ),
+        ("(rows)", 599)
+    );
+    assert!(provenance.cleaned[1].what.contains("left out of training"));
+    let mut empty = request(customers(600), "churn", quick());
+    empty.frame.columns[0] = Column::new("x", "integer", Kind::Number);
+    (0..600).for_each(|row| {
+        empty.frame.columns[0].push(if row > 590 {
+            Cell::Number(f64::from(row))
+        } else {
+            Cell::Null
+        })
+    });
+    empty.clean = clean(json!({"missing": "drop"}));
+    assert!(
+        fit(empty, &mut |_| true)
+            .unwrap_err()
+            .message
+            .contains("too few to train on")
+    );
+}
+
+#[test]
+fn selected_features_leave_out_the_useless_and_say_why() {
+    let mut frame = customers(2000);
+    let mut random = Random::new(5);
+    let mut noise = Column::new("noise", "double precision", Kind::Number);
+    (0..2000).for_each(|_| noise.push(Cell::Number(random.normal())));
+    frame.columns.push(noise);
+    let mut options = quick();
+    options["select"] = json!("auto");
+    let artifact = fit(request(frame, "churn", options), &mut |_| true).unwrap();
+    let names: Vec<&str> = artifact
+        .recipe
+        .columns()
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
+    assert_eq!(names, ["x", "plan"]);
+    let noise = artifact
+        .provenance
+        .selection
+        .iter()
+        .find(|c| c.column == "noise")
+        .unwrap();
+    assert!(
+        !noise.kept && noise.reason.contains("validation loss"),
+        "{noise:?}"
+    );
+    assert!(artifact.evaluation.headline().unwrap().value > 0.85);
+}
+
+#[test]
+fn free_text_is_a_feature_although_every_text_is_different() {
+    let mut random = Random::new(5);
+    let mut note = Column::new("note", "text", Kind::Category);
+    let mut code = Column::new("code", "text", Kind::Category);
+    let mut y = Column::new("y", "boolean", Kind::Boolean);
+    for row in 0..800 {
+        let angry = random.uniform() < 0.4;
+        let said = if angry { "was NOT good" } else { "was good" };
+        note.push(Cell::Text(&format!("The service {said} in shop {row}")));
+        code.push(Cell::Text(&format!("C-{row}")));
+        y.push(Cell::Boolean(angry));
+    }
+    let frame = Frame {
+        columns: vec![note, code, y],
+    };
+    let artifact = fit(request(frame, "y", quick()), &mut |_| true).unwrap();
+    let left_out = &artifact.provenance.excluded;
+    assert!(
+        left_out.len() == 1 && left_out[0].0 == "code",
+        "{left_out:?}"
+    );
+    assert!(artifact.evaluation.headline().unwrap().value > 0.99);
+    assert_eq!(artifact.recipe.describe()[0].kind, "text");
+}
+
+#[test]
+fn a_constructed_ratio_that_pays_is_kept() {
+    let mut random = Random::new(21);
+    let mut debt = Column::new("debt", "double precision", Kind::Number);
+    let mut income = Column::new("income", "double precision", Kind::Number);
+    let mut late = Column::new("late", "boolean", Kind::Boolean);
+    for _ in 0..1500 {
+        let (a, b) = (random.normal().exp(), random.normal().exp());
+        debt.push(Cell::Number(a));
+        income.push(Cell::Number(b));
+        late.push(Cell::Boolean((a / b).ln() + 0.3 * random.normal() > 0.0));
+    }
+    let frame = Frame {
+        columns: vec![debt, income, late],
+    };
+    let mut options = quick();
+    options["construct"] = json!("auto");
+    options["epochs"] = json!(4);
+    let artifact = fit(request(frame, "late", options), &mut |_| true).unwrap();
+    let construction = artifact.provenance.construction.clone().unwrap();
+    assert!(construction.kept, "{construction:?}");
+    let described = artifact.recipe.describe();
+    assert!(
+        described.iter().any(|d| d.kind == "constructed"),
+        "{described:?}"
+    );
+    let bytes = artifact.to_bytes();
+    let again = Predictor::new(Artifact::from_bytes(&bytes).unwrap()).unwrap();
+    let cells = [Cell::Number(5.0), Cell::Number(1.0)];
+    assert!(again.predict(&cells, &mut again.scratch())[0] > 0.5);
 }

@@ -2,6 +2,7 @@
 
 pub mod network;
 
+use crate::artifact::Task;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,17 @@ pub enum Output {
     Sigmoid,
     /// Multiclass: one logit per label.
     Softmax,
+}
+
+impl Output {
+    /// What a task needs, and how many outputs.
+    pub fn of(task: Task, labels: usize) -> (Output, usize) {
+        match task {
+            Task::Binary => (Output::Sigmoid, 1),
+            Task::Multiclass => (Output::Softmax, labels),
+            Task::Regression => (Output::Identity, 1),
+        }
+    }
 }
 
 /// How one categorical input enters the first layer.

@@ -1,16 +1,19 @@
 //! Categories: one-hot for few levels, a learned vector for many, code 0 for what was not seen.
 
+use super::options::CategoryEncoding;
 use crate::frame::{Cell, Column};
 use crate::models::Encoding;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 /// Up to this many levels become one input each.
-const ONE_HOT: usize = 16;
+pub(super) const ONE_HOT: usize = 16;
 /// A level needs this many training rows for a vector of its own.
 const RARE: usize = 5;
 /// The most frequent levels kept.
 const MAX_LEVELS: usize = 10_000;
+/// Where each has an input of its own.
+const MAX_INPUTS: usize = 1_000;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
@@ -19,6 +22,7 @@ pub(super) struct Category {
     levels: Vec<String>,
     /// Missing values are a level of their own, the last.
     missing: bool,
+    encoding: CategoryEncoding,
     codes: HashMap<Box<str>, u32>,
 }
 
@@ -26,11 +30,13 @@ pub(super) struct Category {
 struct Stored {
     levels: Vec<String>,
     missing: bool,
+    #[serde(default)]
+    encoding: CategoryEncoding,
 }
 
 impl From<Stored> for Category {
     fn from(stored: Stored) -> Self {
-        Category::new(stored.levels, stored.missing)
+        Category::new(stored.levels, stored.missing, stored.encoding)
     }
 }
 
@@ -39,12 +45,13 @@ impl From<Category> for Stored {
         Stored {
             levels: category.levels,
             missing: category.missing,
+            encoding: category.encoding,
         }
     }
 }
 
 impl Category {
-    fn new(levels: Vec<String>, missing: bool) -> Category {
+    fn new(levels: Vec<String>, missing: bool, encoding: CategoryEncoding) -> Category {
         let codes = levels
             .iter()
             .zip(1..)
@@ -53,11 +60,12 @@ impl Category {
         Category {
             levels,
             missing,
+            encoding,
             codes,
         }
     }
 
-    pub(super) fn fit(column: &Column, rows: &[u32]) -> Category {
+    pub(super) fn fit(column: &Column, rows: &[u32], encoding: CategoryEncoding) -> Category {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let mut missing = false;
         for &row in rows {
@@ -71,14 +79,17 @@ impl Category {
         if levels.len() > ONE_HOT {
             levels.retain(|(_, count)| *count >= RARE);
             levels.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-            levels.truncate(MAX_LEVELS);
+            levels.truncate(match encoding {
+                CategoryEncoding::OneHot => MAX_INPUTS,
+                _ => MAX_LEVELS,
+            });
         }
         let mut levels: Vec<String> = levels
             .into_iter()
             .map(|(level, _)| level.to_owned())
             .collect();
         levels.sort_unstable();
-        Category::new(levels, missing)
+        Category::new(levels, missing, encoding)
     }
 
     pub(super) fn levels(&self) -> usize {
@@ -89,12 +100,26 @@ impl Category {
     /// are smaller than those it was made for.
     pub(super) fn encoding(&self) -> Encoding {
         let levels = self.levels();
-        if levels <= ONE_HOT + 1 {
+        let one_hot = match self.encoding {
+            CategoryEncoding::OneHot => true,
+            CategoryEncoding::Embedding => false,
+            CategoryEncoding::Auto | CategoryEncoding::Target => levels <= ONE_HOT + 1,
+        };
+        if one_hot {
             return Encoding::OneHot;
         }
         Encoding::Embedding {
             dim: ((0.8 * (levels as f64).powf(0.56)).ceil() as usize).clamp(2, 16),
         }
+    }
+
+    /// Names of the codes from 1.
+    pub(super) fn names(&self) -> &[String] {
+        &self.levels
+    }
+
+    pub(super) fn missing_is_a_level(&self) -> bool {
+        self.missing
     }
 
     #[inline]

@@ -1,17 +1,33 @@
 //! Everything learned about preparing data, stored in the model and replayed at prediction.
 
 mod category;
+mod derived;
+pub mod describe;
+mod json;
 mod number;
+mod options;
+mod quantiles;
+mod step;
+mod tags;
+mod target_mean;
+mod terms;
+mod text;
 mod time;
+mod vector;
+mod words;
 
 use crate::{
+    clean::{self, Clean},
+    evaluate::Truth,
     frame::{Cell, Column, Frame, Kind},
-    models::{CategoryInput, Inputs},
+    models::Inputs,
 };
-use category::Category;
-use number::Number;
+use derived::Derived;
+pub use derived::{Operation, Pair};
+pub use options::{CategoryEncoding, Preparation, Standardise};
 use serde::{Deserialize, Serialize};
-use time::Time;
+use step::Step;
+pub use words::is_prose;
 
 /// Prepared rows, as the networks take them.
 #[derive(Debug, Clone, Default)]
@@ -39,24 +55,33 @@ pub struct Input {
     pub kind: Kind,
 }
 
-/// How one column becomes inputs of the network.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Step {
-    Number(Number),
-    Category(Category),
-    Time(Time),
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Recipe {
     columns: Vec<Input>,
     steps: Vec<Step>,
+    /// Numbers made of two columns; their inputs follow those of the columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    derived: Vec<Derived>,
+    /// What is done to the values first; nothing where the frame it was learned from came clean.
+    #[serde(default, skip_serializing_if = "Clean::is_nothing")]
+    clean: Clean,
 }
 
 impl Recipe {
-    /// Learns from the training `rows` of the given `columns` (indices into the frame), in that order.
+    /// Learns from the training `rows` of the given `columns` (indices into the frame), in that order, without a target and
+    /// with every choice left open.
     pub fn fit(frame: &Frame, columns: &[usize], rows: &[u32]) -> Recipe {
+        Recipe::fit_with(frame, columns, rows, None, &Preparation::default())
+    }
+
+    /// Learns from the training rows; `truth` is the target of those rows, in their order.
+    pub fn fit_with(
+        frame: &Frame,
+        columns: &[usize],
+        rows: &[u32],
+        truth: Option<&Truth>,
+        how: &Preparation,
+    ) -> Recipe {
         let (mut inputs, mut steps) = (Vec::new(), Vec::new());
         for column in columns.iter().filter_map(|&i| frame.columns.get(i)) {
             inputs.push(Input {
@@ -64,18 +89,41 @@ impl Recipe {
                 type_name: column.type_name.clone(),
                 kind: column.kind,
             });
-            steps.push(match column.kind {
-                Kind::Number | Kind::Duration => {
-                    Step::Number(Number::fit(present_numbers(column, rows), rows.len()))
-                }
-                Kind::Boolean | Kind::Category => Step::Category(Category::fit(column, rows)),
-                Kind::Time => Step::Time(Time::fit(column, rows)),
-            });
+            steps.push(Step::fit(column, rows, truth, how));
         }
         Recipe {
             columns: inputs,
             steps,
+            derived: Vec::new(),
+            clean: Clean::default(),
         }
+    }
+
+    /// This recipe with numbers made of pairs of its columns, learned from the same frame and rows.
+    pub fn with_pairs(
+        mut self,
+        pairs: &[Pair],
+        frame: &Frame,
+        rows: &[u32],
+        how: &Preparation,
+    ) -> Recipe {
+        let found = self.columns.iter().map(|input| frame.column(&input.name));
+        let Some(columns) = found.collect::<Option<Vec<&Column>>>() else {
+            return self;
+        };
+        let fit = |pair: &Pair| Derived::fit(*pair, &columns, rows, how.standardise);
+        self.derived = pairs.iter().map(fit).collect();
+        self
+    }
+
+    /// This recipe, learned from clean values, for values as they come: from here on each row is cleaned first. `clean` has the
+    /// recipe's columns in its order, or none.
+    pub fn after(mut self, clean: Clean) -> Recipe {
+        for (i, input) in self.columns.iter_mut().enumerate() {
+            input.kind = clean.raw_kind(i).unwrap_or(input.kind);
+        }
+        self.clean = clean;
+        self
     }
 
     /// The columns the model takes, in feature order.
@@ -83,25 +131,18 @@ impl Recipe {
         &self.columns
     }
 
-    /// Whether every column has its step: what `apply` relies on for bytes from a table.
+    /// Whether every column has its step and every step what it needs: what `apply` relies on for bytes from a table.
     pub fn is_sound(&self) -> bool {
         self.columns.len() == self.steps.len()
+            && self.steps.iter().all(Step::is_sound)
+            && self.derived.iter().all(|d| d.is_sound(self.columns.len()))
+            && self.clean.is_sound(self.columns.len())
     }
 
     pub fn inputs(&self) -> Inputs {
         let mut inputs = Inputs::default();
-        for step in &self.steps {
-            match step {
-                Step::Number(number) => inputs.numbers += number.width(),
-                Step::Time(time) => inputs.numbers += time.width(),
-                Step::Category(category) => {
-                    inputs.categories.push(CategoryInput {
-                        levels: category.levels(),
-                        encoding: category.encoding(),
-                    });
-                }
-            }
-        }
+        self.steps.iter().for_each(|step| step.add_to(&mut inputs));
+        inputs.numbers += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
         inputs
     }
 
@@ -114,8 +155,14 @@ impl Recipe {
         }
     }
 
-    /// Prepares one row, cells in feature order; a cell that is not there counts as missing. Allocates nothing.
+    /// Prepares one row, cells in feature order; a cell that is not there counts as missing. Allocates
+    /// nothing, except to read a JSON document or to clean.
     pub fn apply(&self, cells: &[Cell<'_>], out: &mut Features) {
+        if !self.clean.is_nothing() {
+            let clean = self.clean.row(cells);
+            let cell = |i: usize| clean.get(i).map_or(Cell::Null, clean::Value::cell);
+            return self.write(cell, &mut out.numbers, &mut out.codes);
+        }
         self.write(
             |i| cells.get(i).copied().unwrap_or(Cell::Null),
             &mut out.numbers,
@@ -126,28 +173,30 @@ impl Recipe {
     fn write<'a>(&self, cell: impl Fn(usize) -> Cell<'a>, numbers: &mut [f32], codes: &mut [u32]) {
         let (mut numbers, mut codes) = (numbers, codes);
         for (i, step) in self.steps.iter().enumerate() {
-            match step {
-                Step::Number(number) => {
-                    let (own, rest) = numbers.split_at_mut(number.width());
-                    number.write(cell(i), own);
-                    numbers = rest;
-                }
-                Step::Time(time) => {
-                    let (own, rest) = numbers.split_at_mut(time.width());
-                    time.write(cell(i), own);
-                    numbers = rest;
-                }
-                Step::Category(category) => {
-                    let (own, rest) = codes.split_at_mut(1);
-                    own[0] = category.code(cell(i));
-                    codes = rest;
-                }
-            }
+            let (own_numbers, more_numbers) = numbers.split_at_mut(step.numbers());
+            let (own_codes, more_codes) = codes.split_at_mut(step.codes());
+            step.write(cell(i), own_numbers, own_codes);
+            (numbers, codes) = (more_numbers, more_codes);
+        }
+        for derived in &self.derived {
+            let (own, more) = numbers.split_at_mut(derived.number.width());
+            derived.write(&cell, own);
+            numbers = more;
         }
     }
 
     /// Prepares rows of a frame; columns are found by name, and one that is not there counts as missing.
     pub fn transform(&self, frame: &Frame, rows: &[u32]) -> Matrix {
+        if !self.clean.is_nothing() {
+            let clean = self.clean.frame(frame, rows);
+            let rows: Vec<u32> = (0..rows.len() as u32).collect();
+            return self.prepare(&clean, &rows);
+        }
+        self.prepare(frame, rows)
+    }
+
+    /// Prepares rows of a frame that is clean.
+    fn prepare(&self, frame: &Frame, rows: &[u32]) -> Matrix {
         let inputs = self.inputs();
         let columns: Vec<Option<&Column>> = self
             .columns
@@ -173,6 +222,26 @@ impl Recipe {
     }
 }
 
+impl Recipe {
+    /// Prepares the rows this recipe was fitted to, in their order: what was learned from the target enters a row only from
+    /// the other rows.
+    pub fn transform_training(&self, frame: &Frame, rows: &[u32]) -> Matrix {
+        let mut matrix = self.transform(frame, rows);
+        let (width, mut start) = (matrix.inputs.numbers, 0);
+        for step in &self.steps {
+            if let Step::TargetMean(mean) = step {
+                for (position, row) in matrix.numbers.chunks_exact_mut(width).enumerate() {
+                    if let Some(means) = mean.of_training_row(position) {
+                        row[start..start + means.len()].copy_from_slice(means);
+                    }
+                }
+            }
+            start += step.numbers();
+        }
+        matrix
+    }
+}
+
 /// The values of the rows that have one.
 fn present_numbers(column: &Column, rows: &[u32]) -> Vec<f64> {
     let value = |&row: &u32| match column.cell(row as usize) {
@@ -183,5 +252,9 @@ fn present_numbers(column: &Column, rows: &[u32]) -> Vec<f64> {
     rows.iter().filter_map(value).collect()
 }
 
+#[cfg(test)]
+mod kinds_test;
+#[cfg(test)]
+mod same_test;
 #[cfg(test)]
 mod tests;

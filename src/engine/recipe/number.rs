@@ -1,67 +1,137 @@
-//! Numbers: median imputation with a missing flag, a logarithm for long tails, standardisation.
+//! Numbers: median imputation with a missing flag, a logarithm for long tails, one scale for all columns.
 
+use super::options::Standardise;
+use super::quantiles;
 use crate::frame::Cell;
 use serde::{Deserialize, Serialize};
 
 /// A standardised value is kept within this many standard deviations: one odd value at serving must not explode.
 const BOUND: f64 = 8.0;
+/// A value that is not standardised is kept within what the network takes.
+const PLAIN_BOUND: f64 = 1e12;
 /// A column this skewed is tried on a logarithmic scale.
 const SKEWED: f64 = 2.0;
+/// Where the standard deviation is this many times what the middle half of the rows suggests, a few far values make it, and
+/// the other rows would be squeezed together.
+const HEAVY: f64 = 3.0;
+/// The interquartile range of a normal distribution in standard deviations.
+const NORMAL_RANGE: f64 = 1.349;
+
+/// What centre and scale are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Method {
+    #[default]
+    Standard,
+    Robust,
+    Minmax,
+    Quantile,
+    None,
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Number {
     median: f64,
     /// sign(x) · ln(1 + |x|) before standardising.
     logarithm: bool,
+    /// What becomes 0.
     mean: f64,
-    /// 1 / standard deviation; 0 for a constant column.
+    /// 1 / what becomes 1; 0 for a constant column.
     scale: f64,
     /// An extra input of 0 or 1 says whether the value was missing.
     flag: bool,
+    #[serde(default)]
+    method: Method,
+    /// Of method quantile, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    quantiles: Vec<f64>,
 }
 
 impl Number {
     /// Learns from the values present among `rows` training rows.
-    pub(super) fn fit(mut values: Vec<f64>, rows: usize) -> Number {
-        let flag = values.len() < rows;
+    pub(super) fn fit(mut values: Vec<f64>, rows: usize, standardise: Standardise) -> Number {
+        let mut number = Number {
+            median: 0.0,
+            logarithm: false,
+            mean: 0.0,
+            scale: 0.0,
+            flag: values.len() < rows,
+            method: Method::Standard,
+            quantiles: Vec::new(),
+        };
         if values.is_empty() {
-            return Number {
-                median: 0.0,
-                logarithm: false,
-                mean: 0.0,
-                scale: 0.0,
-                flag,
-            };
+            return number;
         }
         let middle = values.len() / 2;
-        let median = *values.select_nth_unstable_by(middle, f64::total_cmp).1;
-        let plain = skew(values.iter().copied());
-        let logarithm = plain.abs() > SKEWED
-            && skew(values.iter().map(|x| signed_log(*x))).abs() < plain.abs() / 2.0;
+        number.median = *values.select_nth_unstable_by(middle, f64::total_cmp).1;
+        number.logarithm = standardise == Standardise::Auto && long_tail(&values);
         // Missing values enter as the median, so they count in the mean and deviation.
         let filled = values
             .iter()
             .copied()
-            .chain(std::iter::repeat_n(median, rows - values.len()));
+            .chain(std::iter::repeat_n(number.median, rows - values.len()));
+        let logarithm = number.logarithm;
         let prepared: Vec<f64> = filled
             .map(|x| if logarithm { signed_log(x) } else { x })
             .collect();
+        number.learn(prepared, standardise);
+        number
+    }
+
+    fn learn(&mut self, mut prepared: Vec<f64>, standardise: Standardise) {
         let count = prepared.len() as f64;
         let mean = prepared.iter().sum::<f64>() / count;
         let deviation = (prepared.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
         let varies = deviation.is_finite() && deviation > 1e-12 * mean.abs().max(1e-300);
+        let spread = if varies { deviation } else { 0.0 };
         let mean = if mean.is_finite() { mean } else { 0.0 };
-        Number {
-            median,
-            logarithm,
-            mean,
-            scale: if varies { 1.0 / deviation } else { 0.0 },
-            flag,
+        let mut at = |share: f64| {
+            let position = ((count - 1.0) * share).round() as usize;
+            *prepared.select_nth_unstable_by(position, f64::total_cmp).1
+        };
+        let (method, centre, spread) = match standardise {
+            Standardise::None => (Method::None, 0.0, 1.0),
+            Standardise::Standard => (Method::Standard, mean, spread),
+            Standardise::Minmax => (Method::Minmax, at(0.0), at(1.0) - at(0.0)),
+            Standardise::Quantile => (Method::Quantile, 0.0, spread),
+            Standardise::Auto | Standardise::Robust => {
+                let middle = at(0.5);
+                let range = (at(0.75) - at(0.25)) / NORMAL_RANGE;
+                let wanted = standardise == Standardise::Robust || spread > HEAVY * range;
+                // Where half of the rows are equal there is no range to go by.
+                if wanted && range > 0.0 {
+                    (Method::Robust, middle, range)
+                } else {
+                    (Method::Standard, mean, spread)
+                }
+            }
+        };
+        if method == Method::Quantile {
+            self.quantiles = quantiles::of(prepared);
         }
+        let scale = 1.0 / spread;
+        self.method = method;
+        self.mean = centre;
+        self.scale = if spread > 0.0 && scale.is_finite() {
+            scale
+        } else {
+            0.0
+        };
     }
 
     pub(super) fn width(&self) -> usize {
         1 + usize::from(self.flag)
+    }
+
+    /// Whether the input is the same for every row.
+    pub(super) fn is_constant(&self) -> bool {
+        self.scale == 0.0 && !self.flag
+    }
+
+    /// Whether bytes from a table hold what `write` relies on.
+    pub(super) fn is_sound(&self) -> bool {
+        let numbers = [self.median, self.mean, self.scale];
+        numbers.iter().all(|x| x.is_finite()) && quantiles::are_sound(&self.quantiles)
     }
 
     #[inline]
@@ -84,12 +154,61 @@ impl Number {
         } else {
             value
         };
-        ((value - self.mean) * self.scale).clamp(-BOUND, BOUND) as f32
+        match self.method {
+            Method::Quantile => quantiles::normal_score(&self.quantiles, value) as f32,
+            Method::None => value.clamp(-PLAIN_BOUND, PLAIN_BOUND) as f32,
+            _ => ((value - self.mean) * self.scale).clamp(-BOUND, BOUND) as f32,
+        }
+    }
+
+    /// What is done, in words.
+    pub(super) fn words(&self) -> String {
+        if self.scale == 0.0 && self.method != Method::None {
+            return match self.flag {
+                true => "constant: only whether it is missing tells something".into(),
+                false => "constant: tells nothing".into(),
+            };
+        }
+        let mut said = Vec::new();
+        if self.flag {
+            said.push("missing values become the median and raise a flag");
+        }
+        if self.logarithm {
+            said.push("logarithm");
+        }
+        said.push(match self.method {
+            Method::None => "taken as it is",
+            Method::Standard => "mean 0 and standard deviation 1",
+            Method::Robust => "median 0 and interquartile range 1.349",
+            Method::Minmax => "scaled so that the training rows reach from 0 to 1",
+            Method::Quantile => "brought to a normal distribution by quantiles",
+        });
+        if !matches!(self.method, Method::None | Method::Quantile) {
+            said.push("kept within -8 to 8");
+        }
+        said.join(", ")
+    }
+
+    pub(super) fn parameters(&self) -> serde_json::Value {
+        serde_json::json!({
+            "method": self.method,
+            "logarithm": self.logarithm,
+            "median": self.median,
+            "centre": self.mean,
+            "spread": if self.scale == 0.0 { 0.0 } else { 1.0 / self.scale },
+            "missing_flag": self.flag,
+            "quantiles": self.quantiles.len(),
+        })
     }
 }
 
 fn signed_log(x: f64) -> f64 {
     x.signum() * x.abs().ln_1p()
+}
+
+fn long_tail(values: &[f64]) -> bool {
+    let plain = skew(values.iter().copied());
+    plain.abs() > SKEWED && skew(values.iter().map(|x| signed_log(*x))).abs() < plain.abs() / 2.0
 }
 
 /// Third standardised moment; 0 for a constant.

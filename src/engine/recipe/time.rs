@@ -1,6 +1,8 @@
 //! Dates and timestamps: how long ago, and the parts of the calendar that vary.
 
 use super::number::Number;
+use super::options::Standardise;
+use crate::calendar;
 use crate::frame::{Cell, Column};
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +21,18 @@ enum Part {
 const PARTS: [Part; 4] = [Part::Month, Part::DayOfMonth, Part::DayOfWeek, Part::Hour];
 
 impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Part::Month => "month",
+            Part::DayOfMonth => "day of the month",
+            Part::DayOfWeek => "day of the week",
+            Part::Hour => "hour",
+        }
+    }
     /// From 0 (included) to 1 (excluded).
     fn phase(self, microseconds: i64) -> f64 {
         let days = microseconds.div_euclid(DAY);
-        let (month, day) = month_and_day(days);
+        let (_, month, day) = calendar::date(days);
         match self {
             Part::Month => f64::from(month - 1) / 12.0,
             Part::DayOfMonth => f64::from(day - 1) / 31.0,
@@ -33,23 +43,6 @@ impl Part {
     }
 }
 
-/// Month 1 to 12 and day 1 to 31 of a day counted from 2000-01-01 (Hinnant's days-from-civil, reversed).
-fn month_and_day(days: i64) -> (u32, u32) {
-    let shifted = days.saturating_add(730_425);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (month as u32, day as u32)
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Time {
     /// Elapsed time, standardised; carries the missing flag.
@@ -58,7 +51,7 @@ pub(super) struct Time {
 }
 
 impl Time {
-    pub(super) fn fit(column: &Column, rows: &[u32]) -> Time {
+    pub(super) fn fit(column: &Column, rows: &[u32], standardise: Standardise) -> Time {
         let times: Vec<i64> = rows
             .iter()
             .filter_map(|&row| match column.cell(row as usize) {
@@ -72,13 +65,39 @@ impl Time {
             .filter(|part| !times.is_empty() && varies(part))
             .collect();
         Time {
-            elapsed: Number::fit(super::present_numbers(column, rows), rows.len()),
+            elapsed: Number::fit(
+                super::present_numbers(column, rows),
+                rows.len(),
+                // Microseconds as they are would drown everything else.
+                match standardise {
+                    Standardise::None => Standardise::Auto,
+                    other => other,
+                },
+            ),
             parts,
         }
     }
 
     pub(super) fn width(&self) -> usize {
         self.elapsed.width() + 2 * self.parts.len()
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.elapsed.is_sound()
+    }
+
+    /// What is done, in words.
+    pub(super) fn words(&self) -> String {
+        let parts: Vec<&str> = self.parts.iter().map(|part| part.name()).collect();
+        let elapsed = format!("time elapsed: {}", self.elapsed.words());
+        if parts.is_empty() {
+            return elapsed;
+        }
+        format!("{elapsed}; {} as points on a circle", parts.join(", "))
+    }
+
+    pub(super) fn parameters(&self) -> serde_json::Value {
+        serde_json::json!({"elapsed": self.elapsed.parameters(), "parts": self.parts})
     }
 
     #[inline]
@@ -93,26 +112,6 @@ impl Time {
             };
             out[0] = sin as f32;
             out[1] = cos as f32;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_calendar_is_right() {
-        for (days, month, day) in [
-            (0, 1, 1),
-            (31, 2, 1),
-            (59, 2, 29),
-            (60, 3, 1),
-            (366, 1, 1),
-            (-1, 12, 31),
-            (9131, 12, 31),
-        ] {
-            assert_eq!(month_and_day(days), (month, day), "day {days}");
         }
     }
 }

@@ -134,6 +134,12 @@ fn cuda() -> Result<Vec<DeviceInfo>, String> {
                     .into(),
             );
         }
+        if !headers() {
+            return Err(
+                "The CUDA headers were not found (include/cuda_runtime.h); install the CUDA toolkit or set CUDA_PATH."
+                    .into(),
+            );
+        }
         let mut found = Vec::new();
         for device in 0..devices {
             let mut text = [0 as c_char; 256];
@@ -150,4 +156,17 @@ fn cuda() -> Result<Vec<DeviceInfo>, String> {
         }
         Ok(found)
     }
+}
+
+/// Whether the headers that every kernel includes lie where CubeCL looks for them.
+#[cfg(feature = "cuda")]
+fn headers() -> bool {
+    let here = |folder: &str| std::path::Path::new(folder).exists();
+    let folder = match std::env::var("CUDA_PATH") {
+        Ok(folder) => folder,
+        Err(_) if here("/usr/local/cuda") => "/usr/local/cuda".into(),
+        Err(_) if here("/opt/cuda") => "/opt/cuda".into(),
+        Err(_) => "/usr".into(),
+    };
+    here(&format!("{folder}/include/cuda_runtime.h"))
 }

@@ -1,0 +1,66 @@
+//! Cleaning a table: a raw call frame, because the rows have the caller's own type.
+
+use crate::error::{Error, Result, or_raise, required};
+use crate::relation::clean::Plan;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, JsonB, pg_sys};
+
+/// # Safety
+/// `fcinfo` must be a valid call frame of (anyelement, jsonb, text).
+unsafe fn clean(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
+    // SAFETY: promised by the caller; a set-returning function is called with a ReturnSetInfo, whose per-query context
+    // outlives this call.
+    unsafe {
+        let info = (*fcinfo).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+        let materialize = pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32;
+        if info.is_null()
+            || (*info).type_ != pg_sys::NodeTag::T_ReturnSetInfo
+            || (*info).allowedModes & materialize == 0
+        {
+            return Err(Error::new("0A000", "insight_clean returns a set of rows")
+                .hint("Use it in FROM: SELECT * FROM insight_clean(NULL::customers)."));
+        }
+        let arguments = (*fcinfo).args.as_slice(3);
+        let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 0);
+        let options: Option<JsonB> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
+        let relation: Option<&str> = FromDatum::from_datum(arguments[2].value, arguments[2].isnull);
+        let options = required(options, "options")?;
+        let random = pg_sys::SetFunctionReturnMode::SFRM_Materialize_Random as i32;
+        let random = (*info).allowedModes & random != 0;
+        let before = pg_sys::CurrentMemoryContext;
+        pg_sys::CurrentMemoryContext = (*(*info).econtext).ecxt_per_query_memory;
+        let cleaned = Plan::new(row_type, &options.0, relation).and_then(|plan| plan.run(random));
+        pg_sys::CurrentMemoryContext = before;
+        let (store, descriptor) = cleaned?;
+        (*info).returnMode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
+        (*info).setResult = store;
+        (*info).setDesc = descriptor;
+        Ok(())
+    }
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn insight_clean(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: called by PostgreSQL as declared below.
+    unsafe {
+        or_raise(clean(fcinfo));
+        (*fcinfo).isnull = true;
+    }
+    pg_sys::Datum::from(0usize)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_insight_clean() -> &'static pg_sys::Pg_finfo_record {
+    &pg_sys::Pg_finfo_record { api_version: 1 }
+}
+
+extension_sql!(
+    r#"
+CREATE FUNCTION insight_clean("like" anyelement, options jsonb DEFAULT '{}', relation text DEFAULT NULL)
+  RETURNS SETOF anyelement LANGUAGE c STABLE COST 10000 AS 'MODULE_PATHNAME', 'insight_clean';
+COMMENT ON FUNCTION insight_clean(anyelement, jsonb, text) IS
+'the rows of a table, cleaned: SELECT * FROM insight_clean(NULL::customers, ''{"text": {"trim": true}, "outliers": "clip"}''). A tool to prepare data: it learns medians, bounds and spellings from all rows, so a model is better given the option clean of insight_train, which learns them from the training rows';
+"#,
+    name = "clean"
+);

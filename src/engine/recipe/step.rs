@@ -1,0 +1,140 @@
+//! One column's way into the network.
+
+use super::json::{Json, Leaf};
+use super::{
+    category::Category, number::Number, options::CategoryEncoding, options::Preparation,
+    tags::Tags, target_mean::TargetMean, text::Text, time::Time, vector::Vector, words::is_prose,
+};
+use crate::evaluate::Truth;
+use crate::frame::{Cell, Column, Kind};
+use crate::models::{CategoryInput, Inputs};
+use serde::{Deserialize, Serialize};
+
+/// How one column becomes inputs of the network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Step {
+    Number(Number),
+    Category(Category),
+    Time(Time),
+    Text(Text),
+    TargetMean(TargetMean),
+    Vector(Vector),
+    Tags(Tags),
+    Json(Json),
+}
+
+impl Step {
+    pub(super) fn fit(
+        column: &Column,
+        rows: &[u32],
+        truth: Option<&Truth>,
+        how: &Preparation,
+    ) -> Step {
+        match column.kind {
+            Kind::Number | Kind::Duration => Step::Number(Number::fit(
+                super::present_numbers(column, rows),
+                rows.len(),
+                how.standardise,
+            )),
+            Kind::Boolean => Step::Category(Category::fit(column, rows, how.category_encoding)),
+            Kind::Category if is_prose(column, rows) => {
+                Step::Text(Text::fit(column, rows, truth, how.text_features))
+            }
+            Kind::Category => {
+                let category = Category::fit(column, rows, how.category_encoding);
+                let wanted = how.category_encoding == CategoryEncoding::Target;
+                let mean = truth
+                    .filter(|_| wanted)
+                    .and_then(|truth| TargetMean::fit(category.clone(), column, rows, truth));
+                mean.map_or(Step::Category(category), Step::TargetMean)
+            }
+            Kind::Time => Step::Time(Time::fit(column, rows, how.standardise)),
+            Kind::Vector => Step::Vector(Vector::fit(column, rows)),
+            Kind::Tags => Step::Tags(Tags::fit(column, rows)),
+            Kind::Json => Step::Json(Json::fit(column, rows, how)),
+        }
+    }
+
+    /// Dense inputs.
+    pub(super) fn numbers(&self) -> usize {
+        match self {
+            Step::Number(number) => number.width(),
+            Step::Category(_) => 0,
+            Step::Time(time) => time.width(),
+            Step::Text(text) => text.width(),
+            Step::TargetMean(mean) => mean.width,
+            Step::Vector(vector) => vector.width(),
+            Step::Tags(tags) => tags.width(),
+            Step::Json(json) => json
+                .paths
+                .iter()
+                .map(|path| match &path.leaf {
+                    Leaf::Number(number) => number.width(),
+                    Leaf::Category(_) => 0,
+                })
+                .sum(),
+        }
+    }
+
+    /// Category codes.
+    pub(super) fn codes(&self) -> usize {
+        match self {
+            Step::Category(_) => 1,
+            Step::Json(json) => json
+                .paths
+                .iter()
+                .filter(|path| matches!(path.leaf, Leaf::Category(_)))
+                .count(),
+            _ => 0,
+        }
+    }
+
+    pub(super) fn add_to(&self, inputs: &mut Inputs) {
+        inputs.numbers += self.numbers();
+        let mut add = |category: &Category| {
+            inputs.categories.push(CategoryInput {
+                levels: category.levels(),
+                encoding: category.encoding(),
+            });
+        };
+        match self {
+            Step::Category(category) => add(category),
+            Step::Json(json) => json.paths.iter().for_each(|path| {
+                if let Leaf::Category(category) = &path.leaf {
+                    add(category);
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    /// Whether a step from bytes that are not trusted can write without a panic.
+    pub(super) fn is_sound(&self) -> bool {
+        match self {
+            Step::Number(number) => number.is_sound(),
+            Step::Category(_) => true,
+            Step::Time(time) => time.is_sound(),
+            Step::Text(text) => text.is_sound(),
+            Step::TargetMean(mean) => mean.is_sound(),
+            Step::Vector(vector) => vector.is_sound(),
+            Step::Tags(tags) => tags.is_sound(),
+            Step::Json(json) => json.is_sound(),
+        }
+    }
+
+    /// `numbers` and `codes` are this step's own.
+    #[inline]
+    pub(super) fn write(&self, cell: Cell<'_>, numbers: &mut [f32], codes: &mut [u32]) {
+        match self {
+            Step::Number(number) => number.write(cell, numbers),
+            Step::Category(category) => codes[0] = category.code(cell),
+            Step::Time(time) => time.write(cell, numbers),
+            Step::Text(text) => text.write(cell, numbers),
+            Step::TargetMean(mean) => mean.write(cell, numbers),
+            Step::Vector(vector) => vector.write(cell, numbers),
+            Step::Tags(tags) => tags.write(cell, numbers),
+            Step::Json(json) => json.write(cell, numbers, codes),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! One job in its worker: its turn, reading as the calling role, watching the trainer, handing over or storing the model.
+
+use super::queue::{self, Ending, Kick, Turn};
+use super::session;
+use super::shared::{Control, Segment, State};
+use super::spec::Spec;
+use super::trainer::{self, Message};
+use super::worker::transaction;
+use crate::error::{Error, Result};
+use crate::relation::read;
+use crate::store::catalog::{self, Publication};
+use insight_engine::{artifact::Artifact, fit::Request, frame::Frame};
+use pgrx::pg_sys;
+use std::time::{Duration, Instant};
+
+/// How often flags are looked at while waiting; the latch wakes earlier.
+const POLL: Duration = Duration::from_millis(50);
+
+const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
+const SECURITY_RESTRICTED_OPERATION: i32 = 2;
+
+/// Shows what the worker does in pg_stat_activity.
+pub fn activity(what: Option<&str>) {
+    let state = if what.is_some() {
+        pg_sys::BackendState::STATE_RUNNING
+    } else {
+        pg_sys::BackendState::STATE_IDLE
+    };
+    let text = what.and_then(|w| std::ffi::CString::new(w).ok());
+    // SAFETY: the text is copied.
+    unsafe {
+        pg_sys::pgstat_report_activity(
+            state,
+            text.as_ref().map_or(std::ptr::null(), |t| t.as_ptr()),
+        )
+    };
+}
+
+/// Tells a waiting caller how it ended.
+pub fn answer(control: &Control, state: State, error: &Error) {
+    control.write_note(&serde_json::to_vec(error).unwrap_or_default());
+    control.set_state(state);
+}
+
+/// A job from its turn to its model.
+pub struct Run<'a> {
+    pub job: i64,
+    pub spec: Spec,
+    pub control: &'a Control,
+    pub handle: u32,
+    pub caller: bool,
+    pub started: Instant,
+}
+
+impl Run<'_> {
+    /// Whether somebody wants this job to end; SIGINT and SIGTERM are consumed.
+    fn interrupted(&self) -> Option<Error> {
+        // SAFETY: flags set by signal handlers of this process; BackendPidGetProc looks a pid up.
+        unsafe {
+            // Whoever drops a database waits until every process has done this; CHECK_FOR_INTERRUPTS would do it too, but
+            // also end this process before the job's row is true.
+            if pg_sys::ProcSignalBarrierPending != 0 {
+                pg_sys::ProcessProcSignalBarrier();
+            }
+            if pg_sys::ProcDiePending != 0 {
+                return Some(
+                    Error::new("57P01", "terminating training due to administrator command")
+                        .hint("Call insight_train again."),
+                );
+            }
+            if pg_sys::QueryCancelPending != 0 {
+                pg_sys::QueryCancelPending = 0;
+                return Some(Error::new(
+                    "57014",
+                    "canceling training due to user request",
+                ));
+            }
+            if !self.caller {
+                return None;
+            }
+            if self
+                .control
+                .cancel
+                .load(std::sync::atomic::Ordering::Relaxed)
+                != 0
+            {
+                return Some(Error::new(
+                    "57014",
+                    "canceling training because the waiting call was canceled",
+                ));
+            }
+            let pid = self
+                .control
+                .caller_pid
+                .load(std::sync::atomic::Ordering::Relaxed);
+            if pg_sys::BackendPidGetProc(pid).is_null() {
+                return Some(Error::new(
+                    "57014",
+                    "canceling training because the waiting session ended",
+                ));
+            }
+        }
+        None
+    }
+
+    /// Sleeps until the latch is set, the descriptor can be read, or the poll interval is over.
+    fn sleep(&self, descriptor: Option<i32>) {
+        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        let readable = if descriptor.is_some() {
+            pg_sys::WL_SOCKET_READABLE
+        } else {
+            0
+        };
+        // SAFETY: our own latch; the descriptor is open.
+        unsafe {
+            pg_sys::WaitLatchOrSocket(
+                pg_sys::MyLatch,
+                (events | readable) as i32,
+                descriptor.unwrap_or(-1),
+                POLL.as_millis() as std::ffi::c_long,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+    }
+
+    /// Waits until the job is first in the queue and there is room. A worker of a queued job does not wait: a finishing
+    /// one starts it again. False: leave without a word.
+    pub fn wait_turn(&mut self, patient: bool) -> Result<bool> {
+        activity(Some("insight: waiting for other jobs"));
+        let (max_jobs, mut overtake) = (self.spec.max_jobs, false);
+        loop {
+            match transaction(|| queue::take_turn(self.job, max_jobs, self.handle, overtake))? {
+                Turn::Taken => {
+                    // There may be room for the next one too.
+                    transaction(queue::kick)?;
+                    return Ok(true);
+                }
+                Turn::Gone if patient => {
+                    return Err(Error::new(
+                        "57014",
+                        "canceling training due to user request",
+                    ));
+                }
+                Turn::Gone => return Ok(false),
+                Turn::NotYet if !patient => return Ok(false),
+                Turn::NotYet => {
+                    if let Some(error) = self.interrupted() {
+                        return Err(error);
+                    }
+                    overtake = transaction(queue::kick)? == Kick::NoSlot;
+                    self.sleep(None);
+                    self.sleep(None);
+                }
+            }
+        }
+    }
+
+    /// Reads and trains; answers the artifact and its bytes.
+    pub fn train(&mut self) -> Result<(Artifact, Vec<u8>)> {
+        self.started = Instant::now();
+        self.control.set_state(State::Running);
+        self.control.enter("reading");
+        activity(Some(&format!(
+            "insight: reading {} for model {}",
+            self.spec.relation, self.spec.model
+        )));
+        let frame = self.read()?;
+        let rows = frame.rows() as i64;
+        let read_seconds = self.started.elapsed().as_secs_f64();
+        transaction(|| queue::note_reading(self.job, rows, read_seconds))?;
+        activity(Some(&format!(
+            "insight: training model {}",
+            self.spec.model
+        )));
+        let bytes = self.fit(frame)?;
+        self.control.enter("storing");
+        let artifact = Artifact::from_bytes(&bytes).map_err(|e| {
+            Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
+        })?;
+        Ok((artifact, bytes))
+    }
+
+    /// Reads the relation as the calling role, in a read-only transaction.
+    fn read(&self) -> Result<Frame> {
+        let spec = &self.spec;
+        let control = self.control;
+        let started = Instant::now();
+        transaction(|| {
+            // SAFETY: sets this transaction read-only and takes on the calling role; both end with the transaction,
+            // the identity below or by the abort.
+            let mut before = (pg_sys::InvalidOid, 0);
+            unsafe {
+                pg_sys::XactReadOnly = true;
+                pg_sys::GetUserIdAndSecContext(&mut before.0, &mut before.1);
+                session::apply(
+                    &spec.settings,
+                    pg_sys::superuser_arg(spec.session_role.into()),
+                );
+                pg_sys::SetUserIdAndSecContext(
+                    spec.role.into(),
+                    SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION,
+                );
+            }
+            let names: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
+            let frame = read::read(&spec.source()?, &names, spec.max_bytes, &mut |rows| {
+                control.report_rows(
+                    rows,
+                    rows as f64 / started.elapsed().as_secs_f64().max(1e-9),
+                );
+                if self.caller && (control.cancel.load(std::sync::atomic::Ordering::Relaxed) != 0) {
+                    // SAFETY: asks PostgreSQL to cancel this query at its next check.
+                    unsafe {
+                        pg_sys::QueryCancelPending = 1;
+                        pg_sys::InterruptPending = 1;
+                    }
+                }
+                pgrx::check_for_interrupts!();
+            })?;
+            // SAFETY: the identity that was there before.
+            unsafe { pg_sys::SetUserIdAndSecContext(before.0, before.1) };
+            Ok(frame)
+        })
+    }
+
+    /// Fits in the isolated child and relays its progress.
+    fn fit(&self, frame: Frame) -> Result<Vec<u8>> {
+        let spec = &self.spec;
+        let mut params = spec.params()?;
+        if let Some(limit) = params.max_seconds {
+            // Reading counts.
+            params.max_seconds = Some((limit - self.started.elapsed().as_secs_f64()).max(0.1));
+        }
+        let request = Request {
+            frame,
+            target: spec.target.clone(),
+            task: spec.task,
+            include: spec.include.clone(),
+            excluded: spec.excluded.clone(),
+            params,
+            device: trainer::resolve_device(&spec.device)?,
+            positive: spec.positive.clone(),
+            clean: spec.clean()?,
+            leakage: spec.leakage,
+            outcome_time: spec.outcome_time.clone(),
+            sources: spec.sources.clone(),
+        };
+        self.control.enter("preparing");
+        if !spec.isolate {
+            return trainer::fit_here(request, &mut |progress| {
+                self.control.report(progress);
+                self.interrupted().is_none()
+            });
+        }
+        let mut child = trainer::start(request, spec.threads, spec.max_bytes)?;
+        loop {
+            for message in child.receive() {
+                match message {
+                    Message::Progress(progress) => self.control.report(&progress),
+                    Message::Artifact(bytes) => return Ok(bytes),
+                    // A trainer that was ended together with its worker is not to blame.
+                    Message::Failed(error) => {
+                        return Err(self.interrupted().unwrap_or(error));
+                    }
+                }
+            }
+            if let Some(error) = self.interrupted() {
+                return Err(error);
+            }
+            self.sleep(Some(child.descriptor()));
+        }
+    }
+
+    /// Gives the artifact to the waiting caller, who stores it in its own transaction.
+    pub fn hand_over(&self, bytes: &[u8]) -> Result<()> {
+        let payload = Segment::with_bytes(bytes);
+        self.control
+            .payload_bytes
+            .store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.control
+            .payload
+            .store(payload.handle(), std::sync::atomic::Ordering::Relaxed);
+        self.control.set_state(State::Result);
+        self.wake_caller();
+        loop {
+            match self.control.state() {
+                State::Stored => return Ok(()),
+                State::NotStored => {
+                    let stated = serde_json::from_slice(&self.control.note()).ok();
+                    return Err(stated
+                        .unwrap_or_else(|| Error::new("58000", "the model could not be stored")));
+                }
+                _ => {}
+            }
+            if let Some(error) = self.interrupted() {
+                return Err(error);
+            }
+            self.sleep(None);
+        }
+    }
+
+    /// Stores the model and the job's success in one transaction.
+    pub fn store(&self, artifact: &Artifact, bytes: &[u8]) -> Result<()> {
+        transaction(|| {
+            let publication = Publication {
+                model: &self.spec.model,
+                role: self.spec.role.into(),
+                job: self.job,
+                relation: &self.spec.relation,
+                options: &self.spec.options,
+                deploy: self.spec.deploy,
+                seconds: self.started.elapsed().as_secs_f64(),
+            };
+            let published = catalog::publish(&publication, artifact, bytes)?;
+            queue::finish(
+                self.job,
+                &Ending::Succeeded {
+                    version: Some(published.version),
+                },
+            )
+        })
+    }
+
+    pub fn answer_error(&self, error: &Error) {
+        answer(self.control, State::Failed, error);
+        self.wake_caller();
+    }
+
+    fn wake_caller(&self) {
+        let pid = self
+            .control
+            .caller_pid
+            .load(std::sync::atomic::Ordering::Relaxed);
+        // SAFETY: the latch of a PGPROC that was just looked up; PGPROCs live as long as the server.
+        unsafe {
+            let process = pg_sys::BackendPidGetProc(pid);
+            if !process.is_null() {
+                pg_sys::SetLatch(&raw mut (*process).procLatch);
+            }
+        }
+    }
+}

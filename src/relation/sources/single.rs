@@ -1,0 +1,135 @@
+//! The features of one customer, looked up while a row is predicted.
+
+use super::Sources;
+use crate::error::{Error, Result};
+use crate::relation::decode::{Buffer, Decoder};
+use insight_engine::frame::Cell;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::spi::OwnedPreparedStatement;
+use std::ffi::CStr;
+
+/// A value of a feature that outlives the query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Null,
+    Number(f64),
+    Text(String),
+}
+
+impl Value {
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Value::Null => Cell::Null,
+            Value::Number(x) => Cell::Number(*x),
+            Value::Text(text) => Cell::Text(text),
+        }
+    }
+}
+
+/// Looks features up; the plan is kept.
+pub struct Lookup {
+    sources: Sources,
+    names: Vec<String>,
+    plan: Option<OwnedPreparedStatement>,
+}
+
+impl Lookup {
+    pub fn new(stored: &serde_json::Value) -> Result<Lookup> {
+        let sources = Sources::from_json(stored)?;
+        Ok(Lookup {
+            names: sources.names(),
+            sources,
+            plan: None,
+        })
+    }
+
+    /// The position of a feature, if it is one.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|n| n == name)
+    }
+
+    /// The column of a row that identifies the customer.
+    pub fn key(&self) -> &str {
+        &self.sources.key
+    }
+
+    /// Columns of a row that say when to look, the first that is there.
+    pub fn moments(&self) -> Vec<&str> {
+        self.sources.moments()
+    }
+
+    /// The features of a customer, in order; key and cut-off as text.
+    pub fn features(&mut self, key: Option<&str>, as_of: Option<&str>) -> Result<Vec<Value>> {
+        Spi::connect(|client| {
+            let plan = match self.plan.take() {
+                Some(plan) => plan,
+                None => {
+                    let text = pgrx::PgOid::BuiltIn(pg_sys::BuiltinOid::TEXTOID);
+                    let sql = self.sources.row_query(&known_type(&self.sources.key_type)?);
+                    client.prepare(sql.as_str(), &[text, text])?.keep()
+                }
+            };
+            let table = client.select(&plan, None, &[key.into(), as_of.into()])?;
+            let table = table.first();
+            let mut scratch = Buffer::default();
+            let mut values = Vec::with_capacity(self.names.len());
+            for column in 1..=self.names.len() {
+                let datum = table.get_datum_by_ordinal(column)?;
+                let decoder = Decoder::for_type(table.column_type_oid(column)?.value());
+                values.push(match (datum, decoder) {
+                    // SAFETY: a datum of the column's type that lives until the query's result is freed.
+                    (Some(datum), Some(decoder)) => unsafe {
+                        owned(decoder.decode(datum, &mut scratch))
+                    },
+                    _ => Value::Null,
+                });
+            }
+            self.plan = Some(plan);
+            Ok(values)
+        })
+    }
+}
+
+fn owned(cell: Cell<'_>) -> Value {
+    match cell {
+        Cell::Number(x) | Cell::Duration(x) => Value::Number(x),
+        Cell::Text(text) => Value::Text(text.to_owned()),
+        Cell::Boolean(value) => Value::Text(value.to_string()),
+        _ => Value::Null,
+    }
+}
+
+/// A type's name as PostgreSQL itself writes it: what a model says is not put into a query unseen.
+fn known_type(name: &str) -> Result<String> {
+    let found = Spi::connect(|client| -> Result<Option<String>> {
+        let row = client
+            .select(
+                "SELECT pg_catalog.format_type(pg_catalog.to_regtype($1)::pg_catalog.oid, NULL)",
+                None,
+                &[name.into()],
+            )?
+            .first();
+        Ok(row.get_one::<String>()?)
+    })?;
+    found.filter(|f| f != "-").ok_or_else(|| {
+        Error::new(
+            "42704",
+            format!("type \"{name}\" of the model's key does not exist"),
+        )
+    })
+}
+
+/// A datum as its type's output function writes it.
+///
+/// # Safety
+/// `datum` must be a valid, non-NULL datum of the type.
+pub unsafe fn text_of(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> String {
+    let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
+    // SAFETY: the type exists and the datum is one of its own; the answer is a C string.
+    unsafe {
+        pg_sys::getTypeOutputInfo(type_oid, &mut function, &mut varlena);
+        let text = pg_sys::OidOutputFunctionCall(function, datum);
+        CStr::from_ptr(text).to_string_lossy().into_owned()
+    }
+}

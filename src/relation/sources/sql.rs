@@ -1,0 +1,303 @@
+//! The SQL that sources stand for.
+
+use super::{AsOf, Field, Related, Role, Sources};
+use crate::relation::resolve::Source;
+use pgrx::spi::{quote_identifier, quote_literal};
+
+/// The cut-off's name in the queries.
+const AS_OF: &str = "\"insight as_of\"";
+/// The customer's.
+const KEY: &str = "\"insight key\"";
+/// A column of this name in a row or relation says when to look, whatever the specification says.
+const OVERRIDE: &str = "as_of";
+/// Identifiers hold at most so many bytes.
+const LONGEST: usize = 63;
+
+/// A column that is computed from a source.
+pub(super) struct Feature {
+    pub name: String,
+    /// An aggregate over rows `s`, whose age in days is `age`; or a plain column of a one-to-one source.
+    expression: String,
+    /// What a customer without any row has.
+    otherwise: &'static str,
+}
+
+/// The features of one source, in order.
+pub(super) fn features(related: &Related) -> Vec<Feature> {
+    let mut list = Vec::new();
+    let mut add = |parts: &[&str], expression: String, otherwise: &'static str| {
+        let mut name = vec![related.name.as_str()];
+        name.extend(parts);
+        list.push(Feature {
+            name: shorten(name.join(".")),
+            expression,
+            otherwise,
+        });
+    };
+    if related.one_to_one {
+        for field in &related.fields {
+            let column = format!("s.{}", quote_identifier(&field.name));
+            add(&[&field.name], column, "NULL");
+        }
+        return list;
+    }
+    add(&["count"], "count(*)".into(), "0");
+    let timed = related.timed();
+    if timed {
+        add(&["days_since_last"], "min(age)".into(), "NULL");
+        add(&["days_since_first"], "max(age)".into(), "NULL");
+        let gap = "(max(age) - min(age)) / nullif(count(*) - 1, 0)";
+        add(&["mean_gap_days"], gap.into(), "NULL");
+        for days in &related.windows {
+            let within = format!("count(*) FILTER (WHERE age <= {days})");
+            add(&[&format!("count_{days}d")], within, "0");
+            // Of the last two windows of this length, the share of the later.
+            let share = format!(
+                "count(*) FILTER (WHERE age <= {days})::float8 / nullif(count(*) FILTER (WHERE age <= {}), 0)",
+                2 * days
+            );
+            add(&[&format!("recent_share_{days}d")], share, "NULL");
+        }
+    }
+    for field in &related.fields {
+        field_features(field, related, timed, &mut add);
+    }
+    list
+}
+
+fn field_features(
+    field: &Field,
+    related: &Related,
+    timed: bool,
+    add: &mut impl FnMut(&[&str], String, &'static str),
+) {
+    let column = format!("s.{}", quote_identifier(&field.name));
+    let name = field.name.as_str();
+    match field.role {
+        Role::Number => {
+            let number = format!("{column}::float8");
+            for (what, function) in [
+                ("sum", "sum"),
+                ("mean", "avg"),
+                ("min", "min"),
+                ("max", "max"),
+                ("stddev", "stddev_pop"),
+            ] {
+                let otherwise = if what == "sum" { "0" } else { "NULL" };
+                add(&[name, what], format!("{function}({number})"), otherwise);
+            }
+            if timed {
+                // Change a day: the slope of a straight line through the values.
+                add(
+                    &[name, "trend"],
+                    format!("regr_slope({number}, -age)"),
+                    "NULL",
+                );
+                for days in &related.windows {
+                    let within = format!("coalesce(sum({number}) FILTER (WHERE age <= {days}), 0)");
+                    add(&[name, &format!("sum_{days}d")], within, "0");
+                }
+            }
+        }
+        Role::Boolean => add(
+            &[name, "share"],
+            format!("avg({column}::int)::float8"),
+            "NULL",
+        ),
+        Role::Category => {
+            let text = format!("{column}::text");
+            add(&[name, "distinct"], format!("count(DISTINCT {text})"), "0");
+            if field.values.is_empty() {
+                return;
+            }
+            let frequent = format!("mode() WITHIN GROUP (ORDER BY {text})");
+            add(&[name, "most_frequent"], frequent, "NULL");
+            for value in &field.values {
+                let share = format!("avg(({text} = {})::int)::float8", quote_literal(value));
+                add(&[name, "share", value], share, "NULL");
+            }
+        }
+        Role::Time => {
+            let age = days(&format!("b.{AS_OF} - {column}::timestamptz"));
+            add(&[name, "days_since_last"], format!("min({age})"), "NULL");
+        }
+    }
+}
+
+fn days(interval: &str) -> String {
+    format!("(extract(epoch FROM {interval}) / 86400)::float8")
+}
+
+/// A name that PostgreSQL would cut ends in a hash of what is cut off, so that it stays unique.
+fn shorten(name: String) -> String {
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let hash = name.bytes().fold(0x811c_9dc5u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let mut end = LONGEST - 9;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}~{hash:08x}", &name[..end])
+}
+
+impl Related {
+    fn timed(&self) -> bool {
+        self.time.is_some() || self.parent.as_ref().is_some_and(|p| p.time.is_some())
+    }
+
+    /// `FROM` and `WHERE`: the customers `b` with their rows `s` before the cut-off.
+    fn rows(&self) -> String {
+        let table = |schema: &str, table: &str| {
+            format!("{}.{}", quote_identifier(schema), quote_identifier(table))
+        };
+        let before = |alias: &str, time: &Option<String>| {
+            time.as_ref().map_or(String::new(), |time| {
+                format!(" AND {alias}.{} < b.{AS_OF}", quote_identifier(time))
+            })
+        };
+        let key = quote_identifier(&self.key);
+        let own = table(&self.schema, &self.table);
+        match &self.parent {
+            None => format!(
+                "customer b JOIN {own} s ON s.{key} = b.{KEY}{}",
+                before("s", &self.time)
+            ),
+            Some(parent) => format!(
+                "customer b JOIN {} p ON p.{} = b.{KEY}{} JOIN {own} s ON s.{key} = p.{}{}",
+                table(&parent.schema, &parent.table),
+                quote_identifier(&parent.key),
+                before("p", &parent.time),
+                quote_identifier(&parent.referred),
+                before("s", &self.time)
+            ),
+        }
+    }
+
+    /// When a row happened.
+    fn moment(&self) -> Option<String> {
+        let own = self
+            .time
+            .as_ref()
+            .map(|t| format!("s.{}", quote_identifier(t)));
+        let parent = self.parent.as_ref().and_then(|p| p.time.as_ref());
+        own.or_else(|| parent.map(|t| format!("p.{}", quote_identifier(t))))
+    }
+
+    /// One row per customer with the features.
+    fn subquery(&self) -> String {
+        let list: Vec<String> = features(self)
+            .iter()
+            .map(|f| format!("{} AS {}", f.expression, quote_identifier(&f.name)))
+            .collect();
+        let list = list.join(",\n      ");
+        let rows = self.rows();
+        if self.one_to_one {
+            return format!("SELECT b.{KEY}, b.{AS_OF},\n      {list}\n    FROM {rows}");
+        }
+        let age = self.moment().map_or("NULL::float8".into(), |moment| {
+            days(&format!("b.{AS_OF} - {moment}::timestamptz"))
+        });
+        format!(
+            "SELECT b.{KEY}, b.{AS_OF},\n      {list}\n    FROM {rows} CROSS JOIN LATERAL (SELECT {age} AS age) a\n    GROUP BY 1, 2"
+        )
+    }
+}
+
+impl Sources {
+    /// The base relation's columns, then the features.
+    pub fn query(&self, base: &Source) -> String {
+        let columns: Vec<String> = base
+            .columns
+            .iter()
+            .map(|c| format!("t.{}", quote_identifier(&c.name)))
+            .collect();
+        let key = quote_identifier(&self.key);
+        let as_of = self.cut_off(base);
+        let base = format!(
+            "base AS MATERIALIZED (\n    SELECT {}, t.{key} AS {KEY}, {as_of} AS {AS_OF} FROM {}\n  )",
+            columns.join(", "),
+            aliased(&base.from)
+        );
+        self.assemble(&base, &columns.join(", "))
+    }
+
+    /// The features alone, for one customer: `$1` is the key, `$2` the cut-off or NULL, both as text. The type must be a
+    /// name that `format_type` gives.
+    pub fn row_query(&self, key_type: &str) -> String {
+        let lag = match &self.as_of {
+            AsOf::Column { lag: Some(lag), .. } => format!(" - {}::interval", quote_literal(lag)),
+            _ => String::new(),
+        };
+        let otherwise = match &self.as_of {
+            AsOf::At(time) => format!("{}::timestamptz", quote_literal(time)),
+            _ => "now()".into(),
+        };
+        let base = format!(
+            "base AS MATERIALIZED (\n    SELECT $1::{key_type} AS {KEY}, coalesce($2::timestamptz{lag}, {otherwise}) AS {AS_OF}\n  )"
+        );
+        self.assemble(&base, "")
+    }
+
+    /// Columns of a row that say when to look, the first that is there.
+    pub fn moments(&self) -> Vec<&str> {
+        match &self.as_of {
+            AsOf::Column { name, .. } => vec![name, OVERRIDE],
+            _ => vec![OVERRIDE],
+        }
+    }
+
+    fn assemble(&self, base: &str, columns: &str) -> String {
+        let mut list: Vec<String> = Vec::new();
+        let mut joins = String::new();
+        if !columns.is_empty() {
+            list.push(columns.to_owned());
+        }
+        for (number, related) in self.related.iter().enumerate() {
+            let alias = format!("f{number}");
+            for feature in features(related) {
+                let name = quote_identifier(&feature.name);
+                list.push(match feature.otherwise {
+                    "NULL" => format!("{alias}.{name}"),
+                    otherwise => format!("coalesce({alias}.{name}, {otherwise}) AS {name}"),
+                });
+            }
+            joins += &format!(
+                "\n  LEFT JOIN (\n    {}\n  ) {alias} ON {alias}.{KEY} = t.{KEY} AND {alias}.{AS_OF} = t.{AS_OF}",
+                related.subquery()
+            );
+        }
+        format!(
+            "WITH {base},\n  customer AS MATERIALIZED (SELECT DISTINCT {KEY}, {AS_OF} FROM base)\nSELECT {}\nFROM base t{joins}",
+            list.join(",\n  ")
+        )
+    }
+
+    /// The cut-off of a row `t` of the base.
+    fn cut_off(&self, base: &Source) -> String {
+        let column = |name: &str| format!("t.{}::timestamptz", quote_identifier(name));
+        match &self.as_of {
+            AsOf::Column { name, lag } if base.column(name).is_some() => {
+                let less = lag.as_ref().map_or(String::new(), |lag| {
+                    format!(" - {}::interval", quote_literal(lag))
+                });
+                format!("coalesce({}{less}, now())", column(name))
+            }
+            _ if base.column(OVERRIDE).is_some() => {
+                format!("coalesce({}, now())", column(OVERRIDE))
+            }
+            AsOf::At(time) => format!("{}::timestamptz", quote_literal(time)),
+            _ => "now()".into(),
+        }
+    }
+}
+
+/// What stands after FROM, under the name `t`.
+fn aliased(from: &str) -> String {
+    match from.strip_suffix(" AS source") {
+        Some(query) => format!("{query} AS t"),
+        None => format!("{from} AS t"),
+    }
+}

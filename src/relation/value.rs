@@ -1,0 +1,84 @@
+//! A log of purchases, read as customers.
+
+use super::decode::Decoder;
+use super::read;
+use super::resolve::{self, Source};
+use crate::error::{Error, Result};
+use crate::settings;
+use insight_engine::frame::Kind;
+use insight_engine::value::history::{Customer, customers};
+use pgrx::pg_sys;
+
+/// Which columns of a log say who bought when, and for how much.
+pub struct Log<'a> {
+    pub relation: &'a str,
+    pub key: &'a str,
+    pub time: &'a str,
+    pub amount: Option<&'a str>,
+    /// The last day that counts, in days since 2000-01-01; `None`: the last purchase's.
+    pub as_of: Option<i32>,
+}
+
+impl Log<'_> {
+    /// The customers in order of their keys, and the day they are looked at.
+    pub fn customers(&self) -> Result<(Vec<Customer>, i64)> {
+        let mut source = resolve::resolve(self.relation)?;
+        source.require(self.key)?;
+        expect(&source, self.time, &[Kind::Time], "a date or timestamp")?;
+        if let Some(amount) = self.amount {
+            expect(&source, amount, &[Kind::Number], "a number")?;
+        }
+        let key = source.add_text(self.key);
+        let mut names = vec![key, self.time];
+        names.extend(self.amount);
+        let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
+            pgrx::check_for_interrupts!();
+        })?;
+        let (Some(keys), Some(times)) = (frame.columns.first(), frame.columns.get(1)) else {
+            return Err(Error::new("XX000", "no column was read"));
+        };
+        let found = customers(keys, times, frame.columns.get(2), self.as_of.map(i64::from));
+        if found.0.is_empty() {
+            return Err(Error::new(
+                "22023",
+                format!("{} has no purchase until that day", source.label()),
+            )
+            .hint(
+                "Rows without a key or a time do not count; as_of must not lie before all of them.",
+            ));
+        }
+        Ok(found)
+    }
+}
+
+fn expect(source: &Source, name: &str, kinds: &[Kind], what: &str) -> Result<()> {
+    let column = source.require(name)?;
+    let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+    if kind.is_some_and(|k| kinds.contains(&k)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        "42804",
+        format!("column \"{name}\" must be {what}, not {}", column.type_name),
+    )
+    .hint("Cast it in a SELECT."))
+}
+
+impl Source {
+    /// Adds a column as text under a name of its own, and answers that name: a bigint or numeric key must not pass through a
+    /// float.
+    pub fn add_text(&mut self, column: &str) -> &'static str {
+        const NAME: &str = "insight key";
+        self.from = format!(
+            "(SELECT *, {}::pg_catalog.text AS \"{NAME}\" FROM {}) AS keyed",
+            pgrx::spi::quote_identifier(column),
+            self.from
+        );
+        self.columns.push(resolve::SourceColumn {
+            name: NAME.into(),
+            type_oid: pg_sys::TEXTOID,
+            type_name: "text".into(),
+        });
+        NAME
+    }
+}

@@ -1,0 +1,65 @@
+-- Related tables as features, as they were known at a cut-off.
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+CREATE TABLE buyers (buyer_id integer PRIMARY KEY, seen_on date, region text, churn boolean);
+CREATE TABLE purchases (purchase_id integer PRIMARY KEY, buyer_id integer REFERENCES buyers, bought_at timestamp,
+  category text, amount numeric(10,2), returned boolean);
+CREATE TABLE lines (line_id integer PRIMARY KEY, purchase_id integer REFERENCES purchases, quantity integer);
+INSERT INTO buyers SELECT i, date '2025-06-01' + i % 30, (ARRAY['north', 'south', 'west'])[1 + i % 3], NULL
+  FROM generate_series(1, 600) i;
+-- Those whose number is not a multiple of four buy twice a month until they are seen; the others stopped long before.
+INSERT INTO purchases
+  SELECT row_number() OVER (), b.buyer_id, b.seen_on - (15 * k + CASE WHEN b.buyer_id % 4 = 0 THEN 120 ELSE 0 END) - b.buyer_id % 5,
+         (ARRAY['books', 'games'])[1 + (b.buyer_id + k) % 2], 10 + (b.buyer_id * k) % 50, k = 3
+  FROM buyers b, generate_series(1, 6) k WHERE b.buyer_id % 50 <> 7;
+INSERT INTO lines SELECT row_number() OVER (), purchase_id, 1 + purchase_id % 3 FROM purchases, generate_series(1, 2);
+UPDATE buyers SET churn = (buyer_id % 4 = 0) <> (buyer_id % 37 = 0);
+-- The SQL in words, and its result beside the same by hand.
+SELECT insight_features('buyers', '{"sources": ["purchases"], "as_of": "seen_on", "into": "known"}') LIKE 'WITH base AS%' AS sql;
+SELECT count(*) AS different FROM known k JOIN (
+  SELECT b.buyer_id, count(p) AS n, sum(p.amount)::float8 AS total, avg(p.returned::int)::float8 AS returned,
+         extract(epoch FROM min(b.seen_on::timestamptz - p.bought_at::timestamptz)) / 86400 AS since,
+         count(p) FILTER (WHERE p.bought_at >= b.seen_on - 30) AS last_30, avg((p.category = 'books')::int)::float8 AS books
+  FROM buyers b LEFT JOIN purchases p ON p.buyer_id = b.buyer_id AND p.bought_at < b.seen_on GROUP BY b.buyer_id) h USING (buyer_id)
+WHERE (k."purchases.count", k."purchases.amount.sum", k."purchases.returned.share", k."purchases.days_since_last",
+       k."purchases.count_30d", k."purchases.category.share.books")
+  IS DISTINCT FROM (h.n, coalesce(h.total, 0), h.returned, h.since::float8, h.last_30, h.books);
+SELECT "purchases.count", "purchases.amount.sum", "purchases.days_since_last" FROM known WHERE buyer_id = 7;
+-- Nothing from the cut-off on may enter.
+INSERT INTO purchases SELECT 100000 + buyer_id, buyer_id, seen_on, 'future', 1e6, true FROM buyers;
+SELECT insight_features('buyers', '{"sources": ["purchases"], "as_of": "seen_on", "into": "known_later"}') IS NOT NULL AS sql;
+SELECT count(*) AS changed FROM known a JOIN known_later b USING (buyer_id)
+WHERE (a."purchases.count", a."purchases.amount.max", a."purchases.amount.sum_30d", a."purchases.category.distinct", a."purchases.days_since_last")
+  IS DISTINCT FROM (b."purchases.count", b."purchases.amount.max", b."purchases.amount.sum_30d", b."purchases.category.distinct", b."purchases.days_since_last");
+-- A lag looks earlier; two joins reach the lines of the purchases.
+SELECT insight_features('buyers', '{"sources": {"purchases": {"windows": [60]}, "lines": {"parent": "purchases"}},
+  "as_of": {"column": "seen_on", "lag": "100 days"}, "into": "deep"}') IS NOT NULL AS sql;
+SELECT sum("purchases.count") AS purchases, sum("lines.count") AS lines, sum("lines.quantity.sum") AS quantity FROM deep;
+SELECT count(*) AS purchases FROM buyers b JOIN purchases p USING (buyer_id) WHERE p.bought_at < b.seen_on - 100;
+-- Training and predicting with them.
+SELECT metric, score > 0.9 AS found FROM insight_train('buyers', 'churn', 'plain', '{"exclude": ["buyer_id"], "epochs": 5}');
+SELECT metric, score > 0.9 AS found
+FROM insight_train('buyers', 'churn', 'deep', '{"sources": "auto", "as_of": "seen_on", "epochs": 30, "learning_rate": 0.01}');
+SELECT count(*) AS different
+FROM buyers b JOIN insight_predict_table('deep', 'buyers') t ON t.key = b.buyer_id::text
+WHERE abs(insight_predict('deep', b) - t.prediction) > 1e-9 OR abs(insight_predict('deep', to_jsonb(b)) - t.prediction) > 1e-9;
+SELECT insight_predict('deep', '{"buyer_id": 8, "region": "north", "seen_on": "2025-06-09"}') > 0.5 AS gone,
+       insight_predict('deep', '{"buyer_id": 9, "region": "north", "seen_on": "2025-06-10"}') > 0.5 AS stays;
+SELECT metric, value > 0.9 AS found FROM insight_evaluate('deep', 'buyers') WHERE metric = 'roc_auc';
+-- Bad input.
+\set VERBOSITY terse
+SELECT insight_train('buyers', 'churn', options => '{"sources": ["nowhere"]}');
+\set VERBOSITY default
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"purchases": {"keys": "buyer_id"}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"purchases": {"key": "byer_id"}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"purchases": {"key": "category"}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"purchases": {"time": "amount"}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"purchases": {"one_to_one": true}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"lines": {}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": {"lines": {"parent": "buyers"}}}');
+SELECT insight_train('buyers', 'churn', options => '{"sources": "auto", "as_of": "yesterday morning"}');
+SELECT insight_train('buyers', 'churn', options => '{"as_of": "seen_on"}');
+SELECT insight_train('lines', 'quantity', options => '{"sources": "auto"}');
+SELECT insight_predict('deep', ROW(1, 'north'));
+SELECT insight_predict('deep', r) FROM (SELECT region, seen_on FROM buyers LIMIT 1) r;
+SELECT insight_features('buyers');

@@ -16,7 +16,8 @@ listen_addresses = ''
 fsync = off
 shared_buffers = 64MB
 max_connections = 60
-max_worker_processes = 24
+max_worker_processes = 40
+insight.max_jobs = 30
 log_line_prefix = '%m [%p] %b '
 lc_messages = 'C'
 ";

@@ -5,12 +5,16 @@
 
 mod cluster;
 mod data;
+mod names;
 mod process;
 mod scene;
+mod served;
 mod session;
 
 pub use cluster::{Cluster, Database, shared};
 pub use data::{FAST, SLOW, customers};
-pub use process::{alive, children, kill, wait_until};
+pub use names::{identifier, literal};
+pub use process::{alive, children, kill, skipped, wait_until};
 pub use scene::Scene;
+pub use served::Served;
 pub use session::{Call, Session, describe};

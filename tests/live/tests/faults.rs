@@ -250,7 +250,7 @@ fn disk_full_for_the_artifact() {
         .stderr(std::process::Stdio::null())
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: disk_full_for_the_artifact needs the right to mount a tmpfs");
+        skipped("disk_full_for_the_artifact", "the right to mount a tmpfs");
         return;
     }
     let owner = std::process::Command::new("chown")

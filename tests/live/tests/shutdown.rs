@@ -44,10 +44,15 @@ fn postmaster_killed() {
     let cluster = Cluster::start("");
     let db = cluster.database();
     let mut scene = Scene::queued(&db);
-    kill(cluster.pid(), libc::SIGKILL);
+    let postmaster = cluster.pid();
+    kill(postmaster, libc::SIGKILL);
     scene.check_processes();
     wait_until("the other backends are gone", 10, || {
         !alive(scene.watcher.pid) || scene.watcher.is_closed()
+    });
+    // The next one refuses to start while the pid of the last one is taken, be it by a zombie.
+    wait_until("the postmaster is buried", 30, || {
+        !std::path::Path::new(&format!("/proc/{postmaster}")).exists()
     });
     cluster.up();
     scene.check_after_restart();

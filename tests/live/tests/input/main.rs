@@ -1,0 +1,9 @@
+//! Bad input gets a clear error and nothing is lost; good input of every kind trains and predicts.
+
+mod damage;
+mod names;
+mod refused;
+mod relations;
+mod types;
+mod unseen;
+mod values;

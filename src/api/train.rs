@@ -2,6 +2,7 @@
 
 use crate::error::or_raise;
 use crate::job::{self, spec, submit};
+use insight_engine::fit::Leakage;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 
@@ -36,7 +37,8 @@ fn insight_train(
     let model = call.spec.model.clone();
     let row = if call.wait {
         let outcome = or_raise(submit::run(&call.spec));
-        job::notices::tell(&outcome.artifact);
+        let dropped = call.spec.leakage == Leakage::Drop;
+        job::notices::tell(&outcome.artifact, dropped);
         let p = outcome.published;
         (
             model,

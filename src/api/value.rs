@@ -146,6 +146,12 @@ fn fit(
         p.a,
         p.b
     );
+    // Published fits lie far within: beyond, the likelihood has no maximum, and what it says of a customer is arbitrary.
+    if [p.r, p.a, p.b].iter().any(|x| !(1e-3..=1e3).contains(x)) {
+        warning!(
+            "the BG/NBD model does not fit these purchases: alive says little, and forecasts are rough"
+        );
+    }
     if let Some(g) = models.amounts {
         notice!(
             "gamma-gamma: p {:.4}, q {:.4}, gamma {:.4}",

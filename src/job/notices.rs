@@ -4,8 +4,8 @@ use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use pgrx::prelude::*;
 
-/// Notices about columns and rows left out, and the scores on unseen rows.
-pub fn tell(artifact: &Artifact) {
+/// Notices about columns and rows left out, and the scores on unseen rows. `dropped`: leaking rows were left out.
+pub fn tell(artifact: &Artifact, dropped: bool) {
     let provenance = &artifact.provenance;
     for (column, reason) in &provenance.excluded {
         notice!("column \"{column}\" left out: {reason}");
@@ -32,10 +32,14 @@ pub fn tell(artifact: &Artifact) {
         );
     }
     if provenance.shared_rows > 0 {
-        notice!(
-            "{} rows of the test part equal rows that were trained on (\"leakage\": \"drop\" leaves them out)",
-            provenance.shared_rows
-        );
+        let rows = provenance.shared_rows;
+        if dropped {
+            notice!("{rows} rows left out of the test part: they equal rows that were trained on");
+        } else {
+            notice!(
+                "{rows} rows of the test part equal rows that were trained on (\"leakage\": \"drop\" leaves them out)"
+            );
+        }
     }
     let score = |name: &str| {
         artifact

@@ -101,7 +101,7 @@ pub fn check(
     let sources = sources::parse(options, &source)?;
     let base = source.clone();
     let source = match &sources {
-        Some(sources) => sources.join(&without(source, &exclude))?,
+        Some(sources) => sources.join(&without(source, &exclude, sources))?,
         None => source,
     };
     let (before, exclude): (Vec<_>, Vec<_>) = exclude
@@ -258,8 +258,12 @@ fn threads(options: &Map<String, Value>) -> Result<usize> {
 }
 
 /// The source without the columns that are not to be read; those it does not have are somebody else's error.
-fn without(mut source: Source, exclude: &[String]) -> Source {
-    source.columns.retain(|c| !exclude.contains(&c.name));
+/// What the features need stays: it is left out later.
+fn without(mut source: Source, exclude: &[String], sources: &Sources) -> Source {
+    let needed = |name: &str| name == sources.key || sources.moments().contains(&Some(name));
+    source
+        .columns
+        .retain(|c| needed(&c.name) || !exclude.contains(&c.name));
     source
 }
 

@@ -24,7 +24,7 @@ enum Place {
 /// Where the row says whose it is and when to look, for the model's sources.
 struct Subject {
     key: usize,
-    moment: Option<usize>,
+    moments: [Option<usize>; 2],
     types: Vec<pg_sys::Oid>,
 }
 
@@ -119,8 +119,8 @@ impl RowReader {
                     let there = !plan.nulls[attribute];
                     there.then(|| single::text_of(plan.values[attribute], subject.types[attribute]))
                 };
-                let (key, moment) = (text(subject.key), subject.moment.and_then(text));
-                self.features = lookup.features(key.as_deref(), moment.as_deref())?;
+                let moments = subject.moments.map(|m| m.and_then(text));
+                self.features = lookup.features(text(subject.key).as_deref(), &moments)?;
             }
             self.cells.clear();
             for (i, (place, input)) in plan.places.iter().zip(inputs).enumerate() {
@@ -154,8 +154,16 @@ impl RowReader {
         row: &Map<String, Value>,
     ) -> Result<&[f64]> {
         let inputs = predictor.artifact().recipe.columns();
-        if self.lookup.is_none() {
-            check_keys(row, inputs)?;
+        match &self.lookup {
+            None => check_keys(row, inputs)?,
+            Some(lookup) if !row.contains_key(lookup.key()) => {
+                return Err(Error::new(
+                    "42703",
+                    format!("the row lacks \"{}\", which says whose it is", lookup.key()),
+                )
+                .hint("The model looks the customer's rows up in other tables by it."));
+            }
+            Some(_) => {}
         }
         if let Some(lookup) = &mut self.lookup {
             let text = |name: &str| match row.get(name) {
@@ -164,8 +172,8 @@ impl RowReader {
                 Some(other) => Some(other.to_string()),
             };
             let key = text(lookup.key());
-            let moment = lookup.moments().into_iter().find_map(text);
-            self.features = lookup.features(key.as_deref(), moment.as_deref())?;
+            let moments = lookup.moments().map(|name| name.and_then(text));
+            self.features = lookup.features(key.as_deref(), &moments)?;
         }
         let mut cells: Vec<Cell<'_>> = Vec::with_capacity(inputs.len());
         for (input, buffer) in inputs.iter().zip(&mut self.converted) {
@@ -408,7 +416,7 @@ impl Plan {
         let subject = lookup.and_then(|lookup| {
             Some(Subject {
                 key: find(lookup.key())?,
-                moment: lookup.moments().into_iter().find_map(find),
+                moments: lookup.moments().map(|name| name.and_then(find)),
                 types: attributes.iter().map(|a| a.1).collect(),
             })
         });

@@ -21,9 +21,9 @@ pub use parse::parse;
 pub enum AsOf {
     /// The moment of the statement.
     Now,
-    /// A fixed time, as PostgreSQL reads it.
+    /// A fixed time, in ISO 8601 with its zone.
     At(String),
-    /// A column of the base relation, less an interval; where it is NULL, the moment of the statement.
+    /// A column of the base relation, less an interval; where it is NULL, what a column `as_of` says, else now.
     Column { name: String, lag: Option<String> },
 }
 

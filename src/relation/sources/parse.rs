@@ -5,8 +5,10 @@ use super::{AsOf, Parent, Related, Sources};
 use crate::error::{Error, Result};
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, did_you_mean, primary_key, relation_name};
+use insight_engine::calendar;
 use insight_engine::frame::Kind;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 use serde_json::{Map, Value};
 
 /// What a source may be given.
@@ -70,6 +72,14 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
     let column = base.require(&key)?;
     for one in related.iter().filter(|r| r.parent.is_none()) {
         check_comparable(one, &column.type_name, column.type_oid)?;
+    }
+    let timeless =
+        |r: &&Related| r.time.is_none() && r.parent.as_ref().is_none_or(|p| p.time.is_none());
+    for one in related.iter().filter(timeless) {
+        notice!(
+            "source \"{}\" has no time: all its rows count, whatever the cut-off",
+            one.name
+        );
     }
     let sources = Sources {
         key,
@@ -395,14 +405,14 @@ fn as_of(options: &Map<String, Value>, base: &Source) -> Result<AsOf> {
         None | Some(Value::Null) => Ok(AsOf::Now),
         Some(Value::String(text)) if base.column(text).is_some() => time_column(text, None, base),
         Some(Value::String(text)) => {
-            check_input(text, pg_sys::F_TIMESTAMPTZ_IN)?;
-            Ok(AsOf::At(text.clone()))
+            let datum = input(text, pg_sys::F_TIMESTAMPTZ_IN)?;
+            Ok(AsOf::At(absolute(datum.value() as i64)?))
         }
         Some(Value::Object(object)) => {
             let column = text(object, "column")?.ok_or_else(wrong)?;
             let lag = text(object, "lag")?;
             if let Some(lag) = &lag {
-                check_input(lag, pg_sys::F_INTERVAL_IN)?;
+                input(lag, pg_sys::F_INTERVAL_IN)?;
             }
             if object.len() > 2 || object.keys().any(|k| k != "column" && k != "lag") {
                 return Err(wrong());
@@ -430,18 +440,36 @@ fn time_column(name: &str, lag: Option<String>, base: &Source) -> Result<AsOf> {
     })
 }
 
-/// Raises PostgreSQL's own error where the text is no value of the type.
-fn check_input(text: &str, function: u32) -> Result<()> {
+/// What a type's input function makes of a text; raises PostgreSQL's own error where it is no value of the type.
+fn input(text: &str, function: u32) -> Result<pg_sys::Datum> {
     let text = std::ffi::CString::new(text)
         .map_err(|_| Error::new("22P02", "the text contains a zero byte"))?;
     // SAFETY: an input function with a C string.
-    unsafe {
+    Ok(unsafe {
         pg_sys::OidInputFunctionCall(
             pg_sys::Oid::from(function),
             text.as_ptr().cast_mut(),
             pg_sys::InvalidOid,
             -1,
-        );
+        )
+    })
+}
+
+/// A time with its zone: the same in every session, whatever its time zone and however it writes dates.
+fn absolute(microseconds: i64) -> Result<String> {
+    if matches!(microseconds, i64::MIN | i64::MAX) {
+        return Err(Error::new("22008", "as_of must not be infinite"));
     }
-    Ok(())
+    let (year, month, day) = calendar::date(microseconds.div_euclid(86_400_000_000));
+    if year < 1 {
+        return Err(Error::new("22008", "as_of must not lie before Christ"));
+    }
+    let (seconds, fraction) = (
+        microseconds.rem_euclid(86_400_000_000) / 1_000_000,
+        microseconds.rem_euclid(1_000_000),
+    );
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    Ok(format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:06}+00"
+    ))
 }

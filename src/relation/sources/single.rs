@@ -54,23 +54,28 @@ impl Lookup {
         &self.sources.key
     }
 
-    /// Columns of a row that say when to look, the first that is there.
-    pub fn moments(&self) -> Vec<&str> {
+    /// Columns of a row that may say when to look.
+    pub fn moments(&self) -> [Option<&str>; 2] {
         self.sources.moments()
     }
 
-    /// The features of a customer, in order; key and cut-off as text.
-    pub fn features(&mut self, key: Option<&str>, as_of: Option<&str>) -> Result<Vec<Value>> {
+    /// The features of a customer, in order; the key and what the columns of [`Lookup::moments`] say, as text.
+    pub fn features(
+        &mut self,
+        key: Option<&str>,
+        moments: &[Option<String>; 2],
+    ) -> Result<Vec<Value>> {
         Spi::connect(|client| {
             let plan = match self.plan.take() {
                 Some(plan) => plan,
                 None => {
                     let text = pgrx::PgOid::BuiltIn(pg_sys::BuiltinOid::TEXTOID);
                     let sql = self.sources.row_query(&known_type(&self.sources.key_type)?);
-                    client.prepare(sql.as_str(), &[text, text])?.keep()
+                    client.prepare(sql.as_str(), &[text; 3])?.keep()
                 }
             };
-            let table = client.select(&plan, None, &[key.into(), as_of.into()])?;
+            let [own, given] = moments.each_ref().map(Option::as_deref);
+            let table = client.select(&plan, None, &[key.into(), own.into(), given.into()])?;
             let table = table.first();
             let mut scratch = Buffer::default();
             let mut values = Vec::with_capacity(self.names.len());

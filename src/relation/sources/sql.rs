@@ -215,7 +215,12 @@ impl Sources {
             .map(|c| format!("t.{}", quote_identifier(&c.name)))
             .collect();
         let key = quote_identifier(&self.key);
-        let as_of = self.cut_off(base);
+        let there = |name: Option<&str>| {
+            let column = name.filter(|name| base.column(name).is_some());
+            column.map(|name| format!("t.{}", quote_identifier(name)))
+        };
+        let [own, given] = self.moments().map(there);
+        let as_of = self.cut_off(own.as_deref(), given.as_deref());
         let base = format!(
             "base AS MATERIALIZED (\n    SELECT {}, t.{key} AS {KEY}, {as_of} AS {AS_OF} FROM {}\n  )",
             columns.join(", "),
@@ -224,28 +229,41 @@ impl Sources {
         self.assemble(&base, &columns.join(", "))
     }
 
-    /// The features alone, for one customer: `$1` is the key, `$2` the cut-off or NULL, both as text. The type must be a
-    /// name that `format_type` gives.
+    /// The features alone, for one customer, all as text: `$1` is the key, `$2` what the row's column of the cut-off says and
+    /// `$3` what its column `as_of` says, or NULL. The type must be a name that `format_type` gives.
     pub fn row_query(&self, key_type: &str) -> String {
-        let lag = match &self.as_of {
-            AsOf::Column { lag: Some(lag), .. } => format!(" - {}::interval", quote_literal(lag)),
-            _ => String::new(),
-        };
-        let otherwise = match &self.as_of {
-            AsOf::At(time) => format!("{}::timestamptz", quote_literal(time)),
-            _ => "now()".into(),
-        };
+        let as_of = self.cut_off(Some("$2"), Some("$3"));
         let base = format!(
-            "base AS MATERIALIZED (\n    SELECT $1::{key_type} AS {KEY}, coalesce($2::timestamptz{lag}, {otherwise}) AS {AS_OF}\n  )"
+            "base AS MATERIALIZED (\n    SELECT $1::{key_type} AS {KEY}, {as_of} AS {AS_OF}\n  )"
         );
         self.assemble(&base, "")
     }
 
-    /// Columns of a row that say when to look, the first that is there.
-    pub fn moments(&self) -> Vec<&str> {
+    /// The columns of a row that may say when to look: the cut-off's own, and the one of that name that goes for all.
+    pub fn moments(&self) -> [Option<&str>; 2] {
         match &self.as_of {
-            AsOf::Column { name, .. } => vec![name, OVERRIDE],
-            _ => vec![OVERRIDE],
+            AsOf::Column { name, .. } => [Some(name), Some(OVERRIDE)],
+            _ => [None, Some(OVERRIDE)],
+        }
+    }
+
+    /// The cut-off: what the own column says less the lag, else what the column `as_of` says, else the fixed time, else now.
+    fn cut_off(&self, own: Option<&str>, given: Option<&str>) -> String {
+        let mut parts = Vec::new();
+        if let (AsOf::Column { lag, .. }, Some(own)) = (&self.as_of, own) {
+            let less = lag.as_ref().map_or(String::new(), |lag| {
+                format!(" - {}::interval", quote_literal(lag))
+            });
+            parts.push(format!("{own}::timestamptz{less}"));
+        }
+        parts.extend(given.map(|given| format!("{given}::timestamptz")));
+        parts.push(match &self.as_of {
+            AsOf::At(time) => format!("{}::timestamptz", quote_literal(time)),
+            _ => "now()".into(),
+        });
+        match &parts[..] {
+            [only] => only.clone(),
+            several => format!("coalesce({})", several.join(", ")),
         }
     }
 
@@ -273,24 +291,6 @@ impl Sources {
             "WITH {base},\n  customer AS MATERIALIZED (SELECT DISTINCT {KEY}, {AS_OF} FROM base)\nSELECT {}\nFROM base t{joins}",
             list.join(",\n  ")
         )
-    }
-
-    /// The cut-off of a row `t` of the base.
-    fn cut_off(&self, base: &Source) -> String {
-        let column = |name: &str| format!("t.{}::timestamptz", quote_identifier(name));
-        match &self.as_of {
-            AsOf::Column { name, lag } if base.column(name).is_some() => {
-                let less = lag.as_ref().map_or(String::new(), |lag| {
-                    format!(" - {}::interval", quote_literal(lag))
-                });
-                format!("coalesce({}{less}, now())", column(name))
-            }
-            _ if base.column(OVERRIDE).is_some() => {
-                format!("coalesce({}, now())", column(OVERRIDE))
-            }
-            AsOf::At(time) => format!("{}::timestamptz", quote_literal(time)),
-            _ => "now()".into(),
-        }
     }
 }
 

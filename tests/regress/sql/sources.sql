@@ -46,7 +46,24 @@ WHERE abs(insight_predict('deep', b) - t.prediction) > 1e-9 OR abs(insight_predi
 SELECT insight_predict('deep', '{"buyer_id": 8, "region": "north", "seen_on": "2025-06-09"}') > 0.5 AS gone,
        insight_predict('deep', '{"buyer_id": 9, "region": "north", "seen_on": "2025-06-10"}') > 0.5 AS stays;
 SELECT metric, value > 0.9 AS found FROM insight_evaluate('deep', 'buyers') WHERE metric = 'roc_auc';
+-- Rows, JSON and tables agree on when to look: the cut-off's own column, else a column as_of, else the fixed time, else now.
+SELECT score IS NOT NULL AS trained FROM insight_train('buyers', 'churn', 'fixed', '{"sources": ["purchases"], "as_of": "2025-06-20", "epochs": 2}');
+SELECT score IS NOT NULL AS trained FROM insight_train('buyers', 'churn', 'lagged',
+  '{"sources": ["purchases"], "as_of": {"column": "seen_on", "lag": "20 days"}, "epochs": 2}');
+SET timezone = 'Asia/Tokyo';
+SELECT model, rows, count(*) AS customers, count(*) FILTER (WHERE abs(insight_predict(model, b) - t.prediction) > 1e-9
+    OR abs(insight_predict(model, to_jsonb(b)) - t.prediction) > 1e-9) AS different
+FROM (VALUES ('fixed', 'SELECT *, NULL::date AS as_of FROM buyers'), ('fixed', 'SELECT *, date ''2025-06-10'' AS as_of FROM buyers'),
+    ('lagged', 'SELECT buyer_id, region, date ''2025-06-10'' AS as_of FROM buyers'),
+    ('lagged', 'SELECT buyer_id, region, NULL::date AS seen_on, timestamp ''2025-06-10 12:00'' AS as_of FROM buyers')) v (model, rows)
+CROSS JOIN LATERAL insight_predict_table(model, rows, 'buyer_id') t
+CROSS JOIN LATERAL (SELECT b.buyer_id, b.region, CASE WHEN rows NOT LIKE '%NULL::date AS seen_on%' AND model = 'fixed' THEN b.seen_on END AS seen_on,
+    CASE WHEN rows LIKE '%12:00%' THEN timestamp '2025-06-10 12:00' WHEN rows LIKE '%2025-06-10%' THEN timestamp '2025-06-10' END AS as_of
+  FROM buyers b WHERE b.buyer_id::text = t.key) b
+GROUP BY model, rows ORDER BY model, rows;
+SET timezone = 'UTC';
 -- Bad input.
+SELECT insight_predict('deep', '{"region": "north"}');
 \set VERBOSITY terse
 SELECT insight_train('buyers', 'churn', options => '{"sources": ["nowhere"]}');
 \set VERBOSITY default

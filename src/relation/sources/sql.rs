@@ -6,6 +6,8 @@ use pgrx::spi::{quote_identifier, quote_literal};
 
 /// The cut-off's name in the queries.
 const AS_OF: &str = "\"insight as_of\"";
+/// A row's age in days at the cut-off.
+const AGE: &str = "\"insight age\"";
 /// The customer's.
 const KEY: &str = "\"insight key\"";
 /// A column of this name in a row or relation says when to look, whatever the specification says.
@@ -16,7 +18,7 @@ const LONGEST: usize = 63;
 /// A column that is computed from a source.
 pub(super) struct Feature {
     pub name: String,
-    /// An aggregate over rows `s`, whose age in days is `age`; or a plain column of a one-to-one source.
+    /// An aggregate over rows `r`; or a plain column of a one-to-one source.
     expression: String,
     /// What a customer without any row has.
     otherwise: &'static str,
@@ -44,16 +46,16 @@ pub(super) fn features(related: &Related) -> Vec<Feature> {
     add(&["count"], "count(*)".into(), "0");
     let timed = related.timed();
     if timed {
-        add(&["days_since_last"], "min(age)".into(), "NULL");
-        add(&["days_since_first"], "max(age)".into(), "NULL");
-        let gap = "(max(age) - min(age)) / nullif(count(*) - 1, 0)";
-        add(&["mean_gap_days"], gap.into(), "NULL");
+        add(&["days_since_last"], format!("min({AGE})"), "NULL");
+        add(&["days_since_first"], format!("max({AGE})"), "NULL");
+        let gap = format!("(max({AGE}) - min({AGE})) / nullif(count(*) - 1, 0)");
+        add(&["mean_gap_days"], gap, "NULL");
         for days in &related.windows {
-            let within = format!("count(*) FILTER (WHERE age <= {days})");
+            let within = format!("count(*) FILTER (WHERE {AGE} <= {days})");
             add(&[&format!("count_{days}d")], within, "0");
             // Of the last two windows of this length, the share of the later.
             let share = format!(
-                "count(*) FILTER (WHERE age <= {days})::float8 / nullif(count(*) FILTER (WHERE age <= {}), 0)",
+                "count(*) FILTER (WHERE {AGE} <= {days})::float8 / nullif(count(*) FILTER (WHERE {AGE} <= {}), 0)",
                 2 * days
             );
             add(&[&format!("recent_share_{days}d")], share, "NULL");
@@ -71,11 +73,10 @@ fn field_features(
     timed: bool,
     add: &mut impl FnMut(&[&str], String, &'static str),
 ) {
-    let column = format!("s.{}", quote_identifier(&field.name));
+    let column = format!("r.{}", quote_identifier(&field.name));
     let name = field.name.as_str();
     match field.role {
         Role::Number => {
-            let number = format!("{column}::float8");
             for (what, function) in [
                 ("sum", "sum"),
                 ("mean", "avg"),
@@ -84,48 +85,63 @@ fn field_features(
                 ("stddev", "stddev_pop"),
             ] {
                 let otherwise = if what == "sum" { "0" } else { "NULL" };
-                add(&[name, what], format!("{function}({number})"), otherwise);
+                add(&[name, what], format!("{function}({column})"), otherwise);
             }
             if timed {
                 // Change a day: the slope of a straight line through the values.
-                add(
-                    &[name, "trend"],
-                    format!("regr_slope({number}, -age)"),
-                    "NULL",
-                );
+                let slope = format!("regr_slope({column}, -{AGE})");
+                add(&[name, "trend"], slope, "NULL");
                 for days in &related.windows {
-                    let within = format!("coalesce(sum({number}) FILTER (WHERE age <= {days}), 0)");
-                    add(&[name, &format!("sum_{days}d")], within, "0");
+                    let sum = format!("sum({column}) FILTER (WHERE {AGE} <= {days})");
+                    add(
+                        &[name, &format!("sum_{days}d")],
+                        format!("coalesce({sum}, 0)"),
+                        "0",
+                    );
                 }
             }
         }
-        Role::Boolean => add(
-            &[name, "share"],
-            format!("avg({column}::int)::float8"),
-            "NULL",
-        ),
+        Role::Boolean => add(&[name, "share"], format!("avg({column})::float8"), "NULL"),
         Role::Category => {
-            let text = format!("{column}::text");
-            add(&[name, "distinct"], format!("count(DISTINCT {text})"), "0");
+            add(
+                &[name, "distinct"],
+                format!("count(DISTINCT {column})"),
+                "0",
+            );
             if field.values.is_empty() {
                 return;
             }
-            let frequent = format!("mode() WITHIN GROUP (ORDER BY {text})");
+            let frequent = format!("mode() WITHIN GROUP (ORDER BY {column})");
             add(&[name, "most_frequent"], frequent, "NULL");
             for value in &field.values {
-                let share = format!("avg(({text} = {})::int)::float8", quote_literal(value));
+                let share = format!(
+                    "count(*) FILTER (WHERE {column} = {})::float8 / nullif(count({column}), 0)",
+                    quote_literal(value)
+                );
                 add(&[name, "share", value], share, "NULL");
             }
         }
-        Role::Time => {
-            let age = days(&format!("b.{AS_OF} - {column}::timestamptz"));
-            add(&[name, "days_since_last"], format!("min({age})"), "NULL");
-        }
+        Role::Time => add(&[name, "days_since_last"], format!("min({column})"), "NULL"),
+    }
+}
+
+impl Field {
+    /// The column as the aggregates take it, once per row.
+    fn value(&self) -> String {
+        let name = quote_identifier(&self.name);
+        let value = match self.role {
+            Role::Number => format!("s.{name}::float8"),
+            Role::Boolean => format!("s.{name}::int"),
+            Role::Category => format!("s.{name}::text"),
+            Role::Time => days(&format!("b.{AS_OF} - s.{name}::timestamptz")),
+        };
+        format!("{value} AS {name}")
     }
 }
 
 fn days(interval: &str) -> String {
-    format!("(extract(epoch FROM {interval}) / 86400)::float8")
+    // As float8 throughout: extract() would compute in numeric.
+    format!("date_part('epoch', {interval}) / 86400")
 }
 
 /// A name that PostgreSQL would cut ends in a hash of what is cut off, so that it stays unique.
@@ -200,8 +216,16 @@ impl Related {
         let age = self.moment().map_or("NULL::float8".into(), |moment| {
             days(&format!("b.{AS_OF} - {moment}::timestamptz"))
         });
+        let mut values = vec![
+            format!("b.{KEY}"),
+            format!("b.{AS_OF}"),
+            format!("{age} AS {AGE}"),
+        ];
+        values.extend(self.fields.iter().map(Field::value));
+        // OFFSET 0 keeps the planner from computing each value anew in every aggregate.
         format!(
-            "SELECT b.{KEY}, b.{AS_OF},\n      {list}\n    FROM {rows} CROSS JOIN LATERAL (SELECT {age} AS age) a\n    GROUP BY 1, 2"
+            "SELECT r.{KEY}, r.{AS_OF},\n      {list}\n    FROM (\n      SELECT {}\n      FROM {rows} OFFSET 0\n    ) r\n    GROUP BY 1, 2",
+            values.join(", ")
         )
     }
 }

@@ -112,10 +112,14 @@ pub fn explained_entropy(x: &Bins, y: &Bins) -> f64 {
 
 /// Spearman's rank correlation of the pairs; ties share their mean rank. 0 where one side is constant.
 pub fn rank_correlation(x: &[f64], y: &[f64]) -> f64 {
-    let (x, y) = (ranks(x), ranks(y));
+    correlation(&ranks(x), &ranks(y))
+}
+
+/// Pearson's correlation of two lists of [`ranks`]; 0 where one is constant.
+pub fn correlation(x: &[f64], y: &[f64]) -> f64 {
     let mean = (x.len() as f64 - 1.0) / 2.0;
     let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-    for (a, b) in x.iter().zip(&y) {
+    for (a, b) in x.iter().zip(y) {
         let (a, b) = (a - mean, b - mean);
         xy += a * b;
         xx += a * a;
@@ -128,7 +132,8 @@ pub fn rank_correlation(x: &[f64], y: &[f64]) -> f64 {
     }
 }
 
-fn ranks(values: &[f64]) -> Vec<f64> {
+/// The rank of each value from 0; ties share their mean.
+pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];

@@ -1,7 +1,7 @@
 //! Columns that can be left out of a model: those that hardly vary, say what another column says, or tell nothing about the
 //! target by themselves. Only a screening: whether leaving them out pays must be seen on held-out rows.
 
-use super::association::{Permutations, mutual_information, rank_correlation};
+use super::association::{Permutations, correlation, mutual_information, ranks};
 use super::bins::{Bins, bins, spread};
 use super::leakage::Outcome;
 use crate::frame::{Cell, Column, Frame, Kind};
@@ -9,6 +9,8 @@ use rayon::prelude::*;
 
 /// Rows looked at.
 const ROWS: usize = 20_000;
+/// Rows by which two columns are compared: every pair of columns is.
+const PAIR_ROWS: usize = 2_000;
 /// Bins of a column.
 const BINS: usize = 16;
 /// A column whose most frequent value has this share hardly varies.
@@ -92,7 +94,15 @@ fn comparable(kind: Kind) -> bool {
 
 /// Of columns that say the same, the one that tells most about the target stays; of equals, the first.
 fn redundant(known: &[(usize, &Column)], verdicts: &mut [(Verdict, Bins)], rows: &[u32]) {
-    let numbers: Vec<Option<Vec<f64>>> = known.iter().map(|(_, c)| numbers(c, rows)).collect();
+    let step = rows.len().div_ceil(PAIR_ROWS).max(1);
+    let some: Vec<u32> = rows.iter().copied().step_by(step).collect();
+    let by_rank = |(_, column): &(usize, &Column)| numbers(column, &some).map(|n| ranks(&n));
+    let ranked: Vec<Option<Vec<f64>>> = known.par_iter().map(by_rank).collect();
+    let fewer = |bins: &Bins| Bins {
+        codes: bins.codes.iter().copied().step_by(step).collect(),
+        count: bins.count,
+    };
+    let binned: Vec<Bins> = verdicts.iter().map(|(_, bins)| fewer(bins)).collect();
     let mut order: Vec<usize> = (0..known.len()).collect();
     order.sort_by(|a, b| {
         let information = |i: &usize| verdicts[*i].0.information;
@@ -106,9 +116,9 @@ fn redundant(known: &[(usize, &Column)], verdicts: &mut [(Verdict, Bins)], rows:
         let twin = kept
             .iter()
             .copied()
-            .find(|&k| match (&numbers[i], &numbers[k]) {
-                (Some(a), Some(b)) => rank_correlation(a, b).abs() >= SAME_RANKS,
-                (None, None) => same(&verdicts[i].1, &verdicts[k].1),
+            .find(|&k| match (&ranked[i], &ranked[k]) {
+                (Some(a), Some(b)) => correlation(a, b).abs() >= SAME_RANKS,
+                (None, None) => same(&binned[i], &binned[k]),
                 _ => false,
             });
         match twin {

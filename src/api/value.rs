@@ -1,7 +1,7 @@
 //! What customers are worth, from a log of their purchases.
 
 use crate::error::{Error, Result, or_raise, required};
-use crate::relation::value::Log;
+use crate::relation::value::{Forecast, Log};
 use insight_engine::value::{Models, rfm};
 use pgrx::datum::Date;
 use pgrx::prelude::*;
@@ -94,23 +94,21 @@ fn insight_clv(
     or_raise(check_range("discount_rate", discount_rate, 0.0, 10.0));
     let log = log(orders, key, time, amount, as_of);
     let (customers, as_of) = or_raise(log.and_then(|log| log.customers()));
-    let models = or_raise(fit(&customers, as_of, amount.is_some()));
-    let outlooks = customers.into_iter().map(move |c| {
-        let o = models.outlook(&c, as_of, horizon_days, discount_rate);
+    let forecast = Forecast {
+        as_of,
+        with_amounts: amount.is_some(),
+        horizon_days,
+        discount_rate,
+    };
+    let (models, outlooks, customers) = or_raise(forecast.of(customers));
+    tell(&models);
+    TableIterator::new(customers.into_iter().zip(outlooks).map(move |(c, o)| {
+        let (repeats, recency, age) = (c.repeats(), c.recency(), c.age(as_of));
         (
-            c.repeats() as i32,
-            c.recency() as i32,
-            c.age(as_of) as i32,
-            o,
             c.key,
-        )
-    });
-    TableIterator::new(outlooks.map(|(repeats, recency, age, o, key)| {
-        (
-            key,
-            repeats,
-            recency,
-            age,
+            repeats as i32,
+            recency as i32,
+            age as i32,
             o.alive,
             o.purchases,
             o.amount,
@@ -129,15 +127,8 @@ fn check_range(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
     ))
 }
 
-fn fit(
-    customers: &[insight_engine::value::history::Customer],
-    as_of: i64,
-    with_amounts: bool,
-) -> Result<Models> {
-    let models = Models::fit(customers, as_of, with_amounts).ok_or_else(|| {
-        Error::new("22023", "no customer bought on two different days")
-            .hint("The model learns from customers who came back: give a longer log.")
-    })?;
+/// Tells the parameters, and where they should not be believed.
+fn tell(models: &Models) {
     let p = models.purchases;
     notice!(
         "BG/NBD: r {:.4}, alpha {:.4} days, a {:.4}, b {:.4}",
@@ -160,7 +151,6 @@ fn fit(
             g.gamma
         );
     }
-    Ok(models)
 }
 
 extension_sql!(

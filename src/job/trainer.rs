@@ -6,6 +6,7 @@
 
 use crate::alloc;
 use crate::error::{Error, Result};
+use crate::settings;
 use insight_engine::fit::{self, FitError, Progress, Request};
 use insight_engine::train::{Device, DeviceInfo, TrainError};
 use std::io::Write;
@@ -192,6 +193,9 @@ fn limit_memory(limit: Option<usize>) {
 fn send(pipe: i32, tag: u8, payload: &[u8]) {
     // SAFETY: the descriptor is the child's own end of the pipe; ManuallyDrop leaves it open.
     let mut file = std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(pipe) });
+    if u32::try_from(payload.len()).is_err() {
+        return send_error(pipe, &Error::new("54000", "the answer is larger than 4 GB"));
+    }
     let mut head = [tag, 0, 0, 0, 0];
     head[1..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
     // A reader that is gone kills the child by SIGPIPE, which is right.
@@ -380,7 +384,10 @@ pub fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
     threads: usize,
     question: impl FnOnce() -> T,
 ) -> Result<T> {
-    let mut child = fork(0, None, threads, |pipe| {
+    // Looking for devices takes little memory but maps much.
+    let most = settings::max_memory();
+    let limit = (threads != 1).then_some(most);
+    let mut child = fork(most, limit, threads, |pipe| {
         send(
             pipe,
             b'A',

@@ -63,7 +63,7 @@ pub unsafe fn is_pgvector(type_oid: pg_sys::Oid) -> bool {
         }
         let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
         let name = std::ffi::CStr::from_ptr((*form).typname.data.as_ptr());
-        let found = name == c"vector" && (*form).typlen == -1;
+        let found = name == c"vector" && (*form).typlen == -1 && (*form).typtype as u8 == b'b';
         pg_sys::ReleaseSysCache(tuple);
         found
     }

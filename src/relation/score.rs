@@ -70,7 +70,9 @@ fn joined(predictor: &Predictor, base: Source) -> Result<Source> {
         return Ok(base);
     };
     let relation = base.relation;
-    let mut joined = Sources::from_json(stored)?.join(&base)?;
+    let sources = Sources::from_json(stored)?;
+    sources.check_trust()?;
+    let mut joined = sources.join(&base)?;
     joined.relation = relation;
     Ok(joined)
 }

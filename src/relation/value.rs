@@ -4,9 +4,11 @@ use super::decode::Decoder;
 use super::read;
 use super::resolve::{self, Source};
 use crate::error::{Error, Result};
+use crate::job::trainer;
 use crate::settings;
 use insight_engine::frame::Kind;
 use insight_engine::value::history::{Customer, customers};
+use insight_engine::value::{Models, Outlook, outlooks};
 use pgrx::pg_sys;
 
 /// Which columns of a log say who bought when, and for how much.
@@ -28,7 +30,9 @@ impl Log<'_> {
         if let Some(amount) = self.amount {
             expect(&source, amount, &[Kind::Number], "a number")?;
         }
-        let key = source.add_text(self.key);
+        let mut named = vec![self.time];
+        named.extend(self.amount);
+        let key = source.add_text(self.key, &named);
         let mut names = vec![key, self.time];
         names.extend(self.amount);
         let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
@@ -51,6 +55,35 @@ impl Log<'_> {
     }
 }
 
+/// How far to look ahead.
+pub struct Forecast {
+    pub as_of: i64,
+    pub with_amounts: bool,
+    pub horizon_days: f64,
+    /// A year.
+    pub discount_rate: f64,
+}
+
+impl Forecast {
+    /// Fits in a child, which can be cancelled and may use every core; answers the customers, too.
+    pub fn of(&self, customers: Vec<Customer>) -> Result<(Models, Vec<Outlook>, Vec<Customer>)> {
+        let answer = trainer::ask(settings::threads(), || {
+            outlooks(
+                &customers,
+                self.as_of,
+                self.with_amounts,
+                self.horizon_days,
+                self.discount_rate,
+            )
+        })?;
+        let (models, outlooks) = answer.ok_or_else(|| {
+            Error::new("22023", "no customer bought on two different days")
+                .hint("The model learns from customers who came back: give a longer log.")
+        })?;
+        Ok((models, outlooks, customers))
+    }
+}
+
 fn expect(source: &Source, name: &str, kinds: &[Kind], what: &str) -> Result<()> {
     let column = source.require(name)?;
     let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
@@ -65,13 +98,15 @@ fn expect(source: &Source, name: &str, kinds: &[Kind], what: &str) -> Result<()>
 }
 
 impl Source {
-    /// Adds a column as text under a name of its own, and answers that name: a bigint or numeric key must not pass through a
-    /// float.
-    pub fn add_text(&mut self, column: &str) -> &'static str {
+    /// Leaves the named columns and one as text under a name of its own, which is answered: a bigint or numeric key must not
+    /// pass through a float.
+    pub fn add_text(&mut self, column: &str, others: &[&str]) -> &'static str {
         const NAME: &str = "insight key";
+        let others: Vec<String> = others.iter().map(pgrx::spi::quote_identifier).collect();
         self.from = format!(
-            "(SELECT *, {}::pg_catalog.text AS \"{NAME}\" FROM {}) AS keyed",
+            "(SELECT {}::pg_catalog.text AS \"{NAME}\", {} FROM {}) AS keyed",
             pgrx::spi::quote_identifier(column),
+            others.join(", "),
             self.from
         );
         self.columns.push(resolve::SourceColumn {

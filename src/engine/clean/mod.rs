@@ -213,7 +213,11 @@ impl Clean {
 
     /// One row put right, cells in the order of the columns; a cell that is not there counts as missing.
     pub fn row<'a>(&'a self, cells: &[Cell<'a>]) -> Vec<Value<'a>> {
-        let at = |i: usize| cells.get(i).copied().unwrap_or(Cell::Null);
+        // A frame counts NaN and infinity as missing when it reads them.
+        let at = |i: usize| match cells.get(i).copied().unwrap_or(Cell::Null) {
+            Cell::Number(x) | Cell::Duration(x) if !x.is_finite() => Cell::Null,
+            cell => cell,
+        };
         let steps = self.columns.iter().enumerate();
         let mut values: Vec<Value<'a>> = steps
             .map(|(i, steps)| steps.value(at(i), &mut Done::default()))

@@ -114,8 +114,15 @@ fn numbers(mut values: Vec<f64>, kind: Kind) -> Numbers {
     values.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
     let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let deviation = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
+    // In units of the largest value, so that no square overflows.
+    let unit = values[0]
+        .abs()
+        .max(values[values.len() - 1].abs())
+        .max(f64::MIN_POSITIVE);
+    let mean = values.iter().map(|x| x / unit).sum::<f64>() / count;
+    let squares = values.iter().map(|x| (x / unit - mean).powi(2));
+    let deviation = (squares.sum::<f64>() / count).sqrt() * unit;
+    let mean = mean * unit;
     let runs = runs(&values);
     let distinct = runs.len();
     let quantiles = Quantiles {

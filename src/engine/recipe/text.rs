@@ -97,6 +97,7 @@ impl Text {
     pub(super) fn is_sound(&self) -> bool {
         self.places.len() == self.terms.len()
             && self.terms.len() <= BUCKETS
+            && self.terms.iter().all(|term| term.idf.is_finite())
             && self.length.is_sound()
     }
 

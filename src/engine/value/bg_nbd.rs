@@ -78,7 +78,8 @@ impl BgNbd {
     /// The probability that the customer is still active (equation of Fader, Hardie and Lee 2008, "Computing P(alive)
     /// Using the BG/NBD Model").
     pub fn alive(&self, c: &Behaviour) -> f64 {
-        1.0 / (1.0 + self.odds_gone(c))
+        // Where the odds are no number, so far out is the model that nobody is left.
+        (1.0 / (1.0 + self.odds_gone(c))).max(0.0)
     }
 
     fn odds_gone(&self, c: &Behaviour) -> f64 {

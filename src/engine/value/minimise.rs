@@ -11,7 +11,7 @@ pub(super) fn minimise(start: &[f64], f: impl Fn(&[f64]) -> f64) -> (Vec<f64>, f
         if value.is_nan() { f64::INFINITY } else { value }
     };
     let mut best = (start.to_vec(), f(start));
-    for _ in 0..20 {
+    for _ in 0..5 {
         let found = simplex(&best.0, &f);
         let gained = best.1 - found.1;
         if found.1 < best.1 {

@@ -7,6 +7,7 @@ mod discover;
 mod parse;
 pub mod single;
 mod sql;
+mod trust;
 
 use super::resolve::{self, Source};
 use crate::error::{Error, Result, required};
@@ -90,9 +91,19 @@ pub struct Sources {
 impl Sources {
     /// As stored in a model.
     pub fn from_json(value: &serde_json::Value) -> Result<Sources> {
-        serde_json::from_value(value.clone()).map_err(|e| {
-            Error::new("XX001", "the model's sources cannot be read").detail(e.to_string())
-        })
+        let damaged = |detail: String| {
+            Error::new("XX001", "the model's sources cannot be read").detail(detail)
+        };
+        if value.to_string().contains("\\u0000") {
+            return Err(damaged("A name holds a zero byte.".into()));
+        }
+        let sources: Sources =
+            serde_json::from_value(value.clone()).map_err(|e| damaged(e.to_string()))?;
+        let windows = sources.related.iter().flat_map(|r| &r.windows);
+        if windows.clone().any(|days| !(1..=36_525).contains(days)) {
+            return Err(damaged("A window is out of range.".into()));
+        }
+        Ok(sources)
     }
 
     /// Names of the features, in order.

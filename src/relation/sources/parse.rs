@@ -83,7 +83,7 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
     }
     let sources = Sources {
         key,
-        key_type: column.type_name.clone(),
+        key_type: qualified_type(column.type_oid),
         as_of: as_of(options, base)?,
         related,
     };
@@ -338,6 +338,13 @@ fn related(
     parent: Option<Box<Parent>>,
 ) -> Result<Related> {
     let time = time_of(name, spec, source)?;
+    let one_to_one = boolean(spec, "one_to_one")?;
+    if one_to_one && parent.is_some() {
+        return Err(invalid(&format!(
+            "source \"{name}\" has a parent and cannot be one-to-one"
+        ))
+        .hint("Leave one_to_one out to sum its rows up."));
+    }
     let excluded = excluded(spec)?;
     for column in &excluded {
         source.require(column)?;
@@ -346,12 +353,19 @@ fn related(
     skipped.push(&key);
     skipped.extend(time.as_deref());
     let fields = discover::fields(source, &skipped)?;
+    if one_to_one && fields.is_empty() {
+        return Err(
+            invalid(&format!("source \"{name}\" has no column to take over")).hint(
+                "Its keys and its time are no features; leave one_to_one out to count its rows.",
+            ),
+        );
+    }
     let (schema, table) = source.qualified()?;
     Ok(Related {
         name: name.to_owned(),
         schema,
         table,
-        one_to_one: boolean(spec, "one_to_one")?,
+        one_to_one,
         windows: windows(spec)?,
         fields,
         parent,
@@ -453,6 +467,14 @@ fn input(text: &str, function: u32) -> Result<pg_sys::Datum> {
             -1,
         )
     })
+}
+
+/// A type's name that means the same on every search path.
+fn qualified_type(type_oid: pg_sys::Oid) -> String {
+    // SAFETY: a syscache look-up of an existing type; the answer is a C string.
+    unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be_qualified(type_oid)) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A time with its zone: the same in every session, whatever its time zone and however it writes dates.

@@ -14,6 +14,8 @@ use std::ffi::CStr;
 pub enum Value {
     Null,
     Number(f64),
+    /// Microseconds since 2000-01-01 00:00 UTC.
+    Time(i64),
     Text(String),
 }
 
@@ -22,6 +24,7 @@ impl Value {
         match self {
             Value::Null => Cell::Null,
             Value::Number(x) => Cell::Number(*x),
+            Value::Time(x) => Cell::Time(*x),
             Value::Text(text) => Cell::Text(text),
         }
     }
@@ -69,6 +72,7 @@ impl Lookup {
             let plan = match self.plan.take() {
                 Some(plan) => plan,
                 None => {
+                    self.sources.check_trust()?;
                     let text = pgrx::PgOid::BuiltIn(pg_sys::BuiltinOid::TEXTOID);
                     let sql = self.sources.row_query(&known_type(&self.sources.key_type)?);
                     client.prepare(sql.as_str(), &[text; 3])?.keep()
@@ -100,6 +104,7 @@ fn owned(cell: Cell<'_>) -> Value {
     match cell {
         Cell::Number(x) | Cell::Duration(x) => Value::Number(x),
         Cell::Text(text) => Value::Text(text.to_owned()),
+        Cell::Time(x) => Value::Time(x),
         Cell::Boolean(value) => Value::Text(value.to_string()),
         _ => Value::Null,
     }
@@ -110,7 +115,7 @@ fn known_type(name: &str) -> Result<String> {
     let found = Spi::connect(|client| -> Result<Option<String>> {
         let row = client
             .select(
-                "SELECT pg_catalog.format_type(pg_catalog.to_regtype($1)::pg_catalog.oid, NULL)",
+                "SELECT pg_catalog.format_type(pg_catalog.to_regtype($1)::pg_catalog.oid, -1)",
                 None,
                 &[name.into()],
             )?

@@ -1,7 +1,9 @@
 //! The SQL that sources stand for.
 
 use super::{AsOf, Field, Related, Role, Sources};
-use crate::relation::resolve::Source;
+use crate::relation::decode::Decoder;
+use crate::relation::resolve::{Source, SourceColumn};
+use insight_engine::frame::Kind;
 use pgrx::spi::{quote_identifier, quote_literal};
 
 /// The cut-off's name in the queries.
@@ -39,7 +41,7 @@ pub(super) fn features(related: &Related) -> Vec<Feature> {
     if related.one_to_one {
         for field in &related.fields {
             let column = format!("s.{}", quote_identifier(&field.name));
-            add(&[&field.name], column, "NULL");
+            add(&[&field.name], field.known(&column), "NULL");
         }
         return list;
     }
@@ -126,6 +128,14 @@ fn field_features(
 }
 
 impl Field {
+    /// A time that lies at or after the cut-off was not known then; nor was one at infinity.
+    fn known(&self, column: &str) -> String {
+        if self.role != Role::Time {
+            return column.to_owned();
+        }
+        format!("CASE WHEN isfinite({column}) AND {column} < b.{AS_OF} THEN {column} END")
+    }
+
     /// The column as the aggregates take it, once per row.
     fn value(&self) -> String {
         let name = quote_identifier(&self.name);
@@ -133,7 +143,10 @@ impl Field {
             Role::Number => format!("s.{name}::float8"),
             Role::Boolean => format!("s.{name}::int"),
             Role::Category => format!("s.{name}::text"),
-            Role::Time => days(&format!("b.{AS_OF} - s.{name}::timestamptz")),
+            Role::Time => days(&format!(
+                "b.{AS_OF} - {}::timestamptz",
+                self.known(&format!("s.{name}"))
+            )),
         };
         format!("{value} AS {name}")
     }
@@ -171,7 +184,8 @@ impl Related {
         };
         let before = |alias: &str, time: &Option<String>| {
             time.as_ref().map_or(String::new(), |time| {
-                format!(" AND {alias}.{} < b.{AS_OF}", quote_identifier(time))
+                let time = format!("{alias}.{}", quote_identifier(time));
+                format!(" AND {time} < b.{AS_OF} AND isfinite({time})")
             })
         };
         let key = quote_identifier(&self.key);
@@ -211,7 +225,13 @@ impl Related {
         let list = list.join(",\n      ");
         let rows = self.rows();
         if self.one_to_one {
-            return format!("SELECT b.{KEY}, b.{AS_OF},\n      {list}\n    FROM {rows}");
+            // A second row of a customer must not make a second customer: the latest stands.
+            let latest = self
+                .moment()
+                .map_or(String::new(), |m| format!(", {m} DESC"));
+            return format!(
+                "SELECT DISTINCT ON (b.{KEY}, b.{AS_OF}) b.{KEY}, b.{AS_OF},\n      {list}\n    FROM {rows}\n    ORDER BY b.{KEY}, b.{AS_OF}{latest}"
+            );
         }
         let age = self.moment().map_or("NULL::float8".into(), |moment| {
             days(&format!("b.{AS_OF} - {moment}::timestamptz"))
@@ -240,7 +260,10 @@ impl Sources {
             .collect();
         let key = quote_identifier(&self.key);
         let there = |name: Option<&str>| {
-            let column = name.filter(|name| base.column(name).is_some());
+            let is_time = |c: &SourceColumn| {
+                Decoder::for_type(c.type_oid).is_some_and(|d| d.kind == Kind::Time)
+            };
+            let column = name.filter(|name| base.column(name).is_some_and(is_time));
             column.map(|name| format!("t.{}", quote_identifier(name)))
         };
         let [own, given] = self.moments().map(there);
@@ -278,9 +301,9 @@ impl Sources {
             let less = lag.as_ref().map_or(String::new(), |lag| {
                 format!(" - {}::interval", quote_literal(lag))
             });
-            parts.push(format!("{own}::timestamptz{less}"));
+            parts.push(format!("{}{less}", finite(own)));
         }
-        parts.extend(given.map(|given| format!("{given}::timestamptz")));
+        parts.extend(given.map(finite));
         parts.push(match &self.as_of {
             AsOf::At(time) => format!("{}::timestamptz", quote_literal(time)),
             _ => "now()".into(),
@@ -316,6 +339,11 @@ impl Sources {
             list.join(",\n  ")
         )
     }
+}
+
+/// A time that is none where it lies at infinity.
+fn finite(time: &str) -> String {
+    format!("CASE WHEN isfinite({time}::timestamptz) THEN {time}::timestamptz END")
 }
 
 /// What stands after FROM, under the name `t`.

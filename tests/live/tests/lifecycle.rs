@@ -86,7 +86,9 @@ fn a_dump_is_restored_where_an_owner_is_missing() {
         "CREATE ROLE {role}; GRANT SELECT ON customers TO {role}; SET ROLE {role}"
     ));
     train(&mut s, "m", 1);
-    s.exec(&format!("RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}"));
+    s.exec(&format!(
+        "RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}"
+    ));
     let name = format!("{}_without", db.name);
     let file = db.cluster.dir().join(format!("{name}.dump"));
     let file = file.to_str().unwrap();

@@ -31,6 +31,27 @@ SELECT insight_features('buyers', '{"sources": ["purchases"], "as_of": "seen_on"
 SELECT count(*) AS changed FROM known a JOIN known_later b USING (buyer_id)
 WHERE (a."purchases.count", a."purchases.amount.max", a."purchases.amount.sum_30d", a."purchases.category.distinct", a."purchases.days_since_last")
   IS DISTINCT FROM (b."purchases.count", b."purchases.amount.max", b."purchases.amount.sum_30d", b."purchases.category.distinct", b."purchases.days_since_last");
+-- Nor may another time of an earlier row that lies after the cut-off, nor infinity.
+CREATE TABLE deliveries AS SELECT purchase_id, buyer_id, bought_at AS at, bought_at + CASE purchase_id % 3 WHEN 0 THEN interval '1 day'
+  WHEN 1 THEN interval '1 year' END AS arrived_at FROM purchases WHERE purchase_id < 100000;
+UPDATE deliveries SET at = '-infinity' WHERE purchase_id = 1;
+SELECT insight_features('buyers', '{"sources": {"deliveries": {"key": "buyer_id", "time": "at"}}, "as_of": "seen_on", "into": "arrivals"}') IS NOT NULL AS sql;
+SELECT count("deliveries.arrived_at.days_since_last") > 100 AS some, min("deliveries.arrived_at.days_since_last") > 0 AS past,
+       count(*) FILTER (WHERE "deliveries.days_since_first" > 1000) AS infinite FROM arrivals;
+-- One row per customer, the latest, however many there are; its times are known in every form.
+CREATE VIEW holders AS SELECT buyer_id::text::character(6) AS buyer_id, seen_on, region, churn FROM buyers;
+CREATE TABLE account AS SELECT buyer_id::text::character(6) AS buyer_id, date '2019-01-01' AS known_on,
+  CASE WHEN churn THEN date '2018-01-01' ELSE '2018-12-01' END AS opened_on, (ARRAY['silver', 'gold'])[1 + buyer_id % 2] AS kind FROM buyers;
+INSERT INTO account SELECT buyer_id, known_on - 1, opened_on, kind FROM account WHERE buyer_id = '7';
+SELECT insight_train('holders', 'churn', 'accounts', '{"sources": {"account": {"time": "known_on", "one_to_one": true}}, "key": "buyer_id"}');
+SELECT insight_train('holders', 'churn', 'accounts', '{"sources": {"account": {"key": "buyer_id", "time": "known_on", "one_to_one": true}}, "key": "buyer_id"}');
+DELETE FROM account WHERE known_on < '2019-01-01';
+SELECT score > 0.95 AS found FROM insight_train('holders', 'churn', 'accounts',
+  '{"sources": {"account": {"key": "buyer_id", "time": "known_on", "one_to_one": true}}, "key": "buyer_id", "as_of": "seen_on", "epochs": 20, "learning_rate": 0.01}');
+INSERT INTO account SELECT buyer_id, known_on - 1, opened_on, kind FROM account WHERE buyer_id = '7';
+SELECT count(*) AS rows, count(*) FILTER (WHERE abs(insight_predict('accounts', h) - t.prediction) > 1e-9
+    OR abs(insight_predict('accounts', to_jsonb(h)) - t.prediction) > 1e-9) AS different
+FROM insight_predict_table('accounts', 'holders', 'buyer_id') t JOIN holders h ON h.buyer_id = t.key::character(6);
 -- A lag looks earlier; two joins reach the lines of the purchases.
 SELECT insight_features('buyers', '{"sources": {"purchases": {"windows": [60]}, "lines": {"parent": "purchases"}},
   "as_of": {"column": "seen_on", "lag": "100 days"}, "into": "deep"}') IS NOT NULL AS sql;

@@ -266,3 +266,47 @@ fn predicting_and_scoring_run_as_the_caller() {
         check_log(db, mallory, true);
     });
 }
+
+/// Who predicts did not name the model's sources: a view among them must not run its functions with the predictor's rights.
+#[test]
+fn a_models_sources_run_no_code_of_others() {
+    let db = shared().database();
+    let mut s = db.session();
+    let role = format!("{}_evil", db.name);
+    s.exec(&format!(
+        "CREATE ROLE {role} LOGIN; CREATE SCHEMA evil AUTHORIZATION {role};
+         CREATE TABLE base AS SELECT i AS id, i % 2 = 0 AS y FROM generate_series(1, 200) i;
+         CREATE TABLE plain AS SELECT i AS id, i % 2 AS v, date '2024-01-01' AS at FROM generate_series(1, 200) i;
+         GRANT SELECT ON base, plain TO {role}"
+    ));
+    let mut evil = db.session_of(&role);
+    evil.exec(
+        "CREATE FUNCTION evil.f(v integer) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
+           IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+             EXECUTE format('ALTER ROLE %I SUPERUSER', session_user);
+           END IF;
+           RAISE LOG 'evil source runs as %', current_user; RETURN v; END $$;
+         CREATE VIEW evil.ord AS SELECT id, evil.f(v) AS v, at FROM plain;
+         GRANT USAGE ON SCHEMA evil TO PUBLIC; GRANT SELECT ON evil.ord TO PUBLIC",
+    );
+    let train = |model: &str, source: &str| {
+        format!(
+            "SELECT insight_train('base', 'y', '{model}', '{FAST}'::jsonb || \
+             '{{\"key\": \"id\", \"sources\": {{\"{source}\": {{\"relation\": \"{source}\", \"key\": \"id\"}}}}}}')"
+        )
+    };
+    evil.exec(&train("viewed", "evil.ord"));
+    evil.exec(&train("tabled", "plain"));
+    evil.exec("SELECT insight_predict('viewed', b) FROM base b LIMIT 1");
+    for call in [
+        "SELECT insight_predict('viewed', b) FROM base b LIMIT 1",
+        "SELECT insight_predict('viewed', '{\"id\": 1}')",
+        "SELECT * FROM insight_predict_table('viewed', 'base')",
+        "SELECT * FROM insight_evaluate('viewed', 'base')",
+    ] {
+        let error = s.fails_with("42501", call);
+        assert!(error.hint().is_some(), "{}", error.message());
+    }
+    assert!(!db.cluster.log().contains("evil source runs as postgres"));
+    s.exec("SELECT insight_predict('tabled', b) FROM base b LIMIT 1");
+}

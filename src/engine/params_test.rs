@@ -1,0 +1,62 @@
+use super::*;
+use serde_json::json;
+
+fn read(options: Value) -> Result<Params, ParamError> {
+    Params::from_json(options.as_object().unwrap())
+}
+
+#[test]
+fn every_key_is_read_and_checked() {
+    for key in Params::KEYS {
+        let error = read(json!({ *key: {"x": {}} })).unwrap_err();
+        assert_eq!(error.option, *key);
+        assert!(error.message.contains(key) && !error.hint.is_empty());
+        assert!(read(json!({ *key: null })).is_ok());
+    }
+    assert!(Params::KEYS.is_sorted());
+}
+
+#[test]
+fn the_textbook_options_are_understood() {
+    let params = read(json!({"hidden": [64, 32], "activation": "relu", "optimizer": "adam",
+        "loss": "binary_crossentropy", "epochs": 10, "batch_size": 32, "test_size": 0.2, "seed": 42}))
+    .unwrap();
+    let valid = params.check(Task::Binary, 800).unwrap();
+    assert_eq!(
+        (valid.hidden, valid.epochs, valid.batch_size, valid.seed),
+        (vec![64, 32], 10, 32, 42)
+    );
+    assert_eq!(
+        (valid.optimizer, valid.loss),
+        (Optimizer::Adam, Loss::BinaryCrossentropy)
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for bad in [
+        json!({"dropout": 1.5}),
+        json!({"hidden": []}),
+        json!({"hidden": [0]}),
+        json!({"epochs": 0}),
+        json!({"epochs": 1.5}),
+        json!({"learning_rate": -1}),
+        json!({"activation": "gelu"}),
+        json!({"class_weight": {"yes": -1}}),
+    ] {
+        assert!(read(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_loss_must_fit_the_task() {
+    let params = read(json!({"loss": "categorical_crossentropy"})).unwrap();
+    assert!(
+        params
+            .check(Task::Binary, 100)
+            .unwrap_err()
+            .hint
+            .contains("binary_crossentropy")
+    );
+    assert!(params.check(Task::Multiclass, 100).is_ok());
+}

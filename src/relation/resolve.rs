@@ -112,6 +112,25 @@ impl Source {
         Ok((schema, name))
     }
 
+    /// Leaves the named columns and one as text under a name of its own, which is answered: a bigint or numeric key must not
+    /// pass through a float.
+    pub fn add_text(&mut self, column: &str, others: &[&str]) -> &'static str {
+        const NAME: &str = "insight key";
+        let others: Vec<String> = others.iter().map(spi::quote_identifier).collect();
+        self.from = format!(
+            "(SELECT {}::pg_catalog.text AS \"{NAME}\", {} FROM {}) AS keyed",
+            spi::quote_identifier(column),
+            others.join(", "),
+            self.from
+        );
+        self.columns.push(SourceColumn {
+            name: NAME.into(),
+            type_oid: pg_sys::TEXTOID,
+            type_name: "text".into(),
+        });
+        NAME
+    }
+
     /// How messages name the source.
     pub fn label(&self) -> String {
         if self.relation.is_some() {

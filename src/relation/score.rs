@@ -11,10 +11,6 @@ use insight_engine::evaluate::{Evaluation, Truth, evaluate};
 use insight_engine::fit::label_of;
 use insight_engine::frame::{Cell, Frame, Values};
 use insight_engine::infer::Predictor;
-use pgrx::pg_sys;
-
-/// The name of the key's text in the query that reads it.
-const KEY: &str = "insight key";
 
 /// Predictions of a relation's rows, row-major as the predictor gives them.
 pub struct Scored {
@@ -87,24 +83,13 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
     };
     let mut wanted = names.clone();
     if let Some(key) = &key {
-        // As text in SQL: a bigint or numeric key must not pass through a float. Only what is read is named, for the
-        // caller may have no right to the rest.
-        let mut list: Vec<String> = names.iter().map(pgrx::spi::quote_identifier).collect();
-        let quoted = pgrx::spi::quote_identifier(key);
-        list.push(format!("{quoted}::pg_catalog.text AS \"{KEY}\""));
-        source.from = format!("(SELECT {} FROM {}) AS keyed", list.join(", "), source.from);
-        source.columns.push(resolve::SourceColumn {
-            name: KEY.into(),
-            type_oid: pg_sys::TEXTOID,
-            type_name: "text".into(),
-        });
-        wanted.push(KEY);
+        wanted.push(source.add_text(key, &names));
     }
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
     let rows: Vec<u32> = (0..frame.rows() as u32).collect();
-    let keys = match frame.column(KEY) {
+    let keys = match key.and(frame.columns.last()) {
         Some(column) => rows
             .iter()
             .map(|row| match column.cell(*row as usize) {

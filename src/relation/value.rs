@@ -9,7 +9,6 @@ use crate::settings;
 use insight_engine::frame::Kind;
 use insight_engine::value::history::{Customer, customers};
 use insight_engine::value::{Models, Outlook, outlooks};
-use pgrx::pg_sys;
 
 /// Which columns of a log say who bought when, and for how much.
 pub struct Log<'a> {
@@ -95,25 +94,4 @@ fn expect(source: &Source, name: &str, kinds: &[Kind], what: &str) -> Result<()>
         format!("column \"{name}\" must be {what}, not {}", column.type_name),
     )
     .hint("Cast it in a SELECT."))
-}
-
-impl Source {
-    /// Leaves the named columns and one as text under a name of its own, which is answered: a bigint or numeric key must not
-    /// pass through a float.
-    pub fn add_text(&mut self, column: &str, others: &[&str]) -> &'static str {
-        const NAME: &str = "insight key";
-        let others: Vec<String> = others.iter().map(pgrx::spi::quote_identifier).collect();
-        self.from = format!(
-            "(SELECT {}::pg_catalog.text AS \"{NAME}\", {} FROM {}) AS keyed",
-            pgrx::spi::quote_identifier(column),
-            others.join(", "),
-            self.from
-        );
-        self.columns.push(resolve::SourceColumn {
-            name: NAME.into(),
-            type_oid: pg_sys::TEXTOID,
-            type_name: "text".into(),
-        });
-        NAME
-    }
 }

@@ -30,6 +30,16 @@ pub enum Optimizer {
     Adamw,
 }
 
+/// How a number enters the network besides by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberEncoding {
+    #[default]
+    None,
+    PiecewiseLinear,
+    Periodic,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassWeight {
@@ -65,6 +75,11 @@ pub struct Params {
     pub select: Option<bool>,
     pub construct: Option<bool>,
     pub category_encoding: Option<CategoryEncoding>,
+    pub number_embedding: Option<NumberEncoding>,
+    pub number_dim: Option<usize>,
+    pub bins: Option<usize>,
+    pub text_dim: Option<usize>,
+    pub members: Option<usize>,
 }
 
 /// Checked and completed hyper-parameters.
@@ -88,6 +103,17 @@ pub struct ValidParams {
     pub class_weight: ClassWeight,
     pub seed: u64,
     pub max_seconds: Option<f64>,
+    #[serde(default)]
+    pub number_embedding: NumberEncoding,
+    /// Width of a number embedding.
+    #[serde(default)]
+    pub number_dim: usize,
+    /// Bins of a piecewise-linear embedding.
+    #[serde(default)]
+    pub bins: usize,
+    /// Members of the ensemble within the network.
+    #[serde(default)]
+    pub members: usize,
     /// How columns become inputs.
     #[serde(flatten)]
     pub preparation: Preparation,
@@ -107,6 +133,7 @@ impl Params {
     pub const KEYS: &'static [&'static str] = &[
         "activation",
         "batch_size",
+        "bins",
         "category_encoding",
         "class_weight",
         "construct",
@@ -119,13 +146,17 @@ impl Params {
         "learning_rate",
         "loss",
         "max_seconds",
+        "members",
         "momentum",
+        "number_dim",
+        "number_embedding",
         "optimizer",
         "patience",
         "seed",
         "select",
         "standardise",
         "test_size",
+        "text_dim",
         "text_features",
         "validation_size",
     ];
@@ -183,6 +214,11 @@ impl Params {
                 .map(|n| n as usize),
             standardise: reader.choice("standardise", STANDARDISE)?,
             category_encoding: reader.choice("category_encoding", CATEGORY_ENCODINGS)?,
+            number_embedding: reader.choice("number_embedding", NUMBER_ENCODINGS)?,
+            number_dim: reader.integer("number_dim", 1, 256)?.map(|n| n as usize),
+            text_dim: reader.integer("text_dim", 0, 256)?.map(|n| n as usize),
+            bins: reader.integer("bins", 2, 1024)?.map(|n| n as usize),
+            members: reader.integer("members", 1, 64)?.map(|n| n as usize),
         })
     }
 
@@ -233,6 +269,12 @@ impl Params {
             class_weight: self.class_weight.clone().unwrap_or(ClassWeight::None),
             seed: self.seed.unwrap_or(42),
             max_seconds: self.max_seconds,
+            number_embedding: self
+                .number_embedding
+                .unwrap_or(NumberEncoding::PiecewiseLinear),
+            number_dim: self.number_dim.unwrap_or(8),
+            bins: self.bins.unwrap_or(48),
+            members: self.members.unwrap_or(8),
             preparation: self.preparation(),
             select: self.select.unwrap_or(false),
             construct: self.construct.unwrap_or(false),
@@ -243,6 +285,7 @@ impl Params {
         let default = Preparation::default();
         Preparation {
             text_features: self.text_features.unwrap_or(default.text_features),
+            text_dim: self.text_dim.unwrap_or(default.text_dim),
             standardise: self.standardise.unwrap_or(default.standardise),
             category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
         }
@@ -307,6 +350,12 @@ const STANDARDISE: &[(&str, Standardise)] = &[
     ("minmax", Standardise::Minmax),
     ("quantile", Standardise::Quantile),
     ("none", Standardise::None),
+];
+
+const NUMBER_ENCODINGS: &[(&str, NumberEncoding)] = &[
+    ("none", NumberEncoding::None),
+    ("piecewise_linear", NumberEncoding::PiecewiseLinear),
+    ("periodic", NumberEncoding::Periodic),
 ];
 
 const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[

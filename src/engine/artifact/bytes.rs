@@ -7,17 +7,16 @@
 //! | length of everything, u64 | 8 |
 //! | length of the header, u32 | 4 |
 //! | header: the [`Artifact`] as JSON, without weights | |
-//! | weights as f32: embeddings in category order, then each layer's weights and bias | |
+//! | weights as f32, in the order of [`crate::models::Network::weights`] | |
 //! | checksum of all the above, u64 | 8 |
 //!
 //! Numbers are little-endian.
 
 use super::{Artifact, ArtifactError, check::require};
-use crate::models::Encoding;
 
 const MAGIC: &[u8; 8] = b"INSIGHT\0";
 /// The format written, and the newest one read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the header.
 const PREFIX: usize = 8 + 4 + 8 + 4;
 const CHECKSUM: usize = 8;
@@ -29,9 +28,7 @@ impl Artifact {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Writing to a Vec fails only for maps whose keys are not texts; no part of an artifact has one.
         let header = serde_json::to_vec(self).expect("an artifact is plain data");
-        let network = &self.network;
-        let layers = network.layers.iter().flat_map(|l| [&l.weights, &l.bias]);
-        let weights = || network.embeddings.iter().chain(layers.clone()).flatten();
+        let weights = || self.network.weights().flatten();
         let total = PREFIX + header.len() + weights().count() * size_of::<f32>() + CHECKSUM;
         let mut out = Vec::with_capacity(total);
         out.extend_from_slice(MAGIC);
@@ -92,15 +89,23 @@ impl Artifact {
         let network = &mut self.network;
         network.embeddings = network
             .inputs
-            .categories
-            .iter()
-            .filter_map(|c| match c.encoding {
-                Encoding::OneHot => None,
-                Encoding::Embedding { dim } => Some((c.levels.checked_add(1), dim)),
-            })
+            .embedded()
+            .map(|(_, levels, dim)| (levels.checked_add(1), dim))
             .map(|(codes, dim)| rest.floats(codes.and_then(|c| c.checked_mul(dim))))
             .collect::<Result<_, _>>()?;
-        for layer in &mut network.layers {
+        let bags = network.inputs.bags.iter();
+        network.bags = bags
+            .map(|bag| rest.floats(bag.vocabulary.checked_mul(bag.dim)))
+            .collect::<Result<_, _>>()?;
+        for embedding in &mut network.number_embeddings {
+            embedding.weights = rest.floats(embedding.size())?;
+        }
+        let factors = match network.members {
+            0 | 1 => Some(0),
+            members => network.checked_width().and_then(|w| w.checked_mul(members)),
+        };
+        network.factors = rest.floats(factors)?;
+        for layer in network.layers.iter_mut().chain(&mut network.heads) {
             layer.weights = rest.floats(layer.inputs.checked_mul(layer.outputs))?;
             layer.bias = rest.floats(Some(layer.outputs))?;
         }

@@ -119,6 +119,8 @@ fn shapes_beyond_the_bytes_are_refused_before_memory_is_taken() {
     ));
     assert!(reshaped(&|a| a.network.layers[0].inputs += 1));
     assert!(reshaped(&|a| a.network.layers.clear()));
+    assert!(reshaped(&|a| a.network.heads.clear()));
+    assert!(reshaped(&|a| a.network.members = usize::MAX));
     assert!(reshaped(&|a| a.target.labels.push("third".into())));
     assert!(reshaped(&|a| a.task = super::super::Task::Regression));
 }
@@ -127,7 +129,7 @@ fn shapes_beyond_the_bytes_are_refused_before_memory_is_taken() {
 fn weights_that_are_no_numbers_are_refused() {
     for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut a = artifact();
-        a.network.layers[1].weights[3] = wrong;
+        a.network.heads[0].weights[3] = wrong;
         assert!(is_damaged(&a.to_bytes()));
     }
 }

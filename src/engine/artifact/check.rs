@@ -1,7 +1,7 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
 use super::{Artifact, ArtifactError, Task};
-use crate::models::{Encoding, Network, Output};
+use crate::models::{Basis, Dense, Encoding, Network, Output};
 
 /// `Err(Damaged)` with plain words unless `holds`.
 pub(super) fn require(
@@ -29,7 +29,7 @@ impl Artifact {
         require(self.recipe.inputs() == network.inputs, || {
             "the network takes other inputs than the recipe prepares".into()
         })?;
-        let outputs = network.layers.last().map_or(0, |l| l.outputs);
+        let outputs = network.outputs();
         let labels = self.target.labels.len();
         let fits = match self.task {
             Task::Binary => network.output == Output::Sigmoid && outputs == 1 && labels == 2,
@@ -68,11 +68,7 @@ impl Artifact {
         // Writing to a counter cannot fail; were it to, the estimate would only be low.
         let _ = serde_json::to_writer(&mut text, self);
         let network = &self.network;
-        let layers = network.layers.iter();
-        let floats = layers
-            .map(|l| l.weights.len() + l.bias.len())
-            .sum::<usize>()
-            + network.embeddings.iter().map(Vec::len).sum::<usize>();
+        let floats = network.weights().map(Vec::len).sum::<usize>();
         // In memory the text's strings and numbers take about twice their written length.
         2 * text.0 + floats * size_of::<f32>()
     }
@@ -81,58 +77,97 @@ impl Artifact {
 /// Checks that the weights have the sizes their description gives, that the layers chain, and that all are finite.
 fn check_network(network: &Network) -> Result<(), ArtifactError> {
     let inputs = &network.inputs;
-    let mut width = inputs.numbers;
+    let too_large = || ArtifactError::Damaged("the network's inputs are too many".into());
+    let width = network.checked_width().ok_or_else(too_large)?;
     let mut one_hot = 0usize;
-    let mut tables = network.embeddings.iter();
     for (i, category) in inputs.categories.iter().enumerate() {
         let too_large = || ArtifactError::Damaged(format!("category {i} is too large"));
         require(category.levels < u32::MAX as usize, || {
             format!("category {i} is too large")
         })?;
-        let wide = match category.encoding {
-            Encoding::OneHot => {
-                one_hot = one_hot.checked_add(category.levels).ok_or_else(too_large)?;
-                category.levels
-            }
-            Encoding::Embedding { dim } => {
-                let size = (category.levels + 1)
-                    .checked_mul(dim)
-                    .ok_or_else(too_large)?;
-                let found = tables.next().map(Vec::len);
-                require(found == Some(size), || {
-                    format!("the embedding of category {i} has not {size} values")
-                })?;
-                dim
+        if category.encoding == Encoding::OneHot {
+            one_hot = one_hot.checked_add(category.levels).ok_or_else(too_large)?;
+        }
+    }
+    check_tables(network)?;
+    for (i, embedding) in network.number_embeddings.iter().enumerate() {
+        let knots_rise = match &embedding.basis {
+            Basis::Periodic { .. } => true,
+            Basis::PiecewiseLinear { knots } => {
+                let rises = |pair: &[f32]| pair[0] < pair[1];
+                knots.len() >= 2
+                    && knots.iter().all(|k| k.is_finite())
+                    && knots.windows(2).all(rises)
             }
         };
-        width = width.checked_add(wide).ok_or_else(too_large)?;
+        require(
+            embedding.input < inputs.numbers
+                && knots_rise
+                && embedding.size() == Some(embedding.weights.len()),
+            || format!("number embedding {i} does not hold together"),
+        )?;
+    }
+    let members = network.members;
+    let factors = if members > 1 {
+        width.checked_mul(members)
+    } else {
+        Some(0)
+    };
+    require(
+        factors == Some(network.factors.len())
+            && members == network.heads.len()
+            && members > 0
+            && (members == 1 || !network.layers.is_empty()),
+        || format!("the network has not {members} members"),
+    )?;
+    let mut inputs = width;
+    for (i, layer) in network.layers.iter().enumerate() {
+        check_layer(layer, inputs, &format!("layer {}", i + 1))?;
+        inputs = layer.outputs;
+    }
+    for head in &network.heads {
+        check_layer(head, inputs, "an output layer")?;
+        require(head.outputs == network.outputs(), || {
+            "the members have different outputs".into()
+        })?;
+    }
+    let finite = |values: &Vec<f32>| values.iter().all(|v| v.is_finite());
+    require(network.weights().all(finite), || {
+        "a weight is not a finite number".into()
+    })
+}
+
+fn check_layer(layer: &Dense, inputs: usize, name: &str) -> Result<(), ArtifactError> {
+    require(layer.inputs == inputs, || {
+        format!("{name} takes {} inputs, not {inputs}", layer.inputs)
+    })?;
+    require(layer.outputs > 0, || format!("{name} has no outputs"))?;
+    let size = layer.inputs.checked_mul(layer.outputs);
+    require(size == Some(layer.weights.len()), || {
+        format!("{name} has {} weights", layer.weights.len())
+    })?;
+    require(layer.bias.len() == layer.outputs, || {
+        format!("{name} has {} bias values", layer.bias.len())
+    })
+}
+
+/// Checks the tables of embeddings and bags against the inputs.
+fn check_tables(network: &Network) -> Result<(), ArtifactError> {
+    let mut tables = network.embeddings.iter();
+    for (i, levels, dim) in network.inputs.embedded() {
+        let size = (levels + 1).checked_mul(dim);
+        require(
+            size.is_some() && tables.next().map(Vec::len) == size,
+            || format!("the embedding of category {i} does not fit"),
+        )?;
     }
     require(tables.next().is_none(), || {
         "there are more embeddings than categories".into()
     })?;
-    require(!network.layers.is_empty(), || {
-        "the network has no layers".into()
-    })?;
-    for (i, layer) in network.layers.iter().enumerate() {
-        let number = i + 1;
-        require(layer.inputs == width, || {
-            format!("layer {number} takes {} inputs, not {width}", layer.inputs)
-        })?;
-        require(layer.outputs > 0, || {
-            format!("layer {number} has no outputs")
-        })?;
-        let size = layer.inputs.checked_mul(layer.outputs);
-        require(size == Some(layer.weights.len()), || {
-            format!("layer {number} has {} weights", layer.weights.len())
-        })?;
-        require(layer.bias.len() == layer.outputs, || {
-            format!("layer {number} has {} bias values", layer.bias.len())
-        })?;
-        width = layer.outputs;
-    }
-    let layers = network.layers.iter().flat_map(|l| [&l.weights, &l.bias]);
-    let finite = |values: &Vec<f32>| values.iter().all(|v| v.is_finite());
-    require(network.embeddings.iter().chain(layers).all(finite), || {
-        "a weight is not a finite number".into()
-    })
+    let sizes = network.inputs.bags.iter();
+    let sizes = sizes.map(|bag| bag.vocabulary.checked_mul(bag.dim).filter(|_| bag.dim > 0));
+    require(
+        sizes.eq(network.bags.iter().map(|table| Some(table.len()))),
+        || "a table of tokens does not fit".into(),
+    )
 }

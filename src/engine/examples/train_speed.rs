@@ -25,11 +25,12 @@ fn main() {
     let matrix = Matrix {
         rows: ROWS,
         numbers,
-        codes: Vec::new(),
+        singles: (0..NUMBERS).collect(),
         inputs: Inputs {
             numbers: NUMBERS,
-            categories: Vec::new(),
+            ..Inputs::default()
         },
+        ..Matrix::default()
     };
     for dropout in [0.0, 0.1] {
         for batch_size in [32, 256, 4096] {

@@ -16,7 +16,7 @@ pub(super) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 /// Cody and Waite's reduction x = n·ln 2 + r with |r| ≤ ln 2 / 2, Taylor's series of degree 7 for e^r
 /// (remainder below 6e-9), and 2^n put together from its bits.
 #[inline(always)]
-pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     /// 1.5 · 2^23: adding it rounds to the nearest integer, which then lies in the low bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts; the first has trailing zero bits, so that n · LN2_HIGH is exact.

@@ -4,7 +4,7 @@ use super::{
     activation::activate,
     kernel::{LANES, blocked, dense, dot},
 };
-use crate::models::{Activation, Encoding, Network};
+use crate::models::{Activation, Dense, Encoding, Network, NumberEmbedding};
 
 /// Embeddings are multiplied with their part of the first layer once, ahead of time, while all such tables together
 /// stay below this many bytes; the others are multiplied for each row.
@@ -26,6 +26,23 @@ enum Category {
         dim: usize,
         vectors: Vec<f32>,
     },
+}
+
+/// A bag of tokens: `[vocabulary][dim]`.
+struct Bag {
+    dim: usize,
+    vectors: Vec<f32>,
+}
+
+/// What one row brings: dense values, a code per category, and the tokens of its bags.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) numbers: &'a [f32],
+    pub(super) codes: &'a [u32],
+    pub(super) tokens: &'a [u32],
+    /// Where each bag ends in `tokens`, counted from `tokens_before`.
+    pub(super) token_ends: &'a [usize],
+    pub(super) tokens_before: usize,
 }
 
 /// One layer after the first.
@@ -64,15 +81,115 @@ pub(super) struct Forward {
     activation: Activation,
     numbers: usize,
     categories: Vec<Category>,
-    /// Of the dense inputs: the numbers, then the vectors of the categories that are not folded.
+    bags: Vec<Bag>,
+    number_embeddings: Vec<(NumberEmbedding, Vec<f32>)>,
+    /// Of the dense inputs: the numbers, the vectors of the categories that are not folded, the bags, the number embeddings.
     first: Vec<f32>,
     /// Padded.
     first_bias: Vec<f32>,
     first_inputs: usize,
+    members: usize,
+    /// Padded outputs of the first layer of one member.
+    first_units: usize,
+    /// The shared layers after the first, which every member goes through.
     layers: Vec<Layer>,
+    /// The output layer of each member; none where the first layer is the output layer.
+    heads: Vec<Layer>,
     outputs: usize,
-    /// The widest input or output of any layer.
+    /// The widest input or output of any layer of one member, and of the first of all members.
     widest: usize,
+}
+
+/// The first layer of all members side by side: each member's outputs padded, its factors multiplied into the weights.
+fn first_layer(network: &Network) -> Dense {
+    let first = network.layers.first().unwrap_or(&network.heads[0]);
+    if network.members == 1 {
+        return first.clone();
+    }
+    let (units, members) = (padded(first.outputs), network.members);
+    let outputs = units * members;
+    let mut weights = vec![0.0; first.inputs * outputs];
+    let mut bias = vec![0.0; outputs];
+    for m in 0..members {
+        bias[m * units..][..first.outputs].copy_from_slice(&first.bias);
+        for i in 0..first.inputs {
+            let factor = network.factors[m * first.inputs + i];
+            let row = &first.weights[i * first.outputs..(i + 1) * first.outputs];
+            let out = &mut weights[i * outputs + m * units..];
+            out.iter_mut()
+                .zip(row)
+                .for_each(|(out, w)| *out = factor * w);
+        }
+    }
+    Dense {
+        inputs: first.inputs,
+        outputs,
+        weights,
+        bias,
+    }
+}
+
+impl Layer {
+    fn of(l: &Dense) -> Layer {
+        if l.outputs < FEW_OUTPUTS {
+            let wide = padded(l.inputs);
+            let mut weights = vec![0.0; l.outputs * wide];
+            for (i, row) in l.weights.chunks_exact(l.outputs).enumerate() {
+                for (o, &w) in row.iter().enumerate() {
+                    weights[o * wide + i] = w;
+                }
+            }
+            Layer::Few {
+                weights,
+                bias: l.bias.clone(),
+            }
+        } else {
+            let wide = padded(l.outputs);
+            Layer::Wide {
+                weights: blocked(&l.weights, l.inputs, l.outputs, wide),
+                bias: pad(&l.bias, wide),
+            }
+        }
+    }
+
+    /// Outputs, padded.
+    fn width(&self) -> usize {
+        match self {
+            Layer::Wide { bias, .. } | Layer::Few { bias, .. } => padded(bias.len()),
+        }
+    }
+
+    fn floats(&self) -> usize {
+        match self {
+            Layer::Wide { weights, bias } | Layer::Few { weights, bias } => {
+                weights.len() + bias.len()
+            }
+        }
+    }
+
+    /// `from` is the padded input; the padded output goes to `to`.
+    #[inline(always)]
+    fn run<const FMA: bool>(&self, from: &[f32], to: &mut [f32]) {
+        match self {
+            Layer::Wide { weights, bias } => {
+                let inputs = weights.len() / bias.len();
+                dense::<FMA>(
+                    &from[..inputs],
+                    weights,
+                    |at, sums| sums.copy_from_slice(&bias[at..at + sums.len()]),
+                    to,
+                );
+            }
+            Layer::Few { weights, bias } => {
+                let rows = weights.chunks_exact(from.len());
+                for ((out, row), bias) in to.iter_mut().zip(rows).zip(bias) {
+                    *out = bias + dot::<FMA>(from, row);
+                }
+                // The padding reads what an earlier layer left unless it is cleared.
+                to[bias.len()..].fill(0.0);
+            }
+        }
+    }
 }
 
 fn padded(n: usize) -> usize {
@@ -93,17 +210,12 @@ impl Forward {
 
     fn with_budget(network: &Network, level: Level, mut budget: usize) -> Forward {
         let inputs = &network.inputs;
-        let first = &network.layers[0];
+        let first = &first_layer(network);
         let stride = padded(first.outputs);
         let row = |i: usize| &first.weights[i * first.outputs..(i + 1) * first.outputs];
         // Where each category's block begins: the one-hot blocks come before the embeddings.
         let mut one_hot = inputs.numbers;
-        let mut embedded = inputs.numbers;
-        for c in &inputs.categories {
-            if let Encoding::OneHot = c.encoding {
-                embedded += c.levels;
-            }
-        }
+        let mut embedded = inputs.numbers + inputs.one_hot();
         let mut tables = network.embeddings.iter();
         let mut kept: Vec<f32> = first.weights[..inputs.numbers * first.outputs].to_vec();
         let mut first_inputs = inputs.numbers;
@@ -153,42 +265,44 @@ impl Forward {
                 (Encoding::Embedding { .. }, []) => {}
             }
         }
-        let layers: Vec<Layer> = network.layers[1..]
-            .iter()
-            .map(|l| {
-                if l.outputs < FEW_OUTPUTS {
-                    let wide = padded(l.inputs);
-                    let mut weights = vec![0.0; l.outputs * wide];
-                    for (i, row) in l.weights.chunks_exact(l.outputs).enumerate() {
-                        for (o, &w) in row.iter().enumerate() {
-                            weights[o * wide + i] = w;
-                        }
-                    }
-                    Layer::Few {
-                        weights,
-                        bias: l.bias.clone(),
-                    }
-                } else {
-                    let wide = padded(l.outputs);
-                    Layer::Wide {
-                        weights: blocked(&l.weights, l.inputs, l.outputs, wide),
-                        bias: pad(&l.bias, wide),
-                    }
-                }
-            })
-            .collect();
-        let widest = network.layers.iter().map(|l| l.outputs).max();
+        // The rest of the inputs, bags and number embeddings, lies in the order in which it is multiplied.
+        kept.extend_from_slice(&first.weights[embedded * first.outputs..]);
+        first_inputs += first.inputs - embedded;
+        let bags = network.bags.iter().zip(&inputs.bags);
+        let bags = bags.map(|(vectors, bag)| Bag {
+            dim: bag.dim,
+            vectors: vectors.clone(),
+        });
+        let numbers = network.number_embeddings.iter();
+        let later = network.layers.iter().skip(1);
+        let heads = match network.layers.is_empty() {
+            true => &[],
+            false => &network.heads[..],
+        };
+        let layers: Vec<Layer> = later.map(Layer::of).collect();
+        let heads: Vec<Layer> = heads.iter().map(Layer::of).collect();
+        let widths = layers.iter().chain(&heads).map(Layer::width);
+        let widest = widths
+            .max()
+            .unwrap_or(0)
+            .max(stride)
+            .max(padded(first_inputs));
         Forward {
             level,
             activation: network.activation,
             numbers: inputs.numbers,
             categories,
+            bags: bags.collect(),
+            number_embeddings: numbers.map(|e| (e.clone(), e.curve(&e.weights))).collect(),
             first: blocked(&kept, first_inputs, first.outputs, stride),
             first_bias: pad(&first.bias, stride),
             first_inputs,
+            members: network.members,
+            first_units: stride / network.members.max(1),
             layers,
-            outputs: network.layers.last().map_or(0, |l| l.outputs),
-            widest: padded(widest.unwrap_or(0).max(first_inputs)),
+            heads,
+            outputs: network.outputs(),
+            widest: widest.max(network.members * network.outputs()),
         }
     }
 
@@ -198,57 +312,44 @@ impl Forward {
             Category::Rows { rows, .. } => rows.len(),
             Category::Vectors { vectors, .. } => vectors.len(),
         });
-        let layers = self.layers.iter().map(|l| match l {
-            Layer::Wide { weights, bias } | Layer::Few { weights, bias } => {
-                weights.len() + bias.len()
-            }
-        });
-        let floats: usize = categories.chain(layers).sum();
+        let layers = self.layers.iter().chain(&self.heads).map(Layer::floats);
+        let bags = self.bags.iter().map(|b| b.vectors.len());
+        let curves = self.number_embeddings.iter();
+        let curves = curves.map(|(e, curve)| e.weights.len() + curve.len());
+        let floats: usize = categories.chain(layers).chain(bags).chain(curves).sum();
         (floats + self.first.len() + self.first_bias.len()) * size_of::<f32>()
     }
 
-    /// Two buffers for [`Forward::run`].
-    pub(super) fn buffers(&self) -> [Vec<f32>; 2] {
-        [vec![0.0; self.widest], vec![0.0; self.widest]]
+    /// Four buffers for [`Forward::run`].
+    pub(super) fn buffers(&self) -> Buffers {
+        std::array::from_fn(|_| vec![0.0; self.widest])
     }
 
-    /// The output layer's sums for one row: `numbers` dense values and one code per category. Codes beyond a
-    /// category's levels count as 0. Buffers of another size are replaced; otherwise nothing is allocated.
-    pub(super) fn run<'b>(
-        &self,
-        numbers: &[f32],
-        codes: &[u32],
-        buffers: &'b mut [Vec<f32>; 2],
-    ) -> &'b [f32] {
+    /// The members' sums for one row, `[members][outputs]`. Codes beyond a category's levels count as 0 and tokens
+    /// beyond a vocabulary not at all. Buffers of another size are replaced; otherwise nothing is allocated.
+    pub(super) fn run<'b>(&self, row: Row<'_>, buffers: &'b mut Buffers) -> &'b [f32] {
         if buffers.iter().any(|b| b.len() != self.widest) {
             *buffers = self.buffers();
         }
-        let [a, b] = buffers;
-        let in_b = match self.level {
-            Level::Plain => self.pass::<false>(numbers, codes, a, b),
+        match self.level {
+            Level::Plain => self.pass::<false>(row, buffers),
             // SAFETY: `detect` found these instructions on this machine.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { self.pass_avx2(numbers, codes, a, b) },
+            Level::Avx2 => unsafe { self.pass_avx2(row, buffers) },
         };
-        &(if in_b { b } else { a })[..self.outputs]
+        &buffers[3][..self.members * self.outputs]
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    fn pass_avx2(&self, numbers: &[f32], codes: &[u32], a: &mut [f32], b: &mut [f32]) -> bool {
-        self.pass::<true>(numbers, codes, a, b)
+    fn pass_avx2(&self, row: Row<'_>, buffers: &mut Buffers) {
+        self.pass::<true>(row, buffers);
     }
 
-    /// Leaves the outputs in one of the two buffers, each `widest` long; answers whether it is `b`.
+    /// Writes the dense inputs of the first layer into `x`.
     #[inline(always)]
-    fn pass<const FMA: bool>(
-        &self,
-        numbers: &[f32],
-        codes: &[u32],
-        a: &mut [f32],
-        b: &mut [f32],
-    ) -> bool {
-        for (x, &v) in a.iter_mut().zip(&numbers[..self.numbers]) {
+    fn dense_inputs(&self, row: Row<'_>, x: &mut [f32]) {
+        for (x, &v) in x.iter_mut().zip(&row.numbers[..self.numbers]) {
             let v = if v > LARGEST_INPUT { LARGEST_INPUT } else { v };
             let v = if v < -LARGEST_INPUT {
                 -LARGEST_INPUT
@@ -258,7 +359,7 @@ impl Forward {
             *x = if v.is_nan() { 0.0 } else { v };
         }
         let mut at = self.numbers;
-        for (category, &code) in self.categories.iter().zip(codes) {
+        for (category, &code) in self.categories.iter().zip(row.codes) {
             if let Category::Vectors {
                 levels,
                 dim,
@@ -266,17 +367,44 @@ impl Forward {
             } = category
             {
                 let code = if code > *levels { 0 } else { code as usize };
-                a[at..at + dim].copy_from_slice(&vectors[code * dim..(code + 1) * dim]);
+                x[at..at + dim].copy_from_slice(&vectors[code * dim..(code + 1) * dim]);
                 at += dim;
             }
         }
+        let mut start = row.tokens_before;
+        for (bag, &end) in self.bags.iter().zip(row.token_ends) {
+            let tokens = &row.tokens[start - row.tokens_before..end - row.tokens_before];
+            start = end;
+            let out = &mut x[at..at + bag.dim];
+            at += bag.dim;
+            out.fill(0.0);
+            let share = 1.0 / tokens.len().max(1) as f32;
+            for &token in tokens {
+                let vector = bag.vectors.chunks_exact(bag.dim).nth(token as usize);
+                for (out, v) in out.iter_mut().zip(vector.unwrap_or_default()) {
+                    *out += share * v;
+                }
+            }
+        }
+        for (embedding, curve) in &self.number_embeddings {
+            let (given, out) = x.split_at_mut(at);
+            embedding.value(curve, given[embedding.input], &mut out[..embedding.dim]);
+            at += embedding.dim;
+        }
+    }
+
+    /// Leaves the sums in the last buffer.
+    #[inline(always)]
+    fn pass<const FMA: bool>(&self, row: Row<'_>, buffers: &mut Buffers) {
+        let [x, first, spare, sums] = buffers;
+        self.dense_inputs(row, x);
         let stride = self.first_bias.len();
         dense::<FMA>(
-            &a[..self.first_inputs],
+            &x[..self.first_inputs],
             &self.first,
             |at, sums| {
                 sums.copy_from_slice(&self.first_bias[at..at + sums.len()]);
-                for (category, &code) in self.categories.iter().zip(codes) {
+                for (category, &code) in self.categories.iter().zip(row.codes) {
                     if let Category::Rows { levels, rows } = category {
                         let code = if code > *levels { 0 } else { code as usize };
                         let row = &rows[code * stride + at..][..sums.len()];
@@ -286,40 +414,33 @@ impl Forward {
                     }
                 }
             },
-            &mut b[..stride],
+            &mut first[..stride],
         );
-        let (mut from, mut to, mut wide) = (b, a, stride);
-        let mut in_b = true;
-        for layer in &self.layers {
-            activate::<FMA>(self.activation, &mut from[..wide]);
-            match layer {
-                Layer::Wide { weights, bias } => {
-                    let inputs = weights.len() / bias.len();
-                    dense::<FMA>(
-                        &from[..inputs],
-                        weights,
-                        |at, sums| sums.copy_from_slice(&bias[at..at + sums.len()]),
-                        &mut to[..bias.len()],
-                    );
-                    wide = bias.len();
-                }
-                Layer::Few { weights, bias } => {
-                    for ((out, row), bias) in
-                        to.iter_mut().zip(weights.chunks_exact(wide)).zip(bias)
-                    {
-                        *out = bias + dot::<FMA>(&from[..wide], row);
-                    }
-                    // The padding reads what an earlier layer left unless it is cleared.
-                    wide = padded(bias.len());
-                    to[bias.len()..wide].fill(0.0);
-                }
-            }
-            std::mem::swap(&mut from, &mut to);
-            in_b = !in_b;
+        if self.heads.is_empty() {
+            sums[..self.outputs].copy_from_slice(&first[..self.outputs]);
+            return;
         }
-        in_b
+        activate::<FMA>(self.activation, &mut first[..stride]);
+        for (m, head) in self.heads.iter().enumerate() {
+            // `x` is done with: it and the spare take turns.
+            let (mut from, mut to) = (&mut *x, &mut *spare);
+            let mut units = self.first_units;
+            from[..units].copy_from_slice(&first[m * units..(m + 1) * units]);
+            for layer in self.layers.iter() {
+                let width = layer.width();
+                layer.run::<FMA>(&from[..units], &mut to[..width]);
+                activate::<FMA>(self.activation, &mut to[..width]);
+                units = width;
+                std::mem::swap(&mut from, &mut to);
+            }
+            head.run::<FMA>(&from[..units], &mut to[..head.width()]);
+            sums[m * self.outputs..(m + 1) * self.outputs].copy_from_slice(&to[..self.outputs]);
+        }
     }
 }
+
+/// Scratch space of [`Forward::run`].
+pub(super) type Buffers = [Vec<f32>; 4];
 
 #[cfg(test)]
 #[path = "forward_test.rs"]

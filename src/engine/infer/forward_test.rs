@@ -1,4 +1,4 @@
-use super::super::testing::{Random, embedding, network, one_hot, reference, row};
+use super::super::testing::{Random, embedding, ensemble, network, one_hot, reference, row};
 use super::*;
 use crate::models::{Inputs, Output};
 
@@ -8,6 +8,16 @@ const ACTIVATIONS: [Activation; 4] = [
     Activation::Tanh,
     Activation::Silu,
 ];
+
+fn only<'a>(numbers: &'a [f32], codes: &'a [u32]) -> Row<'a> {
+    Row {
+        numbers,
+        codes,
+        tokens: &[],
+        token_ends: &[],
+        tokens_before: 0,
+    }
+}
 
 fn levels() -> Vec<Level> {
     let mut levels = vec![Level::Plain];
@@ -33,18 +43,24 @@ fn equals_the_definition_for_many_shapes() {
         let inputs = Inputs {
             numbers: random.below(40),
             categories,
+            ..Inputs::default()
         };
         let hidden: Vec<usize> = (0..random.below(4))
             .map(|_| 1 + random.below(150))
             .collect();
         let outputs = 1 + random.below(12);
         let activation = ACTIVATIONS[round % 4];
-        let n = network(
+        let members = match hidden.len() {
+            0 => 1,
+            _ => 1 + random.below(4),
+        };
+        let n = ensemble(
             inputs.clone(),
             &hidden,
             outputs,
             activation,
             Output::Softmax,
+            (members, random.below(2) * 5),
             &mut random,
         );
         // With and without room for folded tables.
@@ -55,8 +71,8 @@ fn equals_the_definition_for_many_shapes() {
                 for _ in 0..20 {
                     let (numbers, codes) = row(&inputs, &mut random);
                     let want = reference(&n, &numbers, &codes);
-                    let got = forward.run(&numbers, &codes, &mut buffers);
-                    assert_eq!(got.len(), outputs);
+                    let got = forward.run(only(&numbers, &codes), &mut buffers);
+                    assert_eq!(got.len(), members * outputs);
                     for (g, w) in got.iter().zip(&want) {
                         assert!(
                             (f64::from(*g) - w).abs() <= 5e-6 * w.abs().max(1.0),
@@ -75,6 +91,7 @@ fn extreme_inputs_give_finite_outputs() {
     let inputs = Inputs {
         numbers: 6,
         categories: vec![one_hot(3), embedding(5, 4)],
+        ..Inputs::default()
     };
     for activation in ACTIVATIONS {
         let n = network(
@@ -92,9 +109,9 @@ fn extreme_inputs_give_finite_outputs() {
                 let numbers = [extreme, -extreme, extreme, 0.0, -extreme, 1.0];
                 // Codes that no category has count as unseen.
                 for codes in [[0, 0], [4, 6], [u32::MAX, u32::MAX]] {
-                    let got = forward.run(&numbers, &codes, &mut buffers).to_vec();
+                    let got = forward.run(only(&numbers, &codes), &mut buffers).to_vec();
                     assert!(got.iter().all(|v| v.is_finite()), "{activation:?} {got:?}");
-                    assert_eq!(got, forward.run(&numbers, &[0, 0], &mut buffers));
+                    assert_eq!(got, forward.run(only(&numbers, &[0, 0]), &mut buffers));
                 }
             }
         }

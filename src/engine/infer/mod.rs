@@ -1,6 +1,7 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
 mod activation;
+pub(crate) use activation::exp;
 mod forward;
 mod kernel;
 #[cfg(test)]
@@ -11,7 +12,7 @@ use crate::{
     frame::{Cell, Frame},
     recipe::Features,
 };
-use forward::{Forward, Level};
+use forward::{Buffers, Forward, Level, Row};
 use std::sync::{Mutex, PoisonError};
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
@@ -21,7 +22,7 @@ const CHUNK: usize = 16_384;
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     pub features: Features,
-    pub layers: [Vec<f32>; 2],
+    layers: Buffers,
     pub outputs: Vec<f64>,
 }
 
@@ -109,7 +110,14 @@ impl Predictor {
         if outputs.len() != self.width() {
             *outputs = vec![0.0; self.width()];
         }
-        self.answer(&features.numbers, &features.codes, layers, outputs);
+        let row = Row {
+            numbers: &features.numbers,
+            codes: &features.codes,
+            tokens: &features.tokens,
+            token_ends: &features.token_ends,
+            tokens_before: 0,
+        };
+        self.answer(row, layers, outputs);
         outputs
     }
 
@@ -143,27 +151,38 @@ impl Predictor {
     fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
         let matrix = self.artifact.recipe.transform(frame, rows);
         let mut layers = self.forward.buffers();
-        let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
+        let inputs = &matrix.inputs;
+        let (numbers, codes, bags) = (inputs.numbers, inputs.categories.len(), inputs.bags.len());
+        let mut before = 0;
         for (i, out) in out.chunks_exact_mut(self.width()).enumerate() {
-            self.answer(
-                &matrix.numbers[i * numbers..(i + 1) * numbers],
-                &matrix.codes[i * codes..(i + 1) * codes],
-                &mut layers,
-                out,
-            );
+            let row = Row {
+                numbers: &matrix.numbers[i * numbers..(i + 1) * numbers],
+                codes: &matrix.codes[i * codes..(i + 1) * codes],
+                tokens: &matrix.tokens[before..],
+                token_ends: &matrix.token_ends[i * bags..(i + 1) * bags],
+                tokens_before: before,
+            };
+            before = row.token_ends.last().copied().unwrap_or(before);
+            self.answer(row, &mut layers, out);
         }
     }
 
-    /// One prepared row to its predictions, `width` of them.
-    fn answer(&self, numbers: &[f32], codes: &[u32], layers: &mut [Vec<f32>; 2], out: &mut [f64]) {
-        let sums = self.forward.run(numbers, codes, layers);
-        match self.artifact.task {
-            Task::Binary => out[0] = sigmoid(f64::from(sums[0])),
-            Task::Multiclass => softmax(sums, out),
-            Task::Regression => {
-                let target = &self.artifact.target;
-                out[0] = f64::from(sums[0]) * target.scale + target.mean;
+    /// One prepared row to its predictions, `width` of them: the mean of the members' answers.
+    fn answer(&self, row: Row<'_>, layers: &mut Buffers, out: &mut [f64]) {
+        let network = &self.artifact.network;
+        let share = 1.0 / network.members as f64;
+        let sums = self.forward.run(row, layers);
+        out.fill(0.0);
+        for sums in sums.chunks_exact(network.outputs()) {
+            match self.artifact.task {
+                Task::Binary => out[0] += share * sigmoid(f64::from(sums[0])),
+                Task::Multiclass => softmax(sums, share, out),
+                Task::Regression => out[0] += share * f64::from(sums[0]),
             }
+        }
+        if self.artifact.task == Task::Regression {
+            let target = &self.artifact.target;
+            out[0] = out[0] * target.scale + target.mean;
         }
     }
 
@@ -183,16 +202,13 @@ fn sigmoid(x: f64) -> f64 {
     }
 }
 
-/// e^x_i / Σ e^x_j, shifted by the largest so that nothing overflows.
-fn softmax(sums: &[f32], out: &mut [f64]) {
-    let largest = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut total = 0.0;
-    for (out, &x) in out.iter_mut().zip(sums) {
-        *out = (f64::from(x) - f64::from(largest)).exp();
-        total += *out;
-    }
-    for p in out {
-        *p /= total;
+/// Adds `share` · e^x_i / Σ e^x_j, shifted by the largest so that nothing overflows.
+fn softmax(sums: &[f32], share: f64, out: &mut [f64]) {
+    let largest = f64::from(sums.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let e = |x: &f32| (f64::from(*x) - largest).exp();
+    let share = share / sums.iter().map(e).sum::<f64>();
+    for (out, x) in out.iter_mut().zip(sums) {
+        *out += share * e(x);
     }
 }
 

@@ -181,9 +181,7 @@ fn parts_that_do_not_fit_are_refused() {
     refused(Task::Binary, &|a| drop(a.target.labels.pop()));
     refused(Task::Multiclass, &|a| a.target.labels.push("more".into()));
     refused(Task::Regression, &|a| a.target.scale = f64::NAN);
-    refused(Task::Regression, &|a| {
-        a.network.layers[2].bias[0] = f32::NAN
-    });
+    refused(Task::Regression, &|a| a.network.heads[0].bias[0] = f32::NAN);
 }
 
 #[test]
@@ -209,6 +207,6 @@ fn probabilities_do_not_overflow() {
         [0.0, 0.5, 1.0]
     );
     let mut out = [0.0; 3];
-    softmax(&[1e38, -1e38, 1e38], &mut out);
+    softmax(&[1e38, -1e38, 1e38], 1.0, &mut out);
     assert_eq!(out, [0.5, 0.0, 0.5]);
 }

@@ -1,6 +1,8 @@
 //! Random networks and a plain f64 forward pass to hold the fast one against.
 
-use crate::models::{Activation, CategoryInput, Dense, Encoding, Inputs, Network, Output};
+use crate::models::{
+    Activation, Architecture, Basis, CategoryInput, Dense, Encoding, Inputs, Network, Output,
+};
 
 /// A small generator (Steele et al. 2014, SplitMix64).
 pub struct Random(pub u64);
@@ -35,7 +37,8 @@ pub fn embedding(levels: usize, dim: usize) -> CategoryInput {
     }
 }
 
-/// A network with random weights of a size that keeps the sums near 1.
+/// A network with random weights of a size that keeps the sums near 1. With `number_dim` above 0 the numbers have
+/// embeddings, by turns of both kinds.
 pub fn network(
     inputs: Inputs,
     hidden: &[usize],
@@ -44,38 +47,49 @@ pub fn network(
     output: Output,
     random: &mut Random,
 ) -> Network {
-    let mut widths = vec![inputs.width()];
-    widths.extend(hidden);
-    widths.push(outputs);
-    let layers = widths
-        .windows(2)
-        .map(|w| {
-            let size = (3.0 / w[0].max(1) as f32).sqrt();
-            Dense {
-                inputs: w[0],
-                outputs: w[1],
-                weights: (0..w[0] * w[1]).map(|_| random.unit() * size).collect(),
-                bias: (0..w[1]).map(|_| random.unit() * 0.5).collect(),
-            }
-        })
-        .collect();
-    let embeddings = inputs
-        .categories
-        .iter()
-        .filter_map(|c| match c.encoding {
-            Encoding::Embedding { dim } => {
-                Some((0..(c.levels + 1) * dim).map(|_| random.unit()).collect())
-            }
-            Encoding::OneHot => None,
-        })
-        .collect();
-    Network {
-        inputs,
+    ensemble(inputs, hidden, outputs, activation, output, (1, 0), random)
+}
+
+/// The same with several members, and number embeddings of a width (0: none).
+pub fn ensemble(
+    inputs: Inputs,
+    hidden: &[usize],
+    outputs: usize,
+    activation: Activation,
+    output: Output,
+    (members, number_dim): (usize, usize),
+    random: &mut Random,
+) -> Network {
+    let embedded = match number_dim {
+        0 => Vec::new(),
+        _ => (0..inputs.numbers)
+            .map(|input| {
+                (
+                    input,
+                    (input % 2 == 0).then(|| vec![-1.5, -0.5, 0.1, 0.2, 1.7]),
+                )
+            })
+            .collect(),
+    };
+    let architecture = Architecture {
+        hidden: hidden.to_vec(),
         activation,
         output,
-        embeddings,
-        layers,
-    }
+        outputs,
+        members,
+        number_dim,
+        embedded,
+    };
+    let mut network = Network::init(&inputs, &architecture, random.next());
+    // What training starts with at zero must not hide a mistake.
+    let layers = network.layers.iter_mut().chain(&mut network.heads);
+    let biases = layers.flat_map(|l| &mut l.bias);
+    let curves = network
+        .number_embeddings
+        .iter_mut()
+        .flat_map(|e| &mut e.weights);
+    biases.chain(curves).for_each(|w| *w = random.unit() * 0.5);
+    network
 }
 
 /// A random row for a network.
@@ -89,7 +103,7 @@ pub fn row(inputs: &Inputs, random: &mut Random) -> (Vec<f32>, Vec<u32>) {
     (numbers, codes)
 }
 
-/// The output layer's sums, computed in the plainest way from the definition of a [`Network`].
+/// The members' sums, computed in the plainest way from the definition of a [`Network`].
 pub fn reference(network: &Network, numbers: &[f32], codes: &[u32]) -> Vec<f64> {
     let categories = || network.inputs.categories.iter().zip(codes);
     let mut x: Vec<f64> = numbers.iter().map(|&v| f64::from(v)).collect();
@@ -106,8 +120,48 @@ pub fn reference(network: &Network, numbers: &[f32], codes: &[u32]) -> Vec<f64> 
             x.extend(table[at..at + dim].iter().map(|&v| f64::from(v)));
         }
     }
-    for (i, layer) in network.layers.iter().enumerate() {
-        if i > 0 {
+    for embedding in &network.number_embeddings {
+        let value = f64::from(numbers[embedding.input]);
+        let (functions, weights): (Vec<f64>, &[f32]) = match &embedding.basis {
+            Basis::PiecewiseLinear { knots } => {
+                let bins = knots.windows(2).map(|k| {
+                    let (low, high) = (f64::from(k[0]), f64::from(k[1]));
+                    ((value - low) / (high - low)).clamp(0.0, 1.0)
+                });
+                (bins.collect(), &embedding.weights)
+            }
+            Basis::Periodic { frequencies } => {
+                let (waves, weights) = embedding.weights.split_at(2 * frequencies);
+                let (f, p) = waves.split_at(*frequencies);
+                let angle = |(f, p): (&f32, &f32)| f64::from(*f) * value + f64::from(*p);
+                let cos = |pair| (std::f64::consts::TAU * angle(pair)).cos();
+                (f.iter().zip(p).map(cos).collect(), weights)
+            }
+        };
+        x.extend((0..embedding.dim).map(|d| {
+            let weights = weights.iter().skip(d).step_by(embedding.dim);
+            let products = functions.iter().zip(weights);
+            products.map(|(f, w)| f * f64::from(*w)).sum::<f64>()
+        }));
+    }
+    let dense = |layer: &Dense, x: &[f64]| -> Vec<f64> {
+        let output = |o: usize| {
+            let products = x.iter().enumerate();
+            let products =
+                products.map(|(i, v)| v * f64::from(layer.weights[i * layer.outputs + o]));
+            products.sum::<f64>() + f64::from(layer.bias[o])
+        };
+        (0..layer.outputs).map(output).collect()
+    };
+    let mut sums = Vec::new();
+    for (m, head) in network.heads.iter().enumerate() {
+        let mut x = x.clone();
+        let factors = network.factors.iter().skip(m * x.len());
+        x.iter_mut()
+            .zip(factors)
+            .for_each(|(x, f)| *x *= f64::from(*f));
+        for layer in &network.layers {
+            x = dense(layer, &x);
             for v in &mut x {
                 *v = match network.activation {
                     Activation::Sigmoid => 1.0 / (1.0 + (-*v).exp()),
@@ -117,15 +171,7 @@ pub fn reference(network: &Network, numbers: &[f32], codes: &[u32]) -> Vec<f64> 
                 };
             }
         }
-        x = (0..layer.outputs)
-            .map(|o| {
-                let products = x.iter().enumerate();
-                let sum: f64 = products
-                    .map(|(i, v)| v * f64::from(layer.weights[i * layer.outputs + o]))
-                    .sum();
-                sum + f64::from(layer.bias[o])
-            })
-            .collect();
+        sums.extend(dense(head, &x));
     }
-    x
+    sums
 }

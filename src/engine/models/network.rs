@@ -1,9 +1,10 @@
-//! The network in Burn: embeddings, then fully connected layers with an activation and dropout between them.
+//! The network in Burn.
 
-use super::{Activation, CategoryInput, Dense, Encoding, Inputs, Network, Output};
+use super::{Activation, Basis, Network};
 use crate::random::Random;
+use crate::train::Batch;
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
+use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 
 /// A fully connected layer `x · weight + bias`.
 #[derive(Module, Debug)]
@@ -14,12 +15,29 @@ pub struct Layer<B: Backend> {
     pub bias: Param<Tensor<B, 1>>,
 }
 
-/// The trainable network.
+/// The learned part of one number embedding.
+#[derive(Module, Debug)]
+pub struct Curve<B: Backend> {
+    /// Periodic only: frequencies and phases, `[2, functions]`.
+    waves: Option<Param<Tensor<B, 2>>>,
+    /// `[functions, dim]`.
+    weight: Param<Tensor<B, 2>>,
+    /// Piecewise-linear only: the lower end of each bin and 1 / its length, `[1, functions]`.
+    bins: Option<(Tensor<B, 2>, Tensor<B, 2>)>,
+    #[module(skip)]
+    input: usize,
+}
+
+/// The trainable network; the parts are those of [`Network`].
 #[derive(Module, Debug)]
 pub struct Net<B: Backend> {
-    /// `[levels + 1, dim]` per category with an embedding, in category order.
     embeddings: Vec<Param<Tensor<B, 2>>>,
+    bags: Vec<Param<Tensor<B, 2>>>,
+    curves: Vec<Curve<B>>,
+    /// `[members, width]`.
+    factors: Option<Param<Tensor<B, 2>>>,
     layers: Vec<Layer<B>>,
+    heads: Vec<Layer<B>>,
     #[module(skip)]
     activation: Activation,
 }
@@ -64,108 +82,152 @@ impl Dropout {
     }
 }
 
-impl<B: Backend> Net<B> {
-    /// Weights drawn by our own generator: He et al. 2015 for relu and silu, Glorot and Bengio 2010 else.
-    pub fn init(
-        inputs: &Inputs,
-        hidden: &[usize],
-        outputs: usize,
-        activation: Activation,
-        seed: u64,
-        device: &B::Device,
-    ) -> Net<B> {
-        let mut random = Random::new(seed);
-        let mut matrix = |rows: usize, columns: usize, std: f64| {
-            let values: Vec<f32> = (0..rows * columns)
-                .map(|_| (random.normal() * std) as f32)
-                .collect();
-            Param::from_tensor(Tensor::from_data(
-                TensorData::new(values, [rows, columns]),
-                device,
-            ))
+impl<B: Backend> Curve<B> {
+    /// `x` is `[rows, 1]`; answers `[rows, dim]`.
+    fn value(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let functions = match (&self.waves, &self.bins) {
+            (Some(waves), _) => {
+                let waves = waves.val();
+                let [_, n] = waves.dims();
+                let frequencies = waves.clone().slice([0..1, 0..n]);
+                let phases = waves.slice([1..2, 0..n]);
+                ((x.matmul(frequencies) + phases) * std::f64::consts::TAU).cos()
+            }
+            (None, Some((low, slope))) => ((x - low.clone()) * slope.clone()).clamp(0.0, 1.0),
+            (None, None) => x,
         };
-        let embedded = inputs.categories.iter().filter_map(|c| match c.encoding {
-            Encoding::OneHot => None,
-            Encoding::Embedding { dim } => Some((c.levels + 1, dim)),
-        });
-        let embeddings = embedded
-            .map(|(levels, dim)| matrix(levels, dim, 0.3))
-            .collect();
-        let mut widths = vec![inputs.width()];
-        widths.extend(hidden);
-        widths.push(outputs);
-        let last = widths.len() - 2;
-        let layers = widths
-            .windows(2)
-            .enumerate()
-            .map(|(i, pair)| {
-                let (fan_in, fan_out) = (pair[0].max(1) as f64, pair[1] as f64);
-                let he = matches!(activation, Activation::Relu | Activation::Silu) && i < last;
-                let std = if he {
-                    (2.0 / fan_in).sqrt()
-                } else {
-                    (2.0 / (fan_in + fan_out)).sqrt()
-                };
-                let bias = Tensor::zeros([pair[1]], device);
-                Layer {
-                    weight: matrix(pair[0], pair[1], std),
-                    bias: Param::from_tensor(bias),
+        functions.matmul(self.weight.val())
+    }
+}
+
+impl<B: Backend> Net<B> {
+    /// The network with the given weights.
+    pub fn new(network: &Network, device: &B::Device) -> Net<B> {
+        let tensor = |values: &[f32], rows: usize, columns: usize| -> Tensor<B, 2> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [rows, columns]), device)
+        };
+        let table = |values: &Vec<f32>, dim: usize| {
+            Param::from_tensor(tensor(values, values.len() / dim.max(1), dim))
+        };
+        let layer = |l: &super::Dense| Layer {
+            weight: Param::from_tensor(tensor(&l.weights, l.inputs, l.outputs)),
+            bias: Param::from_tensor(Tensor::from_data(
+                TensorData::new(l.bias.clone(), [l.outputs]),
+                device,
+            )),
+        };
+        let inputs = &network.inputs;
+        let dims = inputs.embedded().map(|(_, _, dim)| dim);
+        let bag_dims = inputs.bags.iter().map(|b| b.dim);
+        let curves = network.number_embeddings.iter().map(|e| {
+            let n = e.functions();
+            match &e.basis {
+                Basis::Periodic { .. } => Curve {
+                    waves: Some(Param::from_tensor(tensor(&e.weights[..2 * n], 2, n))),
+                    weight: Param::from_tensor(tensor(&e.weights[2 * n..], n, e.dim)),
+                    bins: None,
+                    input: e.input,
+                },
+                Basis::PiecewiseLinear { knots } => {
+                    let slopes: Vec<f32> = knots.windows(2).map(|k| 1.0 / (k[1] - k[0])).collect();
+                    Curve {
+                        waves: None,
+                        weight: Param::from_tensor(tensor(&e.weights, n, e.dim)),
+                        bins: Some((tensor(&knots[..n], 1, n), tensor(&slopes, 1, n))),
+                        input: e.input,
+                    }
                 }
-            })
-            .collect();
+            }
+        });
         Net {
-            embeddings,
-            layers,
-            activation,
+            embeddings: network
+                .embeddings
+                .iter()
+                .zip(dims)
+                .map(|(t, d)| table(t, d))
+                .collect(),
+            bags: network
+                .bags
+                .iter()
+                .zip(bag_dims)
+                .map(|(t, d)| table(t, d))
+                .collect(),
+            curves: curves.collect(),
+            factors: (network.members > 1).then(|| {
+                Param::from_tensor(tensor(&network.factors, network.members, network.width()))
+            }),
+            layers: network.layers.iter().map(layer).collect(),
+            heads: network.heads.iter().map(layer).collect(),
+            activation: network.activation,
         }
     }
 
-    /// `dense` is `[rows, numbers + one-hot]`, `codes` `[rows, embeddings]`; answers logits `[rows, outputs]`.
-    /// Training gives a dropout to draw from.
+    /// Sums `[rows, outputs]` of each member. Training gives a dropout to draw from.
     pub fn forward(
         &self,
-        dense: Tensor<B, 2>,
-        codes: Option<Tensor<B, 2, Int>>,
+        batch: &Batch<B>,
         mut dropout: Option<&mut Dropout>,
-    ) -> Tensor<B, 2> {
-        let mut x = dense;
-        if let Some(codes) = codes {
-            let rows = codes.dims()[0];
-            let mut parts = vec![x];
+    ) -> Vec<Tensor<B, 2>> {
+        let rows = batch.dense.dims()[0];
+        let mut parts = vec![batch.dense.clone()];
+        if let Some(codes) = &batch.codes {
             for (i, table) in self.embeddings.iter().enumerate() {
                 let column = codes.clone().slice([0..rows, i..i + 1]).reshape([rows]);
                 parts.push(table.val().select(0, column));
             }
-            x = Tensor::cat(parts, 1);
         }
-        let last = self.layers.len() - 1;
-        for (i, layer) in self.layers.iter().enumerate() {
+        for (table, (tokens, shares)) in self.bags.iter().zip(&batch.bags) {
+            let [_, longest] = tokens.dims();
+            let [_, dim] = table.dims();
+            let vectors = table
+                .val()
+                .select(0, tokens.clone().reshape([rows * longest]))
+                .reshape([rows, longest, dim]);
+            let shares = shares.clone().reshape([rows, longest, 1]);
+            parts.push((vectors * shares).sum_dim(1).reshape([rows, dim]));
+        }
+        for curve in &self.curves {
+            let column = curve.input..curve.input + 1;
+            parts.push(curve.value(batch.dense.clone().slice([0..rows, column])));
+        }
+        let mut x = Tensor::cat(parts, 1);
+        let members = self.heads.len();
+        if let Some(factors) = &self.factors {
+            let [_, width] = x.dims();
+            let factors = factors.val().reshape([members, 1, width]);
+            x = (x.reshape([1, rows, width]) * factors).reshape([members * rows, width]);
+        }
+        for layer in &self.layers {
             x = x.matmul(layer.weight.val()) + layer.bias.val().unsqueeze();
-            if i < last {
-                x = match self.activation {
-                    Activation::Sigmoid => activation::sigmoid(x),
-                    Activation::Relu => activation::relu(x),
-                    Activation::Tanh => x.tanh(),
-                    Activation::Silu => activation::silu(x),
-                };
-                if let Some(dropout) = dropout.as_deref_mut() {
-                    x = dropout.apply(x);
-                }
+            x = match self.activation {
+                Activation::Sigmoid => activation::sigmoid(x),
+                Activation::Relu => activation::relu(x),
+                Activation::Tanh => x.tanh(),
+                Activation::Silu => activation::silu(x),
+            };
+            if let Some(dropout) = dropout.as_deref_mut() {
+                x = dropout.apply(x);
             }
         }
-        x
+        let [_, units] = x.dims();
+        let answer = |(m, head): (usize, &Layer<B>)| {
+            let own = x.clone().slice([m * rows..(m + 1) * rows, 0..units]);
+            own.matmul(head.weight.val()) + head.bias.val().unsqueeze()
+        };
+        self.heads.iter().enumerate().map(answer).collect()
     }
 
-    /// Σ|w| and Σw² of the weight matrices (biases and embeddings are not penalised), as `[1]`.
+    /// Σ|w| and Σw² of the weight matrices of layers (nothing else is penalised), as `[1]`.
     pub fn penalties(&self, l1: f64, l2: f64) -> Option<Tensor<B, 1>> {
         let mut sum: Option<Tensor<B, 1>> = None;
-        for layer in &self.layers {
+        for layer in self.layers.iter().chain(&self.heads) {
             let weight = layer.weight.val();
-            for (factor, term) in [
-                (l1, weight.clone().abs().sum()),
-                (l2, weight.clone().powf_scalar(2.0).sum()),
-            ] {
+            for (factor, squared) in [(l1, false), (l2, true)] {
                 if factor > 0.0 {
+                    let term = match squared {
+                        false => weight.clone().abs().sum(),
+                        true => weight.clone().powf_scalar(2.0).sum(),
+                    };
                     let term = term.mul_scalar(factor);
                     sum = Some(sum.map_or(term.clone(), |s| s + term));
                 }
@@ -174,58 +236,36 @@ impl<B: Backend> Net<B> {
         sum
     }
 
-    /// The weights as plain numbers. `rare` says per embedding whether training met code 0; where it did not, the
-    /// vector of code 0 is zero.
-    pub fn export(&self, inputs: &Inputs, output: Output, rare: &[bool]) -> Network {
-        let embeddings = self
-            .embeddings
-            .iter()
-            .zip(rare)
-            .map(|(table, met)| {
-                let dim = table.dims()[1];
-                let mut values = numbers(table.val().into_data());
-                if !met {
-                    values[..dim].fill(0.0);
-                }
-                values
-            })
-            .collect();
-        let layers = self
+    /// Writes the weights into a network of the same shapes.
+    pub fn export(&self, network: &mut Network) {
+        let tables = self.embeddings.iter().chain(&self.bags);
+        let own = network.embeddings.iter_mut().chain(&mut network.bags);
+        for (own, table) in own.zip(tables) {
+            *own = numbers(table.val());
+        }
+        for (own, curve) in network.number_embeddings.iter_mut().zip(&self.curves) {
+            own.weights = curve
+                .waves
+                .as_ref()
+                .map_or(Vec::new(), |w| numbers(w.val()));
+            own.weights.extend(numbers(curve.weight.val()));
+        }
+        if let Some(factors) = &self.factors {
+            network.factors = numbers(factors.val());
+        }
+        let layers = self.layers.iter().chain(&self.heads);
+        for (own, layer) in network
             .layers
-            .iter()
-            .map(|layer| {
-                let [inputs, outputs] = layer.weight.dims();
-                let (weights, bias) = (
-                    numbers(layer.weight.val().into_data()),
-                    numbers(layer.bias.val().into_data()),
-                );
-                Dense {
-                    inputs,
-                    outputs,
-                    weights,
-                    bias,
-                }
-            })
-            .collect();
-        Network {
-            inputs: inputs.clone(),
-            activation: self.activation,
-            output,
-            embeddings,
-            layers,
+            .iter_mut()
+            .chain(&mut network.heads)
+            .zip(layers)
+        {
+            own.weights = numbers(layer.weight.val());
+            own.bias = numbers(layer.bias.val());
         }
     }
 }
 
-fn numbers(data: TensorData) -> Vec<f32> {
-    data.iter::<f32>().collect()
-}
-
-/// Which categories have an embedding.
-pub fn embedded(categories: &[CategoryInput]) -> impl Iterator<Item = usize> + '_ {
-    categories
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| matches!(c.encoding, Encoding::Embedding { .. }))
-        .map(|(i, _)| i)
+fn numbers<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
 }

@@ -37,7 +37,24 @@ pub struct Matrix {
     pub numbers: Vec<f32>,
     /// Row-major `[rows][inputs.categories.len()]`.
     pub codes: Vec<u32>,
+    /// The tokens of all bags, row by row and in a row bag by bag.
+    pub tokens: Vec<u32>,
+    /// Where each bag ends among them, row-major `[rows][inputs.bags.len()]`.
+    pub token_ends: Vec<usize>,
     pub inputs: Inputs,
+    /// Which of the numbers are numbers by themselves, not a part of a text, a vector or a set; ascending.
+    pub singles: Vec<usize>,
+}
+
+impl Matrix {
+    /// The tokens of one bag of one row.
+    pub fn bag(&self, row: usize, bag: usize) -> &[u32] {
+        let at = row * self.inputs.bags.len() + bag;
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.token_ends[before]);
+        &self.tokens[start..self.token_ends[at]]
+    }
 }
 
 /// One prepared row; reused from row to row.
@@ -45,6 +62,10 @@ pub struct Matrix {
 pub struct Features {
     pub numbers: Vec<f32>,
     pub codes: Vec<u32>,
+    /// The tokens of all bags, bag by bag.
+    pub tokens: Vec<u32>,
+    /// Where each bag ends among them.
+    pub token_ends: Vec<usize>,
 }
 
 /// One column a model takes.
@@ -152,7 +173,23 @@ impl Recipe {
         Features {
             numbers: vec![0.0; inputs.numbers],
             codes: vec![0; inputs.categories.len()],
+            tokens: Vec::new(),
+            token_ends: Vec::with_capacity(inputs.bags.len()),
         }
+    }
+
+    /// Which of the numbers are numbers by themselves.
+    fn singles(&self) -> Vec<usize> {
+        let (mut singles, mut at) = (Vec::new(), 0);
+        for step in &self.steps {
+            singles.extend(step.singles().into_iter().map(|own| at + own));
+            at += step.numbers();
+        }
+        for derived in &self.derived {
+            singles.push(at);
+            at += derived.number.width();
+        }
+        singles
     }
 
     /// Prepares one row, cells in feature order; a cell that is not there counts as missing. Allocates
@@ -161,13 +198,27 @@ impl Recipe {
         if !self.clean.is_nothing() {
             let clean = self.clean.row(cells);
             let cell = |i: usize| clean.get(i).map_or(Cell::Null, clean::Value::cell);
-            return self.write(cell, &mut out.numbers, &mut out.codes);
+            return self.write_row(cell, out);
         }
-        self.write(
-            |i| cells.get(i).copied().unwrap_or(Cell::Null),
-            &mut out.numbers,
-            &mut out.codes,
-        );
+        self.write_row(|i| cells.get(i).copied().unwrap_or(Cell::Null), out);
+    }
+
+    fn write_row<'a>(&self, cell: impl Fn(usize) -> Cell<'a>, out: &mut Features) {
+        out.tokens.clear();
+        out.token_ends.clear();
+        self.write_tokens(&cell, &mut out.tokens, &mut out.token_ends);
+        self.write(cell, &mut out.numbers, &mut out.codes);
+    }
+
+    fn write_tokens<'a>(
+        &self,
+        cell: impl Fn(usize) -> Cell<'a>,
+        tokens: &mut Vec<u32>,
+        ends: &mut Vec<usize>,
+    ) {
+        for (i, step) in self.steps.iter().enumerate() {
+            step.write_tokens(cell(i), tokens, ends);
+        }
     }
 
     fn write<'a>(&self, cell: impl Fn(usize) -> Cell<'a>, numbers: &mut [f32], codes: &mut [u32]) {
@@ -206,9 +257,14 @@ impl Recipe {
         let (width, categories) = (inputs.numbers, inputs.categories.len());
         let mut numbers = vec![0f32; rows.len() * width];
         let mut codes = vec![0u32; rows.len() * categories];
+        let (mut tokens, mut token_ends) = (Vec::new(), Vec::new());
         for (i, &row) in rows.iter().enumerate() {
+            let cell = |c: usize| columns[c].map_or(Cell::Null, |column| column.cell(row as usize));
+            if !inputs.bags.is_empty() {
+                self.write_tokens(cell, &mut tokens, &mut token_ends);
+            }
             self.write(
-                |c| columns[c].map_or(Cell::Null, |column| column.cell(row as usize)),
+                cell,
                 &mut numbers[i * width..(i + 1) * width],
                 &mut codes[i * categories..(i + 1) * categories],
             );
@@ -217,6 +273,9 @@ impl Recipe {
             rows: rows.len(),
             numbers,
             codes,
+            tokens,
+            token_ends,
+            singles: self.singles(),
             inputs,
         }
     }

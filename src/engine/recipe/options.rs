@@ -41,6 +41,9 @@ pub enum CategoryEncoding {
 pub struct Preparation {
     /// Words and pairs of words kept of a column of free text, at most.
     pub text_features: usize,
+    /// Width of the vectors that the network learns for the tokens of a free text; 0: none.
+    #[serde(default)]
+    pub text_dim: usize,
     pub standardise: Standardise,
     pub category_encoding: CategoryEncoding,
 }
@@ -49,6 +52,7 @@ impl Default for Preparation {
     fn default() -> Self {
         Preparation {
             text_features: 256,
+            text_dim: 16,
             standardise: Standardise::Auto,
             category_encoding: CategoryEncoding::Auto,
         }

@@ -156,6 +156,7 @@ fn how(random: &mut Random) -> Preparation {
     ];
     Preparation {
         text_features: [0, 3, 256][random.below(3)],
+        text_dim: [0, 4][random.below(2)],
         standardise: standardise[random.below(6)],
         category_encoding: category_encoding[random.below(4)],
     }
@@ -222,6 +223,11 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
                 "seed {seed} row {i}"
             );
             assert_eq!(features.codes, matrix.codes[i * codes..(i + 1) * codes]);
+            let mut bags = Vec::new();
+            let before = features.tokens.len();
+            (0..matrix.inputs.bags.len()).for_each(|b| bags.extend_from_slice(matrix.bag(i, b)));
+            assert_eq!(features.tokens, bags, "seed {seed} row {i}");
+            assert!(features.token_ends.last().is_none_or(|end| *end == before));
         }
         for description in restored.describe() {
             assert!(!description.steps.is_empty() && !description.kind.is_empty());
@@ -266,6 +272,7 @@ fn stored() -> String {
     let truth = Truth::Classes((0..400).map(|i| i % 2).collect());
     let how = Preparation {
         text_features: 5,
+        text_dim: 3,
         standardise: Standardise::Quantile,
         category_encoding: CategoryEncoding::Target,
     };

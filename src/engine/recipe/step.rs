@@ -39,7 +39,7 @@ impl Step {
             )),
             Kind::Boolean => Step::Category(Category::fit(column, rows, how.category_encoding)),
             Kind::Category if is_prose(column, rows) => {
-                Step::Text(Text::fit(column, rows, truth, how.text_features))
+                Step::Text(Text::fit(column, rows, truth, how))
             }
             Kind::Category => {
                 let category = Category::fit(column, rows, how.category_encoding);
@@ -105,7 +105,45 @@ impl Step {
                     add(category);
                 }
             }),
+            Step::Text(text) => inputs.bags.extend(text.bag()),
             _ => {}
+        }
+    }
+
+    /// Adds the tokens of this step's bag, and where they end; nothing for a step without a bag.
+    #[inline]
+    pub(super) fn write_tokens(
+        &self,
+        cell: Cell<'_>,
+        tokens: &mut Vec<u32>,
+        ends: &mut Vec<usize>,
+    ) {
+        if let Step::Text(text) = self
+            && text.bag().is_some()
+        {
+            text.write_tokens(cell, tokens);
+            ends.push(tokens.len());
+        }
+    }
+
+    /// Which of this step's numbers are a number by themselves, not a part of a text, a vector or a set.
+    pub(super) fn singles(&self) -> Vec<usize> {
+        match self {
+            Step::Number(_) | Step::Time(_) => vec![0],
+            Step::Text(text) => vec![text.width() - text.length_width()],
+            Step::TargetMean(mean) => (0..mean.width).collect(),
+            Step::Json(json) => {
+                let mut at = 0;
+                let mut singles = Vec::new();
+                for path in &json.paths {
+                    if let Leaf::Number(number) = &path.leaf {
+                        singles.push(at);
+                        at += number.width();
+                    }
+                }
+                singles
+            }
+            Step::Category(_) | Step::Vector(_) | Step::Tags(_) => Vec::new(),
         }
     }
 

@@ -1,11 +1,13 @@
-//! Free text: the words and pairs of words that tell most, weighted, and how long the text is.
+//! Free text: the words and pairs of words that tell most, weighted; all frequent ones as tokens, whose vectors the network
+//! learns; and how long the text is.
 
 use super::number::Number;
-use super::options::Standardise;
+use super::options::{Preparation, Standardise};
 use super::terms::{Seen, Term, choose};
 use super::words::{BUCKETS, ngrams};
 use crate::evaluate::Truth;
 use crate::frame::{Cell, Column};
+use crate::models::BagInput;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,12 @@ const ROWS: usize = 200_000;
 /// Length of the vector of terms. With 1, as is usual, the terms of a text together would weigh as much as one number; 2 to 4
 /// did best on reviews.
 const SCALE: f32 = 3.0;
+
+/// A token stands in at least so many of the texts.
+const RARE: u32 = 3;
+/// Most tokens that get a vector, and that are read of one text.
+const VOCABULARY: usize = 8192;
+const LONGEST: usize = 512;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
@@ -24,17 +32,26 @@ pub(super) struct Text {
     length: Number,
     /// Positions of the terms by bucket.
     places: HashMap<u32, u32>,
+    /// The buckets whose tokens have a vector, ascending; a token is its position.
+    vocabulary: Vec<u32>,
+    tokens: HashMap<u32, u32>,
+    /// Width of the vectors; 0: none.
+    dim: usize,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
     terms: Vec<Term>,
     length: Number,
+    #[serde(default)]
+    vocabulary: Vec<u32>,
+    #[serde(default)]
+    dim: usize,
 }
 
 impl From<Stored> for Text {
     fn from(stored: Stored) -> Self {
-        Text::new(stored.terms, stored.length)
+        Text::new(stored)
     }
 }
 
@@ -43,22 +60,33 @@ impl From<Text> for Stored {
         Stored {
             terms: text.terms,
             length: text.length,
+            vocabulary: text.vocabulary,
+            dim: text.dim,
         }
     }
 }
 
 impl Text {
-    fn new(terms: Vec<Term>, length: Number) -> Text {
-        let places = terms.iter().map(|term| term.bucket).zip(0..).collect();
+    fn new(stored: Stored) -> Text {
+        let places = stored.terms.iter().map(|term| term.bucket).zip(0..);
         Text {
-            terms,
-            length,
-            places,
+            places: places.collect(),
+            tokens: stored.vocabulary.iter().copied().zip(0..).collect(),
+            terms: stored.terms,
+            length: stored.length,
+            vocabulary: stored.vocabulary,
+            dim: stored.dim,
         }
     }
 
     /// `truth` is of the training rows, in their order.
-    pub(super) fn fit(column: &Column, rows: &[u32], truth: Option<&Truth>, most: usize) -> Text {
+    pub(super) fn fit(
+        column: &Column,
+        rows: &[u32],
+        truth: Option<&Truth>,
+        how: &Preparation,
+    ) -> Text {
+        let most = how.text_features;
         let step = rows.len().div_ceil(ROWS).max(1);
         let chosen_on: Vec<u32> = (0..rows.len() as u32).step_by(step).collect();
         let text = |position: u32| match column.cell(rows[position as usize] as usize) {
@@ -83,7 +111,43 @@ impl Text {
             choose(&chosen_on, text, &frequency, texts, truth, most)
         };
         let length = Number::fit(lengths, chosen_on.len(), Standardise::Auto);
-        Text::new(terms, length)
+        let mut vocabulary: Vec<u32> = match how.text_dim {
+            0 => Vec::new(),
+            _ => (0..BUCKETS as u32)
+                .filter(|&bucket| frequency[bucket as usize] >= RARE)
+                .collect(),
+        };
+        vocabulary.sort_by_key(|&bucket| std::cmp::Reverse(frequency[bucket as usize]));
+        vocabulary.truncate(VOCABULARY);
+        vocabulary.sort_unstable();
+        Text::new(Stored {
+            terms,
+            length,
+            vocabulary,
+            dim: how.text_dim,
+        })
+    }
+
+    /// The text as tokens, where they have vectors.
+    pub(super) fn bag(&self) -> Option<BagInput> {
+        (!self.vocabulary.is_empty() && self.dim > 0).then_some(BagInput {
+            vocabulary: self.vocabulary.len(),
+            dim: self.dim,
+        })
+    }
+
+    /// Adds the tokens of a text.
+    #[inline]
+    pub(super) fn write_tokens(&self, cell: Cell<'_>, out: &mut Vec<u32>) {
+        let Cell::Text(text) = cell else { return };
+        let most = out.len() + LONGEST;
+        ngrams(text, |bucket, _, _| {
+            if let Some(&token) = self.tokens.get(&bucket)
+                && out.len() < most
+            {
+                out.push(token);
+            }
+        });
     }
 
     pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
@@ -94,11 +158,16 @@ impl Text {
         self.terms.len() + self.length.width()
     }
 
+    pub(super) fn length_width(&self) -> usize {
+        self.length.width()
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         self.places.len() == self.terms.len()
             && self.terms.len() <= BUCKETS
             && self.terms.iter().all(|term| term.idf.is_finite())
             && self.length.is_sound()
+            && self.tokens.len() == self.vocabulary.len()
     }
 
     /// (1 + ln count) · idf of each term, the vector of them brought to length 1, then the length of the text.

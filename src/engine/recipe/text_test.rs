@@ -1,4 +1,12 @@
 use super::*;
+
+fn most(text_features: usize) -> Preparation {
+    Preparation {
+        text_features,
+        ..Preparation::default()
+    }
+}
+
 use crate::frame::Kind;
 use crate::random::Random;
 
@@ -33,7 +41,12 @@ fn reviews(count: usize) -> (Column, Vec<u32>) {
 #[test]
 fn the_words_that_tell_are_kept() {
     let (column, classes) = reviews(500);
-    let text = Text::fit(&column, &rows(&column), Some(&Truth::Classes(classes)), 2);
+    let text = Text::fit(
+        &column,
+        &rows(&column),
+        Some(&Truth::Classes(classes)),
+        &most(2),
+    );
     let mut terms: Vec<&str> = text.terms().collect();
     terms.sort_unstable();
     assert_eq!(terms, ["not", "not good"]);
@@ -43,14 +56,19 @@ fn the_words_that_tell_are_kept() {
 fn with_a_number_as_the_target_too() {
     let (column, classes) = reviews(500);
     let values = classes.iter().map(|c| f64::from(*c) * 3.0 + 7.0).collect();
-    let text = Text::fit(&column, &rows(&column), Some(&Truth::Values(values)), 1);
+    let text = Text::fit(
+        &column,
+        &rows(&column),
+        Some(&Truth::Values(values)),
+        &most(1),
+    );
     assert!(text.terms().all(|term| term.starts_with("not")));
 }
 
 #[test]
 fn without_a_target_the_frequent_words_are_kept() {
     let (column, _) = reviews(500);
-    let text = Text::fit(&column, &rows(&column), None, 1);
+    let text = Text::fit(&column, &rows(&column), None, &most(1));
     assert_eq!(text.terms().collect::<Vec<_>>(), ["good"]);
 }
 
@@ -58,13 +76,13 @@ fn without_a_target_the_frequent_words_are_kept() {
 fn rare_words_are_not_kept_and_none_are_where_none_are_wanted() {
     let (column, classes) = reviews(500);
     let truth = Truth::Classes(classes);
-    let text = Text::fit(&column, &rows(&column), Some(&truth), 10_000);
+    let text = Text::fit(&column, &rows(&column), Some(&truth), &most(10_000));
     assert!(
         text.terms.len() > 20 && text.terms.len() < 200,
         "{}",
         text.terms.len()
     );
-    let none = Text::fit(&column, &rows(&column), Some(&truth), 0);
+    let none = Text::fit(&column, &rows(&column), Some(&truth), &most(0));
     assert_eq!(none.width(), none.length.width());
 }
 
@@ -75,7 +93,7 @@ fn the_vector_has_one_length_and_grows_with_the_logarithm_of_the_count() {
         &column,
         &rows(&column),
         Some(&Truth::Classes(classes)),
-        1000,
+        &most(1000),
     );
     let mut out = vec![9.0; text.width()];
     for given in ["good", "not good word1 word2", "Good GOOD good"] {
@@ -116,7 +134,7 @@ fn long_texts_and_many_scripts_work() {
         "👩‍👩‍👧 🇮🇹🇫🇷 👍🏽 ok",
     ];
     let column = column((0..220).map(|i| format!("{} {i}", samples[i % samples.len()])));
-    let text = Text::fit(&column, &rows(&column), None, 256);
+    let text = Text::fit(&column, &rows(&column), None, &most(256));
     assert!(text.terms.len() > 100, "{}", text.terms.len());
     let mut out = vec![0.0; text.width()];
     for sample in samples.iter().chain(&["x", "🇮🇹", "\u{300}", " "]) {

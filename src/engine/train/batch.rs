@@ -1,7 +1,7 @@
 //! Rows of a matrix as tensors: one-hot blocks are written out here, so memory holds only codes.
 
 use super::Examples;
-use crate::models::{Encoding, network::embedded};
+use crate::models::Encoding;
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 /// A batch on its device.
@@ -10,6 +10,8 @@ pub struct Batch<B: Backend> {
     pub dense: Tensor<B, 2>,
     /// `[rows, embeddings]`; `None` without embeddings.
     pub codes: Option<Tensor<B, 2, Int>>,
+    /// Per bag: `[rows, longest]` tokens, and what each counts, 1 / length or 0 beyond the end.
+    pub bags: Vec<(Tensor<B, 2, Int>, Tensor<B, 2>)>,
     /// `[rows]`.
     pub targets: Vec<f32>,
     /// `[rows]`; empty: all 1.
@@ -21,14 +23,8 @@ pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Dev
     let matrix = examples.matrix;
     let inputs = &matrix.inputs;
     let categories = inputs.categories.len();
-    let one_hot: usize = inputs
-        .categories
-        .iter()
-        .filter(|c| c.encoding == Encoding::OneHot)
-        .map(|c| c.levels)
-        .sum();
-    let width = inputs.numbers + one_hot;
-    let embeddings: Vec<usize> = embedded(&inputs.categories).collect();
+    let width = inputs.numbers + inputs.one_hot();
+    let embeddings: Vec<usize> = inputs.embedded().map(|(c, ..)| c).collect();
     let mut dense = vec![0f32; rows.len() * width];
     let mut codes = Vec::with_capacity(rows.len() * embeddings.len());
     for (i, &row) in rows.iter().enumerate() {
@@ -55,7 +51,30 @@ pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Dev
             rows.iter().map(|&row| values[row as usize]).collect()
         }
     };
+    let bags = (0..inputs.bags.len()).map(|b| {
+        let of = |&row: &u32| matrix.bag(row as usize, b);
+        let longest = rows
+            .iter()
+            .map(|row| of(row).len())
+            .max()
+            .unwrap_or(0)
+            .max(1);
+        let mut tokens = vec![0i32; rows.len() * longest];
+        let mut shares = vec![0f32; rows.len() * longest];
+        for (i, bag) in rows.iter().map(of).enumerate() {
+            for (j, &token) in bag.iter().enumerate() {
+                tokens[i * longest + j] = token as i32;
+                shares[i * longest + j] = 1.0 / bag.len() as f32;
+            }
+        }
+        let shape = [rows.len(), longest];
+        (
+            Tensor::from_data(TensorData::new(tokens, shape), device),
+            Tensor::from_data(TensorData::new(shares, shape), device),
+        )
+    });
     Batch {
+        bags: bags.collect(),
         dense: Tensor::from_data(TensorData::new(dense, [rows.len(), width]), device),
         codes: (!embeddings.is_empty()).then(|| {
             Tensor::from_data(

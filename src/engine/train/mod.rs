@@ -1,9 +1,16 @@
 //! Training: batches, optimisers, early stopping; generic over Burn's backends.
 
+#[cfg(any(test, feature = "cuda"))]
 mod batch;
+#[cfg(any(test, feature = "cuda"))]
+mod burn;
+mod cpu;
 mod device;
 mod epochs;
+mod start;
 
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use batch::{Batch, gather};
 pub use device::{devices, resolve_device};
 
 use crate::{
@@ -12,7 +19,6 @@ use crate::{
     params::ValidParams,
     recipe::Matrix,
 };
-use burn::backend::{Autodiff, Flex};
 
 /// Where to train. `Cuda(i)` is device i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +70,17 @@ pub struct Examples<'a> {
     pub weights: &'a [f32],
 }
 
+impl Examples<'_> {
+    /// Sum of the weights of some rows.
+    fn weight(&self, rows: &[u32]) -> f64 {
+        if self.weights.is_empty() {
+            return rows.len() as f64;
+        }
+        let weight = |&row: &u32| f64::from(self.weights[row as usize]);
+        rows.iter().map(weight).sum()
+    }
+}
+
 pub struct Trained {
     pub network: Network,
     pub history: Vec<Epoch>,
@@ -98,14 +115,18 @@ pub fn train(
         outputs,
         params,
     };
-    match device {
-        Device::Cpu => epochs::run::<Autodiff<Flex>>(&task, &Default::default(), report),
+    let network = start::network(&task);
+    let mut trained = match device {
+        Device::Cpu => epochs::run(&task, cpu::Cpu::new(&task, network), report),
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => {
             let device = burn_cuda::CudaDevice::new(index);
             // Burn panics where the driver refuses; the trainer must say so instead.
             let run = std::panic::AssertUnwindSafe(|| {
-                epochs::run::<Autodiff<burn_cuda::Cuda>>(&task, &device, report)
+                let learner = burn::Burn::<::burn::backend::Autodiff<burn_cuda::Cuda>>::new(
+                    &task, network, device,
+                );
+                epochs::run(&task, learner, report)
             });
             std::panic::catch_unwind(run).unwrap_or_else(|panic| {
                 let detail = panic
@@ -123,5 +144,7 @@ pub fn train(
             device: format!("cuda:{index}"),
             detail: "this build of insight has no CUDA support".into(),
         }),
-    }
+    }?;
+    start::clear_unmet(&mut trained.network, &task.train);
+    Ok(trained)
 }

@@ -1,0 +1,246 @@
+//! Training with Burn, generic over its backends: what a GPU runs.
+
+use super::batch::{Batch, gather};
+use super::epochs::Learner;
+use super::{Examples, Task};
+use crate::models::network::{Dropout, Net};
+use crate::models::{Network, Output};
+use crate::params::{Loss, Optimizer, ValidParams};
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::AutodiffModule;
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer as _, Sgd, SgdConfig,
+};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Int, Tensor, TensorData, activation};
+
+/// Rows of one forward pass over the validation part.
+const VALIDATION_BATCH: usize = 8192;
+/// A longer gradient of a parameter is shortened to this norm: one odd batch must not throw the weights away.
+const GRADIENT_NORM: f32 = 5.0;
+
+enum Optimiser<B: AutodiffBackend> {
+    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, Net<B>, B>),
+    Adam(OptimizerAdaptor<Adam, Net<B>, B>),
+    Adamw(OptimizerAdaptor<AdamW, Net<B>, B>),
+}
+
+impl<B: AutodiffBackend> Optimiser<B> {
+    fn new(params: &ValidParams) -> Self {
+        let clip = GradientClippingConfig::Norm(GRADIENT_NORM);
+        match params.optimizer {
+            Optimizer::Sgd => {
+                let momentum = MomentumConfig {
+                    momentum: params.momentum,
+                    dampening: 0.0,
+                    nesterov: false,
+                };
+                let config = SgdConfig::new().with_gradient_clipping(Some(clip));
+                let config = if params.momentum > 0.0 {
+                    config.with_momentum(Some(momentum))
+                } else {
+                    config
+                };
+                Optimiser::Sgd(config.init())
+            }
+            Optimizer::Adam => Optimiser::Adam(
+                AdamConfig::new()
+                    .with_epsilon(1e-8)
+                    .with_grad_clipping(Some(clip))
+                    .init(),
+            ),
+            Optimizer::Adamw => {
+                let config = AdamWConfig::new()
+                    .with_epsilon(1e-8)
+                    .with_weight_decay(params.l2 as f32);
+                Optimiser::Adamw(config.with_grad_clipping(Some(clip)).init())
+            }
+        }
+    }
+
+    fn step(&mut self, rate: f64, net: Net<B>, gradients: GradientsParams) -> Net<B> {
+        match self {
+            Optimiser::Sgd(o) => o.step(rate, net, gradients),
+            Optimiser::Adam(o) => o.step(rate, net, gradients),
+            Optimiser::Adamw(o) => o.step(rate, net, gradients),
+        }
+    }
+}
+
+/// Σ of the rows' losses, each times its weight, as `[1]`. `logits` is `[rows, outputs]`.
+fn loss_sum<B: Backend>(
+    logits: Tensor<B, 2>,
+    batch: &Batch<B>,
+    loss: Loss,
+    output: Output,
+    device: &B::Device,
+) -> Tensor<B, 1> {
+    let [rows, outputs] = logits.dims();
+    let targets =
+        |values: Vec<f32>| Tensor::<B, 1>::from_data(TensorData::new(values, [rows]), device);
+    let per_row: Tensor<B, 1> = match (loss, output) {
+        (Loss::BinaryCrossentropy, _) => {
+            // log(1 + e^z) - y z, written so that nothing overflows.
+            let z = logits.reshape([rows]);
+            let y = targets(batch.targets.clone());
+            activation::relu(z.clone()) - z.clone() * y + (z.abs().neg().exp() + 1.0).log()
+        }
+        (Loss::CategoricalCrossentropy, _) => {
+            let codes: Vec<i32> = batch.targets.iter().map(|t| *t as i32).collect();
+            let codes = Tensor::<B, 2, Int>::from_data(TensorData::new(codes, [rows, 1]), device);
+            activation::log_softmax(logits, 1)
+                .gather(1, codes)
+                .reshape([rows])
+                .neg()
+        }
+        (Loss::MeanSquaredError, Output::Identity) => {
+            (logits.reshape([rows]) - targets(batch.targets.clone())).powf_scalar(2.0)
+        }
+        (Loss::MeanSquaredError, Output::Sigmoid) => (activation::sigmoid(logits.reshape([rows]))
+            - targets(batch.targets.clone()))
+        .powf_scalar(2.0),
+        (Loss::MeanSquaredError, Output::Softmax) => {
+            let mut one_hot = vec![0f32; rows * outputs];
+            for (row, target) in batch.targets.iter().enumerate() {
+                one_hot[row * outputs + *target as usize] = 1.0;
+            }
+            let truth =
+                Tensor::<B, 2>::from_data(TensorData::new(one_hot, [rows, outputs]), device);
+            (activation::softmax(logits, 1) - truth)
+                .powf_scalar(2.0)
+                .sum_dim(1)
+                .reshape([rows])
+        }
+    };
+    if batch.weights.is_empty() {
+        per_row.sum()
+    } else {
+        (per_row * targets(batch.weights.clone())).sum()
+    }
+}
+
+/// Burn's network with its optimiser on a device.
+pub(super) struct Burn<'a, B: AutodiffBackend> {
+    task: &'a Task<'a>,
+    shapes: Network,
+    net: Option<Net<B>>,
+    best: Option<Net<B::InnerBackend>>,
+    optimiser: Optimiser<B>,
+    dropout: Option<Dropout>,
+    device: B::Device,
+}
+
+impl<'a, B: AutodiffBackend> Burn<'a, B> {
+    pub(super) fn new(task: &'a Task<'a>, network: Network, device: B::Device) -> Burn<'a, B> {
+        let params = task.params;
+        Burn {
+            net: Some(Net::new(&network, &device)),
+            shapes: network,
+            best: None,
+            optimiser: Optimiser::new(params),
+            dropout: Dropout::new(params.dropout, params.seed ^ 0x2545_f491),
+            device,
+            task,
+        }
+    }
+}
+
+impl<B: AutodiffBackend> Learner for Burn<'_, B> {
+    fn step(&mut self, rows: &[u32], rate: f64) -> (f64, f64) {
+        let params = self.task.params;
+        let weight = self.task.train.weight(rows);
+        // It is missing only while a step runs.
+        let Some(net) = self.net.take() else {
+            return (f64::NAN, weight);
+        };
+        let batch = gather::<B>(&self.task.train, rows, &self.device);
+        let members = self.shapes.members;
+        let mut sum: Option<Tensor<B, 1>> = None;
+        for logits in net.forward(&batch, self.dropout.as_mut()) {
+            let loss = loss_sum(logits, &batch, params.loss, self.task.output, &self.device);
+            sum = Some(sum.map_or(loss.clone(), |sum| sum + loss));
+        }
+        let Some(sum) = sum.map(|sum| sum.div_scalar(members as f64)) else {
+            return (f64::NAN, weight);
+        };
+        let loss = sum.clone().into_scalar().elem::<f64>();
+        if !loss.is_finite() {
+            self.net = Some(net);
+            return (loss, weight);
+        }
+        let mut objective = sum.div_scalar(weight.max(f64::MIN_POSITIVE));
+        let l2 = if params.optimizer == Optimizer::Adamw {
+            0.0
+        } else {
+            params.l2
+        };
+        if let Some(penalty) = net.penalties(params.l1, l2) {
+            objective = objective + penalty;
+        }
+        let gradients = GradientsParams::from_grads(objective.backward(), &net);
+        self.net = Some(self.optimiser.step(rate, net, gradients));
+        (loss, weight)
+    }
+
+    fn loss(&mut self, part: &Examples<'_>) -> f64 {
+        let Some(net) = self.net.as_ref().map(|net| net.valid()) else {
+            return f64::NAN;
+        };
+        let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
+        let mut sum = 0.0;
+        for chunk in rows.chunks(VALIDATION_BATCH) {
+            let batch = gather::<B::InnerBackend>(part, chunk, &self.device);
+            let logits = mean_answer(net.forward(&batch, None), self.task.output);
+            let loss = self.task.params.loss;
+            sum += loss_sum(logits, &batch, loss, self.task.output, &self.device)
+                .into_scalar()
+                .elem::<f64>();
+        }
+        sum / part.weight(&rows).max(f64::MIN_POSITIVE)
+    }
+
+    fn keep(&mut self) {
+        self.best = self.net.as_ref().map(|net| net.valid());
+    }
+
+    fn finish(self) -> Network {
+        let mut network = self.shapes;
+        if let Some(best) = self.best.or_else(|| self.net.map(|net| net.valid())) {
+            best.export(&mut network);
+        }
+        network
+    }
+}
+
+/// The sums that stand for the mean of the members' answers: for probabilities the one whose sigmoid or softmax is their
+/// mean.
+fn mean_answer<B: Backend>(mut members: Vec<Tensor<B, 2>>, output: Output) -> Tensor<B, 2> {
+    if members.len() == 1 {
+        return members.remove(0);
+    }
+    let count = members.len() as f64;
+    let probability = |sums: Tensor<B, 2>| match output {
+        Output::Identity => sums,
+        Output::Sigmoid => activation::sigmoid(sums),
+        Output::Softmax => activation::softmax(sums, 1),
+    };
+    let all: Vec<Tensor<B, 3>> = members
+        .into_iter()
+        .map(|sums| probability(sums).unsqueeze::<3>())
+        .collect();
+    let [_, rows, outputs] = all[0].dims();
+    let mean = Tensor::cat(all, 0)
+        .sum_dim(0)
+        .div_scalar(count)
+        .reshape([rows, outputs]);
+    match output {
+        Output::Identity => mean,
+        Output::Sigmoid => {
+            let p = mean.clamp(1e-7, 1.0 - 1e-7);
+            p.clone().log() - (p.neg() + 1.0).log()
+        }
+        Output::Softmax => mean.clamp_min(1e-7).log(),
+    }
+}

@@ -1,0 +1,326 @@
+//! The weights of a network in one row of numbers, and the optimisers that change them.
+
+use super::vector::vectorised;
+use crate::models::Network;
+use crate::params::{Optimizer, ValidParams};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// The gradient of all dense weights together is shortened to this norm: one odd batch must not throw the weights away.
+const GRADIENT_NORM: f64 = 5.0;
+/// Weights that one thread takes at a time.
+const PIECE: usize = 16_384;
+const BETA: (f32, f32) = (0.9, 0.999);
+const EPSILON: f32 = 1e-8;
+
+/// Where each part of a network lies among its dense weights.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layout {
+    pub(super) number_embeddings: Vec<Range<usize>>,
+    pub(super) factors: Range<usize>,
+    /// Weights and bias of each hidden layer.
+    pub(super) layers: Vec<(Range<usize>, Range<usize>)>,
+    /// Weights and bias of each member's output layer.
+    pub(super) heads: Vec<(Range<usize>, Range<usize>)>,
+    pub(super) len: usize,
+    /// Weights of layers: penalised.
+    decayed: Vec<Range<usize>>,
+}
+
+impl Layout {
+    pub(super) fn of(network: &Network) -> Layout {
+        let mut layout = Layout::default();
+        let mut take = |len: usize| {
+            let range = layout.len..layout.len + len;
+            layout.len += len;
+            range
+        };
+        layout.number_embeddings = network
+            .number_embeddings
+            .iter()
+            .map(|e| take(e.weights.len()))
+            .collect();
+        layout.factors = take(network.factors.len());
+        let mut dense = |l: &crate::models::Dense| (take(l.weights.len()), take(l.bias.len()));
+        layout.layers = network.layers.iter().map(&mut dense).collect();
+        layout.heads = network.heads.iter().map(&mut dense).collect();
+        let both = layout.layers.iter().chain(&layout.heads);
+        layout.decayed = both.map(|(weights, _)| weights.clone()).collect();
+        layout
+    }
+
+    /// All dense weights of a network in this order.
+    pub(super) fn collect(&self, network: &Network) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.len);
+        network
+            .number_embeddings
+            .iter()
+            .for_each(|e| out.extend_from_slice(&e.weights));
+        out.extend_from_slice(&network.factors);
+        for layer in network.layers.iter().chain(&network.heads) {
+            out.extend_from_slice(&layer.weights);
+            out.extend_from_slice(&layer.bias);
+        }
+        out
+    }
+
+    /// The way back.
+    pub(super) fn spread(&self, weights: &[f32], network: &mut Network) {
+        for (e, range) in network
+            .number_embeddings
+            .iter_mut()
+            .zip(&self.number_embeddings)
+        {
+            e.weights.copy_from_slice(&weights[range.clone()]);
+        }
+        network
+            .factors
+            .copy_from_slice(&weights[self.factors.clone()]);
+        let layers = network.layers.iter_mut().chain(&mut network.heads);
+        for (layer, (w, b)) in layers.zip(self.layers.iter().chain(&self.heads)) {
+            layer.weights.copy_from_slice(&weights[w.clone()]);
+            layer.bias.copy_from_slice(&weights[b.clone()]);
+        }
+    }
+}
+
+/// How the weights follow the gradient.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
+    optimizer: Optimizer,
+    momentum: f32,
+    l1: f32,
+    /// Σw² joins the loss with this factor (sgd and adam), or weights shrink by it (adamw).
+    l2: f32,
+}
+
+/// One step's factors.
+#[derive(Clone, Copy)]
+struct Pace {
+    rule: Rule,
+    rate: f32,
+    /// 1 / (1 - β^t) of both moments (Kingma and Ba 2015).
+    correction: (f32, f32),
+    scale: f32,
+}
+
+impl Rule {
+    pub(super) fn new(params: &ValidParams) -> Rule {
+        Rule {
+            optimizer: params.optimizer,
+            momentum: params.momentum as f32,
+            l1: params.l1 as f32,
+            l2: params.l2 as f32,
+        }
+    }
+
+    fn pace(self, rate: f64, step: u32, scale: f64) -> Pace {
+        let rest = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(step)))) as f32;
+        Pace {
+            rule: self,
+            rate: rate as f32,
+            correction: (rest(BETA.0), rest(BETA.1)),
+            scale: scale as f32,
+        }
+    }
+}
+
+impl Pace {
+    /// Moves weights by their gradient; the moments are the optimiser's memory.
+    #[inline(always)]
+    fn apply<const DECAY: bool>(self, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let Rule {
+            optimizer,
+            momentum,
+            l1,
+            l2,
+        } = self.rule;
+        let (l1, l2) = if DECAY { (l1, l2) } else { (0.0, 0.0) };
+        let decoupled = optimizer == Optimizer::Adamw;
+        let (shrink, l2) = if decoupled {
+            (l2, 0.0)
+        } else {
+            (0.0, 2.0 * l2)
+        };
+        let all = w.iter_mut().zip(g).zip(m.iter_mut().zip(v));
+        if optimizer == Optimizer::Sgd {
+            for ((w, g), (m, _)) in all {
+                let g = g * self.scale + l1 * sign(*w) + l2 * *w;
+                *m = momentum * *m + g;
+                *w -= self.rate * *m;
+            }
+        } else {
+            for ((w, g), (m, v)) in all {
+                let g = g * self.scale + l1 * sign(*w) + l2 * *w;
+                *m += (1.0 - BETA.0) * (g - *m);
+                *v += (1.0 - BETA.1) * (g * g - *v);
+                let step = *m * self.correction.0 / ((*v * self.correction.1).sqrt() + EPSILON);
+                *w -= self.rate * (step + shrink * *w);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn sign(w: f32) -> f32 {
+    if w > 0.0 {
+        1.0
+    } else if w < 0.0 {
+        -1.0
+    } else {
+        0.0
+    }
+}
+
+/// The dense weights with the optimiser's memory.
+pub(super) struct Dense {
+    pub(super) weights: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    decayed: Vec<bool>,
+    rule: Rule,
+    step: u32,
+}
+
+impl Dense {
+    pub(super) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule) -> Dense {
+        // A piece is decayed as a whole, so pieces are cut where that changes.
+        let mut decayed = vec![false; weights.len()];
+        for range in &layout.decayed {
+            decayed[range.clone()].fill(true);
+        }
+        Dense {
+            first: vec![0.0; weights.len()],
+            second: vec![0.0; weights.len()],
+            weights,
+            decayed,
+            rule,
+            step: 0,
+        }
+    }
+
+    /// One step along the sum of `gradients`, which are cleared.
+    pub(super) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64) {
+        self.step = self.step.saturating_add(1);
+        let Some((sum, others)) = gradients.split_first_mut() else {
+            return;
+        };
+        let others: Vec<&[f32]> = others.iter().map(|g| g.as_slice()).collect();
+        let squares: Vec<f64> = sum
+            .par_chunks_mut(PIECE)
+            .enumerate()
+            .map(|(i, sum)| {
+                for other in &others {
+                    let other = &other[i * PIECE..i * PIECE + sum.len()];
+                    sum.iter_mut().zip(other).for_each(|(s, o)| *s += o);
+                }
+                sum.chunks(256)
+                    .map(|c| f64::from(c.iter().map(|g| g * g).sum::<f32>()))
+                    .sum()
+            })
+            .collect();
+        let norm = squares.iter().sum::<f64>().sqrt();
+        let scale = if norm > GRADIENT_NORM {
+            GRADIENT_NORM / norm
+        } else {
+            1.0
+        };
+        let pace = self.rule.pace(rate, self.step, scale);
+        self.weights
+            .par_chunks_mut(PIECE)
+            .zip(self.first.par_chunks_mut(PIECE))
+            .zip(self.second.par_chunks_mut(PIECE))
+            .zip(sum.par_chunks(PIECE).zip(self.decayed.par_chunks(PIECE)))
+            .for_each(|(((w, m), v), (g, decayed))| {
+                let mut at = 0;
+                for run in decayed.chunk_by(|a, b| a == b) {
+                    let range = at..at + run.len();
+                    at += run.len();
+                    let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
+                    change(pace, run[0], w, g, &mut m[range.clone()], &mut v[range]);
+                }
+            });
+        gradients.par_iter_mut().for_each(|g| g.fill(0.0));
+    }
+}
+
+fn change(pace: Pace, decayed: bool, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    let (w, m, v): (*mut [f32], *mut [f32], *mut [f32]) = (w, m, v);
+    let work = || {
+        // SAFETY: the closure runs once, so there is one user of each slice.
+        let (w, m, v) = unsafe { (&mut *w, &mut *m, &mut *v) };
+        if decayed {
+            pace.apply::<true>(w, g, m, v);
+        } else {
+            pace.apply::<false>(w, g, m, v);
+        }
+    };
+    vectorised(work, work);
+}
+
+/// A table of vectors of which a step changes few: only those move, with a memory of their own (Adam "lazily").
+pub(super) struct Table {
+    pub(super) vectors: Vec<f32>,
+    dim: usize,
+    gradient: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    touched: Vec<u32>,
+    is_touched: Vec<bool>,
+    rule: Rule,
+    step: u32,
+}
+
+impl Table {
+    pub(super) fn new(vectors: Vec<f32>, dim: usize, rule: Rule) -> Table {
+        let len = vectors.len();
+        Table {
+            gradient: vec![0.0; len],
+            first: vec![0.0; len],
+            second: vec![0.0; len],
+            touched: Vec::new(),
+            is_touched: vec![false; len / dim.max(1)],
+            vectors,
+            dim,
+            rule,
+            step: 0,
+        }
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    pub(super) fn vector(&self, code: u32) -> &[f32] {
+        &self.vectors[code as usize * self.dim..][..self.dim]
+    }
+
+    pub(super) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
+        let at = code as usize;
+        if !self.is_touched[at] {
+            self.is_touched[at] = true;
+            self.touched.push(code);
+        }
+        let own = &mut self.gradient[at * self.dim..(at + 1) * self.dim];
+        for (own, g) in own.iter_mut().zip(gradient) {
+            *own += factor * g;
+        }
+    }
+
+    pub(super) fn step(&mut self, rate: f64) {
+        self.step = self.step.saturating_add(1);
+        let pace = self.rule.pace(rate, self.step, 1.0);
+        for code in self.touched.drain(..) {
+            let range = code as usize * self.dim..(code as usize + 1) * self.dim;
+            let g = &mut self.gradient[range.clone()];
+            pace.apply::<false>(
+                &mut self.vectors[range.clone()],
+                g,
+                &mut self.first[range.clone()],
+                &mut self.second[range],
+            );
+            g.fill(0.0);
+            self.is_touched[code as usize] = false;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The written-out gradients against Burn's automatic ones, and what training must keep.
+
+use super::*;
+use crate::artifact::Task as Kind;
+use crate::infer::testing::{Random as Draw, embedding, ensemble, one_hot, row};
+use crate::models::{Activation, BagInput, Inputs};
+use crate::params::{Params, ValidParams};
+use crate::recipe::Matrix;
+use crate::train::burn::Burn;
+use ::burn::backend::{Autodiff, Flex};
+use serde_json::json;
+
+fn matrix(rows: usize, random: &mut Draw) -> Matrix {
+    let inputs = Inputs {
+        numbers: 5,
+        categories: vec![one_hot(3), embedding(9, 4)],
+        bags: vec![BagInput {
+            vocabulary: 12,
+            dim: 3,
+        }],
+    };
+    let mut matrix = Matrix {
+        rows,
+        inputs: inputs.clone(),
+        singles: vec![0, 1, 2],
+        ..Matrix::default()
+    };
+    for _ in 0..rows {
+        let (numbers, codes) = row(&inputs, random);
+        matrix.numbers.extend(numbers);
+        matrix.codes.extend(codes);
+        matrix
+            .tokens
+            .extend((0..random.below(5)).map(|_| random.below(12) as u32));
+        matrix.token_ends.push(matrix.tokens.len());
+    }
+    matrix
+}
+
+fn params(kind: Kind, options: serde_json::Value) -> ValidParams {
+    let options = options.as_object().unwrap().clone();
+    Params::from_json(&options)
+        .unwrap()
+        .check(kind, 1000)
+        .unwrap()
+}
+
+/// One step of plain gradient descent moves every weight by the gradient: both must move alike.
+#[test]
+fn a_step_equals_burns() {
+    let mut random = Draw(5);
+    let tasks = [
+        (Kind::Binary, Output::Sigmoid, 1, "binary_crossentropy"),
+        (
+            Kind::Multiclass,
+            Output::Softmax,
+            4,
+            "categorical_crossentropy",
+        ),
+        (Kind::Regression, Output::Identity, 1, "mean_squared_error"),
+        (Kind::Binary, Output::Sigmoid, 1, "mean_squared_error"),
+        (Kind::Multiclass, Output::Softmax, 4, "mean_squared_error"),
+    ];
+    let activations = [
+        Activation::Silu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Relu,
+    ];
+    let shapes: [(usize, usize, &[usize]); 4] = [
+        (1, 0, &[8]),
+        (1, 4, &[16, 8]),
+        (3, 0, &[8, 8]),
+        (4, 3, &[12, 10]),
+    ];
+    for (kind, output, outputs, loss) in tasks {
+        for (activation, (members, dim, hidden)) in activations.into_iter().zip(shapes) {
+            let matrix = matrix(300, &mut random);
+            let targets: Vec<f32> = (0..matrix.rows)
+                .map(|_| match kind {
+                    Kind::Regression => random.unit(),
+                    Kind::Binary => random.below(2) as f32,
+                    Kind::Multiclass => random.below(outputs) as f32,
+                })
+                .collect();
+            let weights: Vec<f32> = (0..matrix.rows)
+                .map(|_| 0.5 + random.unit().abs())
+                .collect();
+            let options =
+                json!({"optimizer": "sgd", "momentum": 0, "dropout": 0, "loss": loss, "l2": 0.003});
+            let params = params(kind, options);
+            let examples = || Examples {
+                matrix: &matrix,
+                targets: &targets,
+                weights: &weights,
+            };
+            let task = Task {
+                train: examples(),
+                validation: None,
+                output,
+                outputs,
+                params: &params,
+            };
+            let inputs = matrix.inputs.clone();
+            let start = ensemble(
+                inputs,
+                hidden,
+                outputs,
+                activation,
+                output,
+                (members, dim),
+                &mut random,
+            );
+            let mut cpu = Cpu::new(&task, start.clone());
+            let mut theirs = Burn::<Autodiff<Flex>>::new(&task, start.clone(), Default::default());
+            let rows: Vec<u32> = (0..300).collect();
+            let (a, _) = cpu.step(&rows, 0.1);
+            let (b, _) = theirs.step(&rows, 0.1);
+            assert!(
+                (a - b).abs() < 1e-4 * b.abs(),
+                "{kind:?} {loss}: loss {a} but {b}"
+            );
+            let (a, b) = (cpu.loss(&examples()), theirs.loss(&examples()));
+            assert!(
+                (a - b).abs() < 1e-4 * b.abs(),
+                "{kind:?} {loss}: mean loss {a} but {b}"
+            );
+            let (ours, theirs) = (cpu.finish(), theirs.finish());
+            let parts = ours.weights().zip(theirs.weights()).zip(start.weights());
+            for (part, ((ours, theirs), start)) in parts.enumerate() {
+                for ((a, b), from) in ours.iter().zip(theirs).zip(start) {
+                    assert!(
+                        (a - b).abs() <= 2e-6 + 2e-3 * (b - from).abs(),
+                        "{kind:?} {loss} {activation:?} part {part}: from {from} to {a} but {b}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let mut random = Draw(8);
+    let matrix = matrix(500, &mut random);
+    let targets: Vec<f32> = (0..500).map(|_| random.below(2) as f32).collect();
+    let params = params(Kind::Binary, json!({"members": 4, "epochs": 2}));
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let train = Examples {
+                matrix: &matrix,
+                targets: &targets,
+                weights: &[],
+            };
+            let device = crate::train::Device::Cpu;
+            crate::train::train(
+                train,
+                None,
+                Output::Sigmoid,
+                1,
+                &params,
+                device,
+                &mut |_| true,
+            )
+            .unwrap()
+            .network
+        })
+    };
+    let (one, three) = (with(1), with(3));
+    assert!(one.weights().eq(three.weights()));
+}

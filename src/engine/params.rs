@@ -30,6 +30,29 @@ pub enum Optimizer {
     Adamw,
 }
 
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// A network with number embeddings and several members.
+    Dnn,
+    /// A plain network: numbers as they are, one member.
+    Mlp,
+    /// Gradient boosted trees.
+    Gbdt,
+    /// A network (`Dnn`) and trees, by the shares that do best on the validation rows.
+    #[default]
+    Auto,
+}
+
+impl Algorithm {
+    /// As it is written in options.
+    pub fn name(self) -> &'static str {
+        let found = ALGORITHMS.iter().find(|(_, a)| *a == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 /// How a number enters the network besides by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +75,7 @@ pub enum ClassWeight {
 /// Hyper-parameters as given; `None` means the default, which may depend on the data.
 #[derive(Debug, Clone, Default)]
 pub struct Params {
+    pub algorithm: Option<Algorithm>,
     pub hidden: Option<Vec<usize>>,
     pub activation: Option<Activation>,
     pub dropout: Option<f64>,
@@ -85,6 +109,8 @@ pub struct Params {
 /// Checked and completed hyper-parameters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ValidParams {
+    #[serde(default)]
+    pub algorithm: Algorithm,
     pub hidden: Vec<usize>,
     pub activation: Activation,
     pub dropout: f64,
@@ -132,8 +158,8 @@ impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
     pub const KEYS: &'static [&'static str] = &[
         "activation",
+        "algorithm",
         "batch_size",
-        "bins",
         "category_encoding",
         "class_weight",
         "construct",
@@ -148,15 +174,16 @@ impl Params {
         "max_seconds",
         "members",
         "momentum",
-        "number_dim",
         "number_embedding",
+        "number_embedding_bins",
+        "number_embedding_dim",
         "optimizer",
         "patience",
         "seed",
         "select",
         "standardise",
         "test_size",
-        "text_dim",
+        "text_embedding_dim",
         "text_features",
         "validation_size",
     ];
@@ -165,12 +192,13 @@ impl Params {
     ///
     /// | name | default | range | why |
     /// |---|---|---|---|
+    /// | algorithm | auto | auto, dnn, mlp, gbdt | see [`Algorithm`] |
     /// | hidden | by rows: \[64, 32\] to \[256, 128\] | 1 to 8 layers of 1 to 4096 | larger tables carry larger networks |
     /// | activation | silu | sigmoid, relu, tanh, silu | smooth, no dead units |
     /// | dropout | 0.1 | 0 to 0.95 | mild regularisation |
     /// | loss | by task | mean_squared_error, binary_crossentropy, categorical_crossentropy | the task's likelihood |
     /// | optimizer | adamw | sgd, adam, adamw | robust to scaling |
-    /// | learning_rate | 0.002 (sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
+    /// | learning_rate | 0.003 (mlp 0.002, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
     /// | momentum | 0.9 | 0 to 0.999 | sgd only |
     /// | l1, l2 | 0, 0.01 with adamw else 0 | 0 to 10 | adamw decouples l2 (Loshchilov and Hutter 2019) |
     /// | epochs | 100 | 1 to 1,000,000 | early stopping ends most runs before |
@@ -182,6 +210,11 @@ impl Params {
     /// | seed | 42 | 0 to 2^53 | same seed, data and device: same model |
     /// | max_seconds | none | above 0 | the best so far is kept |
     /// | text_features | 256 | 0 to 4096 | words kept of a free text; more are noise on small tables |
+    /// | text_embedding_dim | 16 (mlp 0) | 0 to 256 | width of the vectors learned for a text's tokens |
+    /// | number_embedding | piecewise_linear (mlp none) | none, piecewise_linear, periodic | a number by itself is hard to bend |
+    /// | number_embedding_dim | 8 | 1 to 256 | width of a number's embedding |
+    /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
+    /// | members | 8 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
     /// | construct | none | none, auto | auto keeps ratios, differences and products that pay on validation rows |
     /// | select | none | none, auto | auto leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
@@ -189,6 +222,7 @@ impl Params {
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
+            algorithm: reader.choice("algorithm", ALGORITHMS)?,
             hidden: reader.hidden()?,
             activation: reader.choice("activation", ACTIVATIONS)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,
@@ -215,15 +249,23 @@ impl Params {
             standardise: reader.choice("standardise", STANDARDISE)?,
             category_encoding: reader.choice("category_encoding", CATEGORY_ENCODINGS)?,
             number_embedding: reader.choice("number_embedding", NUMBER_ENCODINGS)?,
-            number_dim: reader.integer("number_dim", 1, 256)?.map(|n| n as usize),
-            text_dim: reader.integer("text_dim", 0, 256)?.map(|n| n as usize),
-            bins: reader.integer("bins", 2, 1024)?.map(|n| n as usize),
+            number_dim: reader
+                .integer("number_embedding_dim", 1, 256)?
+                .map(|n| n as usize),
+            text_dim: reader
+                .integer("text_embedding_dim", 0, 256)?
+                .map(|n| n as usize),
+            bins: reader
+                .integer("number_embedding_bins", 2, 1024)?
+                .map(|n| n as usize),
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
         })
     }
 
     /// Checks combinations and fills in defaults for a task and a table of `rows` training rows.
     pub fn check(&self, task: Task, rows: usize) -> Result<ValidParams, ParamError> {
+        let algorithm = self.algorithm.unwrap_or_default();
+        let plain = algorithm == Algorithm::Mlp;
         let optimizer = self.optimizer.unwrap_or(Optimizer::Adamw);
         if self.momentum.is_some() && optimizer != Optimizer::Sgd {
             return Err(ParamError {
@@ -240,8 +282,10 @@ impl Params {
         };
         let learning_rate = if optimizer == Optimizer::Sgd {
             0.02
-        } else {
+        } else if plain {
             0.002
+        } else {
+            0.003
         };
         let l2 = if optimizer == Optimizer::Adamw {
             0.01
@@ -249,6 +293,7 @@ impl Params {
             0.0
         };
         Ok(ValidParams {
+            algorithm,
             hidden: self.hidden.clone().unwrap_or(hidden),
             activation: self.activation.unwrap_or(Activation::Silu),
             dropout: self.dropout.unwrap_or(0.1),
@@ -269,12 +314,13 @@ impl Params {
             class_weight: self.class_weight.clone().unwrap_or(ClassWeight::None),
             seed: self.seed.unwrap_or(42),
             max_seconds: self.max_seconds,
-            number_embedding: self
-                .number_embedding
-                .unwrap_or(NumberEncoding::PiecewiseLinear),
+            number_embedding: self.number_embedding.unwrap_or(match plain {
+                true => NumberEncoding::None,
+                false => NumberEncoding::PiecewiseLinear,
+            }),
             number_dim: self.number_dim.unwrap_or(8),
             bins: self.bins.unwrap_or(48),
-            members: self.members.unwrap_or(8),
+            members: self.members.unwrap_or(if plain { 1 } else { 8 }),
             preparation: self.preparation(),
             select: self.select.unwrap_or(false),
             construct: self.construct.unwrap_or(false),
@@ -285,7 +331,10 @@ impl Params {
         let default = Preparation::default();
         Preparation {
             text_features: self.text_features.unwrap_or(default.text_features),
-            text_dim: self.text_dim.unwrap_or(default.text_dim),
+            text_dim: self.text_dim.unwrap_or(match self.algorithm {
+                Some(Algorithm::Mlp) => 0,
+                _ => default.text_dim,
+            }),
             standardise: self.standardise.unwrap_or(default.standardise),
             category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
         }
@@ -317,6 +366,13 @@ impl Params {
         }
     }
 }
+
+const ALGORITHMS: &[(&str, Algorithm)] = &[
+    ("auto", Algorithm::Auto),
+    ("dnn", Algorithm::Dnn),
+    ("mlp", Algorithm::Mlp),
+    ("gbdt", Algorithm::Gbdt),
+];
 
 const ACTIVATIONS: &[(&str, Activation)] = &[
     ("silu", Activation::Silu),

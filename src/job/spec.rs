@@ -52,7 +52,6 @@ pub struct Spec {
 
 /// Options that are not hyper-parameters.
 const KEYS: &[&str] = &[
-    "algorithm",
     "as_of",
     "clean",
     "deploy",
@@ -127,7 +126,6 @@ pub fn check(
         .filter(|name| source.column(name).is_some())
         .collect();
     access::check_privileges(&base, &read)?;
-    check_algorithm(options)?;
     let device = text(options, "device")?.unwrap_or_else(settings::device);
     super::trainer::check_device(&device)?;
     // SAFETY: plain reads of this process's identity.
@@ -330,15 +328,6 @@ fn task(options: &Map<String, Value>) -> Result<Option<Task>> {
         Some("regression") => Ok(Some(Task::Regression)),
         Some(other) => Err(Error::new("22023", format!("unknown task \"{other}\""))
             .hint("Known are: binary, multiclass, regression.")),
-    }
-}
-
-fn check_algorithm(options: &Map<String, Value>) -> Result<()> {
-    match text(options, "algorithm")?.as_deref() {
-        None | Some("dnn" | "mlp") => Ok(()),
-        Some(other) => Err(
-            Error::new("22023", format!("unknown algorithm \"{other}\"")).hint("Known are: dnn."),
-        ),
     }
 }
 

@@ -7,12 +7,13 @@
 //! | length of everything, u64 | 8 |
 //! | length of the header, u32 | 4 |
 //! | header: the [`Artifact`] as JSON, without weights | |
-//! | weights as f32, in the order of [`crate::models::Network::weights`] | |
+//! | of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees | |
 //! | checksum of all the above, u64 | 8 |
 //!
 //! Numbers are little-endian.
 
 use super::{Artifact, ArtifactError, check::require};
+use crate::models::{Model, Network};
 
 const MAGIC: &[u8; 8] = b"INSIGHT\0";
 /// The format written, and the newest one read.
@@ -28,16 +29,28 @@ impl Artifact {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Writing to a Vec fails only for maps whose keys are not texts; no part of an artifact has one.
         let header = serde_json::to_vec(self).expect("an artifact is plain data");
-        let weights = || self.network.weights().flatten();
-        let total = PREFIX + header.len() + weights().count() * size_of::<f32>() + CHECKSUM;
+        let words = self.parts.iter().map(|part| match &part.model {
+            Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
+            Model::Trees(trees) => trees.words.len(),
+        });
+        let total = PREFIX + header.len() + words.sum::<usize>() * size_of::<u32>() + CHECKSUM;
         let mut out = Vec::with_capacity(total);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&(total as u64).to_le_bytes());
         out.extend_from_slice(&(header.len() as u32).to_le_bytes());
         out.extend_from_slice(&header);
-        for weight in weights() {
-            out.extend_from_slice(&weight.to_le_bytes());
+        for part in &self.parts {
+            match &part.model {
+                Model::Network(network) => {
+                    let weights = network.weights().flatten();
+                    weights.for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+                }
+                Model::Trees(trees) => {
+                    let words = trees.words.iter();
+                    words.for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+                }
+            }
         }
         let checksum = checksum(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -76,41 +89,45 @@ impl Artifact {
         )?;
         let mut artifact: Artifact = serde_json::from_slice(header)
             .map_err(|e| ArtifactError::Damaged(format!("the header cannot be read: {e}")))?;
-        artifact.read_weights(&mut rest)?;
+        for part in &mut artifact.parts {
+            match &mut part.model {
+                Model::Network(network) => read_weights(network, &mut rest)?,
+                Model::Trees(trees) => trees.words = rest.words(trees.size())?,
+            }
+        }
         require(rest.0.len() == CHECKSUM, || {
             "there are bytes after the weights".into()
         })?;
         artifact.check()?;
         Ok(artifact)
     }
+}
 
-    /// Fills in the weights in the order [`Artifact::to_bytes`] wrote them.
-    fn read_weights(&mut self, rest: &mut Reader<'_>) -> Result<(), ArtifactError> {
-        let network = &mut self.network;
-        network.embeddings = network
-            .inputs
-            .embedded()
-            .map(|(_, levels, dim)| (levels.checked_add(1), dim))
-            .map(|(codes, dim)| rest.floats(codes.and_then(|c| c.checked_mul(dim))))
-            .collect::<Result<_, _>>()?;
-        let bags = network.inputs.bags.iter();
-        network.bags = bags
-            .map(|bag| rest.floats(bag.vocabulary.checked_mul(bag.dim)))
-            .collect::<Result<_, _>>()?;
-        for embedding in &mut network.number_embeddings {
-            embedding.weights = rest.floats(embedding.size())?;
-        }
-        let factors = match network.members {
-            0 | 1 => Some(0),
-            members => network.checked_width().and_then(|w| w.checked_mul(members)),
-        };
-        network.factors = rest.floats(factors)?;
-        for layer in network.layers.iter_mut().chain(&mut network.heads) {
-            layer.weights = rest.floats(layer.inputs.checked_mul(layer.outputs))?;
-            layer.bias = rest.floats(Some(layer.outputs))?;
-        }
-        Ok(())
+/// Fills in the weights in the order [`Artifact::to_bytes`] wrote them.
+fn read_weights(network: &mut Network, rest: &mut Reader<'_>) -> Result<(), ArtifactError> {
+    network.embeddings = network
+        .inputs
+        .embedded()
+        .map(|(_, levels, dim)| (levels.checked_add(1), dim))
+        .map(|(codes, dim)| rest.floats(codes.and_then(|c| c.checked_mul(dim))))
+        .collect::<Result<_, _>>()?;
+    let bags = network.inputs.bags.iter();
+    network.bags = bags
+        .map(|bag| rest.floats(bag.vocabulary.checked_mul(bag.dim)))
+        .collect::<Result<_, _>>()?;
+    for embedding in &mut network.number_embeddings {
+        embedding.weights = rest.floats(embedding.size())?;
     }
+    let factors = match network.members {
+        0 | 1 => Some(0),
+        members => network.checked_width().and_then(|w| w.checked_mul(members)),
+    };
+    network.factors = rest.floats(factors)?;
+    for layer in network.layers.iter_mut().chain(&mut network.heads) {
+        layer.weights = rest.floats(layer.inputs.checked_mul(layer.outputs))?;
+        layer.bias = rest.floats(Some(layer.outputs))?;
+    }
+    Ok(())
 }
 
 /// The bytes not yet read.
@@ -128,6 +145,14 @@ impl<'a> Reader<'a> {
         let mut out = [0; N];
         out.copy_from_slice(self.take(N)?);
         Ok(out)
+    }
+
+    /// So many words; `None` is a number too large to count.
+    fn words(&mut self, count: Option<usize>) -> Result<Vec<u32>, ArtifactError> {
+        let bytes = count.and_then(|c| c.checked_mul(size_of::<u32>()));
+        let bytes = self.take(bytes.unwrap_or(usize::MAX))?;
+        let (words, _) = bytes.as_chunks::<4>();
+        Ok(words.iter().map(|&b| u32::from_le_bytes(b)).collect())
     }
 
     /// So many floats; `None` is a number too large to count.

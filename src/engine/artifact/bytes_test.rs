@@ -1,5 +1,6 @@
 use super::super::testing::artifact;
 use super::*;
+use crate::artifact::testing::net;
 use crate::infer::testing::Random;
 
 fn is_damaged(bytes: &[u8]) -> bool {
@@ -18,10 +19,10 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn bytes_bring_back_the_same_model() {
-    let before = artifact();
-    let after = Artifact::from_bytes(&before.to_bytes()).unwrap();
-    assert_eq!(after.network.embeddings, before.network.embeddings);
-    for (a, b) in after.network.layers.iter().zip(&before.network.layers) {
+    let mut before = artifact();
+    let mut after = Artifact::from_bytes(&before.to_bytes()).unwrap();
+    assert_eq!(net(&mut after).embeddings, net(&mut before).embeddings);
+    for (a, b) in net(&mut after).layers.iter().zip(&net(&mut before).layers) {
         assert_eq!((&a.weights, &a.bias), (&b.weights, &b.bias));
     }
     let text = |a: &Artifact| serde_json::to_string(a).unwrap();
@@ -111,16 +112,16 @@ fn shapes_beyond_the_bytes_are_refused_before_memory_is_taken() {
         change(&mut a);
         is_damaged(&a.to_bytes())
     };
-    assert!(reshaped(&|a| a.network.layers[0].inputs = usize::MAX));
-    assert!(reshaped(&|a| a.network.layers[0].outputs = usize::MAX / 4));
-    assert!(reshaped(&|a| a.network.layers[0].outputs = 1 << 40));
+    assert!(reshaped(&|a| net(a).layers[0].inputs = usize::MAX));
+    assert!(reshaped(&|a| net(a).layers[0].outputs = usize::MAX / 4));
+    assert!(reshaped(&|a| net(a).layers[0].outputs = 1 << 40));
     assert!(reshaped(
-        &|a| a.network.inputs.categories[0].levels = usize::MAX
+        &|a| net(a).inputs.categories[0].levels = usize::MAX
     ));
-    assert!(reshaped(&|a| a.network.layers[0].inputs += 1));
-    assert!(reshaped(&|a| a.network.layers.clear()));
-    assert!(reshaped(&|a| a.network.heads.clear()));
-    assert!(reshaped(&|a| a.network.members = usize::MAX));
+    assert!(reshaped(&|a| net(a).layers[0].inputs += 1));
+    assert!(reshaped(&|a| net(a).layers.clear()));
+    assert!(reshaped(&|a| net(a).heads.clear()));
+    assert!(reshaped(&|a| net(a).members = usize::MAX));
     assert!(reshaped(&|a| a.target.labels.push("third".into())));
     assert!(reshaped(&|a| a.task = super::super::Task::Regression));
 }
@@ -129,7 +130,7 @@ fn shapes_beyond_the_bytes_are_refused_before_memory_is_taken() {
 fn weights_that_are_no_numbers_are_refused() {
     for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut a = artifact();
-        a.network.heads[0].weights[3] = wrong;
+        net(&mut a).heads[0].weights[3] = wrong;
         assert!(is_damaged(&a.to_bytes()));
     }
 }

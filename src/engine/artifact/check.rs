@@ -1,7 +1,7 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
 use super::{Artifact, ArtifactError, Task};
-use crate::models::{Basis, Dense, Encoding, Network, Output};
+use crate::models::{Basis, Dense, Encoding, Model, Network, Output};
 
 /// `Err(Damaged)` with plain words unless `holds`.
 pub(super) fn require(
@@ -21,11 +21,46 @@ impl Artifact {
     /// # Errors
     /// [`ArtifactError::Damaged`] names the first part that does not fit.
     pub fn check(&self) -> Result<(), ArtifactError> {
-        let network = &self.network;
-        check_network(network)?;
         require(self.recipe.is_sound(), || {
             "a step of the recipe does not hold together".into()
         })?;
+        require(!self.parts.is_empty(), || "there is no network".into())?;
+        let share: f64 = self.parts.iter().map(|part| part.share).sum();
+        let shares = self.parts.iter().all(|part| part.share >= 0.0);
+        require(shares && (share - 1.0).abs() < 1e-6, || {
+            "the shares of the parts do not add up to 1".into()
+        })?;
+        for part in &self.parts {
+            match &part.model {
+                Model::Network(network) => {
+                    check_network(network)?;
+                    self.check_output(network)?;
+                }
+                Model::Trees(trees) => {
+                    let inputs = self.recipe.inputs();
+                    let fits = trees.is_sound()
+                        && trees.numbers == inputs.numbers
+                        && trees.categories == inputs.categories.len()
+                        && trees.base.len() == self.outputs();
+                    require(fits, || "the trees do not hold together".into())?;
+                }
+            }
+        }
+        require(
+            self.target.mean.is_finite() && self.target.scale.is_finite(),
+            || "the target's mean or scale is not a finite number".into(),
+        )
+    }
+
+    /// Outputs of a model for this task.
+    fn outputs(&self) -> usize {
+        match self.task {
+            Task::Binary | Task::Regression => 1,
+            Task::Multiclass => self.target.labels.len(),
+        }
+    }
+
+    fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {
         require(self.recipe.inputs() == network.inputs, || {
             "the network takes other inputs than the recipe prepares".into()
         })?;
@@ -44,11 +79,7 @@ impl Artifact {
                 self.task, network.output
             )
             .to_lowercase()
-        })?;
-        require(
-            self.target.mean.is_finite() && self.target.scale.is_finite(),
-            || "the target's mean or scale is not a finite number".into(),
-        )
+        })
     }
 
     /// Bytes held, about.
@@ -67,10 +98,12 @@ impl Artifact {
         let mut text = Count(0);
         // Writing to a counter cannot fail; were it to, the estimate would only be low.
         let _ = serde_json::to_writer(&mut text, self);
-        let network = &self.network;
-        let floats = network.weights().map(Vec::len).sum::<usize>();
+        let words = self.parts.iter().map(|part| match &part.model {
+            Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
+            Model::Trees(trees) => trees.words.len(),
+        });
         // In memory the text's strings and numbers take about twice their written length.
-        2 * text.0 + floats * size_of::<f32>()
+        2 * text.0 + words.sum::<usize>() * size_of::<f32>()
     }
 }
 

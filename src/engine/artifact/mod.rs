@@ -1,4 +1,4 @@
-//! Everything a model is: recipe, network, evaluation, history and provenance, and its bytes.
+//! Everything a model is: recipe, models, evaluation, history and provenance, and its bytes.
 
 mod bytes;
 mod check;
@@ -9,7 +9,7 @@ use crate::{
     clean::report::Change,
     evaluate::Evaluation,
     fit::{Choice, Construction},
-    models::Network,
+    models::Part,
     profile::leakage::Leak,
     recipe::Recipe,
 };
@@ -109,7 +109,8 @@ pub struct Artifact {
     pub task: Task,
     pub target: Target,
     pub recipe: Recipe,
-    pub network: Network,
+    /// Their shares add up to 1.
+    pub parts: Vec<Part>,
     pub evaluation: Evaluation,
     pub history: Vec<Epoch>,
     /// Where some of the recipe's columns come from; only who predicts understands it.

@@ -5,7 +5,7 @@ use crate::{
     evaluate::{Baseline, Truth, evaluate},
     frame::{Cell, Column, Frame, Kind},
     infer::testing::{Random, network},
-    models::{Activation, Output},
+    models::{Activation, Model, Network, Node, Output, Part, Trees},
     recipe::Recipe,
 };
 
@@ -77,7 +77,10 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             scale: 1.0 / 3.0,
         },
         recipe,
-        network,
+        parts: vec![Part {
+            share: 1.0,
+            model: Model::Network(network),
+        }],
         history: vec![Epoch {
             epoch: 1,
             train_loss: 0.1,
@@ -117,4 +120,45 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
 
 pub fn artifact() -> Artifact {
     model(Task::Binary, &[4], Activation::Silu)
+}
+
+/// The network of a model that has one.
+pub fn net(artifact: &mut Artifact) -> &mut Network {
+    match &mut artifact.parts[0].model {
+        Model::Network(network) => network,
+        Model::Trees(_) => panic!("no network"),
+    }
+}
+
+/// Adds trees with a share to a model of one output per label.
+pub fn add_trees(artifact: &mut Artifact, share: f64) {
+    let inputs = artifact.recipe.inputs();
+    let outputs = net(artifact).outputs();
+    let (numbers, categories) = (inputs.numbers, inputs.categories.len());
+    let mut trees = Trees::new(numbers, categories, vec![0.25; outputs]);
+    let tree = |at: usize| {
+        let number = Node::Number {
+            feature: at % numbers,
+            threshold: 0.1,
+            left: 1,
+            right: 2,
+        };
+        let category = Node::Category {
+            feature: numbers + at % categories,
+            codes: vec![0b110],
+            left: 3,
+            right: 4,
+        };
+        let leaf = |value: f32| Node::Leaf(value);
+        (
+            at % outputs,
+            vec![number, category, leaf(0.5), leaf(-1.0), leaf(2.0)],
+        )
+    };
+    trees.write((0..7).map(tree).collect());
+    artifact.parts[0].share -= share;
+    artifact.parts.push(Part {
+        share,
+        model: Model::Trees(trees),
+    });
 }

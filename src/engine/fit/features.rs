@@ -4,7 +4,7 @@
 use super::{FitError, Request, canceled, split::Parts, target::Answers};
 use crate::artifact::Task;
 use crate::models::Output;
-use crate::params::ValidParams;
+use crate::params::{Algorithm, ValidParams};
 use crate::profile::leakage::Outcome;
 use crate::profile::{construction::propose, selection::screen};
 use crate::recipe::{Pair, Recipe};
@@ -140,6 +140,9 @@ fn trial(
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<f64, FitError> {
     let mut params = params.clone();
+    // A small network tells; several members would only take longer.
+    params.algorithm = Algorithm::Dnn;
+    params.members = 1;
     params.epochs = params.epochs.min(EPOCHS);
     params.patience = params.patience.min(5);
     // Both trials together may take half of the time there is.

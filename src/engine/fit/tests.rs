@@ -78,13 +78,11 @@ fn a_known_rule_is_found_and_the_useless_is_left_out() {
 fn the_same_seed_gives_the_same_bytes() {
     let network = |options| {
         let artifact = fit(request(customers(600), "churn", options), &mut |_| true).unwrap();
-        let layers: Vec<Vec<u32>> = artifact
-            .network
-            .layers
-            .iter()
-            .map(|l| l.weights.iter().map(|w| w.to_bits()).collect())
-            .collect();
-        layers
+        let crate::models::Model::Network(network) = &artifact.parts[0].model else {
+            panic!("no network");
+        };
+        let weights = network.weights().flatten();
+        weights.map(|w| w.to_bits()).collect::<Vec<u32>>()
     };
     let options = json!({"epochs": 4, "hidden": [16, 8], "dropout": 0.2, "seed": 9});
     assert_eq!(network(options.clone()), network(options));

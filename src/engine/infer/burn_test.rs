@@ -74,7 +74,7 @@ fn equals_burn_within_a_few_hundred_thousandths() {
                 .map(|t| t.into_data().to_vec().unwrap())
                 .collect();
             let forward = Forward::new(&n, Level::detect());
-            let mut buffers = forward.buffers();
+            let mut buffers = Buffers::default();
             for i in 0..matrix.rows {
                 let before = (i * 2).checked_sub(1).map_or(0, |b| matrix.token_ends[b]);
                 let row = Row {

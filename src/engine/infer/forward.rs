@@ -5,6 +5,7 @@ use super::{
     kernel::{LANES, blocked, dense, dot},
 };
 use crate::models::{Activation, Dense, Encoding, Network, NumberEmbedding};
+use crate::recipe::Matrix;
 
 /// Embeddings are multiplied with their part of the first layer once, ahead of time, while all such tables together
 /// stay below this many bytes; the others are multiplied for each row.
@@ -43,6 +44,25 @@ pub(super) struct Row<'a> {
     /// Where each bag ends in `tokens`, counted from `tokens_before`.
     pub(super) token_ends: &'a [usize],
     pub(super) tokens_before: usize,
+}
+
+impl<'a> Row<'a> {
+    /// A row of a matrix.
+    pub(super) fn of(matrix: &'a Matrix, row: usize) -> Row<'a> {
+        let inputs = &matrix.inputs;
+        let (numbers, codes, bags) = (inputs.numbers, inputs.categories.len(), inputs.bags.len());
+        let before = match row * bags {
+            0 => 0,
+            at => matrix.token_ends[at - 1],
+        };
+        Row {
+            numbers: &matrix.numbers[row * numbers..(row + 1) * numbers],
+            codes: &matrix.codes[row * codes..(row + 1) * codes],
+            tokens: &matrix.tokens[before..],
+            token_ends: &matrix.token_ends[row * bags..(row + 1) * bags],
+            tokens_before: before,
+        }
+    }
 }
 
 /// One layer after the first.
@@ -320,16 +340,16 @@ impl Forward {
         (floats + self.first.len() + self.first_bias.len()) * size_of::<f32>()
     }
 
-    /// Four buffers for [`Forward::run`].
-    pub(super) fn buffers(&self) -> Buffers {
-        std::array::from_fn(|_| vec![0.0; self.widest])
+    /// The length that buffers need.
+    pub(super) fn widest(&self) -> usize {
+        self.widest
     }
 
     /// The members' sums for one row, `[members][outputs]`. Codes beyond a category's levels count as 0 and tokens
-    /// beyond a vocabulary not at all. Buffers of another size are replaced; otherwise nothing is allocated.
+    /// beyond a vocabulary not at all. Buffers that are too short grow; otherwise nothing is allocated.
     pub(super) fn run<'b>(&self, row: Row<'_>, buffers: &'b mut Buffers) -> &'b [f32] {
-        if buffers.iter().any(|b| b.len() != self.widest) {
-            *buffers = self.buffers();
+        for buffer in buffers.iter_mut().filter(|b| b.len() < self.widest) {
+            buffer.resize(self.widest, 0.0);
         }
         match self.level {
             Level::Plain => self.pass::<false>(row, buffers),

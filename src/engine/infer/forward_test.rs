@@ -67,7 +67,7 @@ fn equals_the_definition_for_many_shapes() {
         for budget in [0, FOLDED_BYTES] {
             for level in levels() {
                 let forward = Forward::with_budget(&n, level, budget);
-                let mut buffers = Default::default();
+                let mut buffers = Buffers::default();
                 for _ in 0..20 {
                     let (numbers, codes) = row(&inputs, &mut random);
                     let want = reference(&n, &numbers, &codes);
@@ -104,7 +104,7 @@ fn extreme_inputs_give_finite_outputs() {
         );
         for level in levels() {
             let forward = Forward::new(&n, level);
-            let mut buffers = forward.buffers();
+            let mut buffers = Buffers::default();
             for extreme in [f32::MAX, f32::INFINITY, f32::NAN, f32::MIN_POSITIVE, 1e-45] {
                 let numbers = [extreme, -extreme, extreme, 0.0, -extreme, 1.0];
                 // Codes that no category has count as unseen.

@@ -10,9 +10,11 @@ pub(crate) mod testing;
 use crate::{
     artifact::{Artifact, ArtifactError, Task},
     frame::{Cell, Frame},
-    recipe::Features,
+    models::{Model, Output, Part},
+    recipe::{Features, Matrix},
 };
 use forward::{Buffers, Forward, Level, Row};
+use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
@@ -23,14 +25,33 @@ const CHUNK: usize = 16_384;
 pub struct Scratch {
     pub features: Features,
     layers: Buffers,
+    sums: Vec<f32>,
     pub outputs: Vec<f64>,
 }
 
 /// A model ready to answer.
 pub struct Predictor {
     artifact: Artifact,
-    forward: Forward,
+    parts: Vec<Prepared>,
+    /// Numbers and categories of a prepared row.
+    widths: (usize, usize),
     bytes: usize,
+}
+
+/// A part of a model, ready to answer.
+enum Prepared {
+    Network(Forward),
+    /// They answer as they are.
+    Trees,
+}
+
+impl Prepared {
+    fn of(model: &Model) -> Prepared {
+        match model {
+            Model::Network(network) => Prepared::Network(Forward::new(network, Level::detect())),
+            Model::Trees(_) => Prepared::Trees,
+        }
+    }
 }
 
 /// The class code that one row's predictions stand for: binary 1 from a probability of 0.5, else the first of the
@@ -55,12 +76,18 @@ impl Predictor {
     /// Checks the artifact's shapes and prepares it. After this, no row can fail.
     pub fn new(artifact: Artifact) -> Result<Predictor, ArtifactError> {
         artifact.check()?;
-        let forward = Forward::new(&artifact.network, Level::detect());
-        let bytes = forward.bytes() + artifact.bytes();
+        let inputs = artifact.recipe.inputs();
+        let models = artifact.parts.iter().map(|part| &part.model);
+        let parts: Vec<Prepared> = models.map(Prepared::of).collect();
+        let bytes = parts.iter().map(|part| match part {
+            Prepared::Network(forward) => forward.bytes(),
+            Prepared::Trees => 0,
+        });
         Ok(Predictor {
+            bytes: bytes.sum::<usize>() + artifact.bytes(),
+            widths: (inputs.numbers, inputs.categories.len()),
             artifact,
-            forward,
-            bytes,
+            parts,
         })
     }
 
@@ -78,9 +105,15 @@ impl Predictor {
     }
 
     pub fn scratch(&self) -> Scratch {
+        let widths = self.parts.iter().map(|part| match part {
+            Prepared::Network(forward) => forward.widest(),
+            Prepared::Trees => 0,
+        });
+        let widest = widths.max();
         Scratch {
             features: self.artifact.recipe.scratch(),
-            layers: self.forward.buffers(),
+            layers: std::array::from_fn(|_| vec![0.0; widest.unwrap_or(0)]),
+            sums: vec![0.0; self.width()],
             outputs: vec![0.0; self.width()],
         }
     }
@@ -98,17 +131,17 @@ impl Predictor {
         let Scratch {
             features,
             layers,
+            sums,
             outputs,
         } = scratch;
-        let inputs = &self.artifact.network.inputs;
-        if features.numbers.len() != inputs.numbers
-            || features.codes.len() != inputs.categories.len()
-        {
+        let (numbers, categories) = self.widths;
+        if features.numbers.len() != numbers || features.codes.len() != categories {
             *features = self.artifact.recipe.scratch();
         }
         self.artifact.recipe.apply(cells, features);
         if outputs.len() != self.width() {
             *outputs = vec![0.0; self.width()];
+            *sums = vec![0.0; self.width()];
         }
         let row = Row {
             numbers: &features.numbers,
@@ -117,7 +150,7 @@ impl Predictor {
             token_ends: &features.token_ends,
             tokens_before: 0,
         };
-        self.answer(row, layers, outputs);
+        self.answer(row, layers, sums, outputs);
         outputs
     }
 
@@ -150,35 +183,20 @@ impl Predictor {
     /// Predicts rows of a frame on this thread.
     fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
         let matrix = self.artifact.recipe.transform(frame, rows);
-        let mut layers = self.forward.buffers();
-        let inputs = &matrix.inputs;
-        let (numbers, codes, bags) = (inputs.numbers, inputs.categories.len(), inputs.bags.len());
-        let mut before = 0;
+        let mut layers = Buffers::default();
+        let mut sums = vec![0.0; self.width()];
         for (i, out) in out.chunks_exact_mut(self.width()).enumerate() {
-            let row = Row {
-                numbers: &matrix.numbers[i * numbers..(i + 1) * numbers],
-                codes: &matrix.codes[i * codes..(i + 1) * codes],
-                tokens: &matrix.tokens[before..],
-                token_ends: &matrix.token_ends[i * bags..(i + 1) * bags],
-                tokens_before: before,
-            };
-            before = row.token_ends.last().copied().unwrap_or(before);
-            self.answer(row, &mut layers, out);
+            self.answer(Row::of(&matrix, i), &mut layers, &mut sums, out);
         }
     }
 
-    /// One prepared row to its predictions, `width` of them: the mean of the members' answers.
-    fn answer(&self, row: Row<'_>, layers: &mut Buffers, out: &mut [f64]) {
-        let network = &self.artifact.network;
-        let share = 1.0 / network.members as f64;
-        let sums = self.forward.run(row, layers);
+    /// One prepared row to its predictions, `width` of them: the parts' answers by their shares, a network's being the mean
+    /// of its members'. `trees` has room for the sums of trees.
+    fn answer(&self, row: Row<'_>, layers: &mut Buffers, trees: &mut [f32], out: &mut [f64]) {
         out.fill(0.0);
-        for sums in sums.chunks_exact(network.outputs()) {
-            match self.artifact.task {
-                Task::Binary => out[0] += share * sigmoid(f64::from(sums[0])),
-                Task::Multiclass => softmax(sums, share, out),
-                Task::Regression => out[0] += share * f64::from(sums[0]),
-            }
+        let output = Output::of(self.artifact.task, 0).0;
+        for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
+            add_answer(part, prepared, output, row, layers, trees, out);
         }
         if self.artifact.task == Task::Regression {
             let target = &self.artifact.target;
@@ -192,8 +210,64 @@ impl Predictor {
     }
 }
 
+/// Adds one part's answer times its share.
+fn add_answer(
+    part: &Part,
+    prepared: &Prepared,
+    output: Output,
+    row: Row<'_>,
+    layers: &mut Buffers,
+    trees: &mut [f32],
+    out: &mut [f64],
+) {
+    match (&part.model, prepared) {
+        (Model::Network(network), Prepared::Network(forward)) => {
+            let share = part.share / network.members as f64;
+            let sums = forward.run(row, layers);
+            for sums in sums.chunks_exact(network.outputs()) {
+                match output {
+                    Output::Sigmoid => out[0] += share * sigmoid(f64::from(sums[0])),
+                    Output::Softmax => softmax(sums, share, out),
+                    Output::Identity => out[0] += share * f64::from(sums[0]),
+                }
+            }
+        }
+        (Model::Trees(own), _) => {
+            own.sums(row.numbers, row.codes, trees);
+            match output {
+                Output::Sigmoid => out[0] += part.share * sigmoid(f64::from(trees[0])),
+                Output::Softmax => softmax(trees, part.share, out),
+                Output::Identity => out[0] += part.share * f64::from(trees[0]),
+            }
+        }
+        // A part is prepared as what it is.
+        (Model::Network(_), Prepared::Trees) => {}
+    }
+}
+
+/// What one model answers for each row of a matrix, row-major `[rows][outputs]`: probabilities, or standardised values.
+/// Uses the threads of the pool it is called in.
+pub(crate) fn answers(model: &Model, output: Output, outputs: usize, matrix: &Matrix) -> Vec<f64> {
+    let part = Part {
+        share: 1.0,
+        model: model.clone(),
+    };
+    let prepared = Prepared::of(&part.model);
+    let mut out = vec![0.0; matrix.rows * outputs];
+    out.par_chunks_mut(CHUNK.min(1024) * outputs)
+        .enumerate()
+        .for_each(|(chunk, out)| {
+            let (mut layers, mut trees) = (Buffers::default(), vec![0.0; outputs]);
+            for (i, out) in out.chunks_exact_mut(outputs).enumerate() {
+                let row = Row::of(matrix, chunk * CHUNK.min(1024) + i);
+                add_answer(&part, &prepared, output, row, &mut layers, &mut trees, out);
+            }
+        });
+    out
+}
+
 /// 1 / (1 + e^-x) without overflow.
-fn sigmoid(x: f64) -> f64 {
+pub(crate) fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 {
         1.0 / (1.0 + (-x).exp())
     } else {
@@ -203,7 +277,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 /// Adds `share` · e^x_i / Σ e^x_j, shifted by the largest so that nothing overflows.
-fn softmax(sums: &[f32], share: f64, out: &mut [f64]) {
+pub(crate) fn softmax(sums: &[f32], share: f64, out: &mut [f64]) {
     let largest = f64::from(sums.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let e = |x: &f32| (f64::from(*x) - largest).exp();
     let share = share / sums.iter().map(e).sum::<f64>();

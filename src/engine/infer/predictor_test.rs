@@ -1,7 +1,7 @@
 use super::testing::reference;
 use super::*;
 use crate::{
-    artifact::testing::{frame, model},
+    artifact::testing::{add_trees, frame, model, net},
     models::{Activation, Output},
 };
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -45,12 +45,13 @@ fn predictions_are_those_of_the_definition() {
     for task in TASKS {
         let predictor = predictor(task);
         let artifact = predictor.artifact();
+        let mut own = artifact.clone();
         let mut scratch = predictor.scratch();
         for row in 0..frame.rows() {
             let mut features = artifact.recipe.scratch();
             let cells = cells(&frame, row);
             artifact.recipe.apply(&cells, &mut features);
-            let sums = reference(&artifact.network, &features.numbers, &features.codes);
+            let sums = reference(net(&mut own), &features.numbers, &features.codes);
             let want: Vec<f64> = match task {
                 Task::Binary => vec![1.0 / (1.0 + (-sums[0]).exp())],
                 Task::Regression => vec![sums[0] / 3.0 + (0.1 + 0.2)],
@@ -169,19 +170,19 @@ fn parts_that_do_not_fit_are_refused() {
             Err(ArtifactError::Damaged(_))
         ));
     };
-    refused(Task::Binary, &|a| a.network.layers.clear());
-    refused(Task::Binary, &|a| drop(a.network.layers.pop()));
-    refused(Task::Binary, &|a| a.network.layers[1].weights.truncate(5));
-    refused(Task::Binary, &|a| a.network.layers[0].bias.push(0.0));
-    refused(Task::Binary, &|a| a.network.layers[1].inputs = 25);
-    refused(Task::Binary, &|a| a.network.inputs.numbers += 1);
-    refused(Task::Binary, &|a| a.network.inputs.categories.truncate(1));
-    refused(Task::Binary, &|a| a.network.embeddings.push(vec![0.0]));
-    refused(Task::Binary, &|a| a.network.output = Output::Identity);
+    refused(Task::Binary, &|a| net(a).layers.clear());
+    refused(Task::Binary, &|a| drop(net(a).layers.pop()));
+    refused(Task::Binary, &|a| net(a).layers[1].weights.truncate(5));
+    refused(Task::Binary, &|a| net(a).layers[0].bias.push(0.0));
+    refused(Task::Binary, &|a| net(a).layers[1].inputs = 25);
+    refused(Task::Binary, &|a| net(a).inputs.numbers += 1);
+    refused(Task::Binary, &|a| net(a).inputs.categories.truncate(1));
+    refused(Task::Binary, &|a| net(a).embeddings.push(vec![0.0]));
+    refused(Task::Binary, &|a| net(a).output = Output::Identity);
     refused(Task::Binary, &|a| drop(a.target.labels.pop()));
     refused(Task::Multiclass, &|a| a.target.labels.push("more".into()));
     refused(Task::Regression, &|a| a.target.scale = f64::NAN);
-    refused(Task::Regression, &|a| a.network.heads[0].bias[0] = f32::NAN);
+    refused(Task::Regression, &|a| net(a).heads[0].bias[0] = f32::NAN);
 }
 
 #[test]
@@ -209,4 +210,32 @@ fn probabilities_do_not_overflow() {
     let mut out = [0.0; 3];
     softmax(&[1e38, -1e38, 1e38], 1.0, &mut out);
     assert_eq!(out, [0.5, 0.0, 0.5]);
+}
+
+#[test]
+fn parts_answer_by_their_shares() {
+    let frame = frame(200);
+    let rows: Vec<u32> = (0..200).collect();
+    for task in TASKS {
+        let network = model(task, &[16, 8], Activation::Silu);
+        let mut mixed = network.clone();
+        add_trees(&mut mixed, 0.25);
+        let mut trees = mixed.clone();
+        trees.parts.remove(0);
+        trees.parts[0].share = 1.0;
+        let answer = |artifact: &Artifact| {
+            let restored = Artifact::from_bytes(&artifact.to_bytes()).unwrap();
+            Predictor::new(restored)
+                .unwrap()
+                .predict_frame(&frame, &rows, 1)
+        };
+        let (a, b, both) = (answer(&network), answer(&trees), answer(&mixed));
+        for ((a, b), both) in a.iter().zip(&b).zip(&both) {
+            assert!((0.75 * a + 0.25 * b - both).abs() < 1e-9, "{task:?}");
+        }
+        assert!(
+            b.iter().any(|p| (p - b[0]).abs() > 1e-3),
+            "the trees tell rows apart"
+        );
+    }
 }

@@ -4,11 +4,13 @@ mod init;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod network;
 mod number_embedding;
+mod trees;
 
 use crate::artifact::Task;
 pub use init::Architecture;
 pub(crate) use number_embedding::place;
 use serde::{Deserialize, Serialize};
+pub use trees::{Node, Trees};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -163,6 +165,21 @@ pub struct Network {
     pub layers: Vec<Dense>,
     /// The output layer of each member, without activation.
     pub heads: Vec<Dense>,
+}
+
+/// What a model answers with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    Network(Network),
+    Trees(Trees),
+}
+
+/// One of the models whose answers (probabilities, or values) are added up, and its share in the sum.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Part {
+    pub share: f64,
+    pub model: Model,
 }
 
 fn one() -> usize {

@@ -1,14 +1,11 @@
 //! The training loop: epochs, learning rate, early stopping, the best weights so far.
 
-use super::{Examples, Step, Task, TrainError, Trained};
+use super::{Examples, REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
-use crate::models::Network;
+use crate::models::{Model, Network, Part};
 use crate::params::ValidParams;
 use crate::random::Random;
 use std::time::{Duration, Instant};
-
-/// Reports come at least this often.
-const REPORT: Duration = Duration::from_millis(200);
 
 /// Something that learns: a network on a device with its optimiser.
 pub(super) trait Learner {
@@ -115,7 +112,10 @@ pub(super) fn run(
         return Err(TrainError::Diverged { epoch: 0 });
     };
     Ok(Trained {
-        network: learner.finish(),
+        parts: vec![Part {
+            share: 1.0,
+            model: Model::Network(learner.finish()),
+        }],
         history,
         best_epoch,
         stopped_by,

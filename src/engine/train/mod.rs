@@ -2,6 +2,8 @@
 
 #[cfg(any(test, feature = "cuda"))]
 mod batch;
+mod blend;
+mod boost;
 #[cfg(any(test, feature = "cuda"))]
 mod burn;
 mod cpu;
@@ -15,10 +17,13 @@ pub use device::{devices, resolve_device};
 
 use crate::{
     artifact::Epoch,
-    models::{Network, Output},
-    params::ValidParams,
+    models::{Model, Output, Part},
+    params::{Algorithm, ValidParams},
     recipe::Matrix,
 };
+
+/// Reports come at least this often.
+const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Where to train. `Cuda(i)` is device i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +87,8 @@ impl Examples<'_> {
 }
 
 pub struct Trained {
-    pub network: Network,
+    /// Their shares add up to 1.
+    pub parts: Vec<Part>,
     pub history: Vec<Epoch>,
     pub best_epoch: u32,
     /// `epochs`, `early_stopping` or `max_seconds`.
@@ -98,7 +104,29 @@ struct Task<'a> {
     params: &'a ValidParams,
 }
 
-/// Trains a network with `outputs` outputs. The same seed, data and device give the same network, bit for bit on the CPU.
+impl<'a> Task<'a> {
+    /// The same with other parameters.
+    fn with<'b>(&self, params: &'b ValidParams) -> Task<'b>
+    where
+        'a: 'b,
+    {
+        let examples = |e: &Examples<'a>| Examples {
+            matrix: e.matrix,
+            targets: e.targets,
+            weights: e.weights,
+        };
+        Task {
+            train: examples(&self.train),
+            validation: self.validation.as_ref().map(examples),
+            output: self.output,
+            outputs: self.outputs,
+            params,
+        }
+    }
+}
+
+/// Trains what `params.algorithm` asks for, with `outputs` outputs. The same seed, data and device give the same model, bit
+/// for bit on the CPU.
 pub fn train(
     train: Examples<'_>,
     validation: Option<Examples<'_>>,
@@ -115,18 +143,29 @@ pub fn train(
         outputs,
         params,
     };
-    let network = start::network(&task);
+    match params.algorithm {
+        Algorithm::Dnn | Algorithm::Mlp => network(&task, device, report),
+        Algorithm::Gbdt => boost::boost(&task, report),
+        Algorithm::Auto => blend::both(&task, device, report),
+    }
+}
+
+/// Trains a network.
+fn network(
+    task: &Task<'_>,
+    device: Device,
+    report: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    let network = start::network(task);
     let mut trained = match device {
-        Device::Cpu => epochs::run(&task, cpu::Cpu::new(&task, network), report),
+        Device::Cpu => epochs::run(task, cpu::Cpu::new(task, network), report),
         #[cfg(feature = "cuda")]
         Device::Cuda(index) => {
             let device = burn_cuda::CudaDevice::new(index);
             // Burn panics where the driver refuses; the trainer must say so instead.
             let run = std::panic::AssertUnwindSafe(|| {
-                let learner = burn::Burn::<::burn::backend::Autodiff<burn_cuda::Cuda>>::new(
-                    &task, network, device,
-                );
-                epochs::run(&task, learner, report)
+                type Cuda = ::burn::backend::Autodiff<burn_cuda::Cuda>;
+                epochs::run(task, burn::Burn::<Cuda>::new(task, network, device), report)
             });
             std::panic::catch_unwind(run).unwrap_or_else(|panic| {
                 let detail = panic
@@ -145,6 +184,10 @@ pub fn train(
             detail: "this build of insight has no CUDA support".into(),
         }),
     }?;
-    start::clear_unmet(&mut trained.network, &task.train);
+    for part in &mut trained.parts {
+        if let Model::Network(network) = &mut part.model {
+            start::clear_unmet(network, &task.train);
+        }
+    }
     Ok(trained)
 }

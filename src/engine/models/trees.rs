@@ -1,0 +1,270 @@
+//! Boosted trees as plain words.
+
+use serde::{Deserialize, Serialize};
+
+/// Words of a node: what is asked, the threshold, the set or the value, the left and the right child.
+const NODE: usize = 4;
+/// The node is a leaf: the next word is its value, an f32.
+const LEAF: u32 = u32::MAX;
+/// The node asks whether a category's code is in a set; without it whether a number is below a threshold, an f32.
+const SET: u32 = 1 << 31;
+
+/// Sums of trees (Friedman 2001, "Greedy function approximation"), as many as a row has outputs. A row's features are its
+/// dense numbers, then its category codes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trees {
+    pub numbers: usize,
+    pub categories: usize,
+    /// What the sums of each output begin with.
+    pub base: Vec<f32>,
+    /// For each tree its output.
+    pub outputs: Vec<usize>,
+    /// For each tree the node it begins with; ascending.
+    pub roots: Vec<u32>,
+    pub nodes: usize,
+    /// Words of the sets of codes that go left; each begins with its length in words.
+    pub set_words: usize,
+    /// The nodes, then the sets.
+    #[serde(skip)]
+    pub words: Vec<u32>,
+}
+
+/// One node before it is written down.
+pub enum Node {
+    Leaf(f32),
+    /// Goes left below the threshold.
+    Number {
+        feature: usize,
+        threshold: f32,
+        left: usize,
+        right: usize,
+    },
+    /// Goes left for the codes whose bits are set, byte by byte from the lowest.
+    Category {
+        feature: usize,
+        codes: Vec<u8>,
+        left: usize,
+        right: usize,
+    },
+}
+
+impl Node {
+    /// What a tree, its root first, says of one row; the way of [`Trees::sums`].
+    pub fn value(tree: &[Node], numbers: &[f32], codes: &[u32]) -> f32 {
+        let mut at = 0;
+        while let Some(node) = tree.get(at) {
+            at = match node {
+                Node::Leaf(value) => return *value,
+                Node::Number {
+                    feature,
+                    threshold,
+                    left,
+                    right,
+                } => {
+                    if numbers[*feature] < *threshold {
+                        *left
+                    } else {
+                        *right
+                    }
+                }
+                Node::Category {
+                    feature,
+                    codes: set,
+                    left,
+                    right,
+                } => {
+                    let code = codes[*feature - numbers.len()] as usize;
+                    let inside = set
+                        .get(code / 8)
+                        .is_some_and(|byte| byte >> (code % 8) & 1 == 1);
+                    if inside { *left } else { *right }
+                }
+            };
+        }
+        0.0
+    }
+}
+
+impl Trees {
+    pub fn new(numbers: usize, categories: usize, base: Vec<f32>) -> Trees {
+        Trees {
+            numbers,
+            categories,
+            base,
+            outputs: Vec::new(),
+            roots: Vec::new(),
+            nodes: 0,
+            set_words: 0,
+            words: Vec::new(),
+        }
+    }
+
+    /// Writes down trees: for each its output and its nodes, children by their position, which is after their parent's.
+    pub fn write(&mut self, trees: Vec<(usize, Vec<Node>)>) {
+        let (mut nodes, mut sets): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+        for (output, tree) in trees {
+            let root = (nodes.len() / NODE) as u32;
+            self.outputs.push(output);
+            self.roots.push(root);
+            for node in tree {
+                let child = |at: usize| root + at as u32;
+                nodes.extend(match node {
+                    Node::Leaf(value) => [LEAF, value.to_bits(), 0, 0],
+                    Node::Number {
+                        feature,
+                        threshold,
+                        left,
+                        right,
+                    } => [
+                        feature as u32,
+                        threshold.to_bits(),
+                        child(left),
+                        child(right),
+                    ],
+                    Node::Category {
+                        feature,
+                        codes,
+                        left,
+                        right,
+                    } => {
+                        let at = sets.len() as u32;
+                        sets.push(codes.len().div_ceil(4) as u32);
+                        sets.extend(codes.chunks(4).map(|bytes| {
+                            let mut word = [0; 4];
+                            word[..bytes.len()].copy_from_slice(bytes);
+                            u32::from_le_bytes(word)
+                        }));
+                        [feature as u32 | SET, at, child(left), child(right)]
+                    }
+                });
+            }
+        }
+        self.nodes = nodes.len() / NODE;
+        self.set_words = sets.len();
+        nodes.extend(sets);
+        self.words = nodes;
+    }
+
+    /// How many words there are; `None`: too many to count.
+    pub fn size(&self) -> Option<usize> {
+        self.nodes.checked_mul(NODE)?.checked_add(self.set_words)
+    }
+
+    /// Whether [`Trees::sums`] can neither fail nor loop: children come after their parents, everything is in range, every
+    /// number finite.
+    pub fn is_sound(&self) -> bool {
+        let features = self.numbers.checked_add(self.categories);
+        let (Some(features), true) = (features, self.size() == Some(self.words.len())) else {
+            return false;
+        };
+        let (nodes, sets) = self.words.split_at(self.nodes * NODE);
+        let node = |(at, node): (usize, &[u32; NODE])| match *node {
+            [LEAF, value, ..] => f32::from_bits(value).is_finite(),
+            [asked, value, left, right] => {
+                let after = |child: u32| child as usize > at && (child as usize) < self.nodes;
+                let feature = (asked & !SET) as usize;
+                let fits = if asked & SET == 0 {
+                    feature < self.numbers && f32::from_bits(value).is_finite()
+                } else {
+                    let length = sets.get(value as usize);
+                    (self.numbers..features).contains(&feature)
+                        && length.is_some_and(|l| value as usize + 1 + *l as usize <= sets.len())
+                };
+                fits && after(left) && after(right)
+            }
+        };
+        self.base.iter().all(|b| b.is_finite())
+            && self.roots.len() == self.outputs.len()
+            && self.outputs.iter().all(|o| *o < self.base.len())
+            && self.roots.iter().all(|r| (*r as usize) < self.nodes)
+            && nodes.as_chunks::<NODE>().0.iter().enumerate().all(node)
+    }
+
+    /// Adds up the trees for one row: `numbers` and `codes` of the given lengths, `out` one per output. A number that is none
+    /// goes right.
+    pub fn sums(&self, numbers: &[f32], codes: &[u32], out: &mut [f32]) {
+        out.copy_from_slice(&self.base);
+        let (nodes, sets) = self.words.split_at(self.nodes * NODE);
+        let nodes = nodes.as_chunks::<NODE>().0;
+        for (&root, &output) in self.roots.iter().zip(&self.outputs) {
+            let mut at = root as usize;
+            loop {
+                let [asked, value, left, right] = nodes[at];
+                if asked == LEAF {
+                    out[output] += f32::from_bits(value);
+                    break;
+                }
+                let goes_left = if asked & SET == 0 {
+                    numbers[asked as usize] < f32::from_bits(value)
+                } else {
+                    let code = codes[(asked & !SET) as usize - self.numbers];
+                    let set = &sets[value as usize + 1..][..sets[value as usize] as usize];
+                    set.get(code as usize / 32)
+                        .is_some_and(|w| w >> (code % 32) & 1 == 1)
+                };
+                at = if goes_left { left } else { right } as usize;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Trees {
+        let mut trees = Trees::new(1, 1, vec![0.5]);
+        let number = Node::Number {
+            feature: 0,
+            threshold: 2.0,
+            left: 1,
+            right: 2,
+        };
+        let category = Node::Category {
+            feature: 1,
+            codes: vec![0b100, 0, 0, 0, 1],
+            left: 1,
+            right: 2,
+        };
+        trees.write(vec![
+            (0, vec![number, Node::Leaf(1.0), Node::Leaf(-1.0)]),
+            (0, vec![category, Node::Leaf(10.0), Node::Leaf(20.0)]),
+        ]);
+        trees
+    }
+
+    #[test]
+    fn sums_follow_the_splits() {
+        let trees = small();
+        assert!(trees.is_sound());
+        for (x, code, want) in [
+            (1.0, 2, 11.5),
+            (2.0, 32, 9.5),
+            (f32::NAN, 3, 19.5),
+            (1.9, 4000, 21.5),
+        ] {
+            let mut out = [0.0];
+            trees.sums(&[x], &[code], &mut out);
+            assert_eq!(out, [want], "{x} {code}");
+        }
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let damaged = |change: &dyn Fn(&mut Trees)| {
+            let mut trees = small();
+            change(&mut trees);
+            !trees.is_sound()
+        };
+        assert!(damaged(&|t| t.words[2] = 0));
+        assert!(damaged(&|t| t.words[3] = 99));
+        assert!(damaged(&|t| t.words[0] = 7));
+        assert!(damaged(&|t| t.words[1] = f32::NAN.to_bits()));
+        assert!(damaged(&|t| t.words[3 * 4 + 1] = 1000));
+        assert!(damaged(&|t| t.outputs[0] = 1));
+        assert!(damaged(&|t| t.roots[1] = 6));
+        assert!(damaged(&|t| t.base[0] = f32::INFINITY));
+        assert!(damaged(&|t| t.nodes = usize::MAX));
+        assert!(damaged(&|t| t.words.truncate(26)));
+    }
+}

@@ -1,0 +1,159 @@
+//! A matrix cut into bins: what trees look at while they grow.
+
+use crate::models::Node;
+use crate::recipe::Matrix;
+use rayon::prelude::*;
+
+/// Most bins of a feature, so that one fits a byte.
+const BINS: usize = 255;
+/// Rows that the cuts are learned from, evenly spread; more would hardly move them.
+const ROWS: usize = 200_000;
+
+/// One feature of all rows.
+pub(super) struct Feature {
+    /// The bin of each row.
+    pub(super) bins: Vec<u8>,
+    /// How many bins there are.
+    pub(super) count: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A value is in bin b if it is at least as large as b of these; ascending.
+    Number { cuts: Vec<f32> },
+    /// The codes of each bin but the first, which holds all others.
+    Category { codes: Vec<u32> },
+}
+
+/// All features of a matrix: its numbers, then its categories.
+pub(super) fn bin(matrix: &Matrix) -> Vec<Feature> {
+    let (numbers, categories) = (matrix.inputs.numbers, matrix.inputs.categories.len());
+    (0..numbers + categories)
+        .into_par_iter()
+        .map(|feature| match feature.checked_sub(numbers) {
+            None => number(matrix, feature),
+            Some(category) => self::category(matrix, category),
+        })
+        .collect()
+}
+
+fn number(matrix: &Matrix, feature: usize) -> Feature {
+    let column = || {
+        let rows = matrix.numbers.chunks_exact(matrix.inputs.numbers);
+        rows.map(move |row| row[feature])
+    };
+    let step = matrix.rows.div_ceil(ROWS).max(1);
+    let mut values: Vec<f32> = column().step_by(step).collect();
+    values.sort_unstable_by(f32::total_cmp);
+    let cuts = cuts(&values);
+    let place = |x: f32| cuts.partition_point(|&cut| cut <= x) as u8;
+    Feature {
+        bins: column().map(place).collect(),
+        count: cuts.len() + 1,
+        kind: Kind::Number { cuts },
+    }
+}
+
+/// Cuts between sorted values, each bin with about as many rows as the others where there are more values than bins.
+fn cuts(values: &[f32]) -> Vec<f32> {
+    let mut cuts: Vec<f32> = Vec::new();
+    let distinct = 1 + values.windows(2).filter(|pair| pair[0] < pair[1]).count();
+    let (mut in_bin, mut left) = (0, values.len());
+    for (i, pair) in values.windows(2).enumerate() {
+        in_bin += 1;
+        let full = distinct <= BINS || in_bin * (BINS - cuts.len()) >= left;
+        if pair[0] < pair[1] && full && cuts.len() + 1 < BINS {
+            let middle = pair[0] + (pair[1] - pair[0]) / 2.0;
+            cuts.push(if middle > pair[0] { middle } else { pair[1] });
+            left = values.len() - i - 1;
+            in_bin = 0;
+        }
+    }
+    cuts
+}
+
+fn category(matrix: &Matrix, category: usize) -> Feature {
+    let levels = matrix.inputs.categories[category].levels;
+    let column = || {
+        let rows = matrix.codes.chunks_exact(matrix.inputs.categories.len());
+        rows.map(move |row| row[category])
+    };
+    let mut frequency = vec![0usize; levels + 1];
+    column().for_each(|code| frequency[code as usize] += 1);
+    // Code 0 is rare and unseen values: they stay with what does not get a bin.
+    let mut codes: Vec<u32> = (1..=levels as u32).collect();
+    codes.sort_by_key(|&code| std::cmp::Reverse(frequency[code as usize]));
+    codes.truncate(BINS - 1);
+    let mut bins = vec![0u8; levels + 1];
+    for (code, bin) in codes.iter().zip(1..) {
+        bins[*code as usize] = bin;
+    }
+    Feature {
+        bins: column().map(|code| bins[code as usize]).collect(),
+        count: codes.len() + 1,
+        kind: Kind::Category { codes },
+    }
+}
+
+impl Feature {
+    pub(super) fn is_category(&self) -> bool {
+        matches!(self.kind, Kind::Category { .. })
+    }
+
+    /// The node that sends rows of the given bins left; for a number these are all up to the last of them. `feature` is its
+    /// own position.
+    pub(super) fn node(
+        &self,
+        feature: usize,
+        goes_left: &[bool],
+        left: usize,
+        right: usize,
+    ) -> Node {
+        match &self.kind {
+            Kind::Number { cuts } => Node::Number {
+                feature,
+                threshold: cuts[goes_left.iter().take_while(|left| **left).count() - 1],
+                left,
+                right,
+            },
+            Kind::Category { codes } => {
+                // Codes without a bin of their own go with the first bin, which is never in the set.
+                let chosen = codes.iter().zip(&goes_left[1..]).filter(|(_, left)| **left);
+                let mut set = Vec::new();
+                for (&code, _) in chosen {
+                    let (byte, bit) = (code as usize / 8, code % 8);
+                    if set.len() <= byte {
+                        set.resize(byte + 1, 0u8);
+                    }
+                    set[byte] |= 1 << bit;
+                }
+                Node::Category {
+                    feature,
+                    codes: set,
+                    left,
+                    right,
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_have_a_bin_each_and_many_share_evenly() {
+        assert_eq!(cuts(&[1.0, 1.0, 2.0, 4.0]), [1.5, 3.0]);
+        assert!(cuts(&[1.0, 1.0]).is_empty() && cuts(&[]).is_empty());
+        let next = 1.0f32.next_up();
+        assert_eq!(cuts(&[1.0, next]), [next]);
+        let many: Vec<f32> = (0..10_000).map(|i| (i as f32 / 1000.0).exp()).collect();
+        let cuts = cuts(&many);
+        assert!(cuts.len() > 200 && cuts.len() < BINS);
+        let mut counts = vec![0; cuts.len() + 1];
+        many.iter()
+            .for_each(|x| counts[cuts.partition_point(|c| c <= x)] += 1);
+        assert!(counts.iter().all(|c| (20..=80).contains(c)), "{counts:?}");
+    }
+}

@@ -4,6 +4,7 @@
 //! same in training, in batches and for one customer, in which no row at or after the cut-off counts.
 
 mod discover;
+mod features;
 mod parse;
 pub mod single;
 mod sql;
@@ -106,16 +107,17 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Names of the features, in order.
-    pub fn names(&self) -> Vec<String> {
-        let each = self.related.iter().flat_map(sql::features);
+    /// Names of the features, in order: all, or of these.
+    pub fn names(&self, wanted: Option<&[&str]>) -> Vec<String> {
+        let each = self.related.iter().flat_map(|r| r.wanted(wanted));
         each.map(|feature| feature.name).collect()
     }
 
-    /// The base relation with the features joined to it.
-    pub fn join(&self, base: &Source) -> Result<Source> {
+    /// The base relation with the features joined to it. Where columns and features are named, nothing else is read but what
+    /// finds a customer's rows.
+    pub fn join(&self, base: &Source, wanted: Option<&[&str]>) -> Result<Source> {
         base.require(&self.key)?;
-        let taken = self.names();
+        let taken = self.names(wanted);
         if let Some(column) = base.columns.iter().find(|c| taken.contains(&c.name)) {
             return Err(Error::new(
                 "42701",
@@ -127,7 +129,13 @@ impl Sources {
             )
             .hint("Rename it in a SELECT, or give the source another name."));
         }
-        let from = format!("({}) AS source", self.query(base));
+        let mut read = base.clone();
+        if let Some(wanted) = wanted {
+            let needed = |name: &str| name == self.key || self.moments().contains(&Some(name));
+            read.columns
+                .retain(|c| needed(&c.name) || wanted.contains(&c.name.as_str()));
+        }
+        let from = format!("({}) AS source", self.query(&read, wanted)?);
         let mut joined = resolve::resolve_from(&base.given, &from)?;
         joined.name.clone_from(&base.name);
         Ok(joined)
@@ -159,8 +167,8 @@ pub fn show(relation: Option<&str>, options: &serde_json::Value) -> Result<Strin
             .hint("It names related tables; \"auto\" takes those with a foreign key."));
     };
     // Described, so that a mistake shows here and not when the text is run.
-    sources.join(&base)?;
-    let sql = sources.query(&base);
+    sources.join(&base, None)?;
+    let sql = sources.query(&base, None)?;
     match options.get("into") {
         None | Some(serde_json::Value::Null) => {}
         Some(serde_json::Value::String(table)) => {

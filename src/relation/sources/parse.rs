@@ -3,13 +3,14 @@
 use super::discover::{self, ForeignKey};
 use super::{AsOf, Parent, Related, Sources};
 use crate::error::{Error, Result};
+use crate::job::access;
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, did_you_mean, primary_key, relation_name};
 use insight_engine::calendar;
 use insight_engine::frame::Kind;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What a source may be given.
 const KEYS: &[&str] = &[
@@ -81,13 +82,14 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
             one.name
         );
     }
-    let sources = Sources {
+    let mut sources = Sources {
         key,
         key_type: qualified_type(column.type_oid),
         as_of: as_of(options, base)?,
         related,
     };
     sources.check_one_to_one()?;
+    sources.note_values(base)?;
     Ok(Some(sources))
 }
 
@@ -360,6 +362,14 @@ fn related(
             ),
         );
     }
+    let mut read = vec![key.clone()];
+    read.extend(time.clone());
+    read.extend(fields.iter().map(|f| f.name.clone()));
+    access::check_privileges(
+        source,
+        &read,
+        |denied| json!({"sources": {name: {"exclude": denied}}}),
+    )?;
     let (schema, table) = source.qualified()?;
     Ok(Related {
         name: name.to_owned(),

@@ -15,7 +15,7 @@ INSERT INTO purchases
 INSERT INTO lines SELECT row_number() OVER (), purchase_id, 1 + purchase_id % 3 FROM purchases, generate_series(1, 2);
 UPDATE buyers SET churn = (buyer_id % 4 = 0) <> (buyer_id % 37 = 0);
 -- The SQL in words, and its result beside the same by hand.
-SELECT insight_features('buyers', '{"sources": ["purchases"], "as_of": "seen_on", "into": "known"}') LIKE 'WITH base AS%' AS sql;
+SELECT insight_features('buyers', '{"sources": ["purchases"], "as_of": "seen_on", "into": "known"}') LIKE 'SELECT t.buyer_id%' AS sql;
 SELECT count(*) AS different FROM known k JOIN (
   SELECT b.buyer_id, count(p) AS n, sum(p.amount)::float8 AS total, avg(p.returned::int)::float8 AS returned,
          extract(epoch FROM min(b.seen_on::timestamptz - p.bought_at::timestamptz)) / 86400 AS since,
@@ -31,6 +31,14 @@ SELECT insight_features('buyers', '{"sources": ["purchases"], "as_of": "seen_on"
 SELECT count(*) AS changed FROM known a JOIN known_later b USING (buyer_id)
 WHERE (a."purchases.count", a."purchases.amount.max", a."purchases.amount.sum_30d", a."purchases.category.distinct", a."purchases.days_since_last")
   IS DISTINCT FROM (b."purchases.count", b."purchases.amount.max", b."purchases.amount.sum_30d", b."purchases.category.distinct", b."purchases.days_since_last");
+-- Nor into the list of a category's values, wherever the rows lie; a value that is new counts as one other.
+CREATE TABLE calls (buyer_id integer, at timestamptz, topic text, note text);
+INSERT INTO calls SELECT 1, timestamptz '2025-07-01' + i * interval '1 second', 'late ' || i % 30, 'n' FROM generate_series(1, 120000) i;
+INSERT INTO calls SELECT i, timestamptz '2025-06-01' + i * interval '1 minute', (ARRAY['bill', 'move', NULL])[1 + i % 3], 'n' || i FROM generate_series(1, 400) i;
+SELECT insight_features('buyers', '{"sources": {"calls": {"key": "buyer_id"}}, "key": "buyer_id", "as_of": "2025-06-10"}') AS sql \gset
+SELECT array_agg(k ORDER BY k) AS calls FROM (SELECT to_jsonb(r) AS r FROM (:sql) r LIMIT 1) r, jsonb_object_keys(r) k WHERE k LIKE 'calls.%.%';
+INSERT INTO calls VALUES (1, '2025-05-02', 'fax', 'n'), (1, '2025-05-03', 'fax', 'n'), (1, '2025-05-04', 'move', 'n');
+SELECT "calls.topic.distinct", "calls.topic.most_frequent", "calls.topic.share.bill", "calls.note.distinct" FROM (:sql) r WHERE buyer_id = 1;
 -- Nor may another time of an earlier row that lies after the cut-off, nor infinity.
 CREATE TABLE deliveries AS SELECT purchase_id, buyer_id, bought_at AS at, bought_at + CASE purchase_id % 3 WHEN 0 THEN interval '1 day'
   WHEN 1 THEN interval '1 year' END AS arrived_at FROM purchases WHERE purchase_id < 100000;

@@ -179,6 +179,7 @@ fn bits(numbers: &[f32]) -> Vec<u32> {
 
 #[test]
 fn all_at_once_equals_row_by_row_also_after_storage() {
+    let mut forecasts = 0;
     for seed in 0..60 {
         let random = &mut Random(seed);
         let rows = [0, 1, 7, 130, 400][random.below(5)];
@@ -200,7 +201,10 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         let train: Vec<u32> = all.iter().copied().filter(|row| row % 4 != 3).collect();
         let order: Vec<usize> = (0..columns).collect();
         let truth = truth(random, train.len());
-        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how(random));
+        let how = how(random);
+        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how);
+        let (fitted, not_made) = fitted.with_forecasts(&purchases(columns), &frame, &train, &how);
+        forecasts += usize::from(not_made.is_empty());
         assert!(fitted.is_sound(), "seed {seed}");
         let matrix = fitted.transform(&frame, &all);
         assert!(matrix.numbers.iter().all(|x| x.is_finite()), "seed {seed}");
@@ -229,6 +233,20 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         let inputs: usize = restored.describe().iter().map(|d| d.inputs).sum();
         assert_eq!(inputs, matrix.inputs.width());
     }
+    assert!(forecasts > 10, "{forecasts}");
+}
+
+/// The first columns, whatever they hold, as if they told of purchases.
+fn purchases(columns: usize) -> [Purchases; 1] {
+    let name = |i: usize| format!("c{}", i % columns);
+    [Purchases {
+        name: "orders".into(),
+        repeats: name(0),
+        recency: name(1),
+        age: name(2),
+        amount: Some(name(3)),
+        horizon: 90.0,
+    }]
 }
 
 #[test]
@@ -271,6 +289,15 @@ fn stored() -> String {
     };
     let order: Vec<usize> = (0..9).collect();
     let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how);
+    let bought = [Purchases {
+        amount: None,
+        repeats: "c0".into(),
+        recency: "c0".into(),
+        age: "c0".into(),
+        ..purchases(9)[0].clone()
+    }];
+    let (recipe, not_made) = recipe.with_forecasts(&bought, &frame, &rows, &how);
+    assert!(not_made.is_empty(), "{not_made:?}");
     assert!(recipe.steps.iter().any(|s| matches!(s, Step::Text(_))));
     assert!(
         recipe

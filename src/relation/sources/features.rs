@@ -1,7 +1,8 @@
 //! The features of a source, as aggregates over its rows.
 
 use super::sql::{AGE, days};
-use super::{Field, Related, Role};
+use super::{Clv, Field, Related, Role};
+use insight_engine::recipe::Purchases;
 use pgrx::spi::{quote_identifier, quote_literal};
 
 /// Identifiers hold at most so many bytes.
@@ -16,6 +17,8 @@ pub(super) struct Feature {
     pub otherwise: &'static str,
     /// The position of the source's column that it is made of.
     pub field: Option<usize>,
+    /// It is made of days with a purchase `d`, not of rows.
+    pub of_days: bool,
 }
 
 /// What follows the source's name, the aggregate, and what a customer without any row has.
@@ -33,6 +36,7 @@ pub(super) fn features(related: &Related) -> Vec<Feature> {
                     expression,
                     otherwise,
                     field,
+                    of_days: false,
                 }),
         );
     };
@@ -48,7 +52,58 @@ pub(super) fn features(related: &Related) -> Vec<Feature> {
         };
         add(parts, Some(position));
     }
+    if let Some(clv) = &related.clv {
+        list.extend(of_days(related, clv));
+    }
     list
+}
+
+/// A purchase's day, the day before the cut-off, and what was spent that day.
+pub(super) const DAY: &str = "\"insight day\"";
+pub(super) const LAST: &str = "\"insight last\"";
+pub(super) const SPENT: &str = "\"insight spent\"";
+
+fn purchase_name(related: &Related, what: &str) -> String {
+    shorten(format!("{}.clv.{what}", related.name))
+}
+
+/// What the models of purchases take: the columns of `insight_clv`.
+fn of_days(related: &Related, clv: &Clv) -> Vec<Feature> {
+    let mut parts = vec![
+        ("repeat_purchases", "count(*) - 1".to_owned()),
+        ("recency_days", format!("max({DAY}) - min({DAY})")),
+        ("age_days", format!("max({LAST}) - min({DAY})")),
+    ];
+    if clv.amount.is_some() {
+        // All days but the first.
+        let later = format!("sum({SPENT}) - (array_agg({SPENT} ORDER BY {DAY}))[1]");
+        parts.push((
+            "repeat_amount",
+            format!("({later}) / nullif(count(*) - 1, 0)"),
+        ));
+    }
+    let feature = |(what, expression)| Feature {
+        name: purchase_name(related, what),
+        expression,
+        otherwise: "NULL",
+        field: None,
+        of_days: true,
+    };
+    parts.into_iter().map(feature).collect()
+}
+
+/// The names of these, for the forecasts.
+pub(super) fn purchases(related: &Related) -> Option<Purchases> {
+    let clv = related.clv.as_ref()?;
+    let name = |what: &str| purchase_name(related, what);
+    Some(Purchases {
+        name: format!("{}.clv", related.name),
+        repeats: name("repeat_purchases"),
+        recency: name("recency_days"),
+        age: name("age_days"),
+        amount: clv.amount.as_ref().map(|_| name("repeat_amount")),
+        horizon: f64::from(clv.horizon_days),
+    })
 }
 
 /// How many rows, and when.

@@ -12,6 +12,7 @@ mod trust;
 
 use super::resolve::{self, Source};
 use crate::error::{Error, Result, required};
+use insight_engine::recipe::Purchases;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,20 @@ pub struct Related {
     /// Days, ascending.
     pub windows: Vec<u32>,
     pub fields: Vec<Field>,
+    /// Its rows are purchases, whose future is a feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clv: Option<Clv>,
+}
+
+/// How the rows of a source are purchases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clv {
+    /// The column of the amount.
+    pub amount: Option<String>,
+    /// Days to look ahead.
+    pub horizon_days: u32,
+    /// The time has a zone: its days are those of UTC.
+    pub zoned: bool,
 }
 
 /// The table in the middle of two joins.
@@ -101,10 +116,18 @@ impl Sources {
         let sources: Sources =
             serde_json::from_value(value.clone()).map_err(|e| damaged(e.to_string()))?;
         let windows = sources.related.iter().flat_map(|r| &r.windows);
-        if windows.clone().any(|days| !(1..=36_525).contains(days)) {
-            return Err(damaged("A window is out of range.".into()));
+        let horizons = sources.related.iter().filter_map(|r| r.clv.as_ref());
+        let mut days = windows.chain(horizons.map(|clv| &clv.horizon_days));
+        if days.any(|days| !(1..=36_525).contains(days)) {
+            return Err(damaged("A window or horizon is out of range.".into()));
         }
         Ok(sources)
+    }
+
+    /// The features that tell of purchases.
+    pub fn purchases(&self) -> Vec<Purchases> {
+        let each = self.related.iter().filter_map(features::purchases);
+        each.collect()
     }
 
     /// Names of the features, in order: all, or of these.

@@ -5,8 +5,8 @@
 //! relation becomes a list of keys and cut-offs, each once.
 
 use super::discover::{self, Standing, qualified};
-use super::features::{Feature, features};
-use super::{AsOf, Related, Sources};
+use super::features::{DAY, Feature, LAST, SPENT, features};
+use super::{AsOf, Clv, Related, Sources};
 use crate::error::Result;
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{Source, SourceColumn};
@@ -138,15 +138,8 @@ impl Related {
     /// One row per customer with the wanted features; `single`: there is at most one row per key in the table.
     fn subquery(&self, rows: &Rows, wanted: &[Feature], single: bool) -> String {
         let as_of = rows.as_of();
-        let list: Vec<String> = wanted
-            .iter()
-            .map(|f| format!("{} AS {}", f.expression, quote_identifier(&f.name)))
-            .collect();
-        let list = list.join(",\n      ");
-        let key = match rows {
-            Rows::Alone { .. } => self.own_key(),
-            Rows::Joined { .. } => format!("b.{KEY}"),
-        };
+        let list = listed(wanted);
+        let key = self.key_of(rows);
         let mut values = vec![format!("{key} AS {KEY}")];
         let (mut keys, mut groups) = (format!("r.{KEY}"), "1");
         if rows.several() {
@@ -188,6 +181,54 @@ impl Related {
         // OFFSET 0 keeps the planner from computing each value anew in every aggregate.
         format!(
             "SELECT {keys},\n      {list}\n    FROM (\n      SELECT {values}\n      FROM {from} OFFSET 0\n    ) r\n    GROUP BY {groups}"
+        )
+    }
+}
+
+fn listed(wanted: &[Feature]) -> String {
+    let each = wanted
+        .iter()
+        .map(|f| format!("{} AS {}", f.expression, quote_identifier(&f.name)));
+    each.collect::<Vec<String>>().join(",\n      ")
+}
+
+impl Related {
+    fn key_of(&self, rows: &Rows) -> String {
+        match rows {
+            Rows::Alone { .. } => self.own_key(),
+            Rows::Joined { .. } => format!("b.{KEY}"),
+        }
+    }
+
+    /// One row per customer with features of the days with a purchase.
+    fn day_subquery(&self, rows: &Rows, clv: &Clv, wanted: &[Feature]) -> String {
+        let as_of = rows.as_of();
+        let day = |time: &str| match clv.zoned {
+            true => format!("({time} AT TIME ZONE 'UTC')::date"),
+            false => format!("({time})::date"),
+        };
+        let mut values = vec![format!("{} AS {KEY}", self.key_of(rows))];
+        let (mut keys, mut groups) = (format!("d.{KEY}"), "1");
+        if rows.several() {
+            values.push(format!("b.{AS_OF}"));
+            keys += &format!(", d.{AS_OF}");
+            groups = "1, 2";
+        }
+        let time = self.moment().unwrap_or_default();
+        values.push(format!("{} AS {DAY}", day(&time)));
+        // A cut-off at midnight leaves the day before as the last.
+        let last = day(&format!("({as_of} - interval '1 microsecond')"));
+        values.push(format!("{last} AS {LAST}"));
+        let amount = clv.amount.as_ref().map_or("0".into(), |amount| {
+            format!("coalesce(s.{}::float8, 0)", quote_identifier(amount))
+        });
+        values.push(format!("{amount} AS {SPENT}"));
+        format!(
+            "SELECT {keys},\n      {}\n    FROM (\n      SELECT {keys}, {DAY}, max({LAST}) AS {LAST}, sum({SPENT}) AS {SPENT}\n      \
+             FROM (SELECT {} FROM {}) d GROUP BY {groups}, {DAY}\n    ) d\n    GROUP BY {groups}",
+            listed(wanted),
+            values.join(", "),
+            self.rows(rows)
         )
     }
 }
@@ -343,28 +384,32 @@ impl Sources {
         if !base.columns.is_empty() {
             list.push(base.columns.clone());
         }
-        for (number, related) in self.related.iter().enumerate() {
-            let features = related.wanted(wanted);
-            if features.is_empty() {
-                continue;
-            }
-            let alias = format!("f{number}");
-            for feature in &features {
+        let mut join = |subquery: String, alias: &str, features: &[Feature]| {
+            for feature in features {
                 let name = quote_identifier(&feature.name);
                 list.push(match feature.otherwise {
                     "NULL" => format!("{alias}.{name}"),
                     otherwise => format!("coalesce({alias}.{name}, {otherwise}) AS {name}"),
                 });
             }
-            let single = trust && related.one_to_one && discover::is_single(related)?;
             let mut on = format!("{alias}.{KEY} = {}", base.key);
             if rows.several() {
                 on += &format!(" AND {alias}.{AS_OF} = t.{AS_OF}");
             }
-            joins += &format!(
-                "\n  LEFT JOIN (\n    {}\n  ) {alias} ON {on}",
-                related.subquery(rows, &features, single)
-            );
+            joins += &format!("\n  LEFT JOIN (\n    {subquery}\n  ) {alias} ON {on}");
+        };
+        for (number, related) in self.related.iter().enumerate() {
+            let wanted = related.wanted(wanted).into_iter();
+            let (days, features): (Vec<_>, Vec<_>) = wanted.partition(|f| f.of_days);
+            if !features.is_empty() {
+                let single = trust && related.one_to_one && discover::is_single(related)?;
+                let subquery = related.subquery(rows, &features, single);
+                join(subquery, &format!("f{number}"), &features);
+            }
+            if let Some(clv) = related.clv.as_ref().filter(|_| !days.is_empty()) {
+                let subquery = related.day_subquery(rows, clv, &days);
+                join(subquery, &format!("d{number}"), &days);
+            }
         }
         Ok(format!(
             "{}SELECT {}\nFROM {}{joins}",

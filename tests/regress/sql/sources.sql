@@ -79,6 +79,7 @@ SELECT metric, value > 0.9 AS found FROM insight_evaluate('deep', 'buyers') WHER
 SELECT score IS NOT NULL AS trained FROM insight_train('buyers', 'churn', 'fixed', '{"sources": ["purchases"], "as_of": "2025-06-20", "epochs": 2}');
 SELECT score IS NOT NULL AS trained FROM insight_train('buyers', 'churn', 'lagged',
   '{"sources": ["purchases"], "as_of": {"column": "seen_on", "lag": "20 days"}, "epochs": 2}');
+CREATE INDEX ON purchases (buyer_id);
 SET timezone = 'Asia/Tokyo';
 SELECT model, rows, count(*) AS customers, count(*) FILTER (WHERE abs(insight_predict(model, b) - t.prediction) > 1e-9
     OR abs(insight_predict(model, to_jsonb(b)) - t.prediction) > 1e-9) AS different

@@ -73,7 +73,7 @@ impl Forecast {
             .collect();
         let known: Vec<(Behaviour, Option<f64>)> = seen.iter().copied().flatten().collect();
         forecast.models = Models::learn(&known, purchases.amount.is_some())
-            .ok_or("no customer bought on two different days")?;
+            .ok_or("no customer bought on two different days, or no model fits")?;
         let outlooks: Vec<Option<Outlook>> = seen
             .iter()
             .map(|c| c.map(|(c, amount)| forecast.outlook(&c, amount)))
@@ -276,7 +276,10 @@ mod tests {
         let (_, why) = plain
             .clone()
             .with_forecasts(&[purchases()], &frame, &once, &how);
-        assert_eq!(why[0].1, "no customer bought on two different days");
+        assert_eq!(
+            why[0].1,
+            "no customer bought on two different days, or no model fits"
+        );
         let (_, why) = Recipe::fit(&frame, &[1, 2, 3], &train).with_forecasts(
             &[purchases()],
             &frame,

@@ -298,7 +298,8 @@ pub(super) fn is_single(related: &Related) -> Result<bool> {
 pub(super) fn check_single(related: &Related) -> Result<()> {
     let key = quote_identifier(&related.key);
     let sql = format!(
-        "SELECT {key}::pg_catalog.text FROM {} WHERE {key} IS NOT NULL GROUP BY {key} HAVING count(*) > 1 LIMIT 1",
+        "SELECT pg_catalog.min(k) FROM (SELECT {key}::pg_catalog.text AS k FROM {} WHERE {key} IS NOT NULL GROUP BY {key} \
+         HAVING count(*) > 1) AS twice",
         qualified(&related.schema, &related.table)
     );
     let twice = one_text(&sql)?;

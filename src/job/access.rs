@@ -108,8 +108,12 @@ fn locked_by_this_transaction(relation: pg_sys::Oid, modes: &str) -> Result<bool
     })
 }
 
-/// The whole table, or every column that is read.
-pub fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
+/// The whole table, or every column that is read; `without` gives the options that leave columns out.
+pub fn check_privileges(
+    source: &Source,
+    columns: &[String],
+    without: impl Fn(&[&str]) -> serde_json::Value,
+) -> Result<()> {
     let Some(relation) = source.relation else {
         return Ok(());
     };
@@ -157,7 +161,7 @@ pub fn check_privileges(source: &Source, columns: &[String]) -> Result<()> {
         )
         .hint(format!(
             "Leave it out with options => {}, or ask for SELECT on it.",
-            spi::quote_literal(serde_json::json!({ "exclude": denied }).to_string())
+            spi::quote_literal(without(&denied).to_string())
         )))
     }
 }

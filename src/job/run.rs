@@ -8,6 +8,7 @@ use super::trainer::{self, Message};
 use super::worker::transaction;
 use crate::error::{Error, Result};
 use crate::relation::read;
+use crate::relation::sources::Sources;
 use crate::store::catalog::{self, Publication};
 use insight_engine::{artifact::Artifact, fit::Request, frame::Frame};
 use pgrx::pg_sys;
@@ -244,6 +245,11 @@ impl Run<'_> {
             leakage: spec.leakage,
             outcome_time: spec.outcome_time.clone(),
             sources: spec.sources.clone(),
+            max_bytes: Some(spec.max_bytes),
+            purchases: match &spec.sources {
+                Some(stored) => Sources::from_json(stored)?.purchases(),
+                None => Vec::new(),
+            },
         };
         self.control.enter("preparing");
         if !spec.isolate {

@@ -100,7 +100,7 @@ pub fn check(
     let sources = sources::parse(options, &source)?;
     let base = source.clone();
     let source = match &sources {
-        Some(sources) => sources.join(&without(source, &exclude, sources))?,
+        Some(sources) => sources.join(&without(source, &exclude, sources), None)?,
         None => source,
     };
     let (before, exclude): (Vec<_>, Vec<_>) = exclude
@@ -113,19 +113,30 @@ pub fn check(
     }
     clean::check(&clean_params(options)?, &source, Some(target))?;
     let outcome_time = outcome_time(options, &source, target)?;
+    if let Some(sources) = &sources {
+        check_cut_off(sources, &base, outcome_time.as_deref())?;
+        sources.advise_indexes()?;
+    }
     if let Some(name) = outcome_time.as_ref().filter(|name| !columns.contains(name)) {
         columns.insert(0, name.clone());
     }
-    access::check_visible(&source)?;
-    let read: Vec<String> = match &sources {
-        Some(_) => base.columns.iter().map(|c| c.name.clone()).collect(),
-        None => columns.clone(),
+    let (source, read) = match &sources {
+        // Now that the columns are chosen, the SQL names no others.
+        Some(sources) => {
+            let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let source = sources.join(&base, Some(&names))?;
+            let own = base.columns.iter().map(|c| c.name.clone());
+            let read = own.filter(|name| source.column(name).is_some()).collect();
+            (source, read)
+        }
+        None => (source, columns.clone()),
     };
-    let read: Vec<String> = read
-        .into_iter()
-        .filter(|name| source.column(name).is_some())
-        .collect();
-    access::check_privileges(&base, &read)?;
+    access::check_visible(&source)?;
+    access::check_privileges(
+        &base,
+        &read,
+        |denied| serde_json::json!({"exclude": denied}),
+    )?;
     let device = text(options, "device")?.unwrap_or_else(settings::device);
     super::trainer::check_device(&device)?;
     // SAFETY: plain reads of this process's identity.
@@ -318,6 +329,22 @@ fn outcome_time(
         );
     }
     Ok(Some(name))
+}
+
+/// Outcomes of different times and one look at the sources now: what came after an outcome would tell it.
+fn check_cut_off(sources: &Sources, base: &Source, outcome_time: Option<&str>) -> Result<()> {
+    let Some(name) = outcome_time.filter(|_| sources.looks_now(base)) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        "22023",
+        "option \"outcome_time\" with sources needs the option \"as_of\"",
+    )
+    .detail("Without a cut-off, what happened after the outcome would be known to the features.")
+    .hint(format!(
+        "Give the moment at which you would have predicted, such as {}.",
+        serde_json::json!({"as_of": {"column": name, "lag": "30 days"}})
+    )))
 }
 
 fn task(options: &Map<String, Value>) -> Result<Option<Task>> {

@@ -55,8 +55,11 @@ pub struct RowReader {
 impl RowReader {
     pub fn new(predictor: &Predictor) -> Result<RowReader> {
         let artifact = predictor.artifact();
-        let columns = artifact.recipe.columns().len();
-        let lookup = artifact.sources.as_ref().map(Lookup::new).transpose()?;
+        let inputs = artifact.recipe.columns();
+        let names: Vec<&str> = inputs.iter().map(|c| c.name.as_str()).collect();
+        let lookup = artifact.sources.as_ref();
+        let lookup = lookup.map(|s| Lookup::new(s, &names)).transpose()?;
+        let columns = inputs.len();
         Ok(RowReader {
             lookup,
             features: Vec::new(),

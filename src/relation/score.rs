@@ -60,27 +60,32 @@ fn columns<'a>(predictor: &'a Predictor, source: &Source) -> Result<Vec<&'a str>
     Ok(names)
 }
 
-/// The relation with the features of the model's sources, if it has any.
-fn joined(predictor: &Predictor, base: Source) -> Result<Source> {
+/// The relation with the features of the model's sources, if it has any; of its own columns, those of the model and `others`.
+fn joined(predictor: &Predictor, base: Source, others: &[&str]) -> Result<Source> {
     let Some(stored) = &predictor.artifact().sources else {
         return Ok(base);
     };
     let relation = base.relation;
     let sources = Sources::from_json(stored)?;
     sources.check_trust()?;
-    let mut joined = sources.join(&base)?;
+    let inputs = predictor.artifact().recipe.columns().iter();
+    let mut wanted: Vec<&str> = inputs.map(|c| c.name.as_str()).collect();
+    wanted.extend(others);
+    let mut joined = sources.join(&base, Some(&wanted))?;
     joined.relation = relation;
     Ok(joined)
 }
 
 /// Predicts every row. `key` names the column that tells rows apart; by default the primary key, else the row's number.
 pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Result<Scored> {
-    let mut source = joined(predictor, resolve::resolve(relation)?)?;
-    let names = columns(predictor, &source)?;
+    let base = resolve::resolve(relation)?;
     let key = match key {
-        Some(key) => Some(source.require(key)?.name.clone()),
-        None => source.relation.and_then(resolve::primary_key),
+        Some(key) => Some(base.require(key)?.name.clone()),
+        None => base.relation.and_then(resolve::primary_key),
     };
+    let others: Vec<&str> = key.iter().map(String::as_str).collect();
+    let mut source = joined(predictor, base, &others)?;
+    let names = columns(predictor, &source)?;
     let mut wanted = names.clone();
     if let Some(key) = &key {
         wanted.push(source.add_text(key, &names));
@@ -121,8 +126,9 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
     let Some(relation) = relation else {
         return Ok(artifact.evaluation.clone());
     };
-    let source = joined(predictor, resolve::resolve(relation)?)?;
-    let target = source.require(&artifact.target.name)?.name.clone();
+    let base = resolve::resolve(relation)?;
+    let target = base.require(&artifact.target.name)?.name.clone();
+    let source = joined(predictor, base, &[&target])?;
     let mut wanted = columns(predictor, &source)?;
     wanted.push(&target);
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {

@@ -57,6 +57,8 @@ fn model(frame: Frame) -> Artifact {
         leakage: Default::default(),
         outcome_time: None,
         sources: None,
+        purchases: Vec::new(),
+        max_bytes: None,
     };
     fit(request, &mut |_| true).expect("the example's data can be fitted")
 }

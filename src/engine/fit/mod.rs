@@ -15,7 +15,7 @@ use crate::{
     infer::Predictor,
     models::Output,
     params::{ParamError, Params},
-    recipe::Recipe,
+    recipe::{Purchases, Recipe},
     train::{self, Device, Examples, Step, TrainError},
 };
 use cleaning::Cleaning;
@@ -49,6 +49,10 @@ pub struct Request {
     pub outcome_time: Option<String>,
     /// Where some of the columns come from, for who predicts; kept in the model and not looked at.
     pub sources: Option<serde_json::Value>,
+    /// Columns that tell of purchases, from which forecasts are made.
+    pub purchases: Vec<Purchases>,
+    /// What the frame and the prepared rows may take; `None`: anything.
+    pub max_bytes: Option<usize>,
 }
 
 /// Where a fit stands.
@@ -180,6 +184,9 @@ pub fn fit(
         &parts.train,
         how,
     );
+    let (recipe, not_made) = recipe.with_forecasts(&request.purchases, frame, &parts.train, how);
+    excluded.extend(not_made);
+    check_memory(&recipe, frame, &parts, request.max_bytes)?;
     let (mean, scale) = answers.moments(&parts.train);
     let weights = answers.weights(&parts.train, &params.class_weight)?;
     let train_targets = answers.network_targets(&parts.train, mean, scale);
@@ -261,6 +268,41 @@ pub fn fit(
         },
     };
     judge(artifact, frame, &answers, &parts, params.seed)
+}
+
+/// Whether the prepared rows fit in, before they are prepared: a free text alone takes some 258 numbers a row.
+fn check_memory(
+    recipe: &Recipe,
+    frame: &Frame,
+    parts: &Parts,
+    max_bytes: Option<usize>,
+) -> Result<(), FitError> {
+    let Some(limit) = max_bytes else {
+        return Ok(());
+    };
+    let inputs = recipe.inputs();
+    let width = inputs.numbers + inputs.categories.len();
+    let rows = parts.train.len() + parts.validation.len();
+    let prepared = rows.saturating_mul(width).saturating_mul(size_of::<f32>());
+    if frame.bytes().saturating_add(prepared) <= limit {
+        return Ok(());
+    }
+    let widest = recipe.describe().into_iter().max_by_key(|d| d.inputs);
+    let widest = widest.map_or(String::new(), |d| {
+        format!(", {} of them of column \"{}\"", d.inputs, d.column)
+    });
+    Err(FitError::new(
+        "53200",
+        format!("training needs more than the {} MB it may use", limit >> 20),
+    )
+    .detail(format!(
+        "The data takes {} MB, and {rows} prepared rows of {width} numbers{widest} take {} MB.",
+        frame.bytes() >> 20,
+        prepared >> 20
+    ))
+    .hint(
+        "Train on fewer rows or columns, lower text_features, or have a superuser raise insight.max_memory.",
+    ))
 }
 
 /// Scores the model on the rows it has not seen.

@@ -48,6 +48,8 @@ fn request(frame: Frame, target: &str, options: serde_json::Value) -> Request {
         leakage: Default::default(),
         outcome_time: None,
         sources: None,
+        purchases: Vec::new(),
+        max_bytes: None,
     }
 }
 
@@ -482,4 +484,31 @@ fn a_constructed_ratio_that_pays_is_kept() {
     let again = Predictor::new(Artifact::from_bytes(&bytes).unwrap()).unwrap();
     let cells = [Cell::Number(5.0), Cell::Number(1.0)];
     assert!(again.predict(&cells, &mut again.scratch())[0] > 0.5);
+}
+
+#[test]
+fn the_numbers_of_a_text_count_before_they_are_there() {
+    let mut review = Column::new("review", "text", Kind::Category);
+    let mut late = Column::new("late", "boolean", Kind::Boolean);
+    for i in 0..2000u32 {
+        let words = ["room", "lift", "food", "staff", "price", "view", "noise"];
+        let [a, b] = [i as usize % 7, i as usize / 7 % 7].map(|w| words[w]);
+        review.push(Cell::Text(&format!(
+            "the {a} and the {b} of visit number {i} were as they were"
+        )));
+        late.push(Cell::Boolean(i % 7 == 0));
+    }
+    let frame = Frame {
+        columns: vec![review, late],
+    };
+    let mut options = quick();
+    options["epochs"] = json!(1);
+    let mut all = request(frame.clone(), "late", options.clone());
+    all.max_bytes = Some(frame.bytes() + 1600 * 4 * 300);
+    assert!(fit(all, &mut |_| true).is_ok());
+    let mut few = request(frame.clone(), "late", options);
+    few.max_bytes = Some(frame.bytes() + 1600 * 4 * 8);
+    let error = fit(few, &mut |_| true).unwrap_err();
+    assert_eq!(error.sqlstate, "53200");
+    assert!(error.detail.unwrap().contains("of column \"review\""));
 }

@@ -23,7 +23,7 @@ pub struct Description {
 }
 
 impl Recipe {
-    /// One description per column, in feature order, then one per number made of two columns.
+    /// One description per column, in feature order, then one per number made of two columns, then one per forecast.
     pub fn describe(&self) -> Vec<Description> {
         let described = self.columns.iter().zip(&self.steps);
         let name = |position: usize| self.columns.get(position).map_or("", |c| c.name.as_str());
@@ -35,6 +35,22 @@ impl Recipe {
             steps: derived.number.words(),
             parameters: derived.number.parameters(),
             inputs: derived.number.width(),
+        });
+        let forecasts = self.forecasts.iter().flat_map(|forecast| {
+            let said = forecast.words();
+            forecast.each().map(move |(column, number)| {
+                let mut parameters = number.parameters();
+                if let Some(object) = parameters.as_object_mut() {
+                    object.insert("models".into(), json!(forecast.models));
+                }
+                Description {
+                    column,
+                    kind: "forecast".into(),
+                    steps: format!("{said}; then {}", number.words()),
+                    parameters,
+                    inputs: number.width(),
+                }
+            })
         });
         described
             .enumerate()
@@ -60,6 +76,7 @@ impl Recipe {
                 }
             })
             .chain(made)
+            .chain(forecasts)
             .collect()
     }
 }

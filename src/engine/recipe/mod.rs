@@ -3,6 +3,7 @@
 mod category;
 mod derived;
 pub mod describe;
+mod forecast;
 mod json;
 mod number;
 mod options;
@@ -24,6 +25,8 @@ use crate::{
 };
 use derived::Derived;
 pub use derived::{Operation, Pair};
+use forecast::Forecast;
+pub use forecast::Purchases;
 pub use options::{CategoryEncoding, Preparation, Standardise};
 use serde::{Deserialize, Serialize};
 use step::Step;
@@ -83,6 +86,9 @@ pub struct Recipe {
     /// Numbers made of two columns; their inputs follow those of the columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     derived: Vec<Derived>,
+    /// What the purchases of a source let expect; their inputs come last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    forecasts: Vec<Forecast>,
     /// What is done to the values first; nothing where the frame it was learned from came clean.
     #[serde(default, skip_serializing_if = "Clean::is_nothing")]
     clean: Clean,
@@ -116,6 +122,7 @@ impl Recipe {
             columns: inputs,
             steps,
             derived: Vec::new(),
+            forecasts: Vec::new(),
             clean: Clean::default(),
         }
     }
@@ -135,6 +142,29 @@ impl Recipe {
         let fit = |pair: &Pair| Derived::fit(*pair, &columns, rows, how.standardise);
         self.derived = pairs.iter().map(fit).collect();
         self
+    }
+
+    /// This recipe with forecasts of purchases, learned from the same frame and rows; also those that could not be made, and
+    /// why.
+    pub fn with_forecasts(
+        mut self,
+        purchases: &[Purchases],
+        frame: &Frame,
+        rows: &[u32],
+        how: &Preparation,
+    ) -> (Recipe, Vec<(String, String)>) {
+        let found = self.columns.iter().map(|input| frame.column(&input.name));
+        let Some(columns) = found.collect::<Option<Vec<&Column>>>() else {
+            return (self, Vec::new());
+        };
+        let mut left_out = Vec::new();
+        for one in purchases {
+            match Forecast::fit(one, &self.columns, &columns, rows, how.standardise) {
+                Ok(forecast) => self.forecasts.push(forecast),
+                Err(why) => left_out.push((one.name.clone(), why)),
+            }
+        }
+        (self, left_out)
     }
 
     /// This recipe, learned from clean values, for values as they come: from here on each row is cleaned first. `clean` has the
@@ -157,6 +187,10 @@ impl Recipe {
         self.columns.len() == self.steps.len()
             && self.steps.iter().all(Step::is_sound)
             && self.derived.iter().all(|d| d.is_sound(self.columns.len()))
+            && self
+                .forecasts
+                .iter()
+                .all(|f| f.is_sound(self.columns.len()))
             && self.clean.is_sound(self.columns.len())
     }
 
@@ -164,6 +198,7 @@ impl Recipe {
         let mut inputs = Inputs::default();
         self.steps.iter().for_each(|step| step.add_to(&mut inputs));
         inputs.numbers += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
+        inputs.numbers += self.forecasts.iter().map(Forecast::inputs).sum::<usize>();
         inputs
     }
 
@@ -188,6 +223,10 @@ impl Recipe {
         for derived in &self.derived {
             singles.push(at);
             at += derived.number.width();
+        }
+        for (_, number) in self.forecasts.iter().flat_map(Forecast::each) {
+            singles.push(at);
+            at += number.width();
         }
         singles
     }
@@ -232,6 +271,11 @@ impl Recipe {
         for derived in &self.derived {
             let (own, more) = numbers.split_at_mut(derived.number.width());
             derived.write(&cell, own);
+            numbers = more;
+        }
+        for forecast in &self.forecasts {
+            let (own, more) = numbers.split_at_mut(forecast.inputs());
+            forecast.write(&cell, own);
             numbers = more;
         }
     }

@@ -180,6 +180,7 @@ fn bits(numbers: &[f32]) -> Vec<u32> {
 
 #[test]
 fn all_at_once_equals_row_by_row_also_after_storage() {
+    let mut forecasts = 0;
     for seed in 0..60 {
         let random = &mut Random(seed);
         let rows = [0, 1, 7, 130, 400][random.below(5)];
@@ -197,11 +198,16 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
             }
             frame.columns.push(column);
         }
+        add_purchases(&mut frame, &mut rows_of, random);
+        let columns = frame.columns.len();
         let all: Vec<u32> = (0..rows as u32).collect();
         let train: Vec<u32> = all.iter().copied().filter(|row| row % 4 != 3).collect();
         let order: Vec<usize> = (0..columns).collect();
         let truth = truth(random, train.len());
-        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how(random));
+        let how = how(random);
+        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how);
+        let (fitted, not_made) = fitted.with_forecasts(&[purchases()], &frame, &train, &how);
+        forecasts += usize::from(not_made.is_empty());
         assert!(fitted.is_sound(), "seed {seed}");
         let matrix = fitted.transform(&frame, &all);
         assert!(matrix.numbers.iter().all(|x| x.is_finite()), "seed {seed}");
@@ -235,6 +241,45 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         let inputs: usize = restored.describe().iter().map(|d| d.inputs).sum();
         assert_eq!(inputs, matrix.inputs.width());
     }
+    assert!(forecasts > 10, "{forecasts}");
+}
+
+/// Purchases of a customer, some of which cannot be: repeats, first to last, first to now, mean amount.
+fn bought(random: &mut Random) -> [Value; 4] {
+    let (repeats, recency) = (random.below(6), random.below(50));
+    let age = recency + random.below(50);
+    let amount = 1.0 + f64::from(random.unit()).abs() * 50.0;
+    [repeats as f64, recency as f64, age as f64, amount].map(|x| match random.below(20) {
+        0 => Value::Null,
+        1 => Value::Number([f64::NAN, f64::INFINITY, -1.0, 1e-9][random.below(4)]),
+        _ => Value::Number(x),
+    })
+}
+
+const BOUGHT: [&str; 4] = ["repeats", "recency", "age", "amount"];
+
+fn purchases() -> Purchases {
+    let [repeats, recency, age, amount] = BOUGHT.map(str::to_owned);
+    Purchases {
+        name: "orders".into(),
+        repeats,
+        recency,
+        age,
+        amount: Some(amount),
+        horizon: 90.0,
+    }
+}
+
+/// Adds the columns of purchases to a frame and to its rows.
+fn add_purchases(frame: &mut Frame, rows: &mut [Vec<Value>], random: &mut Random) {
+    let mut columns = BOUGHT.map(|name| Column::new(name, "any", Kind::Number));
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(bought(random)) {
+            column.push(value.cell());
+            row.push(value);
+        }
+    }
+    frame.columns.extend(columns);
 }
 
 #[test]
@@ -268,6 +313,8 @@ fn stored() -> String {
         (0..400).for_each(|_| column.push(value(kind, i == 8, random).cell()));
         frame.columns.push(column);
     }
+    let mut rows_of: Vec<Vec<Value>> = (0..400).map(|_| Vec::new()).collect();
+    add_purchases(&mut frame, &mut rows_of, random);
     let rows: Vec<u32> = (0..400).collect();
     let truth = Truth::Classes((0..400).map(|i| i % 2).collect());
     let how = Preparation {
@@ -276,8 +323,10 @@ fn stored() -> String {
         standardise: Standardise::Quantile,
         category_encoding: CategoryEncoding::Target,
     };
-    let order: Vec<usize> = (0..9).collect();
+    let order: Vec<usize> = (0..13).collect();
     let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how);
+    let (recipe, not_made) = recipe.with_forecasts(&[purchases()], &frame, &rows, &how);
+    assert!(not_made.is_empty(), "{not_made:?}");
     assert!(recipe.steps.iter().any(|s| matches!(s, Step::Text(_))));
     assert!(
         recipe

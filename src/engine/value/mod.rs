@@ -38,15 +38,35 @@ pub struct Outlook {
 }
 
 impl Models {
+    /// Models of nothing, to be learned.
+    pub(crate) const NONE: Models = Models {
+        purchases: BgNbd {
+            r: 1.0,
+            alpha: 1.0,
+            a: 1.0,
+            b: 1.0,
+            log_likelihood: 0.0,
+        },
+        amounts: None,
+    };
+
     /// `None` where nobody bought twice.
     pub fn fit(customers: &[Customer], as_of: i64, with_amounts: bool) -> Option<Models> {
-        let step = customers.len().div_ceil(FITTED).max(1);
-        let customers: Vec<&Customer> = customers.iter().step_by(step).collect();
-        let behaviours: Vec<Behaviour> = customers.iter().map(|c| behaviour(c, as_of)).collect();
-        let amounts: Vec<(f64, f64)> = customers
+        let known: Vec<(Behaviour, Option<f64>)> = customers
             .iter()
-            .filter_map(|c| Some((c.repeats(), c.repeat_amount()?)))
-            .filter(|(_, amount)| *amount > 0.0)
+            .map(|c| (behaviour(c, as_of), c.repeat_amount()))
+            .collect();
+        Models::learn(&known, with_amounts)
+    }
+
+    /// From behaviours in days and mean amounts of a repeat purchase; `None` where nobody bought twice.
+    pub fn learn(customers: &[(Behaviour, Option<f64>)], with_amounts: bool) -> Option<Models> {
+        let step = customers.len().div_ceil(FITTED).max(1);
+        let customers = || customers.iter().step_by(step);
+        let behaviours: Vec<Behaviour> = customers().map(|(c, _)| *c).collect();
+        let amounts: Vec<(f64, f64)> = customers()
+            .filter_map(|(c, amount)| Some((c.x, (*amount)?)))
+            .filter(|(x, amount)| *x > 0.0 && *amount > 0.0)
             .collect();
         Some(Models {
             purchases: BgNbd::fit(&behaviours)?,
@@ -66,10 +86,21 @@ impl Models {
         horizon: f64,
         discount_rate: f64,
     ) -> Outlook {
-        let c = behaviour(customer, as_of);
-        let purchases = self.purchases.expected(&c, horizon);
+        let amount = customer.repeat_amount();
+        self.expect(&behaviour(customer, as_of), amount, horizon, discount_rate)
+    }
+
+    /// As [`Models::outlook`], of a behaviour in days and the mean amount of a repeat purchase.
+    pub fn expect(
+        &self,
+        c: &Behaviour,
+        repeat_amount: Option<f64>,
+        horizon: f64,
+        discount_rate: f64,
+    ) -> Outlook {
+        let purchases = self.purchases.expected(c, horizon);
         let amount = self.amounts.and_then(|model| {
-            let mean = customer.repeat_amount().filter(|m| *m > 0.0);
+            let mean = repeat_amount.filter(|m| *m > 0.0);
             let x = mean.map_or(0.0, |_| c.x);
             model.expected(x, mean.unwrap_or(0.0))
         });
@@ -80,18 +111,26 @@ impl Models {
             let (mut value, mut before, mut day) = (0.0, 0.0, 0.0);
             while day < horizon {
                 day = (day + MONTH).min(horizon);
-                let until = self.purchases.expected(&c, day);
+                let until = self.purchases.expected(c, day);
                 value += amount * (until - before) / (1.0 + discount_rate).powf(day / 365.25);
                 before = until;
             }
             value
         });
         Outlook {
-            alive: self.purchases.alive(&c),
+            alive: self.purchases.alive(c),
             purchases,
             amount,
             value,
         }
+    }
+
+    /// Whether all parameters are finite and above 0.
+    pub fn is_sound(&self) -> bool {
+        let p = self.purchases;
+        let amounts = self.amounts.map_or([1.0; 3], |g| [g.p, g.q, g.gamma]);
+        let above = |x: &f64| x.is_finite() && *x > 0.0;
+        [p.r, p.alpha, p.a, p.b].iter().chain(&amounts).all(above)
     }
 }
 

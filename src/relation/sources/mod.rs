@@ -4,6 +4,7 @@
 //! same in training, in batches and for one customer, in which no row at or after the cut-off counts.
 
 mod discover;
+mod features;
 mod parse;
 pub mod single;
 mod sql;
@@ -11,6 +12,7 @@ mod trust;
 
 use super::resolve::{self, Source};
 use crate::error::{Error, Result, required};
+use insight_engine::recipe::Purchases;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,20 @@ pub struct Related {
     /// Days, ascending.
     pub windows: Vec<u32>,
     pub fields: Vec<Field>,
+    /// Its rows are purchases, whose future is a feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clv: Option<Clv>,
+}
+
+/// How the rows of a source are purchases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clv {
+    /// The column of the amount.
+    pub amount: Option<String>,
+    /// Days to look ahead.
+    pub horizon_days: u32,
+    /// The time has a zone: its days are those of UTC.
+    pub zoned: bool,
 }
 
 /// The table in the middle of two joins.
@@ -100,22 +116,31 @@ impl Sources {
         let sources: Sources =
             serde_json::from_value(value.clone()).map_err(|e| damaged(e.to_string()))?;
         let windows = sources.related.iter().flat_map(|r| &r.windows);
-        if windows.clone().any(|days| !(1..=36_525).contains(days)) {
-            return Err(damaged("A window is out of range.".into()));
+        let horizons = sources.related.iter().filter_map(|r| r.clv.as_ref());
+        let mut days = windows.chain(horizons.map(|clv| &clv.horizon_days));
+        if days.any(|days| !(1..=36_525).contains(days)) {
+            return Err(damaged("A window or horizon is out of range.".into()));
         }
         Ok(sources)
     }
 
-    /// Names of the features, in order.
-    pub fn names(&self) -> Vec<String> {
-        let each = self.related.iter().flat_map(sql::features);
+    /// The features that tell of purchases.
+    pub fn purchases(&self) -> Vec<Purchases> {
+        let each = self.related.iter().filter_map(features::purchases);
+        each.collect()
+    }
+
+    /// Names of the features, in order: all, or of these.
+    pub fn names(&self, wanted: Option<&[&str]>) -> Vec<String> {
+        let each = self.related.iter().flat_map(|r| r.wanted(wanted));
         each.map(|feature| feature.name).collect()
     }
 
-    /// The base relation with the features joined to it.
-    pub fn join(&self, base: &Source) -> Result<Source> {
+    /// The base relation with the features joined to it. Where columns and features are named, nothing else is read but what
+    /// finds a customer's rows.
+    pub fn join(&self, base: &Source, wanted: Option<&[&str]>) -> Result<Source> {
         base.require(&self.key)?;
-        let taken = self.names();
+        let taken = self.names(wanted);
         if let Some(column) = base.columns.iter().find(|c| taken.contains(&c.name)) {
             return Err(Error::new(
                 "42701",
@@ -127,7 +152,13 @@ impl Sources {
             )
             .hint("Rename it in a SELECT, or give the source another name."));
         }
-        let from = format!("({}) AS source", self.query(base));
+        let mut read = base.clone();
+        if let Some(wanted) = wanted {
+            let needed = |name: &str| name == self.key || self.moments().contains(&Some(name));
+            read.columns
+                .retain(|c| needed(&c.name) || wanted.contains(&c.name.as_str()));
+        }
+        let from = format!("({}) AS source", self.query(&read, wanted)?);
         let mut joined = resolve::resolve_from(&base.given, &from)?;
         joined.name.clone_from(&base.name);
         Ok(joined)
@@ -159,8 +190,8 @@ pub fn show(relation: Option<&str>, options: &serde_json::Value) -> Result<Strin
             .hint("It names related tables; \"auto\" takes those with a foreign key."));
     };
     // Described, so that a mistake shows here and not when the text is run.
-    sources.join(&base)?;
-    let sql = sources.query(&base);
+    sources.join(&base, None)?;
+    let sql = sources.query(&base, None)?;
     match options.get("into") {
         None | Some(serde_json::Value::Null) => {}
         Some(serde_json::Value::String(table)) => {

@@ -1,18 +1,20 @@
 //! Reading the options `sources`, `key` and `as_of`, and completing them from the catalog.
 
 use super::discover::{self, ForeignKey};
-use super::{AsOf, Parent, Related, Sources};
+use super::{AsOf, Clv, Parent, Related, Sources};
 use crate::error::{Error, Result};
+use crate::job::access;
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, did_you_mean, primary_key, relation_name};
 use insight_engine::calendar;
 use insight_engine::frame::Kind;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What a source may be given.
 const KEYS: &[&str] = &[
+    "clv",
     "exclude",
     "key",
     "one_to_one",
@@ -23,6 +25,8 @@ const KEYS: &[&str] = &[
 ];
 /// Days of the windows where none are given.
 const WINDOWS: [u32; 2] = [30, 90];
+/// Days that forecasts of purchases look ahead where none are given.
+const HORIZON: u32 = 365;
 /// The longest window: a century.
 const LONGEST_WINDOW: u64 = 36_525;
 
@@ -81,13 +85,14 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
             one.name
         );
     }
-    let sources = Sources {
+    let mut sources = Sources {
         key,
         key_type: qualified_type(column.type_oid),
         as_of: as_of(options, base)?,
         related,
     };
     sources.check_one_to_one()?;
+    sources.note_values(base)?;
     Ok(Some(sources))
 }
 
@@ -198,6 +203,65 @@ fn windows(spec: &Map<String, Value>) -> Result<Vec<u32>> {
     days.sort_unstable();
     days.dedup();
     Ok(days)
+}
+
+/// True, the column of the amount, or both the column and the days to look ahead.
+fn clv(
+    name: &str,
+    spec: &Map<String, Value>,
+    source: &Source,
+    time: Option<&str>,
+) -> Result<Option<Clv>> {
+    let wrong = || {
+        invalid(
+            "\"clv\" must be true, the column of the amount, or {\"amount\": ..., \"horizon_days\": 1 to 36525}",
+        )
+    };
+    let (amount, horizon) = match spec.get("clv") {
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
+        Some(Value::Bool(true)) => (None, None),
+        Some(Value::String(amount)) => (Some(amount.clone()), None),
+        Some(Value::Object(given)) => {
+            if given.keys().any(|k| k != "amount" && k != "horizon_days") {
+                return Err(wrong());
+            }
+            (text(given, "amount")?, given.get("horizon_days"))
+        }
+        Some(_) => return Err(wrong()),
+    };
+    let horizon_days = match horizon {
+        None | Some(Value::Null) => HORIZON,
+        Some(days) => days
+            .as_u64()
+            .filter(|d| (1..=LONGEST_WINDOW).contains(d))
+            .ok_or_else(wrong)? as u32,
+    };
+    if let Some(amount) = &amount {
+        let column = source.require(amount)?;
+        if Decoder::for_type(column.type_oid).is_none_or(|d| d.kind != Kind::Number) {
+            return Err(Error::new(
+                "42804",
+                format!(
+                    "amount \"{amount}\" of source \"{name}\" is {}",
+                    column.type_name
+                ),
+            )
+            .hint("It must be a number."));
+        }
+    }
+    let direct = !spec.contains_key("parent") && !boolean(spec, "one_to_one")?;
+    let Some(time) = time.filter(|_| direct) else {
+        return Err(invalid(&format!("source \"{name}\" cannot have clv")).hint(
+            "Purchases need a time, a key of the customer's own (no parent), and may be several (not one_to_one).",
+        ));
+    };
+    // SAFETY: a syscache look-up of an existing type.
+    let time_type = unsafe { pg_sys::getBaseType(source.require(time)?.type_oid) };
+    Ok(Some(Clv {
+        amount,
+        horizon_days,
+        zoned: time_type == pg_sys::TIMESTAMPTZOID,
+    }))
 }
 
 fn table_of(name: &str, spec: &Map<String, Value>) -> Result<Source> {
@@ -360,6 +424,16 @@ fn related(
             ),
         );
     }
+    let mut read = vec![key.clone()];
+    read.extend(time.clone());
+    read.extend(fields.iter().map(|f| f.name.clone()));
+    let clv = clv(name, spec, source, time.as_deref())?;
+    read.extend(clv.as_ref().and_then(|c| c.amount.clone()));
+    access::check_privileges(
+        source,
+        &read,
+        |denied| json!({"sources": {name: {"exclude": denied}}}),
+    )?;
     let (schema, table) = source.qualified()?;
     Ok(Related {
         name: name.to_owned(),
@@ -371,6 +445,7 @@ fn related(
         parent,
         time,
         key,
+        clv,
     })
 }
 

@@ -38,10 +38,11 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    pub fn new(stored: &serde_json::Value) -> Result<Lookup> {
+    /// Of a model's sources, the features that are among the columns it takes.
+    pub fn new(stored: &serde_json::Value, columns: &[&str]) -> Result<Lookup> {
         let sources = Sources::from_json(stored)?;
         Ok(Lookup {
-            names: sources.names(),
+            names: sources.names(Some(columns)),
             sources,
             plan: None,
         })
@@ -74,7 +75,9 @@ impl Lookup {
                 None => {
                     self.sources.check_trust()?;
                     let text = pgrx::PgOid::BuiltIn(pg_sys::BuiltinOid::TEXTOID);
-                    let sql = self.sources.row_query(&known_type(&self.sources.key_type)?);
+                    let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+                    let key_type = known_type(&self.sources.key_type)?;
+                    let sql = self.sources.row_query(&key_type, &names)?;
                     client.prepare(sql.as_str(), &[text; 3])?.keep()
                 }
             };

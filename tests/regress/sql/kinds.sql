@@ -35,6 +35,25 @@ SELECT insight_predict('visits_complains', '{"review": [1]}'::jsonb);
 SELECT insight_train('visits', 'tags');
 SELECT insight_train('visits', 'complains', options => '{"standardise": "log"}');
 SELECT insight_train('visits', 'complains', options => '{"text_features": -1}');
+-- Texts in twenty scripts, and of a megabyte; arrays of any length, documents of any shape, numbers that are none.
+CREATE TABLE letters AS
+SELECT i AS letter_id, CASE WHEN i % 100 = 50 THEN repeat((ARRAY['good ', 'плохо ', '長い '])[1 + i % 3], 1000000 / 12) ELSE
+    (ARRAY['good', 'καλό', 'хорошо', 'լավ', 'טוב', 'جيد', 'ܛܒܐ', 'अच्छा', 'ভাল', 'ਚੰਗਾ', 'સારું', 'நல்ல', 'మంచి', 'ഒള്ളത്', 'ดี', 'ດີ', 'ကောင်း', 'კარგი', '很好', '좋아요 ありがとう'])[1 + i % 20]
+    || CASE WHEN i % 3 = 0 THEN ' no ' ELSE ' yes ' END || 'said the customer number ' || i || ' on that day' END AS words,
+  ARRAY(SELECT (k * i % 5)::float8 FROM generate_series(1, i % 7) k) AS lengths,
+  CASE i % 5 WHEN 0 THEN '{"a": 1}' WHEN 1 THEN '{"a": {"b": [1, {"c": 2}]}}' WHEN 2 THEN '{"a": "x"}' WHEN 3 THEN '[]' ELSE 'null' END::jsonb AS shape,
+  CASE i % 11 WHEN 0 THEN 'NaN' WHEN 1 THEN 'Infinity' WHEN 2 THEN '-Infinity' WHEN 3 THEN 1e308 ELSE i END::float8 AS amount, i % 3 = 0 AS refuses
+FROM generate_series(1, 400) i;
+SELECT model, status, score > 0.8 AS good FROM insight_train('letters', 'refuses', options => '{"epochs": 15, "text_features": 100}');
+SELECT name, kind FROM insight_recipe('letters_refuses') ORDER BY 1;
+SELECT count(*) AS rows, count(*) FILTER (WHERE insight_predict('letters_refuses', l) IS DISTINCT FROM b.prediction) AS row_differs,
+  count(*) FILTER (WHERE insight_predict('letters_refuses', to_jsonb(l)) IS DISTINCT FROM b.prediction) AS json_differs, count(*) FILTER (WHERE b.prediction BETWEEN 0 AND 1) AS sound
+FROM letters l JOIN insight_predict_table('letters_refuses', 'letters', 'letter_id') b ON b.key = l.letter_id::text;
+SELECT count(*) AS columns, bool_and(advice IS NOT NULL) AS advised FROM insight_profile('letters', 'refuses') WHERE name NOT LIKE '(%';
+-- A gap that cleaning fills may be NaN.
+SELECT status FROM insight_train('SELECT amount, letter_id % 7 AS week, refuses FROM letters', 'refuses', 'filled', '{"epochs": 2, "clean": {"missing": "median", "outliers": "clip"}}');
+SELECT insight_predict('filled', '{"amount": "NaN", "week": 3}') = insight_predict('filled', '{"week": 3}') AS same,
+  insight_predict('filled', ROW('NaN'::float8, 3)) = insight_predict('filled', ROW(NULL::float8, 3)) AS same_in_rows;
 -- pgvector's type, by its name and layout.
 CREATE TYPE vector;
 CREATE FUNCTION vector_in(cstring) RETURNS vector LANGUAGE internal IMMUTABLE STRICT AS 'byteain';

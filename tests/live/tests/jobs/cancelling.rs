@@ -39,6 +39,30 @@ fn cancelling_a_running_job_ends_its_trainer() {
     assert_eq!(ended, "cancelled");
 }
 
+/// Forecasts are fitted in a child of the session, which must go with the statement.
+#[test]
+fn forecasting_purchases_can_be_cancelled() {
+    let db = shared().database();
+    let (s, mut other) = (db.session(), db.session());
+    other.exec(
+        "CREATE TABLE log AS SELECT (random() * 200000)::int AS id, date '2024-01-01' + (random() * 700)::int AS at, random() * 90 AS spent
+         FROM generate_series(1, 600000)",
+    );
+    let pid = s.pid;
+    let call = s
+        .call("SELECT count(*) FROM insight_clv('log', 'id', 'at', 'spent', horizon_days => 3650)");
+    wait_until("a child that fits", 60, || !children(pid).is_empty());
+    let child = children(pid)[0];
+    let started = std::time::Instant::now();
+    other.exec(&format!("SELECT pg_cancel_backend({pid})"));
+    let (mut s, code) = call.sqlstate();
+    assert_eq!(code, "57014");
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    wait_until("the child's end", 10, || !alive(child));
+    let one: i32 = s.one("SELECT 1");
+    assert_eq!((one, s.pid), (1, pid));
+}
+
 #[test]
 fn a_queued_job_can_be_cancelled() {
     let db = shared().database();

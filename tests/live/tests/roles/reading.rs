@@ -109,6 +109,69 @@ fn a_column_without_select_is_refused_and_the_rest_trains() {
     );
 }
 
+/// The SQL of related tables names no column that no feature needs.
+#[test]
+fn columns_alone_suffice_for_related_tables() {
+    let db = shared().database();
+    let mut m = Served::new(&db);
+    let [ann] = roles(&db, &mut m.session, ["ann"]);
+    m.session.exec(&format!(
+        "CREATE TABLE orders AS SELECT i % 1000 AS customer, date '2024-01-01' + i % 90 AS at, i % 7 AS amount, 'private' AS note,
+           i % 3 = 0 AS gift FROM generate_series(1, 5000) i;
+         CREATE TABLE homes AS SELECT id, id % 5 AS rooms, 'secret' AS street FROM customers;
+         GRANT SELECT (customer, at, amount, gift) ON orders TO {ann};
+         GRANT SELECT (id, rooms) ON homes TO {ann};
+         GRANT SELECT (id, age, churn) ON customers TO {ann}"
+    ));
+    let mut a = db.session_of(&ann);
+    let train = |orders: &str, others: &str| {
+        format!(
+            "SELECT status FROM insight_train('customers', 'churn', 'hers', '{FAST}'::jsonb || '{{\"key\": \"id\", \"as_of\": \"2024-03-01\",
+               \"sources\": {{\"orders\": {{\"key\": \"customer\"{orders}}},
+                             \"homes\": {{\"key\": \"id\", \"one_to_one\": true, \"exclude\": [\"street\"]}}}}{others}}}')"
+        )
+    };
+    let exclude = ", \"exclude\": [\"note\"]";
+    let error = a.fails_with("42501", &train("", ""));
+    assert!(error.message().contains("\"note\""), "{}", error.message());
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        hint.contains("\"orders\":{\"exclude\":[\"note\"]}"),
+        "{hint}"
+    );
+    // Of the relation, too, only what is chosen is read.
+    let error = a.fails_with("42501", &train(exclude, ""));
+    assert!(
+        error.message().contains("\"income\""),
+        "{}",
+        error.message()
+    );
+    let chosen =
+        ", \"include\": [\"age\", \"orders.count\", \"orders.gift.share\", \"homes.rooms\"]";
+    let status: String = a.one(&train(exclude, chosen));
+    assert_eq!(status, "succeeded");
+    // The amount is none of the model's features: nobody needs to read it any more.
+    m.session
+        .exec(&format!("REVOKE SELECT (amount) ON orders FROM {ann}"));
+    let table: i64 =
+        a.one("SELECT count(prediction) FROM insight_predict_table('hers', 'customers', 'id')");
+    assert_eq!(table, 1000);
+    let same: i64 = a.one(
+        "SELECT count(*) FROM insight_predict_table('hers', 'customers', 'id') t JOIN (SELECT id, age FROM customers) c ON c.id::text = t.key
+         WHERE abs(insight_predict('hers', c) - t.prediction) < 1e-9",
+    );
+    assert_eq!(same, 1000);
+    let scored: f64 =
+        a.one("SELECT value FROM insight_evaluate('hers', 'customers') WHERE metric = 'roc_auc'");
+    assert!((0.0..=1.0).contains(&scored));
+    m.session
+        .exec(&format!("REVOKE SELECT (gift) ON orders FROM {ann}"));
+    a.fails_with(
+        "42501",
+        "SELECT insight_predict('hers', '{\"id\": 7, \"age\": 30}')",
+    );
+}
+
 /// A model trained under row-level security has counted the reader's rows alone.
 #[test]
 fn row_level_security_decides_what_is_read() {

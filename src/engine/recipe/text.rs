@@ -1,13 +1,17 @@
-//! Free text: the words and pairs of words that tell most, weighted, and how long the text is.
+//! Free text: the words and pairs of words that tell most, weighted, how long the text is, and its sentence vector where there
+//! is a text model.
 
 use super::number::Number;
 use super::options::Standardise;
+use super::sentence::Sentence;
 use super::terms::{Seen, Term, choose};
 use super::words::{BUCKETS, ngrams};
+use crate::embed::Encoder;
 use crate::evaluate::Truth;
 use crate::frame::{Cell, Column};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Training rows that words are chosen on, evenly spread; more would tell little and cost seconds.
 const ROWS: usize = 200_000;
@@ -22,6 +26,7 @@ pub(super) struct Text {
     terms: Vec<Term>,
     /// ln(1 + words); carries the missing flag.
     length: Number,
+    pub(super) sentence: Option<Sentence>,
     /// Positions of the terms by bucket.
     places: HashMap<u32, u32>,
 }
@@ -30,11 +35,13 @@ pub(super) struct Text {
 struct Stored {
     terms: Vec<Term>,
     length: Number,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentence: Option<Sentence>,
 }
 
 impl From<Stored> for Text {
     fn from(stored: Stored) -> Self {
-        Text::new(stored.terms, stored.length)
+        Text::new(stored.terms, stored.length, stored.sentence)
     }
 }
 
@@ -43,16 +50,18 @@ impl From<Text> for Stored {
         Stored {
             terms: text.terms,
             length: text.length,
+            sentence: text.sentence,
         }
     }
 }
 
 impl Text {
-    fn new(terms: Vec<Term>, length: Number) -> Text {
+    fn new(terms: Vec<Term>, length: Number, sentence: Option<Sentence>) -> Text {
         let places = terms.iter().map(|term| term.bucket).zip(0..).collect();
         Text {
             terms,
             length,
+            sentence,
             places,
         }
     }
@@ -83,7 +92,18 @@ impl Text {
             choose(&chosen_on, text, &frequency, texts, truth, most)
         };
         let length = Number::fit(lengths, chosen_on.len(), Standardise::Auto);
-        Text::new(terms, length)
+        Text::new(terms, length, None)
+    }
+
+    /// With the sentence vector, learned from the same rows.
+    pub(super) fn with_sentence(
+        mut self,
+        encoder: &Arc<Encoder>,
+        column: &Column,
+        rows: &[u32],
+    ) -> Text {
+        self.sentence = Some(Sentence::fit(encoder, column, rows));
+        self
     }
 
     pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
@@ -91,7 +111,8 @@ impl Text {
     }
 
     pub(super) fn width(&self) -> usize {
-        self.terms.len() + self.length.width()
+        let sentence = self.sentence.as_ref().map_or(0, Sentence::width);
+        self.terms.len() + self.length.width() + sentence
     }
 
     pub(super) fn is_sound(&self) -> bool {
@@ -99,13 +120,19 @@ impl Text {
             && self.terms.len() <= BUCKETS
             && self.terms.iter().all(|term| term.idf.is_finite())
             && self.length.is_sound()
+            && self.sentence.as_ref().is_none_or(Sentence::is_sound)
     }
 
-    /// (1 + ln count) · idf of each term, the vector of them brought to length 1, then the length of the text.
+    /// (1 + ln count) · idf of each term, the vector of them brought to length 1, then the length of the text and its sentence
+    /// vector.
     #[inline]
     pub(super) fn write(&self, cell: Cell<'_>, out: &mut [f32]) {
-        let (terms, length) = out.split_at_mut(self.terms.len());
+        let (terms, rest) = out.split_at_mut(self.terms.len());
+        let (length, sentence) = rest.split_at_mut(self.length.width());
         terms.fill(0.0);
+        if let Some(known) = &self.sentence {
+            known.write(cell, sentence);
+        }
         let Cell::Text(text) = cell else {
             self.length.write(Cell::Null, length);
             return;

@@ -82,6 +82,14 @@ impl From<insight_engine::fit::FitError> for Error {
     }
 }
 
+impl From<insight_engine::embed::EmbedError> for Error {
+    fn from(e: insight_engine::embed::EmbedError) -> Self {
+        Error::new("55000", e.to_string()).hint(
+            "The setting insight.text_model names a folder with config.json, tokenizer.json or vocab.txt, and model.safetensors.",
+        )
+    }
+}
+
 impl From<insight_engine::params::ParamError> for Error {
     fn from(e: insight_engine::params::ParamError) -> Self {
         Error::new("22023", e.message).hint(e.hint)

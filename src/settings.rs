@@ -1,7 +1,9 @@
 //! Settings `insight.*`. What could run code, reach a path, or weaken isolation is superuser-only.
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// `auto` takes the GPU where there is one, so that the same call is right on every machine.
 static DEVICE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"auto"));
@@ -15,6 +17,8 @@ static MAX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_SECONDS: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// On: a crash of the trainer must never restart the cluster. Off is for debugging the engine.
 static ISOLATE_TRAINING: GucSetting<bool> = GucSetting::<bool>::new(true);
+/// Empty: no text model; a folder that a superuser names is read by whoever predicts.
+static TEXT_MODEL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 /// Off: scripts should not have to filter notices.
 static VERBOSE: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// 64 MB holds hundreds of default models in each backend.
@@ -126,6 +130,14 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_string_guc(
+        c"insight.text_model",
+        c"Folder of the text model that turns free texts into sentence vectors.",
+        c"Of the BERT family: config.json, tokenizer.json or vocab.txt, and model.safetensors. Empty: none.",
+        &TEXT_MODEL,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     // SAFETY: called once on the main thread while the library loads.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"insight".as_ptr()) };
 }
@@ -134,6 +146,13 @@ pub fn device() -> String {
     DEVICE
         .get()
         .map_or_else(|| "auto".into(), |d| d.to_string_lossy().into_owned())
+}
+
+/// The folder of the text model, if there is one.
+pub fn text_model() -> Option<PathBuf> {
+    let folder = TEXT_MODEL.get()?;
+    let folder = OsStr::from_bytes(folder.to_bytes());
+    (!folder.is_empty()).then(|| folder.into())
 }
 
 /// 0 = one per core.

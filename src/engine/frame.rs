@@ -1,5 +1,6 @@
 //! Named, typed columns with null bitmaps: what a relation becomes before it is prepared.
 
+use crate::picture::BYTES;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
@@ -24,6 +25,8 @@ pub enum Kind {
     Tags,
     /// json and jsonb: flattened by path.
     Json,
+    /// bytea that holds PNG or JPEG images.
+    Image,
 }
 
 /// One value on its way into a frame or a prediction. Text borrows from the row it came from.
@@ -43,6 +46,8 @@ pub enum Cell<'a> {
     Tags(&'a str),
     /// A JSON document as text.
     Json(&'a str),
+    /// The pixels of an image, as [`crate::picture::read`] gives them; nothing for bytes that are no image.
+    Image(&'a [u8]),
 }
 
 /// Ends each element of [`Cell::Tags`].
@@ -143,6 +148,8 @@ pub enum Values {
     Time(Vec<i64>),
     /// Kind Vector: the elements of all rows, one row after the other, and where each row ends.
     Vector { values: Vec<f32>, ends: Vec<usize> },
+    /// Kind Image: the pixels of the rows that have an image, and where each row ends.
+    Image { pixels: Vec<u8>, ends: Vec<usize> },
 }
 
 #[derive(Debug, Clone)]
@@ -155,6 +162,8 @@ pub struct Column {
     pub nulls: Bitmap,
     /// NaN and infinite values met, in vectors too: they count as missing.
     pub non_finite: usize,
+    /// Values of kind Image that are no image: they count as missing.
+    pub unreadable: usize,
 }
 
 impl Column {
@@ -171,6 +180,10 @@ impl Column {
                 values: Vec::new(),
                 ends: Vec::new(),
             },
+            Kind::Image => Values::Image {
+                pixels: Vec::new(),
+                ends: Vec::new(),
+            },
         };
         Column {
             name: name.into(),
@@ -179,11 +192,12 @@ impl Column {
             values,
             nulls: Bitmap::default(),
             non_finite: 0,
+            unreadable: 0,
         }
     }
 
     /// Appends one value. A cell that does not fit the column's kind, NaN and infinities are stored as missing;
-    /// NaN and infinities are counted.
+    /// NaN, infinities and bytes that are no image are counted.
     #[inline]
     pub fn push(&mut self, cell: Cell<'_>) {
         let null = match (&mut self.values, cell) {
@@ -212,6 +226,13 @@ impl Column {
                 ends.push(values.len());
                 false
             }
+            (Values::Image { pixels, ends }, Cell::Image(x)) => {
+                let image = x.len() == BYTES;
+                pixels.extend_from_slice(if image { x } else { &[] });
+                ends.push(pixels.len());
+                self.unreadable += usize::from(!image);
+                !image
+            }
             (Values::Time(v), Cell::Time(x)) => {
                 v.push(x);
                 false
@@ -223,6 +244,7 @@ impl Column {
                     Values::Category { codes, .. } => codes.push(0),
                     Values::Time(v) => v.push(0),
                     Values::Vector { values, ends } => ends.push(values.len()),
+                    Values::Image { pixels, ends } => ends.push(pixels.len()),
                 }
                 true
             }
@@ -253,6 +275,10 @@ impl Column {
                 let start = if row == 0 { 0 } else { ends[row - 1] };
                 Cell::Vector(&values[start..ends[row]])
             }
+            Values::Image { pixels, ends } => {
+                let start = if row == 0 { 0 } else { ends[row - 1] };
+                Cell::Image(&pixels[start..ends[row]])
+            }
         }
     }
 
@@ -273,6 +299,7 @@ impl Column {
                 Values::Boolean(_) => rows,
                 Values::Category { dictionary, .. } => rows * 4 + dictionary.bytes,
                 Values::Vector { values, .. } => rows * 8 + values.len() * 4,
+                Values::Image { pixels, .. } => rows * 8 + pixels.len(),
             }
     }
 }
@@ -347,6 +374,22 @@ mod tests {
         assert_eq!(tags("a\0\0b\0").collect::<Vec<_>>(), ["a", "", "b"]);
         assert_eq!(tags("").count(), 0);
         assert_eq!(tags("\0").count(), 1);
+    }
+
+    #[test]
+    fn bytes_that_are_no_image_are_missing_and_counted() {
+        let mut column = Column::new("photo", "bytea", Kind::Image);
+        let images = [[1; BYTES], [2; BYTES]];
+        let cells = [
+            Cell::Image(&images[0]),
+            Cell::Image(&[]),
+            Cell::Null,
+            Cell::Image(&images[1]),
+        ];
+        cells.iter().for_each(|cell| column.push(*cell));
+        assert_eq!((column.nulls.count(), column.unreadable), (2, 1));
+        assert_eq!((column.cell(0), column.cell(3)), (cells[0], cells[3]));
+        assert_eq!((column.cell(1), column.cell(2)), (Cell::Null, Cell::Null));
     }
 
     #[test]

@@ -6,12 +6,14 @@
 pub mod artifact;
 pub mod calendar;
 pub mod clean;
+pub mod embed;
 pub mod evaluate;
 pub mod fit;
 pub mod frame;
 pub mod infer;
 pub mod models;
 pub mod params;
+pub mod picture;
 pub mod profile;
 pub mod random;
 pub mod recipe;

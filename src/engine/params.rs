@@ -1,9 +1,11 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Preparation, Standardise};
 use crate::{artifact::Task, models::Activation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// An option that cannot be used, with the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,6 +106,8 @@ pub struct Params {
     pub bins: Option<usize>,
     pub text_dim: Option<usize>,
     pub members: Option<usize>,
+    /// Not an option: whoever trains decides which text model there is.
+    pub text_model: Option<Arc<Encoder>>,
 }
 
 /// Checked and completed hyper-parameters.
@@ -218,7 +222,7 @@ impl Params {
     /// | construct | none | none, auto | auto keeps ratios, differences and products that pay on validation rows |
     /// | select | none | none, auto | auto leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
-    /// | category_encoding | auto | auto, embedding, target, one_hot | few levels need no learned vector |
+    /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
@@ -259,6 +263,7 @@ impl Params {
                 .integer("number_embedding_bins", 2, 1024)?
                 .map(|n| n as usize),
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
+            text_model: None,
         })
     }
 
@@ -337,6 +342,7 @@ impl Params {
             }),
             standardise: self.standardise.unwrap_or(default.standardise),
             category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
+            text_model: self.text_model.clone(),
         }
     }
 
@@ -419,6 +425,7 @@ const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[
     ("embedding", CategoryEncoding::Embedding),
     ("target", CategoryEncoding::Target),
     ("one_hot", CategoryEncoding::OneHot),
+    ("hash", CategoryEncoding::Hash),
 ];
 
 /// Typed look-ups with errors that say what is allowed. JSON null means the default.

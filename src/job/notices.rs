@@ -17,6 +17,11 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
             artifact.target.name
         );
     }
+    for (column, values) in artifact.recipe.unreadable() {
+        notice!(
+            "column \"{column}\": {values} values are no PNG or JPEG image and count as missing"
+        );
+    }
     for line in describe(&provenance.cleaned) {
         notice!("{line}");
     }

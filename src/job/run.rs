@@ -253,12 +253,17 @@ impl Run<'_> {
         };
         self.control.enter("preparing");
         if !spec.isolate {
-            return trainer::fit_here(request, &mut |progress| {
+            return trainer::fit_here(request, spec.text_model.clone(), &mut |progress| {
                 self.control.report(progress);
                 self.interrupted().is_none()
             });
         }
-        let mut child = trainer::start(request, spec.threads, spec.max_bytes)?;
+        let mut child = trainer::start(
+            request,
+            spec.text_model.clone(),
+            spec.threads,
+            spec.max_bytes,
+        )?;
         loop {
             for message in child.receive() {
                 match message {

@@ -7,11 +7,12 @@ use crate::relation::sources::{self, AsOf, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::{settings, store};
 use insight_engine::{
-    artifact::Task, clean::CleanParams, fit::Leakage, frame::Kind, params::Params,
+    artifact::Task, clean::CleanParams, embed, fit::Leakage, frame::Kind, params::Params,
 };
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 
 /// Everything a worker needs to know; stored in the job row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Spec {
     /// Related tables, as a model stores them.
     #[serde(default)]
     pub sources: Option<Value>,
+    /// The folder of the text model.
+    #[serde(default)]
+    pub text_model: Option<PathBuf>,
     pub device: String,
     pub threads: usize,
     pub max_bytes: usize,
@@ -139,6 +143,10 @@ pub fn check(
     )?;
     let device = text(options, "device")?.unwrap_or_else(settings::device);
     super::trainer::check_device(&device)?;
+    let text_model = settings::text_model();
+    if let Some(folder) = &text_model {
+        embed::check(folder)?;
+    }
     // SAFETY: plain reads of this process's identity.
     let role = unsafe { pg_sys::GetUserId() };
     let session_role = access::session_role()?;
@@ -163,6 +171,7 @@ pub fn check(
         leakage: leakage(&options)?,
         outcome_time,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
+        text_model,
         device,
         threads: threads(&options)?,
         max_bytes: settings::max_memory(),
@@ -421,11 +430,14 @@ fn choose_columns(
             "22023",
             format!("{} has no usable feature column", source.label()),
         )
-        .hint("Numbers, booleans, text, enums, dates, timestamps, intervals, arrays and JSON can be used."));
+        .hint("Numbers, booleans, text, enums, dates, timestamps, intervals, arrays, JSON and images can be used."));
     }
     let target_column = source.require(target)?;
     let kind = Decoder::for_type(target_column.type_oid).map(|d| d.kind);
-    if matches!(kind, None | Some(Kind::Vector | Kind::Tags | Kind::Json)) {
+    if matches!(
+        kind,
+        None | Some(Kind::Vector | Kind::Tags | Kind::Json | Kind::Image)
+    ) {
         return Err(Error::new(
             "0A000",
             format!(

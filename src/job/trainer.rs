@@ -7,12 +7,17 @@
 use crate::alloc;
 use crate::error::{Error, Result};
 use crate::settings;
-use insight_engine::fit::{self, FitError, Progress, Request};
+use insight_engine::embed;
+use insight_engine::fit::{self, Progress, Request};
 use insight_engine::train::{Device, DeviceInfo, TrainError};
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::OnceLock;
+
+/// Sentence vectors a trainer keeps: of 300,000 texts at 384 numbers.
+const SENTENCE_BYTES: usize = 512 << 20;
 
 /// What the first panic of a child said.
 static FIRST_PANIC: OnceLock<String> = OnceLock::new();
@@ -41,7 +46,12 @@ impl Drop for Child {
 }
 
 /// Starts a child that fits the request. `threads` 0 means one per core.
-pub fn start(request: Request, threads: usize, max_bytes: usize) -> Result<Child> {
+pub fn start(
+    request: Request,
+    text_model: Option<PathBuf>,
+    threads: usize,
+    max_bytes: usize,
+) -> Result<Child> {
     let frame_bytes = request.frame.bytes();
     let limit = match request.device {
         // CUDA maps far more than it uses; the limit would stop it before it starts.
@@ -55,11 +65,25 @@ pub fn start(request: Request, threads: usize, max_bytes: usize) -> Result<Child
             }
             true
         };
-        match fit::fit(request, &mut report) {
-            Ok(artifact) => send(pipe, b'A', &artifact.to_bytes()),
-            Err(error) => send_error(pipe, &Error::from(error)),
+        match fit_with(request, text_model, &mut report) {
+            Ok(bytes) => send(pipe, b'A', &bytes),
+            Err(error) => send_error(pipe, &error),
         }
     })
+}
+
+/// The model as bytes. The text model is read here, where it counts as the trainer's memory.
+fn fit_with(
+    mut request: Request,
+    text_model: Option<PathBuf>,
+    report: &mut dyn FnMut(&Progress) -> bool,
+) -> Result<Vec<u8>> {
+    if let Some(folder) = text_model {
+        let encoder = embed::open(&folder)?;
+        encoder.remember(SENTENCE_BYTES);
+        request.params.text_model = Some(encoder);
+    }
+    Ok(fit::fit(request, report)?.to_bytes())
 }
 
 /// Runs `work` in a child; `work` talks through the pipe it is given.
@@ -336,11 +360,13 @@ fn out_of_memory(max_bytes: usize) -> Error {
 }
 
 /// Fits inside this process, for debugging: `insight.isolate_training = off`.
-pub fn fit_here(request: Request, report: &mut dyn FnMut(&Progress) -> bool) -> Result<Vec<u8>> {
-    let fitted = catch_unwind(AssertUnwindSafe(|| fit::fit(request, report)));
-    let fitted: std::result::Result<_, FitError> =
-        fitted.map_err(|_| Error::new("XX000", "the trainer met an internal error"))?;
-    Ok(fitted?.to_bytes())
+pub fn fit_here(
+    request: Request,
+    text_model: Option<PathBuf>,
+    report: &mut dyn FnMut(&Progress) -> bool,
+) -> Result<Vec<u8>> {
+    let fitted = catch_unwind(AssertUnwindSafe(|| fit_with(request, text_model, report)));
+    fitted.map_err(|_| Error::new("XX000", "the trainer met an internal error"))?
 }
 
 pub fn device_error(error: &TrainError) -> Error {

@@ -2,6 +2,7 @@
 
 use super::arrays::{self, Element};
 use insight_engine::frame::{Cell, Kind};
+use insight_engine::picture;
 use pgrx::{pg_sys, varlena};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ enum Layout {
     Vector,
     Json,
     Jsonb,
+    /// An image, or other bytes.
+    Bytes,
 }
 
 /// What a cell borrows from; reused from value to value.
@@ -61,7 +64,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The decoder of a type; `None` where the type is not supported (bytea, ranges, geometry, ...).
+    /// The decoder of a type; `None` where the type is not supported (ranges, geometry, ...).
     /// Domains decode as their base type.
     pub fn for_type(type_oid: pg_sys::Oid) -> Option<Decoder> {
         // SAFETY: syscache look-ups of an existing type.
@@ -90,6 +93,7 @@ impl Decoder {
             pg_sys::INTERVALOID => Layout::Interval,
             pg_sys::JSONOID => Layout::Json,
             pg_sys::JSONBOID => Layout::Jsonb,
+            pg_sys::BYTEAOID => Layout::Bytes,
             _ if kind_of_type == b'e' => Layout::Enum,
             _ if is_text_like(base) => Layout::Text,
             // SAFETY: the type exists.
@@ -107,6 +111,7 @@ impl Decoder {
             Layout::Numbers(..) | Layout::Vector => Kind::Vector,
             Layout::Tags(_) => Kind::Tags,
             Layout::Json | Layout::Jsonb => Kind::Json,
+            Layout::Bytes => Kind::Image,
             _ => Kind::Category,
         };
         Some(Decoder {
@@ -179,6 +184,7 @@ impl Decoder {
                 Layout::Tags(of) => arrays::tags(datum, of, scratch),
                 Layout::Vector => arrays::pgvector(payload(datum), floats),
                 Layout::Json => json(text(payload(datum), scratch)),
+                Layout::Bytes => image(datum, scratch),
                 Layout::Jsonb => {
                     let out = pg_sys::OidOutputFunctionCall(
                         pg_sys::Oid::from(pg_sys::F_JSONB_OUT),
@@ -248,6 +254,23 @@ fn json(cell: Cell<'_>) -> Cell<'_> {
         Cell::Text(text) => Cell::Json(text),
         other => other,
     }
+}
+
+/// The pixels of an image; none for other bytes. What is too long for one is not even fetched.
+///
+/// # Safety
+/// `datum` must be a valid bytea.
+pub(super) unsafe fn image<'a>(datum: pg_sys::Datum, scratch: &'a mut Vec<u8>) -> Cell<'a> {
+    scratch.clear();
+    // SAFETY: the size is in the value's header; the caller promises a bytea.
+    unsafe {
+        if pg_sys::toast_raw_datum_size(datum) <= picture::LONGEST_FILE
+            && let Some(pixels) = picture::read(payload(datum))
+        {
+            scratch.extend_from_slice(&pixels);
+        }
+    }
+    Cell::Image(scratch)
 }
 
 /// # Safety

@@ -1,20 +1,24 @@
-//! Values with parts, as JSON or as text: arrays, vectors and documents of a row to be predicted.
+//! Values with parts, as JSON or as text: arrays, vectors, documents and images of a row to be predicted.
 
+use super::decode;
 use crate::error::{Error, Result};
 use insight_engine::frame::{Cell, Kind, TAG_END};
 use insight_engine::recipe::Input;
+use pgrx::pg_sys;
 use serde_json::Value;
+use std::ffi::CString;
 
 /// What a converted cell borrows from; reused from row to row.
 #[derive(Default)]
 pub struct Converted {
     pub text: String,
     pub floats: Vec<f32>,
+    pub bytes: Vec<u8>,
 }
 
 /// Whether values of this kind have parts.
 pub fn has_parts(kind: Kind) -> bool {
-    matches!(kind, Kind::Vector | Kind::Tags | Kind::Json)
+    matches!(kind, Kind::Vector | Kind::Tags | Kind::Json | Kind::Image)
 }
 
 /// The cell of a JSON value for a column whose values have parts.
@@ -40,6 +44,8 @@ pub fn from_json<'a>(
             Ok(Cell::Tags(&buffer.text))
         }
         (Kind::Tags, _) => Err(wrong(input, "a JSON array of texts is needed")),
+        (Kind::Image, Value::String(text)) => image(text, &mut buffer.bytes),
+        (Kind::Image, _) => Err(wrong(input, "bytes in hexadecimal are needed")),
         _ => {
             buffer.text = value.to_string();
             Ok(Cell::Json(&buffer.text))
@@ -56,6 +62,7 @@ pub fn from_text<'a>(text: &str, input: &Input, buffer: &'a mut Converted) -> Re
             buffer.text.push_str(text);
             Ok(Cell::Json(&buffer.text))
         }
+        Kind::Image => image(text, &mut buffer.bytes),
         _ => Err(wrong(input, "an array is needed, such as ARRAY['a', 'b']")),
     }
 }
@@ -66,6 +73,24 @@ fn wrong(input: &Input, needed: &str) -> Error {
         format!("invalid value for column \"{}\": {needed}", input.name),
     )
     .detail(format!("The model was trained on {}.", input.type_name))
+}
+
+/// Bytes as PostgreSQL writes them, read by its own input function, whose errors say what is wrong.
+fn image<'a>(text: &str, bytes: &'a mut Vec<u8>) -> Result<Cell<'a>> {
+    let text =
+        CString::new(text).map_err(|_| Error::new("22P02", "the text contains a zero byte"))?;
+    // SAFETY: byteain of a C string answers a bytea of our own, which is not used after it is freed.
+    unsafe {
+        let datum = pg_sys::OidInputFunctionCall(
+            pg_sys::Oid::from(pg_sys::F_BYTEAIN),
+            text.as_ptr().cast_mut(),
+            pg_sys::InvalidOid,
+            -1,
+        );
+        let cell = decode::image(datum, bytes);
+        pg_sys::pfree(datum.cast_mut_ptr());
+        Ok(cell)
+    }
 }
 
 /// `[1, 2]` or `{1, 2}`.

@@ -4,6 +4,7 @@ use super::decode::{Buffer, Decoder};
 use super::nested::{self, Converted};
 use super::sources::single::{self, Lookup};
 use crate::error::{Error, Result};
+use crate::store::cache;
 use insight_engine::frame::{Cell, Kind};
 use insight_engine::infer::{Predictor, Scratch};
 use insight_engine::recipe::Input;
@@ -54,6 +55,7 @@ pub struct RowReader {
 
 impl RowReader {
     pub fn new(predictor: &Predictor) -> Result<RowReader> {
+        cache::with_text_model(predictor)?;
         let artifact = predictor.artifact();
         let inputs = artifact.recipe.columns();
         let names: Vec<&str> = inputs.iter().map(|c| c.name.as_str()).collect();
@@ -244,6 +246,7 @@ fn fits(cell: Cell<'_>, kind: Kind) -> bool {
             | (Cell::Vector(_), Kind::Vector)
             | (Cell::Tags(_), Kind::Tags)
             | (Cell::Json(_), Kind::Json)
+            | (Cell::Image(_), Kind::Image)
     )
 }
 
@@ -293,6 +296,7 @@ fn convert<'a>(cell: Cell<'_>, input: &Input, buffer: &'a mut Converted) -> Resu
         (Cell::Text(text), _) => return Err(wrong(&format!("\"{text}\""))),
         (Cell::Vector(_) | Cell::Tags(_), _) => return Err(wrong("an array")),
         (Cell::Json(_), _) => return Err(wrong("a JSON document")),
+        (Cell::Image(_), _) => return Err(wrong("bytes")),
         (Cell::Null, _) => Cell::Null,
     })
 }

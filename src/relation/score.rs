@@ -6,6 +6,7 @@ use super::resolve::{self, Source};
 use super::sources::Sources;
 use crate::error::{Error, Result};
 use crate::settings;
+use crate::store::cache;
 use insight_engine::artifact::Task;
 use insight_engine::evaluate::{Evaluation, Truth, evaluate};
 use insight_engine::fit::label_of;
@@ -60,8 +61,10 @@ fn columns<'a>(predictor: &'a Predictor, source: &Source) -> Result<Vec<&'a str>
     Ok(names)
 }
 
-/// The relation with the features of the model's sources, if it has any; of its own columns, those of the model and `others`.
+/// The relation with the features of the model's sources, if it has any, once the model is ready to predict; of its own columns,
+/// those of the model and `others`.
 fn joined(predictor: &Predictor, base: Source, others: &[&str]) -> Result<Source> {
+    cache::with_text_model(predictor)?;
     let Some(stored) = &predictor.artifact().sources else {
         return Ok(base);
     };

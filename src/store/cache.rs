@@ -8,6 +8,7 @@ use super::catalog;
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::artifact::{Artifact, ArtifactError};
+use insight_engine::embed;
 use insight_engine::infer::Predictor;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi::OwnedPreparedStatement, spi::SpiClient};
@@ -136,6 +137,38 @@ pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
         evict(models, id);
     });
     Ok(predictor)
+}
+
+/// Gives a model the text model it was trained with, where it needs one; to be called before it predicts.
+pub fn with_text_model(predictor: &Predictor) -> Result<()> {
+    let recipe = &predictor.artifact().recipe;
+    let Some(wanted) = recipe.text_model() else {
+        return Ok(());
+    };
+    let Some(folder) = settings::text_model() else {
+        return Err(Error::new(
+            "55000",
+            "the model needs the text model it was trained with",
+        )
+        .detail(format!(
+            "Its fingerprint is {wanted}; insight.text_model names none."
+        ))
+        .hint("Have a superuser set insight.text_model to its folder."));
+    };
+    let encoder = embed::open(&folder)?;
+    if encoder.fingerprint() != wanted {
+        return Err(
+            Error::new("55000", "insight.text_model is another text model than the model was trained with")
+                .detail(format!(
+                    "The fingerprint of \"{}\" is {}, not {wanted}.",
+                    folder.display(),
+                    encoder.fingerprint()
+                ))
+                .hint("Have a superuser set insight.text_model to the folder of that time, or train the model again."),
+        );
+    }
+    recipe.attach(&encoder);
+    Ok(())
 }
 
 fn load(reference: &str, bytes: &[u8]) -> Result<Predictor> {

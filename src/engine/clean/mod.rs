@@ -145,6 +145,7 @@ impl Clean {
                 clean.push(cell);
             }
             clean.non_finite = column.non_finite;
+            clean.unreadable = column.unreadable;
             filled.push((place, clean));
             if count > 0 {
                 let name = |c: usize| self.columns.get(c).map_or("", |s| &s.name).to_owned();

@@ -262,6 +262,7 @@ impl Steps {
             clean.push(value.cell());
         }
         clean.non_finite = column.non_finite;
+        clean.unreadable = column.unreadable;
         clean
     }
 

@@ -155,7 +155,9 @@ fn edit(steps: &Steps, before: Cell<'_>, after: Cell<'_>, whole: bool) -> Option
         }
     }
     let edit = match after {
-        Cell::Null | Cell::Vector(_) | Cell::Tags(_) | Cell::Json(_) => return None,
+        Cell::Null | Cell::Vector(_) | Cell::Tags(_) | Cell::Json(_) | Cell::Image(_) => {
+            return None;
+        }
         Cell::Number(x) if written => Edit::Text(x.to_string()),
         Cell::Time(t) if written => Edit::Text(calendar::iso(t)),
         Cell::Number(x) if whole => Edit::Number(x.round()),

@@ -374,6 +374,10 @@ fn fingerprint(frame: &Frame) -> u64 {
                 values.iter().for_each(|v| add(u64::from(v.to_bits())));
                 ends.iter().for_each(|end| add(*end as u64));
             }
+            Values::Image { pixels, ends } => {
+                pixels.iter().for_each(|v| add(u64::from(*v)));
+                ends.iter().for_each(|end| add(*end as u64));
+            }
             Values::Category { codes, dictionary } => {
                 (0..dictionary.len() as u32)
                     .for_each(|c| dictionary.text(c).bytes().for_each(|b| add(u64::from(b))));

@@ -137,9 +137,12 @@ pub fn label_of(cell: Cell<'_>) -> String {
         Cell::Number(x) | Cell::Duration(x) => number_label(x + 0.0),
         Cell::Boolean(x) => x.to_string(),
         Cell::Text(x) => x.to_owned(),
-        Cell::Time(_) | Cell::Vector(_) | Cell::Tags(_) | Cell::Json(_) | Cell::Null => {
-            String::new()
-        }
+        Cell::Time(_)
+        | Cell::Vector(_)
+        | Cell::Tags(_)
+        | Cell::Json(_)
+        | Cell::Image(_)
+        | Cell::Null => String::new(),
     }
 }
 

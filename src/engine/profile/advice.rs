@@ -70,6 +70,12 @@ pub(super) fn of_column(profile: &ColumnProfile, target: bool) -> String {
             summary.non_finite
         ));
     }
+    if summary.unreadable > 0 {
+        said.push(format!(
+            "{} values are no PNG or JPEG image and count as missing",
+            summary.unreadable
+        ));
+    }
     if let Some(quantiles) = &summary.quantiles
         && quantiles.outliers as f64 > MANY_OUTLIERS * summary.rows as f64
         && profile.kind != Kind::Time

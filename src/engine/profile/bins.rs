@@ -33,8 +33,8 @@ pub fn bins(column: &Column, rows: &[u32], most: usize) -> Bins {
                 bin_of(&cuts, values[row] as f64)
             })
         }
-        // Vectors are not compared: there is one, or there is none.
-        Values::Vector { .. } => collect(column, rows, 1, |_| 1),
+        // Vectors and images are not compared: there is one, or there is none.
+        Values::Vector { .. } | Values::Image { .. } => collect(column, rows, 1, |_| 1),
         Values::Category { codes, .. } => {
             let levels = frequent(column, rows, codes, most - 1);
             let rest = levels.len() as u16 + 1;
@@ -112,6 +112,7 @@ pub fn show(cell: Cell<'_>) -> String {
         Cell::Text(x) | Cell::Json(x) => x.to_owned(),
         Cell::Tags(x) => tags(x).collect::<Vec<_>>().join(", "),
         Cell::Vector(x) => format!("a vector of {} numbers", x.len()),
+        Cell::Image(_) => "the same image".into(),
         Cell::Time(x) => calendar::iso(x),
         Cell::Null => "NULL".into(),
     }

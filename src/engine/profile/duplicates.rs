@@ -33,6 +33,7 @@ fn cell(cell: Cell<'_>, near: bool) -> u64 {
             text(&words.join(" "))
         }
         Cell::Text(x) | Cell::Tags(x) | Cell::Json(x) => text(x),
+        Cell::Image(x) => x.iter().fold(4, |hash, x| mix(hash, u64::from(*x))),
         Cell::Vector(x) => x
             .iter()
             .fold(3, |hash, x| mix(hash, u64::from(x.to_bits()))),

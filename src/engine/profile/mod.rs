@@ -3,7 +3,7 @@
 
 mod advice;
 mod association;
-mod bins;
+pub(crate) mod bins;
 pub mod construction;
 pub mod duplicates;
 pub mod leakage;

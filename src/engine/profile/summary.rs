@@ -37,6 +37,8 @@ pub struct Summary {
     pub nulls: usize,
     /// NaN and infinite values; they are among the nulls.
     pub non_finite: usize,
+    /// Values that should be images and are none; they are among the nulls.
+    pub unreadable: usize,
     /// Exact.
     pub distinct: usize,
     pub quantiles: Option<Quantiles>,
@@ -61,7 +63,7 @@ pub fn summarise(column: &Column) -> Summary {
             top.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             (top.len(), None, top)
         }
-        Values::Vector { .. } => {
+        Values::Vector { .. } | Values::Image { .. } => {
             let all: Vec<u32> = present.map(|row| row as u32).collect();
             (distinct_cells(column, &all), None, Vec::new())
         }
@@ -79,6 +81,7 @@ pub fn summarise(column: &Column) -> Summary {
         rows: column.len(),
         nulls,
         non_finite: column.non_finite,
+        unreadable: column.unreadable,
         distinct,
         quantiles,
         top,

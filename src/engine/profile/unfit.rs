@@ -21,11 +21,19 @@ pub enum Unfit {
     Constant(String),
     #[error("identifier-like: {0}")]
     Identifier(String),
+    #[error("mostly no images: {images} of {values} values are PNG or JPEG")]
+    NoImages { images: usize, values: usize },
 }
 
 /// Judges by name and values; `None`: it can be a feature.
 pub fn unfit(column: &Column) -> Option<Unfit> {
     let present = column.len() - column.nulls.count();
+    if column.unreadable > present {
+        return Some(Unfit::NoImages {
+            images: present,
+            values: present + column.unreadable,
+        });
+    }
     if present == 0 {
         return Some(Unfit::Empty);
     }

@@ -103,7 +103,9 @@ impl Category {
         let one_hot = match self.encoding {
             CategoryEncoding::OneHot => true,
             CategoryEncoding::Embedding => false,
-            CategoryEncoding::Auto | CategoryEncoding::Target => levels <= ONE_HOT + 1,
+            CategoryEncoding::Auto | CategoryEncoding::Target | CategoryEncoding::Hash => {
+                levels <= ONE_HOT + 1
+            }
         };
         if one_hot {
             return Encoding::OneHot;

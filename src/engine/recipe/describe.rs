@@ -1,9 +1,10 @@
 //! A recipe in plain words.
 
 use super::json::{Json, Leaf};
-use super::{Recipe, category::Category, step::Step, tags::Tags, vector::Vector};
+use super::{Recipe, category::Category, picture::Picture, step::Step, tags::Tags, vector::Vector};
 use crate::frame::Kind;
 use crate::models::{Encoding, Inputs};
+use crate::picture::SIDE;
 use serde_json::{Value, json};
 
 /// Levels and words that are listed.
@@ -95,12 +96,21 @@ fn words(step: &Step) -> (String, Value) {
         Step::Time(time) => (time.words(), time.parameters()),
         Step::Text(text) => {
             let terms: Vec<&str> = text.terms().collect();
-            let said = format!(
+            let mut said = format!(
                 "free text: the {} words and pairs of words that tell most about the target, weighted by how often they stand in \
                  the text and how rare they are (tf-idf, length of the vector fixed), and the length of the text",
                 terms.len()
             );
-            (said, json!({"terms": terms}))
+            let mut parameters = json!({"terms": terms});
+            if let Some(sentence) = &text.sentence {
+                said += &format!(
+                    "; its sentence vector of {} numbers by the text model {}, each with mean 0 and standard deviation 1",
+                    sentence.width(),
+                    sentence.model()
+                );
+                parameters["text_model"] = sentence.model().into();
+            }
+            (said, parameters)
         }
         Step::TargetMean(mean) => (
             format!(
@@ -113,6 +123,14 @@ fn words(step: &Step) -> (String, Value) {
         Step::Vector(vector) => vector_words(vector),
         Step::Tags(tags) => tags_words(tags),
         Step::Json(json) => json_words(json),
+        Step::Picture(picture) => picture_words(picture),
+        Step::Hashed(hashed) => (
+            format!(
+                "{} levels, each 1 or -1 in one of {} inputs by a hash; new levels too",
+                hashed.levels, hashed.buckets
+            ),
+            json!({"levels_in_all": hashed.levels, "inputs": hashed.buckets, "missing_flag": hashed.flag}),
+        ),
     }
 }
 
@@ -154,6 +172,26 @@ fn vector_words(vector: &Vector) -> (String, Value) {
         "neighbours": vector.run,
         "missing_flag": vector.flag,
         "rows_of_another_length": vector.other_lengths,
+    });
+    (said, parameters)
+}
+
+fn picture_words(picture: &Picture) -> (String, Value) {
+    let mut said = format!(
+        "an image, scaled to {SIDE} by {SIDE} pixels: how near its patches are to {} learned ones in each quarter, and the colours \
+         of a coarse grid, as {} principal components",
+        picture.words(),
+        picture.components()
+    );
+    if picture.flag {
+        said +=
+            "; missing images and bytes that are no PNG or JPEG become the mean and raise a flag";
+    }
+    let parameters = json!({
+        "patches": picture.words(),
+        "components": picture.components(),
+        "missing_flag": picture.flag,
+        "unreadable_rows": picture.unreadable,
     });
     (said, parameters)
 }

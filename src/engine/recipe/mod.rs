@@ -4,10 +4,15 @@ mod category;
 mod derived;
 pub mod describe;
 mod forecast;
+mod hashed;
 mod json;
 mod number;
 mod options;
+mod patches;
+mod picture;
+mod principal;
 mod quantiles;
+mod sentence;
 mod step;
 mod tags;
 mod target_mean;
@@ -19,6 +24,7 @@ mod words;
 
 use crate::{
     clean::{self, Clean},
+    embed::Encoder,
     evaluate::Truth,
     frame::{Cell, Column, Frame, Kind},
     models::Inputs,
@@ -28,7 +34,9 @@ pub use derived::{Operation, Pair};
 use forecast::Forecast;
 pub use forecast::Purchases;
 pub use options::{CategoryEncoding, Preparation, Standardise};
+use sentence::Sentence;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use step::Step;
 pub use words::is_prose;
 
@@ -182,6 +190,35 @@ impl Recipe {
         &self.columns
     }
 
+    /// The fingerprint of the text model the recipe needs; one that does not have it must [`Recipe::attach`] it first.
+    pub fn text_model(&self) -> Option<&str> {
+        self.sentences().map(Sentence::model).next()
+    }
+
+    /// Gives the recipe its text model; one with another fingerprint is not taken.
+    pub fn attach(&self, encoder: &Arc<Encoder>) {
+        self.sentences().for_each(|s| s.attach(encoder));
+    }
+
+    fn sentences(&self) -> impl Iterator<Item = &Sentence> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Text(text) => text.sentence.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Columns of images with values that are none, and how many of the rows read had one.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&str, usize)> {
+        let count = |step: &Step| match step {
+            Step::Picture(picture) => picture.unreadable,
+            _ => 0,
+        };
+        let counted = self.columns.iter().zip(&self.steps);
+        counted
+            .map(move |(input, step)| (input.name.as_str(), count(step)))
+            .filter(|(_, count)| *count > 0)
+    }
+
     /// Whether every column has its step and every step what it needs: what `apply` relies on for bytes from a table.
     pub fn is_sound(&self) -> bool {
         self.columns.len() == self.steps.len()
@@ -232,7 +269,8 @@ impl Recipe {
     }
 
     /// Prepares one row, cells in feature order; a cell that is not there counts as missing. Allocates
-    /// nothing, except to read a JSON document or to clean.
+    /// nothing, except to read a JSON document, to look at a picture, to turn
+    /// a text into a vector or to clean.
     pub fn apply(&self, cells: &[Cell<'_>], out: &mut Features) {
         if !self.clean.is_nothing() {
             let clean = self.clean.row(cells);
@@ -357,6 +395,8 @@ fn present_numbers(column: &Column, rows: &[u32]) -> Vec<f64> {
 
 #[cfg(test)]
 mod kinds_test;
+#[cfg(test)]
+mod picture_test;
 #[cfg(test)]
 mod same_test;
 #[cfg(test)]

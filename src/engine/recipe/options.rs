@@ -1,6 +1,8 @@
 //! How columns are prepared, as far as it can be chosen.
 
+use crate::embed::Encoder;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How numbers are brought to one scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub enum CategoryEncoding {
     Target,
     /// An input per level.
     OneHot,
+    /// Where there are many levels, a fixed number of inputs that they share by a hash.
+    Hash,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +50,9 @@ pub struct Preparation {
     pub text_dim: usize,
     pub standardise: Standardise,
     pub category_encoding: CategoryEncoding,
+    /// Turns free texts into sentence vectors; stored by its fingerprint alone.
+    #[serde(skip)]
+    pub text_model: Option<Arc<Encoder>>,
 }
 
 impl Default for Preparation {
@@ -55,6 +62,7 @@ impl Default for Preparation {
             text_dim: 16,
             standardise: Standardise::Auto,
             category_encoding: CategoryEncoding::Auto,
+            text_model: None,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::artifact::{Artifact, Task, testing::model_of};
+use crate::embed::testing::tiny_bert;
 use crate::frame::TAG_END;
 use crate::infer::testing::Random;
 use crate::models::Activation;
+use crate::picture::BYTES;
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Number,
     Kind::Boolean,
     Kind::Category,
@@ -15,6 +17,7 @@ const KINDS: [Kind; 8] = [
     Kind::Vector,
     Kind::Tags,
     Kind::Json,
+    Kind::Image,
 ];
 
 /// Owns what a cell borrows.
@@ -28,6 +31,7 @@ enum Value {
     Vector(Vec<f32>),
     Tags(String),
     Json(String),
+    Image(Vec<u8>),
 }
 
 impl Value {
@@ -42,6 +46,7 @@ impl Value {
             Value::Vector(x) => Cell::Vector(x),
             Value::Tags(x) => Cell::Tags(x),
             Value::Json(x) => Cell::Json(x),
+            Value::Image(x) => Cell::Image(x),
         }
     }
 }
@@ -106,6 +111,22 @@ fn document(random: &mut Random) -> String {
     documents[random.below(7)].clone()
 }
 
+/// Pixels of every sort: plain, noise, stripes; and what is no image.
+fn image(random: &mut Random) -> Vec<u8> {
+    let (sort, plain, wide) = (
+        random.below(7),
+        random.below(256) as u8,
+        1 + random.below(8),
+    );
+    let pixel = |i: usize, random: &mut Random| match sort {
+        0 => plain,
+        1 | 2 => random.below(256) as u8,
+        _ => 255 * (i / 3 / wide % 2) as u8,
+    };
+    let length = if sort == 6 { random.below(5) } else { BYTES };
+    (0..length).map(|i| pixel(i, random)).collect()
+}
+
 fn value(kind: Kind, prose: bool, random: &mut Random) -> Value {
     if random.below(8) == 0 {
         return Value::Null;
@@ -136,6 +157,7 @@ fn value(kind: Kind, prose: bool, random: &mut Random) -> Value {
             Value::Tags((0..count).map(|_| tag(random)).collect())
         }
         Kind::Json => Value::Json(document(random)),
+        Kind::Image => Value::Image(image(random)),
     }
 }
 
@@ -153,12 +175,14 @@ fn how(random: &mut Random) -> Preparation {
         CategoryEncoding::Embedding,
         CategoryEncoding::Target,
         CategoryEncoding::OneHot,
+        CategoryEncoding::Hash,
     ];
     Preparation {
         text_features: [0, 3, 256][random.below(3)],
         text_dim: [0, 4][random.below(2)],
         standardise: standardise[random.below(6)],
-        category_encoding: category_encoding[random.below(4)],
+        category_encoding: category_encoding[random.below(5)],
+        text_model: (random.below(3) == 0).then(tiny_bert),
     }
 }
 
@@ -188,7 +212,7 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         let mut frame = Frame::default();
         let mut rows_of: Vec<Vec<Value>> = (0..rows).map(|_| Vec::new()).collect();
         for i in 0..columns {
-            let kind = KINDS[random.below(8)];
+            let kind = KINDS[random.below(KINDS.len())];
             let prose = random.below(2) == 0;
             let mut column = Column::new(format!("c{i}"), "any", kind);
             for row in &mut rows_of {
@@ -213,6 +237,8 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         assert!(matrix.numbers.iter().all(|x| x.is_finite()), "seed {seed}");
         let artifact = model_of(fitted.clone(), Task::Binary, &[4], Activation::Silu);
         let restored = Artifact::from_bytes(&artifact.to_bytes()).unwrap().recipe;
+        assert_eq!(restored.text_model(), fitted.text_model());
+        restored.attach(&tiny_bert());
         let again = restored.transform(&frame, &all);
         assert_eq!(again.inputs, matrix.inputs, "seed {seed}");
         assert_eq!(bits(&again.numbers), bits(&matrix.numbers), "seed {seed}");
@@ -288,18 +314,18 @@ fn cells_of_any_kind_in_any_column_are_taken_without_a_panic() {
     let mut frame = Frame::default();
     for (i, kind) in KINDS.into_iter().chain([Kind::Category]).enumerate() {
         let mut column = Column::new(format!("c{i}"), "any", kind);
-        (0..300).for_each(|_| column.push(value(kind, i == 8, random).cell()));
+        (0..300).for_each(|_| column.push(value(kind, i == 9, random).cell()));
         frame.columns.push(column);
     }
     let rows: Vec<u32> = (0..300).collect();
-    let recipe = Recipe::fit(&frame, &(0..9).collect::<Vec<_>>(), &rows);
+    let recipe = Recipe::fit(&frame, &(0..10).collect::<Vec<_>>(), &rows);
     let mut features = recipe.scratch();
     for _ in 0..500 {
-        let values: Vec<Value> = (0..9)
-            .map(|_| value(KINDS[random.below(8)], true, random))
+        let values: Vec<Value> = (0..10)
+            .map(|_| value(KINDS[random.below(KINDS.len())], true, random))
             .collect();
         let cells: Vec<Cell<'_>> = values.iter().map(Value::cell).collect();
-        recipe.apply(&cells[..random.below(10)], &mut features);
+        recipe.apply(&cells[..random.below(11)], &mut features);
         assert!(features.numbers.iter().all(|x| x.is_finite()));
     }
 }
@@ -310,7 +336,7 @@ fn stored() -> String {
     let mut frame = Frame::default();
     for (i, kind) in KINDS.into_iter().chain([Kind::Category]).enumerate() {
         let mut column = Column::new(format!("c{i}"), "any", kind);
-        (0..400).for_each(|_| column.push(value(kind, i == 8, random).cell()));
+        (0..400).for_each(|_| column.push(value(kind, i == 9, random).cell()));
         frame.columns.push(column);
     }
     let mut rows_of: Vec<Vec<Value>> = (0..400).map(|_| Vec::new()).collect();
@@ -322,8 +348,9 @@ fn stored() -> String {
         text_dim: 3,
         standardise: Standardise::Quantile,
         category_encoding: CategoryEncoding::Target,
+        text_model: Some(tiny_bert()),
     };
-    let order: Vec<usize> = (0..13).collect();
+    let order: Vec<usize> = (0..14).collect();
     let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how);
     let (recipe, not_made) = recipe.with_forecasts(&[purchases()], &frame, &rows, &how);
     assert!(not_made.is_empty(), "{not_made:?}");
@@ -354,6 +381,7 @@ fn damaged_recipes_are_found_out_or_harmless() {
             continue;
         }
         harmless += 1;
+        recipe.attach(&tiny_bert());
         let mut features = recipe.scratch();
         for _ in 0..3 {
             let values: Vec<Value> = recipe

@@ -2,8 +2,9 @@
 
 use super::json::{Json, Leaf};
 use super::{
-    category::Category, number::Number, options::CategoryEncoding, options::Preparation,
-    tags::Tags, target_mean::TargetMean, text::Text, time::Time, vector::Vector, words::is_prose,
+    category::Category, hashed::Hashed, number::Number, options::CategoryEncoding, options::Preparation,
+    picture::Picture, tags::Tags, target_mean::TargetMean, text::Text, time::Time, vector::Vector,
+    words::is_prose,
 };
 use crate::evaluate::Truth;
 use crate::frame::{Cell, Column, Kind};
@@ -22,6 +23,8 @@ pub(super) enum Step {
     Vector(Vector),
     Tags(Tags),
     Json(Json),
+    Picture(Picture),
+    Hashed(Hashed),
 }
 
 impl Step {
@@ -39,9 +42,18 @@ impl Step {
             )),
             Kind::Boolean => Step::Category(Category::fit(column, rows, how.category_encoding)),
             Kind::Category if is_prose(column, rows) => {
-                Step::Text(Text::fit(column, rows, truth, how))
+                let text = Text::fit(column, rows, truth, how);
+                Step::Text(match &how.text_model {
+                    Some(encoder) => text.with_sentence(encoder, column, rows),
+                    None => text,
+                })
             }
             Kind::Category => {
+                if how.category_encoding == CategoryEncoding::Hash
+                    && let Some(hashed) = Hashed::fit(column, rows)
+                {
+                    return Step::Hashed(hashed);
+                }
                 let category = Category::fit(column, rows, how.category_encoding);
                 let wanted = how.category_encoding == CategoryEncoding::Target;
                 let mean = truth
@@ -53,6 +65,7 @@ impl Step {
             Kind::Vector => Step::Vector(Vector::fit(column, rows)),
             Kind::Tags => Step::Tags(Tags::fit(column, rows)),
             Kind::Json => Step::Json(Json::fit(column, rows, how)),
+            Kind::Image => Step::Picture(Picture::fit(column, rows)),
         }
     }
 
@@ -66,6 +79,8 @@ impl Step {
             Step::TargetMean(mean) => mean.width,
             Step::Vector(vector) => vector.width(),
             Step::Tags(tags) => tags.width(),
+            Step::Picture(picture) => picture.width(),
+            Step::Hashed(hashed) => hashed.width(),
             Step::Json(json) => json
                 .paths
                 .iter()
@@ -130,7 +145,7 @@ impl Step {
     pub(super) fn singles(&self) -> Vec<usize> {
         match self {
             Step::Number(_) | Step::Time(_) => vec![0],
-            Step::Text(text) => vec![text.width() - text.length_width()],
+            Step::Text(text) => vec![text.terms().count()],
             Step::TargetMean(mean) => (0..mean.width).collect(),
             Step::Json(json) => {
                 let mut at = 0;
@@ -143,7 +158,11 @@ impl Step {
                 }
                 singles
             }
-            Step::Category(_) | Step::Vector(_) | Step::Tags(_) => Vec::new(),
+            Step::Category(_)
+            | Step::Vector(_)
+            | Step::Tags(_)
+            | Step::Picture(_)
+            | Step::Hashed(_) => Vec::new(),
         }
     }
 
@@ -158,6 +177,8 @@ impl Step {
             Step::Vector(vector) => vector.is_sound(),
             Step::Tags(tags) => tags.is_sound(),
             Step::Json(json) => json.is_sound(),
+            Step::Picture(picture) => picture.is_sound(),
+            Step::Hashed(hashed) => hashed.is_sound(),
         }
     }
 
@@ -173,6 +194,8 @@ impl Step {
             Step::Vector(vector) => vector.write(cell, numbers),
             Step::Tags(tags) => tags.write(cell, numbers),
             Step::Json(json) => json.write(cell, numbers, codes),
+            Step::Picture(picture) => picture.write(cell, numbers),
+            Step::Hashed(hashed) => hashed.write(cell, numbers),
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Free text: the words and pairs of words that tell most, weighted; all frequent ones as tokens, whose vectors the network
-//! learns; and how long the text is.
+//! learns; how long the text is; and its sentence vector where there is a text model.
 
 use super::number::Number;
 use super::options::{Preparation, Standardise};
+use super::sentence::Sentence;
 use super::terms::{Seen, Term, choose};
 use super::words::{BUCKETS, ngrams};
+use crate::embed::Encoder;
 use crate::evaluate::Truth;
 use crate::frame::{Cell, Column};
 use crate::models::BagInput;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Training rows that words are chosen on, evenly spread; more would tell little and cost seconds.
 const ROWS: usize = 200_000;
@@ -30,6 +33,7 @@ pub(super) struct Text {
     terms: Vec<Term>,
     /// ln(1 + words); carries the missing flag.
     length: Number,
+    pub(super) sentence: Option<Sentence>,
     /// Positions of the terms by bucket.
     places: HashMap<u32, u32>,
     /// The buckets whose tokens have a vector, ascending; a token is its position.
@@ -47,6 +51,8 @@ struct Stored {
     vocabulary: Vec<u32>,
     #[serde(default)]
     dim: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentence: Option<Sentence>,
 }
 
 impl From<Stored> for Text {
@@ -62,6 +68,7 @@ impl From<Text> for Stored {
             length: text.length,
             vocabulary: text.vocabulary,
             dim: text.dim,
+            sentence: text.sentence,
         }
     }
 }
@@ -76,6 +83,7 @@ impl Text {
             length: stored.length,
             vocabulary: stored.vocabulary,
             dim: stored.dim,
+            sentence: stored.sentence,
         }
     }
 
@@ -125,6 +133,7 @@ impl Text {
             length,
             vocabulary,
             dim: how.text_dim,
+            sentence: None,
         })
     }
 
@@ -150,16 +159,24 @@ impl Text {
         });
     }
 
+    /// With the sentence vector, learned from the same rows.
+    pub(super) fn with_sentence(
+        mut self,
+        encoder: &Arc<Encoder>,
+        column: &Column,
+        rows: &[u32],
+    ) -> Text {
+        self.sentence = Some(Sentence::fit(encoder, column, rows));
+        self
+    }
+
     pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().map(|term| term.text.as_str())
     }
 
     pub(super) fn width(&self) -> usize {
-        self.terms.len() + self.length.width()
-    }
-
-    pub(super) fn length_width(&self) -> usize {
-        self.length.width()
+        let sentence = self.sentence.as_ref().map_or(0, Sentence::width);
+        self.terms.len() + self.length.width() + sentence
     }
 
     pub(super) fn is_sound(&self) -> bool {
@@ -168,13 +185,19 @@ impl Text {
             && self.terms.iter().all(|term| term.idf.is_finite())
             && self.length.is_sound()
             && self.tokens.len() == self.vocabulary.len()
+            && self.sentence.as_ref().is_none_or(Sentence::is_sound)
     }
 
-    /// (1 + ln count) · idf of each term, the vector of them brought to length 1, then the length of the text.
+    /// (1 + ln count) · idf of each term, the vector of them brought to length 1, then the length of the text and its sentence
+    /// vector.
     #[inline]
     pub(super) fn write(&self, cell: Cell<'_>, out: &mut [f32]) {
-        let (terms, length) = out.split_at_mut(self.terms.len());
+        let (terms, rest) = out.split_at_mut(self.terms.len());
+        let (length, sentence) = rest.split_at_mut(self.length.width());
         terms.fill(0.0);
+        if let Some(known) = &self.sentence {
+            known.write(cell, sentence);
+        }
         let Cell::Text(text) = cell else {
             self.length.write(Cell::Null, length);
             return;

@@ -87,6 +87,14 @@ impl Vector {
         }
     }
 
+    /// Without the flag: something else says that the value was missing.
+    pub(super) fn without_flag(self) -> Vector {
+        Vector {
+            flag: false,
+            ..self
+        }
+    }
+
     pub(super) fn width(&self) -> usize {
         self.mean.len() + usize::from(self.flag)
     }

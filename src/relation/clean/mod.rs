@@ -232,7 +232,8 @@ enum How {
 
 impl How {
     fn column(attribute: &Attribute, compare: bool) -> (How, Column) {
-        let decoder = Decoder::for_type(attribute.type_oid);
+        // Bytes are told apart as they are, not as the images they may hold.
+        let decoder = Decoder::for_type(attribute.type_oid).filter(|d| d.kind != Kind::Image);
         let cleaned = |kind| {
             matches!(
                 kind,

@@ -4,6 +4,7 @@ mod damage;
 mod names;
 mod refused;
 mod relations;
+mod text_model;
 mod types;
 mod unseen;
 mod values;

@@ -316,3 +316,37 @@ pub(super) fn check_single(related: &Related) -> Result<()> {
         .hint("Leave one_to_one out to sum the rows up.")),
     }
 }
+
+/// Keys must be of one kind: whole numbers with whole numbers, texts with texts.
+pub(super) fn check_comparable(
+    one: &Related,
+    base_type: &str,
+    base_oid: pg_sys::Oid,
+) -> Result<()> {
+    let source = resolve::resolve(&qualified(&one.schema, &one.table))?;
+    let key = source.require(&one.key)?;
+    // SAFETY: syscache look-ups of two existing types.
+    let (own, other) = unsafe {
+        let category = |oid| {
+            let (mut category, mut preferred) = (0, false);
+            pg_sys::get_type_category_preferred(
+                pg_sys::getBaseType(oid),
+                &mut category,
+                &mut preferred,
+            );
+            category
+        };
+        (category(key.type_oid), category(base_oid))
+    };
+    if own == other {
+        return Ok(());
+    }
+    Err(Error::new(
+        "42804",
+        format!(
+            "key \"{}\" of source \"{}\" is {} but the customer's key is {base_type}",
+            one.key, one.name, key.type_name
+        ),
+    )
+    .hint("Cast one of them in a view."))
+}

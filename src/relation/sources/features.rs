@@ -1,6 +1,6 @@
 //! The features of a source, as aggregates over its rows.
 
-use super::sql::{AGE, days};
+use super::rows::{AGE, days};
 use super::{Clv, Field, Related, Role};
 use insight_engine::recipe::Purchases;
 use pgrx::spi::{quote_identifier, quote_literal};

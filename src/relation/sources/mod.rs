@@ -3,9 +3,12 @@
 //! A specification names the tables, how their rows belong to a customer, and when they happened. It becomes plain SQL, the
 //! same in training, in batches and for one customer, in which no row at or after the cut-off counts.
 
+mod as_of;
+mod clv;
 mod discover;
 mod features;
 mod parse;
+mod rows;
 pub mod single;
 mod sql;
 mod trust;

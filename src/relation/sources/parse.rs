@@ -1,12 +1,13 @@
 //! Reading the options `sources`, `key` and `as_of`, and completing them from the catalog.
 
+use super::as_of::as_of;
+use super::clv::clv;
 use super::discover::{self, ForeignKey};
-use super::{AsOf, Clv, Parent, Related, Sources};
+use super::{Parent, Related, Sources};
 use crate::error::{Error, Result};
 use crate::job::access;
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, did_you_mean, primary_key, relation_name};
-use insight_engine::calendar;
 use insight_engine::frame::Kind;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -25,10 +26,8 @@ const KEYS: &[&str] = &[
 ];
 /// Days of the windows where none are given.
 const WINDOWS: [u32; 2] = [30, 90];
-/// Days that forecasts of purchases look ahead where none are given.
-const HORIZON: u32 = 365;
 /// The longest window: a century.
-const LONGEST_WINDOW: u64 = 36_525;
+pub(super) const LONGEST_WINDOW: u64 = 36_525;
 
 const EXAMPLE: &str = "For example {\"sources\": {\"orders\": {\"key\": \"customer_id\", \"time\": \"ordered_at\"}}}.";
 
@@ -75,7 +74,7 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
     };
     let column = base.require(&key)?;
     for one in related.iter().filter(|r| r.parent.is_none()) {
-        check_comparable(one, &column.type_name, column.type_oid)?;
+        discover::check_comparable(one, &column.type_name, column.type_oid)?;
     }
     let timeless =
         |r: &&Related| r.time.is_none() && r.parent.as_ref().is_none_or(|p| p.time.is_none());
@@ -96,7 +95,7 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
     Ok(Some(sources))
 }
 
-fn invalid(message: &str) -> Error {
+pub(super) fn invalid(message: &str) -> Error {
     Error::new("22023", message)
 }
 
@@ -160,7 +159,7 @@ fn named(given: &Value, base: &Source) -> Result<Named> {
     Ok(found)
 }
 
-fn text(object: &Map<String, Value>, key: &str) -> Result<Option<String>> {
+pub(super) fn text(object: &Map<String, Value>, key: &str) -> Result<Option<String>> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -168,7 +167,7 @@ fn text(object: &Map<String, Value>, key: &str) -> Result<Option<String>> {
     }
 }
 
-fn boolean(object: &Map<String, Value>, key: &str) -> Result<bool> {
+pub(super) fn boolean(object: &Map<String, Value>, key: &str) -> Result<bool> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(value)) => Ok(*value),
@@ -203,65 +202,6 @@ fn windows(spec: &Map<String, Value>) -> Result<Vec<u32>> {
     days.sort_unstable();
     days.dedup();
     Ok(days)
-}
-
-/// True, the column of the amount, or both the column and the days to look ahead.
-fn clv(
-    name: &str,
-    spec: &Map<String, Value>,
-    source: &Source,
-    time: Option<&str>,
-) -> Result<Option<Clv>> {
-    let wrong = || {
-        invalid(
-            "\"clv\" must be true, the column of the amount, or {\"amount\": ..., \"horizon_days\": 1 to 36525}",
-        )
-    };
-    let (amount, horizon) = match spec.get("clv") {
-        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
-        Some(Value::Bool(true)) => (None, None),
-        Some(Value::String(amount)) => (Some(amount.clone()), None),
-        Some(Value::Object(given)) => {
-            if given.keys().any(|k| k != "amount" && k != "horizon_days") {
-                return Err(wrong());
-            }
-            (text(given, "amount")?, given.get("horizon_days"))
-        }
-        Some(_) => return Err(wrong()),
-    };
-    let horizon_days = match horizon {
-        None | Some(Value::Null) => HORIZON,
-        Some(days) => days
-            .as_u64()
-            .filter(|d| (1..=LONGEST_WINDOW).contains(d))
-            .ok_or_else(wrong)? as u32,
-    };
-    if let Some(amount) = &amount {
-        let column = source.require(amount)?;
-        if Decoder::for_type(column.type_oid).is_none_or(|d| d.kind != Kind::Number) {
-            return Err(Error::new(
-                "42804",
-                format!(
-                    "amount \"{amount}\" of source \"{name}\" is {}",
-                    column.type_name
-                ),
-            )
-            .hint("It must be a number."));
-        }
-    }
-    let direct = !spec.contains_key("parent") && !boolean(spec, "one_to_one")?;
-    let Some(time) = time.filter(|_| direct) else {
-        return Err(invalid(&format!("source \"{name}\" cannot have clv")).hint(
-            "Purchases need a time, a key of the customer's own (no parent), and may be several (not one_to_one).",
-        ));
-    };
-    // SAFETY: a syscache look-up of an existing type.
-    let time_type = unsafe { pg_sys::getBaseType(source.require(time)?.type_oid) };
-    Ok(Some(Clv {
-        amount,
-        horizon_days,
-        zoned: time_type == pg_sys::TIMESTAMPTZOID,
-    }))
 }
 
 fn table_of(name: &str, spec: &Map<String, Value>) -> Result<Source> {
@@ -449,124 +389,10 @@ fn related(
     })
 }
 
-/// Keys must be of one kind: whole numbers with whole numbers, texts with texts.
-fn check_comparable(one: &Related, base_type: &str, base_oid: pg_sys::Oid) -> Result<()> {
-    let table = format!(
-        "{}.{}",
-        pgrx::spi::quote_identifier(&one.schema),
-        pgrx::spi::quote_identifier(&one.table)
-    );
-    let source = resolve::resolve(&table)?;
-    let key = source.require(&one.key)?;
-    // SAFETY: syscache look-ups of two existing types.
-    let (own, other) = unsafe {
-        let category = |oid| {
-            let (mut category, mut preferred) = (0, false);
-            pg_sys::get_type_category_preferred(
-                pg_sys::getBaseType(oid),
-                &mut category,
-                &mut preferred,
-            );
-            category
-        };
-        (category(key.type_oid), category(base_oid))
-    };
-    if own == other {
-        return Ok(());
-    }
-    Err(Error::new(
-        "42804",
-        format!(
-            "key \"{}\" of source \"{}\" is {} but the customer's key is {base_type}",
-            one.key, one.name, key.type_name
-        ),
-    )
-    .hint("Cast one of them in a view."))
-}
-
-fn as_of(options: &Map<String, Value>, base: &Source) -> Result<AsOf> {
-    let wrong = || {
-        invalid(
-            "option \"as_of\" must be a column, a time, or {\"column\": ..., \"lag\": \"30 days\"}",
-        )
-    };
-    match options.get("as_of") {
-        None | Some(Value::Null) => Ok(AsOf::Now),
-        Some(Value::String(text)) if base.column(text).is_some() => time_column(text, None, base),
-        Some(Value::String(text)) => {
-            let datum = input(text, pg_sys::F_TIMESTAMPTZ_IN)?;
-            Ok(AsOf::At(absolute(datum.value() as i64)?))
-        }
-        Some(Value::Object(object)) => {
-            let column = text(object, "column")?.ok_or_else(wrong)?;
-            let lag = text(object, "lag")?;
-            if let Some(lag) = &lag {
-                input(lag, pg_sys::F_INTERVAL_IN)?;
-            }
-            if object.len() > 2 || object.keys().any(|k| k != "column" && k != "lag") {
-                return Err(wrong());
-            }
-            time_column(&column, lag, base)
-        }
-        Some(_) => Err(wrong()),
-    }
-}
-
-fn time_column(name: &str, lag: Option<String>, base: &Source) -> Result<AsOf> {
-    let column = base.require(name)?;
-    if Decoder::for_type(column.type_oid).is_none_or(|d| d.kind != Kind::Time) {
-        return Err(Error::new(
-            "42804",
-            format!(
-                "as_of \"{name}\" is {}, not a date or timestamp",
-                column.type_name
-            ),
-        ));
-    }
-    Ok(AsOf::Column {
-        name: name.to_owned(),
-        lag,
-    })
-}
-
-/// What a type's input function makes of a text; raises PostgreSQL's own error where it is no value of the type.
-fn input(text: &str, function: u32) -> Result<pg_sys::Datum> {
-    let text = std::ffi::CString::new(text)
-        .map_err(|_| Error::new("22P02", "the text contains a zero byte"))?;
-    // SAFETY: an input function with a C string.
-    Ok(unsafe {
-        pg_sys::OidInputFunctionCall(
-            pg_sys::Oid::from(function),
-            text.as_ptr().cast_mut(),
-            pg_sys::InvalidOid,
-            -1,
-        )
-    })
-}
-
 /// A type's name that means the same on every search path.
 fn qualified_type(type_oid: pg_sys::Oid) -> String {
     // SAFETY: a syscache look-up of an existing type; the answer is a C string.
     unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be_qualified(type_oid)) }
         .to_string_lossy()
         .into_owned()
-}
-
-/// A time with its zone: the same in every session, whatever its time zone and however it writes dates.
-fn absolute(microseconds: i64) -> Result<String> {
-    if matches!(microseconds, i64::MIN | i64::MAX) {
-        return Err(Error::new("22008", "as_of must not be infinite"));
-    }
-    let (year, month, day) = calendar::date(microseconds.div_euclid(86_400_000_000));
-    if year < 1 {
-        return Err(Error::new("22008", "as_of must not lie before Christ"));
-    }
-    let (seconds, fraction) = (
-        microseconds.rem_euclid(86_400_000_000) / 1_000_000,
-        microseconds.rem_euclid(1_000_000),
-    );
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    Ok(format!(
-        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:06}+00"
-    ))
 }

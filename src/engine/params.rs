@@ -218,7 +218,7 @@ impl Params {
     /// | number_embedding | piecewise_linear (mlp none) | none, piecewise_linear, periodic | a number by itself is hard to bend |
     /// | number_embedding_dim | 8 | 1 to 256 | width of a number's embedding |
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
-    /// | members | 8 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
+    /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
     /// | construct | none | none, auto | auto keeps ratios, differences and products that pay on validation rows |
     /// | select | none | none, auto | auto leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
@@ -279,11 +279,11 @@ impl Params {
                 hint: "Add \"optimizer\": \"sgd\", or leave momentum out.".into(),
             });
         }
-        let (hidden, batch_size) = match rows {
-            0..5_000 => (vec![64, 32], 32),
-            5_000..20_000 => (vec![128, 64], 128),
-            20_000..200_000 => (vec![256, 128], 256),
-            _ => (vec![256, 128], 1024),
+        let (hidden, batch_size, members) = match rows {
+            0..5_000 => (vec![64, 32], 32, 8),
+            5_000..20_000 => (vec![128, 64], 128, 8),
+            20_000..200_000 => (vec![256, 128], 256, 4),
+            _ => (vec![256, 128], 1024, 2),
         };
         let learning_rate = if optimizer == Optimizer::Sgd {
             0.02
@@ -325,7 +325,7 @@ impl Params {
             }),
             number_dim: self.number_dim.unwrap_or(8),
             bins: self.bins.unwrap_or(48),
-            members: self.members.unwrap_or(if plain { 1 } else { 8 }),
+            members: self.members.unwrap_or(if plain { 1 } else { members }),
             preparation: self.preparation(),
             select: self.select.unwrap_or(false),
             construct: self.construct.unwrap_or(false),

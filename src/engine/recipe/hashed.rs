@@ -90,7 +90,10 @@ mod tests {
     fn every_level_has_one_place_and_a_sign() {
         let column = cities(1000);
         let hashed = Hashed::fit(&column, &rows(&column)).unwrap();
-        assert_eq!((hashed.buckets, hashed.levels, hashed.width()), (256, 1000, 257));
+        assert_eq!(
+            (hashed.buckets, hashed.levels, hashed.width()),
+            (256, 1000, 257)
+        );
         let mut out = vec![9.0; hashed.width()];
         let (mut used, mut sum) = (vec![0.0f32; 256], 0.0);
         for i in 0..1000 {
@@ -113,7 +116,12 @@ mod tests {
     fn few_levels_are_not_hashed() {
         let column = cities(16);
         assert!(Hashed::fit(&column, &rows(&column)).is_none());
-        assert_eq!(Hashed::fit(&cities(17), &rows(&cities(17))).unwrap().buckets, 32);
+        assert_eq!(
+            Hashed::fit(&cities(17), &rows(&cities(17)))
+                .unwrap()
+                .buckets,
+            32
+        );
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::json::{Json, Leaf};
 use super::{
-    category::Category, hashed::Hashed, number::Number, options::CategoryEncoding, options::Preparation,
-    picture::Picture, tags::Tags, target_mean::TargetMean, text::Text, time::Time, vector::Vector,
-    words::is_prose,
+    category::Category, hashed::Hashed, number::Number, options::CategoryEncoding,
+    options::Preparation, picture::Picture, tags::Tags, target_mean::TargetMean, text::Text,
+    time::Time, vector::Vector, words::is_prose,
 };
 use crate::evaluate::Truth;
 use crate::frame::{Cell, Column, Kind};

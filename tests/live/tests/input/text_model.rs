@@ -38,7 +38,10 @@ fn sentence_vectors_need_the_text_model_they_were_trained_with() {
     let score: f64 = s.one(train);
     assert!(score > 0.95, "{score}");
     let steps: String = s.one("SELECT steps FROM insight_recipe('m')");
-    assert!(steps.contains("its sentence vector of 32 numbers by the text model "), "{steps}");
+    assert!(
+        steps.contains("its sentence vector of 32 numbers by the text model "),
+        "{steps}"
+    );
     let differ: i64 = s.one(
         "SELECT count(*) FROM reviews r JOIN insight_predict_table('m', 'reviews', 'id') b ON b.key = r.id::text
          WHERE insight_predict('m', r) IS DISTINCT FROM b.prediction
@@ -55,7 +58,10 @@ fn sentence_vectors_need_the_text_model_they_were_trained_with() {
     let mut other = db.session();
     for call in calls {
         let error = other.fails_with("55000", call);
-        assert!(error.message().contains("needs the text model"), "{error:?}");
+        assert!(
+            error.message().contains("needs the text model"),
+            "{error:?}"
+        );
         assert!(error.hint().unwrap().contains("insight.text_model"));
     }
     let known: i64 = other.one("SELECT count(*) FROM insight_recipe('m')");

@@ -86,7 +86,7 @@ fn the_same_seed_gives_the_same_bytes() {
         let weights = network.weights().flatten();
         weights.map(|w| w.to_bits()).collect::<Vec<u32>>()
     };
-    let options = json!({"epochs": 4, "hidden": [16, 8], "dropout": 0.2, "seed": 9});
+    let options = json!({"algorithm": "dnn", "epochs": 4, "hidden": [16, 8], "dropout": 0.2, "seed": 9});
     assert_eq!(network(options.clone()), network(options));
     assert_ne!(
         network(json!({"epochs": 4, "hidden": [16, 8], "seed": 9})),

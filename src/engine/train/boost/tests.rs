@@ -87,7 +87,7 @@ fn trees_learn_interactions_of_numbers_and_categories() {
     let labels = trained(Kind::Multiclass, Output::Softmax, 2, 2);
     assert!(unseen_loss(&labels, Output::Softmax, 2) < 0.45);
     let values = trained(Kind::Regression, Output::Identity, 1, 2);
-    assert!(unseen_loss(&values, Output::Identity, 1) < 0.13);
+    assert!(unseen_loss(&values, Output::Identity, 1) < 0.16);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Description {
 }
 
 impl Recipe {
-    /// One description per column, in feature order, then one per number made of two columns.
+    /// One description per column, in feature order, then one per feature made of two columns.
     pub fn describe(&self) -> Vec<Description> {
         let described = self.columns.iter().zip(&self.steps);
         let name = |position: usize| self.columns.get(position).map_or("", |c| c.name.as_str());
@@ -35,6 +35,13 @@ impl Recipe {
             steps: derived.number.words(),
             parameters: derived.number.parameters(),
             inputs: derived.number.width(),
+        });
+        let crossed = self.crosses.iter().map(|cross| Description {
+            column: cross_name(name(cross.left), name(cross.right)),
+            kind: "constructed".into(),
+            steps: cross.words(),
+            parameters: cross.parameters(),
+            inputs: cross.inputs(),
         });
         described
             .enumerate()
@@ -60,8 +67,14 @@ impl Recipe {
                 }
             })
             .chain(made)
+            .chain(crossed)
             .collect()
     }
+}
+
+/// Two columns taken as one category, as people read it.
+pub fn cross_name(left: &str, right: &str) -> String {
+    format!("{left} & {right}")
 }
 
 fn kind(kind: Kind) -> String {

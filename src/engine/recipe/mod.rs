@@ -1,12 +1,15 @@
 //! Everything learned about preparing data, stored in the model and replayed at prediction.
 
 mod category;
+mod cross;
 mod derived;
 pub mod describe;
 mod json;
 mod number;
 mod options;
+mod power;
 mod quantiles;
+mod shape;
 mod step;
 mod tags;
 mod target_mean;
@@ -22,11 +25,13 @@ use crate::{
     frame::{Cell, Column, Frame, Kind},
     models::Inputs,
 };
+use cross::Cross;
 use derived::Derived;
-pub use derived::{Operation, Pair};
-pub use options::{CategoryEncoding, Preparation, Standardise};
+pub use derived::{Constructed, Operation, Pair};
+pub use options::{CategoryEncoding, Construct, Preparation, Scaling, Standardise, Transform};
 use serde::{Deserialize, Serialize};
 use step::Step;
+use target_mean::Means;
 pub use words::is_prose;
 
 /// Prepared rows, as the networks take them.
@@ -62,6 +67,9 @@ pub struct Recipe {
     /// Numbers made of two columns; their inputs follow those of the columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     derived: Vec<Derived>,
+    /// Categories made of two columns; their inputs come last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    crosses: Vec<Cross>,
     /// What is done to the values first; nothing where the frame it was learned from came clean.
     #[serde(default, skip_serializing_if = "Clean::is_nothing")]
     clean: Clean,
@@ -95,24 +103,28 @@ impl Recipe {
             columns: inputs,
             steps,
             derived: Vec::new(),
+            crosses: Vec::new(),
             clean: Clean::default(),
         }
     }
 
-    /// This recipe with numbers made of pairs of its columns, learned from the same frame and rows.
-    pub fn with_pairs(
+    /// This recipe with features made of two of its columns each, learned from the same frame, rows and target.
+    pub fn with_constructed(
         mut self,
-        pairs: &[Pair],
+        made: &Constructed,
         frame: &Frame,
         rows: &[u32],
+        truth: Option<&Truth>,
         how: &Preparation,
     ) -> Recipe {
         let found = self.columns.iter().map(|input| frame.column(&input.name));
         let Some(columns) = found.collect::<Option<Vec<&Column>>>() else {
             return self;
         };
-        let fit = |pair: &Pair| Derived::fit(*pair, &columns, rows, how.standardise);
-        self.derived = pairs.iter().map(fit).collect();
+        let fit = |pair: &Pair| Derived::fit(*pair, &columns, rows, how.scaling());
+        self.derived = made.pairs.iter().map(fit).collect();
+        let cross = |of: &(usize, usize)| Cross::fit(*of, &columns, rows, truth, how);
+        self.crosses = made.crosses.iter().filter_map(cross).collect();
         self
     }
 
@@ -136,6 +148,7 @@ impl Recipe {
         self.columns.len() == self.steps.len()
             && self.steps.iter().all(Step::is_sound)
             && self.derived.iter().all(|d| d.is_sound(self.columns.len()))
+            && self.crosses.iter().all(|c| c.is_sound(self.columns.len()))
             && self.clean.is_sound(self.columns.len())
     }
 
@@ -143,7 +156,20 @@ impl Recipe {
         let mut inputs = Inputs::default();
         self.steps.iter().for_each(|step| step.add_to(&mut inputs));
         inputs.numbers += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
+        inputs.numbers += self.crosses.iter().map(Cross::numbers).sum::<usize>();
+        let codes = self.crosses.iter().filter_map(Cross::category);
+        inputs.categories.extend(codes);
         inputs
+    }
+
+    /// The column that each number and each category of the inputs comes from, by its position; of what is made of two
+    /// columns there is none.
+    pub fn owners(&self) -> (Vec<usize>, Vec<usize>) {
+        let of = |count: fn(&Step) -> usize| {
+            let each = |(i, step)| std::iter::repeat_n(i, count(step));
+            self.steps.iter().enumerate().flat_map(each).collect()
+        };
+        (of(Step::numbers), of(Step::codes))
     }
 
     /// A scratch row of the right size.
@@ -182,6 +208,12 @@ impl Recipe {
             let (own, more) = numbers.split_at_mut(derived.number.width());
             derived.write(&cell, own);
             numbers = more;
+        }
+        for cross in &self.crosses {
+            let (own_numbers, more_numbers) = numbers.split_at_mut(cross.numbers());
+            let (own_codes, more_codes) = codes.split_at_mut(cross.codes());
+            cross.write(&cell, own_numbers, own_codes);
+            (numbers, codes) = (more_numbers, more_codes);
         }
     }
 
@@ -228,15 +260,25 @@ impl Recipe {
     pub fn transform_training(&self, frame: &Frame, rows: &[u32]) -> Matrix {
         let mut matrix = self.transform(frame, rows);
         let (width, mut start) = (matrix.inputs.numbers, 0);
-        for step in &self.steps {
-            if let Step::TargetMean(mean) = step {
-                for (position, row) in matrix.numbers.chunks_exact_mut(width).enumerate() {
-                    if let Some(means) = mean.of_training_row(position) {
-                        row[start..start + means.len()].copy_from_slice(means);
-                    }
+        let mut replace = |start: usize, means: &Means| {
+            for (position, row) in matrix.numbers.chunks_exact_mut(width).enumerate() {
+                if let Some(means) = means.of_training_row(position) {
+                    row[start..start + means.len()].copy_from_slice(means);
                 }
             }
+        };
+        for step in &self.steps {
+            if let Step::TargetMean(mean) = step {
+                replace(start, &mean.means);
+            }
             start += step.numbers();
+        }
+        start += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
+        for cross in &self.crosses {
+            if let Some(means) = cross.means() {
+                replace(start, means);
+            }
+            start += cross.numbers();
         }
         matrix
     }

@@ -148,6 +148,13 @@ fn how(random: &mut Random) -> Preparation {
         Standardise::Quantile,
         Standardise::None,
     ];
+    let transform = [
+        Transform::Auto,
+        Transform::None,
+        Transform::Log,
+        Transform::Power,
+        Transform::Quantile,
+    ];
     let category_encoding = [
         CategoryEncoding::Auto,
         CategoryEncoding::Embedding,
@@ -157,7 +164,25 @@ fn how(random: &mut Random) -> Preparation {
     Preparation {
         text_features: [0, 3, 256][random.below(3)],
         standardise: standardise[random.below(6)],
+        transform: transform[random.below(5)],
         category_encoding: category_encoding[random.below(4)],
+    }
+}
+
+/// Any columns can be asked for, not only those that make sense.
+fn constructed(random: &mut Random, columns: usize) -> Constructed {
+    let operations = [Operation::Ratio, Operation::Difference, Operation::Product];
+    Constructed {
+        pairs: (0..random.below(3))
+            .map(|_| Pair {
+                operation: operations[random.below(3)],
+                left: random.below(columns),
+                right: random.below(columns),
+            })
+            .collect(),
+        crosses: (0..random.below(4))
+            .map(|_| (random.below(columns), random.below(columns)))
+            .collect(),
     }
 }
 
@@ -200,7 +225,10 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         let train: Vec<u32> = all.iter().copied().filter(|row| row % 4 != 3).collect();
         let order: Vec<usize> = (0..columns).collect();
         let truth = truth(random, train.len());
-        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how(random));
+        let how = how(random);
+        let made = constructed(random, columns);
+        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how)
+            .with_constructed(&made, &frame, &train, truth.as_ref(), &how);
         assert!(fitted.is_sound(), "seed {seed}");
         let matrix = fitted.transform(&frame, &all);
         assert!(matrix.numbers.iter().all(|x| x.is_finite()), "seed {seed}");
@@ -267,10 +295,26 @@ fn stored() -> String {
     let how = Preparation {
         text_features: 5,
         standardise: Standardise::Quantile,
+        transform: Transform::Power,
         category_encoding: CategoryEncoding::Target,
     };
     let order: Vec<usize> = (0..9).collect();
-    let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how);
+    let made = Constructed {
+        pairs: vec![Pair {
+            operation: Operation::Ratio,
+            left: 0,
+            right: 4,
+        }],
+        crosses: vec![(0, 1), (2, 1), (2, 0)],
+    };
+    let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how).with_constructed(
+        &made,
+        &frame,
+        &rows,
+        Some(&truth),
+        &how,
+    );
+    assert_eq!((recipe.derived.len(), recipe.crosses.len()), (1, 3));
     assert!(recipe.steps.iter().any(|s| matches!(s, Step::Text(_))));
     assert!(
         recipe

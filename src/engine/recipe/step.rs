@@ -35,7 +35,7 @@ impl Step {
             Kind::Number | Kind::Duration => Step::Number(Number::fit(
                 super::present_numbers(column, rows),
                 rows.len(),
-                how.standardise,
+                how.scaling(),
             )),
             Kind::Boolean => Step::Category(Category::fit(column, rows, how.category_encoding)),
             Kind::Category if is_prose(column, rows) => {
@@ -49,7 +49,7 @@ impl Step {
                     .and_then(|truth| TargetMean::fit(category.clone(), column, rows, truth));
                 mean.map_or(Step::Category(category), Step::TargetMean)
             }
-            Kind::Time => Step::Time(Time::fit(column, rows, how.standardise)),
+            Kind::Time => Step::Time(Time::fit(column, rows, how.scaling())),
             Kind::Vector => Step::Vector(Vector::fit(column, rows)),
             Kind::Tags => Step::Tags(Tags::fit(column, rows)),
             Kind::Json => Step::Json(Json::fit(column, rows, how)),
@@ -63,7 +63,7 @@ impl Step {
             Step::Category(_) => 0,
             Step::Time(time) => time.width(),
             Step::Text(text) => text.width(),
-            Step::TargetMean(mean) => mean.width,
+            Step::TargetMean(mean) => mean.means.width,
             Step::Vector(vector) => vector.width(),
             Step::Tags(tags) => tags.width(),
             Step::Json(json) => json

@@ -1,7 +1,7 @@
 //! Free text: the words and pairs of words that tell most, weighted, and how long the text is.
 
 use super::number::Number;
-use super::options::Standardise;
+use super::options::Scaling;
 use super::terms::{Seen, Term, choose};
 use super::words::{BUCKETS, ngrams};
 use crate::evaluate::Truth;
@@ -82,7 +82,7 @@ impl Text {
         } else {
             choose(&chosen_on, text, &frequency, texts, truth, most)
         };
-        let length = Number::fit(lengths, chosen_on.len(), Standardise::Auto);
+        let length = Number::fit(lengths, chosen_on.len(), Scaling::default());
         Text::new(terms, length)
     }
 

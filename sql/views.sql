@@ -32,10 +32,9 @@ FROM insight.version v JOIN insight.model m ON m.id = v.model CROSS JOIN LATERAL
   UNION ALL
   SELECT x->>0, false, x->>1 FROM jsonb_array_elements(v.summary->'provenance'->'excluded') x
   UNION ALL
-  SELECT x, (k.c->>'kept')::boolean,
-         format('constructed; the validation loss goes from %s to %s', round((k.c->>'loss_without')::numeric, 4), round((k.c->>'loss_with')::numeric, 4))
-  FROM (SELECT v.summary->'provenance'->'construction' AS c) k,
-       jsonb_array_elements_text(CASE jsonb_typeof(k.c) WHEN 'object' THEN k.c->'features' ELSE '[]' END) x) f;
+  SELECT x, (k->>'kept')::boolean,
+         format('constructed; the validation loss goes from %s to %s', round((k->>'loss_without')::numeric, 4), round((k->>'loss_with')::numeric, 4))
+  FROM jsonb_array_elements(v.summary->'provenance'->'construction') k, jsonb_array_elements_text(k->'features') x) f;
 COMMENT ON VIEW insight.features IS 'the columns each version takes and those it does not, with the reasons';
 
 CREATE VIEW insight.history AS

@@ -1,7 +1,8 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
 use crate::embed::Encoder;
-use crate::recipe::{CategoryEncoding, Preparation, Standardise};
+use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
+use crate::select::Select;
 use crate::{artifact::Task, models::Activation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -98,8 +99,9 @@ pub struct Params {
     pub max_seconds: Option<f64>,
     pub text_features: Option<usize>,
     pub standardise: Option<Standardise>,
-    pub select: Option<bool>,
-    pub construct: Option<bool>,
+    pub transform: Option<Transform>,
+    pub select: Option<Select>,
+    pub construct: Option<Construct>,
     pub category_encoding: Option<CategoryEncoding>,
     pub number_embedding: Option<NumberEncoding>,
     pub number_dim: Option<usize>,
@@ -149,10 +151,10 @@ pub struct ValidParams {
     pub preparation: Preparation,
     /// Leave out features that do not pay.
     #[serde(default)]
-    pub select: bool,
-    /// Try ratios, differences and products of columns.
+    pub select: Select,
+    /// Try features made of two columns.
     #[serde(default)]
-    pub construct: bool,
+    pub construct: Construct,
 }
 
 /// An epoch over this many rows is so many steps that few epochs tell whether more will help.
@@ -189,6 +191,7 @@ impl Params {
         "test_size",
         "text_embedding_dim",
         "text_features",
+        "transform",
         "validation_size",
     ];
 
@@ -219,9 +222,10 @@ impl Params {
     /// | number_embedding_dim | 8 | 1 to 256 | width of a number's embedding |
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
-    /// | construct | none | none, auto | auto keeps ratios, differences and products that pay on validation rows |
-    /// | select | none | none, auto | auto leaves out features that do not pay on validation rows, at twice the time |
+    /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
+    /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
+    /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
@@ -244,13 +248,14 @@ impl Params {
             test_size: reader.number("test_size", 0.0, 0.9)?,
             class_weight: reader.class_weight()?,
             seed: reader.integer("seed", 0, 1 << 53)?,
-            select: reader.choice("select", CHOOSE)?,
-            construct: reader.choice("construct", CHOOSE)?,
+            select: reader.choice("select", SELECT)?,
+            construct: reader.choice("construct", CONSTRUCT)?,
             max_seconds: reader.number("max_seconds", 1e-3, 1e9)?,
             text_features: reader
                 .integer("text_features", 0, 4096)?
                 .map(|n| n as usize),
             standardise: reader.choice("standardise", STANDARDISE)?,
+            transform: reader.choice("transform", TRANSFORMS)?,
             category_encoding: reader.choice("category_encoding", CATEGORY_ENCODINGS)?,
             number_embedding: reader.choice("number_embedding", NUMBER_ENCODINGS)?,
             number_dim: reader
@@ -327,8 +332,8 @@ impl Params {
             bins: self.bins.unwrap_or(48),
             members: self.members.unwrap_or(if plain { 1 } else { members }),
             preparation: self.preparation(),
-            select: self.select.unwrap_or(false),
-            construct: self.construct.unwrap_or(false),
+            select: self.select.unwrap_or_default(),
+            construct: self.construct.unwrap_or_default(),
         })
     }
 
@@ -341,6 +346,7 @@ impl Params {
                 _ => default.text_dim,
             }),
             standardise: self.standardise.unwrap_or(default.standardise),
+            transform: self.transform.unwrap_or(default.transform),
             category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
             text_model: self.text_model.clone(),
         }
@@ -397,7 +403,20 @@ const LOSSES: &[(&str, Loss)] = &[
     ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
 ];
 
-const CHOOSE: &[(&str, bool)] = &[("none", false), ("auto", true)];
+const SELECT: &[(&str, Select)] = &[
+    ("none", Select::None),
+    ("auto", Select::Auto),
+    ("l1", Select::L1),
+    ("permutation", Select::Permutation),
+    ("boruta", Select::Boruta),
+];
+
+const CONSTRUCT: &[(&str, Construct)] = &[
+    ("none", Construct::None),
+    ("pairs", Construct::Pairs),
+    ("crosses", Construct::Crosses),
+    ("auto", Construct::Auto),
+];
 
 const OPTIMIZERS: &[(&str, Optimizer)] = &[
     ("adamw", Optimizer::Adamw),
@@ -418,6 +437,14 @@ const NUMBER_ENCODINGS: &[(&str, NumberEncoding)] = &[
     ("none", NumberEncoding::None),
     ("piecewise_linear", NumberEncoding::PiecewiseLinear),
     ("periodic", NumberEncoding::Periodic),
+];
+
+const TRANSFORMS: &[(&str, Transform)] = &[
+    ("auto", Transform::Auto),
+    ("none", Transform::None),
+    ("log", Transform::Log),
+    ("power", Transform::Power),
+    ("quantile", Transform::Quantile),
 ];
 
 const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[

@@ -98,9 +98,9 @@ pub struct Provenance {
     /// What became of each feature where features were selected.
     #[serde(default)]
     pub selection: Vec<Choice>,
-    /// Numbers made of two columns that were tried, and whether they were kept.
+    /// Features made of two columns that were tried, and whether they were kept.
     #[serde(default)]
-    pub construction: Option<Construction>,
+    pub construction: Vec<Construction>,
 }
 
 /// A trained model.

@@ -113,7 +113,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             cleaned: Vec::new(),
             shared_rows: 0,
             selection: Vec::new(),
-            construction: None,
+            construction: Vec::new(),
         },
     }
 }

@@ -177,7 +177,7 @@ fn mode(column: &Column, rows: &[u32]) -> Option<Fill> {
                 .into_iter()
                 .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
             // One customer's address is not another's.
-            let shared = most.filter(|(_, rows)| *rows > 1 && !names_rows(column));
+            let shared = most.filter(|(_, count)| *count > 1 && !names_rows(column, rows));
             shared.map(|(text, _)| Fill::Text(text.to_owned()))
         }
         Kind::Boolean => {
@@ -201,8 +201,8 @@ fn mode(column: &Column, rows: &[u32]) -> Option<Fill> {
     }
 }
 
-fn names_rows(column: &Column) -> bool {
-    column.type_name == "uuid" || matches!(unfit(column), Some(Unfit::Identifier(_)))
+fn names_rows(column: &Column, rows: &[u32]) -> bool {
+    column.type_name == "uuid" || matches!(unfit(column, rows), Some(Unfit::Identifier(_)))
 }
 
 /// The given value where it is of the column's kind.

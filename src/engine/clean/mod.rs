@@ -92,7 +92,7 @@ impl Clean {
         let places = self.places(frame);
         let meant = |place: &Option<usize>| {
             let column = place.and_then(|p| frame.columns.get(p));
-            column.is_some_and(|c| touched(c, keys, params) || params.fixes(&c.name))
+            column.is_some_and(|c| touched(c, rows, keys, params) || params.fixes(&c.name))
         };
         let predictors: Vec<usize> = places
             .iter()

@@ -21,7 +21,7 @@ pub fn repeated(
     }
     let near = wanted == Duplicates::Near;
     let is_key = |column: &Column| {
-        keys.contains(&column.name) || matches!(unfit(column), Some(Unfit::Identifier(_)))
+        keys.contains(&column.name) || matches!(unfit(column, rows), Some(Unfit::Identifier(_)))
     };
     let all: Vec<usize> = (0..frame.columns.len()).collect();
     let (ignored, compared): (Vec<usize>, Vec<usize>) = all
@@ -66,7 +66,7 @@ pub fn unwanted(
     let columns = columns.iter().filter_map(|c| frame.columns.get(*c));
     // Bounds of all columns first: what one column leaves out must not move those of another.
     let columns: Vec<(&Column, Option<Bounds>)> = columns
-        .filter(|column| touched(column, keys, params))
+        .filter(|column| touched(column, rows, keys, params))
         .map(|column| (column, bounds(column, rows, params)))
         .collect();
     let mut changes = Vec::new();

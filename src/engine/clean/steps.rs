@@ -57,7 +57,12 @@ fn is_text(column: &Column) -> bool {
 
 /// Whether the options mean this column. Keys and whole numbers that name rows are left alone unless they are named: a
 /// customer's number is no outlier.
-pub(super) fn touched(column: &Column, keys: &[String], params: &CleanParams) -> bool {
+pub(super) fn touched(
+    column: &Column,
+    rows: &[u32],
+    keys: &[String],
+    params: &CleanParams,
+) -> bool {
     if !params.columns.is_empty() {
         return params.columns.contains(&column.name);
     }
@@ -66,11 +71,11 @@ pub(super) fn touched(column: &Column, keys: &[String], params: &CleanParams) ->
         let last = lower == "id" || lower.ends_with("_id") || lower.ends_with(" id");
         last || name.ends_with("ID") || name.ends_with("Id")
     };
-    let whole = |values: &[f64]| values.iter().all(|x| x.fract() == 0.0);
+    let whole = |values: &[f64]| rows.iter().all(|row| values[*row as usize].fract() == 0.0);
     !keys.contains(&column.name)
         && match &column.values {
             Values::Number(values) if column.kind == Kind::Number && whole(values) => {
-                !named(&column.name) && !matches!(unfit(column), Some(Unfit::Identifier(_)))
+                !named(&column.name) && !matches!(unfit(column, rows), Some(Unfit::Identifier(_)))
             }
             _ => true,
         }
@@ -103,7 +108,7 @@ impl Steps {
             bounds: None,
             fill: None,
         };
-        if !touched(column, keys, params) {
+        if !touched(column, rows, keys, params) {
             return steps;
         }
         if is_text(column) {

@@ -6,8 +6,8 @@ use crate::profile::unfit::{Unfit, unfit};
 /// Positions of the feature columns, and the columns left out with the reason.
 pub(super) type Chosen = (Vec<usize>, Vec<(String, String)>);
 
-/// Chooses by names and values of the features alone; the target is not looked at.
-pub(super) fn choose(request: &Request, target: usize) -> Result<Chosen, FitError> {
+/// Chooses by names and by the features' values in the training rows; the target is not looked at.
+pub(super) fn choose(request: &Request, target: usize, rows: &[u32]) -> Result<Chosen, FitError> {
     let (mut columns, mut excluded) = (Vec::new(), Vec::new());
     for (position, column) in request.frame.columns.iter().enumerate() {
         if position == target {
@@ -18,7 +18,7 @@ pub(super) fn choose(request: &Request, target: usize) -> Result<Chosen, FitErro
             continue;
         }
         let asked_for = request.include.contains(&column.name);
-        match unfit(column).filter(|why| !asked_for || !matches!(why, Unfit::Identifier(_))) {
+        match unfit(column, rows).filter(|why| !asked_for || !matches!(why, Unfit::Identifier(_))) {
             Some(why) => excluded.push((column.name.clone(), why.to_string())),
             None => columns.push(position),
         }

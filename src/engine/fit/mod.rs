@@ -2,10 +2,12 @@
 
 mod cleaning;
 mod columns;
+mod construct;
 mod features;
 mod guard;
 mod split;
 mod target;
+mod trial;
 
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
@@ -15,17 +17,20 @@ use crate::{
     infer::Predictor,
     models::Output,
     params::{ParamError, Params},
-    recipe::{Purchases, Recipe},
+    recipe::{Construct, Purchases, Recipe},
+    select::Select,
     train::{self, Device, Examples, Step, TrainError},
 };
 use cleaning::Cleaning;
-pub use features::{Choice, Construction};
+pub use construct::Construction;
+pub use features::Choice;
 pub use guard::Leakage;
 use serde::{Deserialize, Serialize};
 use split::Parts;
 use std::time::Instant;
 use target::Answers;
 pub use target::label_of;
+use trial::Trials;
 
 /// What to fit.
 pub struct Request {
@@ -154,14 +159,20 @@ pub fn fit(
     let sizes = request.params.check(answers.task, answers.rows.len())?;
     let mut parts = split::split(&answers, &sizes)?;
     cleaning.values(&mut request, &answers, &parts);
-    let (mut columns, mut excluded) = columns::choose(&request, answers.column)?;
+    let (mut columns, mut excluded) = columns::choose(&request, answers.column, &parts.train)?;
     excluded.splice(0..0, request.excluded.iter().cloned());
     let (leaks, shared_rows) =
         guard::watch(&request, &answers, &mut columns, &mut excluded, &mut parts)?;
-    let selection = if sizes.select {
+    let selection = if sizes.select != Select::None {
         let params = request.params.check(answers.task, parts.train.len())?;
         let mut step = |step: &Step| report(&Progress::of_step(step));
-        features::select(&request, &answers, &mut columns, &parts, &params, &mut step)?
+        let trials = Trials {
+            request: &request,
+            answers: &answers,
+            parts: &parts,
+            params: &params,
+        };
+        features::select(&trials, &mut columns, &mut step)?
     } else {
         Vec::new()
     };
@@ -170,20 +181,22 @@ pub fn fit(
     cleaning.rows_and_gaps(&mut request, &columns, &answers, &mut parts)?;
     let frame = &request.frame;
     let params = request.params.check(answers.task, parts.train.len())?;
-    let (pairs, construction) = if params.construct {
-        let mut step = |step: &Step| report(&Progress::of_step(step));
-        features::construct(&request, &answers, &columns, &parts, &params, &mut step)?
+    let (made, construction) = if params.construct == Construct::None {
+        Default::default()
     } else {
-        (Vec::new(), None)
+        let mut step = |step: &Step| report(&Progress::of_step(step));
+        let trials = Trials {
+            request: &request,
+            answers: &answers,
+            parts: &parts,
+            params: &params,
+        };
+        construct::construct(&trials, &columns, &mut step)?
     };
     let truth = answers.truth(&parts.train);
     let how = &params.preparation;
-    let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how).with_pairs(
-        &pairs,
-        frame,
-        &parts.train,
-        how,
-    );
+    let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how)
+        .with_constructed(&made, frame, &parts.train, Some(&truth), how);
     let (recipe, not_made) = recipe.with_forecasts(&request.purchases, frame, &parts.train, how);
     excluded.extend(not_made);
     check_memory(&recipe, frame, &parts, request.max_bytes)?;
@@ -391,5 +404,7 @@ fn fingerprint(frame: &Frame) -> u64 {
     hash
 }
 
+#[cfg(test)]
+mod features_test;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::random::Random;
 use serde_json::json;
 
 /// Customers whose churn follows a known rule: p = sigmoid(2 x - 1.5 [plan = basic] + 1), with noise and gaps.
-fn customers(rows: usize) -> Frame {
+pub(super) fn customers(rows: usize) -> Frame {
     let mut random = Random::new(11);
     let mut x = Column::new("x", "double precision", Kind::Number);
     let mut plan = Column::new("plan", "text", Kind::Category);
@@ -34,7 +34,7 @@ fn customers(rows: usize) -> Frame {
     }
 }
 
-fn request(frame: Frame, target: &str, options: serde_json::Value) -> Request {
+pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) -> Request {
     Request {
         frame,
         target: target.into(),
@@ -53,7 +53,7 @@ fn request(frame: Frame, target: &str, options: serde_json::Value) -> Request {
     }
 }
 
-fn quick() -> serde_json::Value {
+pub(super) fn quick() -> serde_json::Value {
     json!({"epochs": 15, "hidden": [16], "learning_rate": 0.01})
 }
 
@@ -86,7 +86,8 @@ fn the_same_seed_gives_the_same_bytes() {
         let weights = network.weights().flatten();
         weights.map(|w| w.to_bits()).collect::<Vec<u32>>()
     };
-    let options = json!({"algorithm": "dnn", "epochs": 4, "hidden": [16, 8], "dropout": 0.2, "seed": 9});
+    let options =
+        json!({"algorithm": "dnn", "epochs": 4, "hidden": [16, 8], "dropout": 0.2, "seed": 9});
     assert_eq!(network(options.clone()), network(options));
     assert_ne!(
         network(json!({"epochs": 4, "hidden": [16, 8], "seed": 9})),
@@ -399,36 +400,6 @@ fn rows_left_out_by_cleaning_are_counted() {
 }
 
 #[test]
-fn selected_features_leave_out_the_useless_and_say_why() {
-    let mut frame = customers(2000);
-    let mut random = Random::new(5);
-    let mut noise = Column::new("noise", "double precision", Kind::Number);
-    (0..2000).for_each(|_| noise.push(Cell::Number(random.normal())));
-    frame.columns.push(noise);
-    let mut options = quick();
-    options["select"] = json!("auto");
-    let artifact = fit(request(frame, "churn", options), &mut |_| true).unwrap();
-    let names: Vec<&str> = artifact
-        .recipe
-        .columns()
-        .iter()
-        .map(|c| c.name.as_str())
-        .collect();
-    assert_eq!(names, ["x", "plan"]);
-    let noise = artifact
-        .provenance
-        .selection
-        .iter()
-        .find(|c| c.column == "noise")
-        .unwrap();
-    assert!(
-        !noise.kept && noise.reason.contains("validation loss"),
-        "{noise:?}"
-    );
-    assert!(artifact.evaluation.headline().unwrap().value > 0.85);
-}
-
-#[test]
 fn free_text_is_a_feature_although_every_text_is_different() {
     let mut random = Random::new(5);
     let mut note = Column::new("note", "text", Kind::Category);
@@ -452,38 +423,6 @@ fn free_text_is_a_feature_although_every_text_is_different() {
     );
     assert!(artifact.evaluation.headline().unwrap().value > 0.99);
     assert_eq!(artifact.recipe.describe()[0].kind, "text");
-}
-
-#[test]
-fn a_constructed_ratio_that_pays_is_kept() {
-    let mut random = Random::new(21);
-    let mut debt = Column::new("debt", "double precision", Kind::Number);
-    let mut income = Column::new("income", "double precision", Kind::Number);
-    let mut late = Column::new("late", "boolean", Kind::Boolean);
-    for _ in 0..1500 {
-        let (a, b) = (random.normal().exp(), random.normal().exp());
-        debt.push(Cell::Number(a));
-        income.push(Cell::Number(b));
-        late.push(Cell::Boolean((a / b).ln() + 0.3 * random.normal() > 0.0));
-    }
-    let frame = Frame {
-        columns: vec![debt, income, late],
-    };
-    let mut options = quick();
-    options["construct"] = json!("auto");
-    options["epochs"] = json!(4);
-    let artifact = fit(request(frame, "late", options), &mut |_| true).unwrap();
-    let construction = artifact.provenance.construction.clone().unwrap();
-    assert!(construction.kept, "{construction:?}");
-    let described = artifact.recipe.describe();
-    assert!(
-        described.iter().any(|d| d.kind == "constructed"),
-        "{described:?}"
-    );
-    let bytes = artifact.to_bytes();
-    let again = Predictor::new(Artifact::from_bytes(&bytes).unwrap()).unwrap();
-    let cells = [Cell::Number(5.0), Cell::Number(1.0)];
-    assert!(again.predict(&cells, &mut again.scratch())[0] > 0.5);
 }
 
 #[test]

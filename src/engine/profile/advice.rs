@@ -81,7 +81,7 @@ pub(super) fn of_column(profile: &ColumnProfile, target: bool) -> String {
         && profile.kind != Kind::Time
     {
         said.push(format!(
-            "{} outliers; a long tail is brought to a logarithmic scale",
+            "{} outliers; a long tail is brought closer to a normal distribution",
             percent(quantiles.outliers, summary.rows)
         ));
     }

@@ -120,11 +120,17 @@ pub fn show(cell: Cell<'_>) -> String {
 
 /// At most `most` rows, evenly spread over the given ones.
 pub fn spread(rows: &[u32], most: usize) -> Vec<u32> {
-    if rows.len() <= most {
-        return rows.to_vec();
+    let places = spread_places(rows.len(), most);
+    places.into_iter().map(|place| rows[place]).collect()
+}
+
+/// At most `most` of `count` places, evenly spread.
+pub fn spread_places(count: usize, most: usize) -> Vec<usize> {
+    if count <= most {
+        return (0..count).collect();
     }
     (0..most)
-        .map(|i| rows[(i as u128 * rows.len() as u128 / most as u128) as usize])
+        .map(|i| (i as u128 * count as u128 / most as u128) as usize)
         .collect()
 }
 

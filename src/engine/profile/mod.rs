@@ -5,6 +5,7 @@ mod advice;
 mod association;
 pub(crate) mod bins;
 pub mod construction;
+pub mod crosses;
 pub mod duplicates;
 pub mod leakage;
 pub mod selection;
@@ -95,7 +96,7 @@ pub fn profile(frame: &Frame, target: Option<usize>, time: Option<usize>) -> Pro
                 type_name: column.type_name.clone(),
                 kind: column.kind,
                 summary: summary::summarise(column),
-                unfit: unfit(column),
+                unfit: unfit(column, &rows),
                 prose: is_prose(column, &rows),
                 duplicate_of: equal.map(|e| frame.columns[e].name.clone()),
                 drift: halves.as_ref().map(|halves| drift(column, halves)),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Up to this many levels become one input each.
 pub(super) const ONE_HOT: usize = 16;
 /// A level needs this many training rows for a vector of its own.
-const RARE: usize = 5;
+pub(super) const RARE: usize = 5;
 /// The most frequent levels kept.
 const MAX_LEVELS: usize = 10_000;
 /// Where each has an input of its own.
@@ -66,6 +66,20 @@ impl Category {
     }
 
     pub(super) fn fit(column: &Column, rows: &[u32], encoding: CategoryEncoding) -> Category {
+        let most = match encoding {
+            CategoryEncoding::OneHot => MAX_INPUTS,
+            _ => MAX_LEVELS,
+        };
+        Category::fit_most(column, rows, encoding, most)
+    }
+
+    /// Keeps at most `most` levels where there are more than become one input each.
+    pub(super) fn fit_most(
+        column: &Column,
+        rows: &[u32],
+        encoding: CategoryEncoding,
+        most: usize,
+    ) -> Category {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let mut missing = false;
         for &row in rows {
@@ -79,10 +93,7 @@ impl Category {
         if levels.len() > ONE_HOT {
             levels.retain(|(_, count)| *count >= RARE);
             levels.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-            levels.truncate(match encoding {
-                CategoryEncoding::OneHot => MAX_INPUTS,
-                _ => MAX_LEVELS,
-            });
+            levels.truncate(most);
         }
         let mut levels: Vec<String> = levels
             .into_iter()
@@ -96,23 +107,8 @@ impl Category {
         self.levels.len() + usize::from(self.missing)
     }
 
-    /// The width of a vector follows fastai's rule, min(600, 1.6 · levels^0.56), halved and capped at 16: the tables here
-    /// are smaller than those it was made for.
     pub(super) fn encoding(&self) -> Encoding {
-        let levels = self.levels();
-        let one_hot = match self.encoding {
-            CategoryEncoding::OneHot => true,
-            CategoryEncoding::Embedding => false,
-            CategoryEncoding::Auto | CategoryEncoding::Target | CategoryEncoding::Hash => {
-                levels <= ONE_HOT + 1
-            }
-        };
-        if one_hot {
-            return Encoding::OneHot;
-        }
-        Encoding::Embedding {
-            dim: ((0.8 * (levels as f64).powf(0.56)).ceil() as usize).clamp(2, 16),
-        }
+        encoding(self.encoding, self.levels())
     }
 
     /// Names of the codes from 1.
@@ -133,6 +129,24 @@ impl Category {
             _ => return 0,
         };
         self.codes.get(text).copied().unwrap_or(0)
+    }
+}
+
+/// The width of a vector follows fastai's rule, min(600, 1.6 · levels^0.56), halved and capped at 16: the tables here are
+/// smaller than those it was made for.
+pub(super) fn encoding(wanted: CategoryEncoding, levels: usize) -> Encoding {
+    let one_hot = match wanted {
+        CategoryEncoding::OneHot => true,
+        CategoryEncoding::Embedding => false,
+        CategoryEncoding::Auto | CategoryEncoding::Target | CategoryEncoding::Hash => {
+            levels <= ONE_HOT + 1
+        }
+    };
+    if one_hot {
+        return Encoding::OneHot;
+    }
+    Encoding::Embedding {
+        dim: ((0.8 * (levels as f64).powf(0.56)).ceil() as usize).clamp(2, 16),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Numbers made of two columns: ratios, differences and products.
 
 use super::number::Number;
-use super::options::Standardise;
+use super::options::Scaling;
 use crate::frame::{Cell, Column};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,15 @@ impl Pair {
     }
 }
 
+/// What is made of a recipe's columns, by their positions in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Constructed {
+    /// Numbers made of two numbers.
+    pub pairs: Vec<Pair>,
+    /// Two columns taken as one category: categories, or numbers in bins.
+    pub crosses: Vec<(usize, usize)>,
+}
+
 /// A pair as an input of the network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Derived {
@@ -58,7 +67,7 @@ pub(super) struct Derived {
 
 impl Derived {
     /// Learns from the training rows; `columns` are the recipe's, in its order.
-    pub(super) fn fit(pair: Pair, columns: &[&Column], rows: &[u32], how: Standardise) -> Derived {
+    pub(super) fn fit(pair: Pair, columns: &[&Column], rows: &[u32], how: Scaling) -> Derived {
         let cell = |position: usize, row: u32| {
             columns
                 .get(position)

@@ -24,7 +24,7 @@ pub struct Description {
 }
 
 impl Recipe {
-    /// One description per column, in feature order, then one per number made of two columns, then one per forecast.
+    /// One description per column, in feature order, then one per feature made of two columns, then one per forecast.
     pub fn describe(&self) -> Vec<Description> {
         let described = self.columns.iter().zip(&self.steps);
         let name = |position: usize| self.columns.get(position).map_or("", |c| c.name.as_str());
@@ -36,6 +36,13 @@ impl Recipe {
             steps: derived.number.words(),
             parameters: derived.number.parameters(),
             inputs: derived.number.width(),
+        });
+        let crossed = self.crosses.iter().map(|cross| Description {
+            column: cross_name(name(cross.left), name(cross.right)),
+            kind: "constructed".into(),
+            steps: cross.words(),
+            parameters: cross.parameters(),
+            inputs: cross.inputs(),
         });
         let forecasts = self.forecasts.iter().flat_map(|forecast| {
             let said = forecast.words();
@@ -77,9 +84,15 @@ impl Recipe {
                 }
             })
             .chain(made)
+            .chain(crossed)
             .chain(forecasts)
             .collect()
     }
+}
+
+/// Two columns taken as one category, as people read it.
+pub fn cross_name(left: &str, right: &str) -> String {
+    format!("{left} & {right}")
 }
 
 fn kind(kind: Kind) -> String {

@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::number::Number;
-use super::options::Standardise;
+use super::options::Scaling;
 use crate::frame::{Cell, Column};
 use crate::value::{Behaviour, Models, Outlook};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ impl Forecast {
         inputs: &[Input],
         columns: &[&Column],
         rows: &[u32],
-        how: Standardise,
+        how: Scaling,
     ) -> Result<Forecast, String> {
         let position = |name: &String| {
             let found = inputs.iter().position(|input| input.name == *name);
@@ -180,6 +180,7 @@ fn figure(outlook: Option<&Outlook>, which: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::{Standardise, Transform};
     use crate::frame::{Frame, Kind};
     use crate::recipe::{Preparation, Recipe};
 
@@ -223,6 +224,7 @@ mod tests {
         let train: Vec<u32> = (0..300).collect();
         let how = Preparation {
             standardise: Standardise::None,
+            transform: Transform::None,
             ..Preparation::default()
         };
         let plain = Recipe::fit_with(&frame, &[0, 1, 2, 3], &train, None, &how);

@@ -152,7 +152,7 @@ impl Json {
             .map(|(keys, counts)| Path {
                 keys: keys.split_terminator(KEY_END).map(str::to_owned).collect(),
                 found: found(counts),
-                leaf: Leaf::Number(Number::fit(Vec::new(), 0, how.standardise)),
+                leaf: Leaf::Number(Number::fit(Vec::new(), 0, how.scaling())),
             })
             .collect();
         let mut values: Vec<Column> = paths
@@ -178,7 +178,7 @@ impl Json {
                 Kind::Number => Leaf::Number(Number::fit(
                     super::present_numbers(values, &rows),
                     rows.len(),
-                    how.standardise,
+                    how.scaling(),
                 )),
                 _ => Leaf::Category(Category::fit(values, &rows, how.category_encoding)),
             };

@@ -1,6 +1,7 @@
 //! Everything learned about preparing data, stored in the model and replayed at prediction.
 
 mod category;
+mod cross;
 mod derived;
 pub mod describe;
 mod forecast;
@@ -10,9 +11,11 @@ mod number;
 mod options;
 mod patches;
 mod picture;
+mod power;
 mod principal;
 mod quantiles;
 mod sentence;
+mod shape;
 mod step;
 mod tags;
 mod target_mean;
@@ -29,15 +32,17 @@ use crate::{
     frame::{Cell, Column, Frame, Kind},
     models::Inputs,
 };
+use cross::Cross;
 use derived::Derived;
-pub use derived::{Operation, Pair};
+pub use derived::{Constructed, Operation, Pair};
 use forecast::Forecast;
 pub use forecast::Purchases;
-pub use options::{CategoryEncoding, Preparation, Standardise};
+pub use options::{CategoryEncoding, Construct, Preparation, Scaling, Standardise, Transform};
 use sentence::Sentence;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use step::Step;
+use target_mean::Means;
 pub use words::is_prose;
 
 /// Prepared rows, as the networks take them.
@@ -94,6 +99,9 @@ pub struct Recipe {
     /// Numbers made of two columns; their inputs follow those of the columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     derived: Vec<Derived>,
+    /// Categories made of two columns; their inputs follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    crosses: Vec<Cross>,
     /// What the purchases of a source let expect; their inputs come last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     forecasts: Vec<Forecast>,
@@ -130,25 +138,29 @@ impl Recipe {
             columns: inputs,
             steps,
             derived: Vec::new(),
+            crosses: Vec::new(),
             forecasts: Vec::new(),
             clean: Clean::default(),
         }
     }
 
-    /// This recipe with numbers made of pairs of its columns, learned from the same frame and rows.
-    pub fn with_pairs(
+    /// This recipe with features made of two of its columns each, learned from the same frame, rows and target.
+    pub fn with_constructed(
         mut self,
-        pairs: &[Pair],
+        made: &Constructed,
         frame: &Frame,
         rows: &[u32],
+        truth: Option<&Truth>,
         how: &Preparation,
     ) -> Recipe {
         let found = self.columns.iter().map(|input| frame.column(&input.name));
         let Some(columns) = found.collect::<Option<Vec<&Column>>>() else {
             return self;
         };
-        let fit = |pair: &Pair| Derived::fit(*pair, &columns, rows, how.standardise);
-        self.derived = pairs.iter().map(fit).collect();
+        let fit = |pair: &Pair| Derived::fit(*pair, &columns, rows, how.scaling());
+        self.derived = made.pairs.iter().map(fit).collect();
+        let cross = |of: &(usize, usize)| Cross::fit(*of, &columns, rows, truth, how);
+        self.crosses = made.crosses.iter().filter_map(cross).collect();
         self
     }
 
@@ -167,7 +179,7 @@ impl Recipe {
         };
         let mut left_out = Vec::new();
         for one in purchases {
-            match Forecast::fit(one, &self.columns, &columns, rows, how.standardise) {
+            match Forecast::fit(one, &self.columns, &columns, rows, how.scaling()) {
                 Ok(forecast) => self.forecasts.push(forecast),
                 Err(why) => left_out.push((one.name.clone(), why)),
             }
@@ -224,6 +236,7 @@ impl Recipe {
         self.columns.len() == self.steps.len()
             && self.steps.iter().all(Step::is_sound)
             && self.derived.iter().all(|d| d.is_sound(self.columns.len()))
+            && self.crosses.iter().all(|c| c.is_sound(self.columns.len()))
             && self
                 .forecasts
                 .iter()
@@ -235,8 +248,21 @@ impl Recipe {
         let mut inputs = Inputs::default();
         self.steps.iter().for_each(|step| step.add_to(&mut inputs));
         inputs.numbers += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
+        inputs.numbers += self.crosses.iter().map(Cross::numbers).sum::<usize>();
+        let codes = self.crosses.iter().filter_map(Cross::category);
+        inputs.categories.extend(codes);
         inputs.numbers += self.forecasts.iter().map(Forecast::inputs).sum::<usize>();
         inputs
+    }
+
+    /// The column that each number and each category of the inputs comes from, by its position; of what is made of two
+    /// columns there is none.
+    pub fn owners(&self) -> (Vec<usize>, Vec<usize>) {
+        let of = |count: fn(&Step) -> usize| {
+            let each = |(i, step)| std::iter::repeat_n(i, count(step));
+            self.steps.iter().enumerate().flat_map(each).collect()
+        };
+        (of(Step::numbers), of(Step::codes))
     }
 
     /// A scratch row of the right size.
@@ -260,6 +286,10 @@ impl Recipe {
         for derived in &self.derived {
             singles.push(at);
             at += derived.number.width();
+        }
+        for cross in &self.crosses {
+            singles.extend(at..at + cross.numbers());
+            at += cross.numbers();
         }
         for (_, number) in self.forecasts.iter().flat_map(Forecast::each) {
             singles.push(at);
@@ -310,6 +340,12 @@ impl Recipe {
             let (own, more) = numbers.split_at_mut(derived.number.width());
             derived.write(&cell, own);
             numbers = more;
+        }
+        for cross in &self.crosses {
+            let (own_numbers, more_numbers) = numbers.split_at_mut(cross.numbers());
+            let (own_codes, more_codes) = codes.split_at_mut(cross.codes());
+            cross.write(&cell, own_numbers, own_codes);
+            (numbers, codes) = (more_numbers, more_codes);
         }
         for forecast in &self.forecasts {
             let (own, more) = numbers.split_at_mut(forecast.inputs());
@@ -369,15 +405,25 @@ impl Recipe {
     pub fn transform_training(&self, frame: &Frame, rows: &[u32]) -> Matrix {
         let mut matrix = self.transform(frame, rows);
         let (width, mut start) = (matrix.inputs.numbers, 0);
-        for step in &self.steps {
-            if let Step::TargetMean(mean) = step {
-                for (position, row) in matrix.numbers.chunks_exact_mut(width).enumerate() {
-                    if let Some(means) = mean.of_training_row(position) {
-                        row[start..start + means.len()].copy_from_slice(means);
-                    }
+        let mut replace = |start: usize, means: &Means| {
+            for (position, row) in matrix.numbers.chunks_exact_mut(width).enumerate() {
+                if let Some(means) = means.of_training_row(position) {
+                    row[start..start + means.len()].copy_from_slice(means);
                 }
             }
+        };
+        for step in &self.steps {
+            if let Step::TargetMean(mean) = step {
+                replace(start, &mean.means);
+            }
             start += step.numbers();
+        }
+        start += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
+        for cross in &self.crosses {
+            if let Some(means) = cross.means() {
+                replace(start, means);
+            }
+            start += cross.numbers();
         }
         matrix
     }

@@ -1,7 +1,8 @@
-//! Numbers: median imputation with a missing flag, a logarithm for long tails, one scale for all columns.
+//! Numbers: median imputation with a missing flag, a shape closer to normal, one scale for all columns.
 
-use super::options::Standardise;
+use super::options::{Scaling, Standardise, Transform};
 use super::quantiles;
+use super::shape::Shape;
 use crate::frame::Cell;
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,6 @@ use serde::{Deserialize, Serialize};
 const BOUND: f64 = 8.0;
 /// A value that is not standardised is kept within what the network takes.
 const PLAIN_BOUND: f64 = 1e12;
-/// A column this skewed is tried on a logarithmic scale.
-const SKEWED: f64 = 2.0;
 /// Where the standard deviation is this many times what the middle half of the rows suggests, a few far values make it, and
 /// the other rows would be squeezed together.
 const HEAVY: f64 = 3.0;
@@ -32,8 +31,8 @@ enum Method {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Number {
     median: f64,
-    /// sign(x) · ln(1 + |x|) before standardising.
-    logarithm: bool,
+    /// Before standardising.
+    shape: Shape,
     /// What becomes 0.
     mean: f64,
     /// 1 / what becomes 1; 0 for a constant column.
@@ -49,10 +48,10 @@ pub(super) struct Number {
 
 impl Number {
     /// Learns from the values present among `rows` training rows.
-    pub(super) fn fit(mut values: Vec<f64>, rows: usize, standardise: Standardise) -> Number {
+    pub(super) fn fit(mut values: Vec<f64>, rows: usize, how: Scaling) -> Number {
         let mut number = Number {
             median: 0.0,
-            logarithm: false,
+            shape: Shape::Plain,
             mean: 0.0,
             scale: 0.0,
             flag: values.len() < rows,
@@ -62,19 +61,29 @@ impl Number {
         if values.is_empty() {
             return number;
         }
+        let transform = match (how.transform, how.standardise) {
+            (wanted, Standardise::Auto) => wanted,
+            // Who asks for one scale gets that, unless a shape is asked for too.
+            (Transform::Auto, _) => Transform::None,
+            (wanted, _) => wanted,
+        };
+        number.shape = Shape::fit(&values, transform);
         let middle = values.len() / 2;
         number.median = *values.select_nth_unstable_by(middle, f64::total_cmp).1;
-        number.logarithm = standardise == Standardise::Auto && long_tail(&values);
         // Missing values enter as the median, so they count in the mean and deviation.
         let filled = values
             .iter()
             .copied()
             .chain(std::iter::repeat_n(number.median, rows - values.len()));
-        let logarithm = number.logarithm;
-        let prepared: Vec<f64> = filled
-            .map(|x| if logarithm { signed_log(x) } else { x })
-            .collect();
-        number.learn(prepared, standardise);
+        let shape = number.shape;
+        let prepared: Vec<f64> = filled.map(|x| shape.apply(x)).collect();
+        number.learn(
+            prepared,
+            match shape {
+                Shape::Quantile => Standardise::Quantile,
+                _ => how.standardise,
+            },
+        );
         number
     }
 
@@ -131,7 +140,9 @@ impl Number {
     /// Whether bytes from a table hold what `write` relies on.
     pub(super) fn is_sound(&self) -> bool {
         let numbers = [self.median, self.mean, self.scale];
-        numbers.iter().all(|x| x.is_finite()) && quantiles::are_sound(&self.quantiles)
+        numbers.iter().all(|x| x.is_finite())
+            && self.shape.is_sound()
+            && quantiles::are_sound(&self.quantiles)
     }
 
     #[inline]
@@ -149,11 +160,7 @@ impl Number {
 
     #[inline]
     fn standardise(&self, value: f64) -> f32 {
-        let value = if self.logarithm {
-            signed_log(value)
-        } else {
-            value
-        };
+        let value = self.shape.apply(value);
         match self.method {
             Method::Quantile => quantiles::normal_score(&self.quantiles, value) as f32,
             Method::None => value.clamp(-PLAIN_BOUND, PLAIN_BOUND) as f32,
@@ -169,22 +176,21 @@ impl Number {
                 false => "constant: tells nothing".into(),
             };
         }
-        let mut said = Vec::new();
+        let mut said: Vec<String> = Vec::new();
         if self.flag {
-            said.push("missing values become the median and raise a flag");
+            said.push("missing values become the median and raise a flag".into());
         }
-        if self.logarithm {
-            said.push("logarithm");
-        }
-        said.push(match self.method {
+        said.extend(self.shape.words());
+        let scaled = match self.method {
             Method::None => "taken as it is",
             Method::Standard => "mean 0 and standard deviation 1",
             Method::Robust => "median 0 and interquartile range 1.349",
             Method::Minmax => "scaled so that the training rows reach from 0 to 1",
             Method::Quantile => "brought to a normal distribution by quantiles",
-        });
+        };
+        said.push(scaled.into());
         if !matches!(self.method, Method::None | Method::Quantile) {
-            said.push("kept within -8 to 8");
+            said.push("kept within -8 to 8".into());
         }
         said.join(", ")
     }
@@ -192,7 +198,7 @@ impl Number {
     pub(super) fn parameters(&self) -> serde_json::Value {
         serde_json::json!({
             "method": self.method,
-            "logarithm": self.logarithm,
+            "transform": self.shape,
             "median": self.median,
             "centre": self.mean,
             "spread": if self.scale == 0.0 { 0.0 } else { 1.0 / self.scale },
@@ -200,28 +206,4 @@ impl Number {
             "quantiles": self.quantiles.len(),
         })
     }
-}
-
-fn signed_log(x: f64) -> f64 {
-    x.signum() * x.abs().ln_1p()
-}
-
-fn long_tail(values: &[f64]) -> bool {
-    let plain = skew(values.iter().copied());
-    plain.abs() > SKEWED && skew(values.iter().map(|x| signed_log(*x))).abs() < plain.abs() / 2.0
-}
-
-/// Third standardised moment; 0 for a constant.
-fn skew(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let (mut second, mut third) = (0.0, 0.0);
-    for x in values {
-        let d = x - mean;
-        second += d * d;
-        third += d * d * d;
-    }
-    let deviation = (second / count).sqrt();
-    let skew = third / count / deviation.powi(3);
-    if skew.is_finite() { skew } else { 0.0 }
 }

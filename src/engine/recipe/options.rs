@@ -8,8 +8,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standardise {
-    /// By column: a logarithm for long tails, then the mean and the standard deviation, or the median and the
-    /// interquartile range where few far values would rule the standard deviation.
+    /// By column: the mean and the standard deviation, or the median and the interquartile range where few far values would
+    /// rule the standard deviation.
     #[default]
     Auto,
     /// Mean 0, standard deviation 1.
@@ -22,6 +22,30 @@ pub enum Standardise {
     Quantile,
     /// As it is.
     None,
+}
+
+/// How the shape of numbers is changed before they are brought to one scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transform {
+    /// By column: the simplest of the others that comes close to a normal distribution; as it is where another scale than auto
+    /// is asked for.
+    #[default]
+    Auto,
+    None,
+    /// sign(x) · ln(1 + |x|).
+    Log,
+    /// Yeo and Johnson's (2000), of the likeliest power.
+    Power,
+    /// A normal distribution, by the quantiles of the training rows; it has its own scale.
+    Quantile,
+}
+
+/// What is done to numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scaling {
+    pub transform: Transform,
+    pub standardise: Standardise,
 }
 
 /// How categories enter the network.
@@ -41,6 +65,20 @@ pub enum CategoryEncoding {
     Hash,
 }
 
+/// Which features made of two columns are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Construct {
+    #[default]
+    None,
+    /// Ratios, differences and products of numbers.
+    Pairs,
+    /// Two columns taken as one category.
+    Crosses,
+    /// Both.
+    Auto,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preparation {
     /// Words and pairs of words kept of a column of free text, at most.
@@ -49,6 +87,7 @@ pub struct Preparation {
     #[serde(default)]
     pub text_dim: usize,
     pub standardise: Standardise,
+    pub transform: Transform,
     pub category_encoding: CategoryEncoding,
     /// Turns free texts into sentence vectors; stored by its fingerprint alone.
     #[serde(skip)]
@@ -61,8 +100,18 @@ impl Default for Preparation {
             text_features: 256,
             text_dim: 16,
             standardise: Standardise::Auto,
+            transform: Transform::Auto,
             category_encoding: CategoryEncoding::Auto,
             text_model: None,
+        }
+    }
+}
+
+impl Preparation {
+    pub(super) fn scaling(&self) -> Scaling {
+        Scaling {
+            transform: self.transform,
+            standardise: self.standardise,
         }
     }
 }

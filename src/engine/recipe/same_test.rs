@@ -170,6 +170,13 @@ fn how(random: &mut Random) -> Preparation {
         Standardise::Quantile,
         Standardise::None,
     ];
+    let transform = [
+        Transform::Auto,
+        Transform::None,
+        Transform::Log,
+        Transform::Power,
+        Transform::Quantile,
+    ];
     let category_encoding = [
         CategoryEncoding::Auto,
         CategoryEncoding::Embedding,
@@ -182,7 +189,25 @@ fn how(random: &mut Random) -> Preparation {
         text_dim: [0, 4][random.below(2)],
         standardise: standardise[random.below(6)],
         category_encoding: category_encoding[random.below(5)],
+        transform: transform[random.below(5)],
         text_model: (random.below(3) == 0).then(tiny_bert),
+    }
+}
+
+/// Any columns can be asked for, not only those that make sense.
+fn constructed(random: &mut Random, columns: usize) -> Constructed {
+    let operations = [Operation::Ratio, Operation::Difference, Operation::Product];
+    Constructed {
+        pairs: (0..random.below(3))
+            .map(|_| Pair {
+                operation: operations[random.below(3)],
+                left: random.below(columns),
+                right: random.below(columns),
+            })
+            .collect(),
+        crosses: (0..random.below(4))
+            .map(|_| (random.below(columns), random.below(columns)))
+            .collect(),
     }
 }
 
@@ -229,7 +254,9 @@ fn all_at_once_equals_row_by_row_also_after_storage() {
         let order: Vec<usize> = (0..columns).collect();
         let truth = truth(random, train.len());
         let how = how(random);
-        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how);
+        let made = constructed(random, columns);
+        let fitted = Recipe::fit_with(&frame, &order, &train, truth.as_ref(), &how)
+            .with_constructed(&made, &frame, &train, truth.as_ref(), &how);
         let (fitted, not_made) = fitted.with_forecasts(&[purchases()], &frame, &train, &how);
         forecasts += usize::from(not_made.is_empty());
         assert!(fitted.is_sound(), "seed {seed}");
@@ -347,11 +374,27 @@ fn stored() -> String {
         text_features: 5,
         text_dim: 3,
         standardise: Standardise::Quantile,
+        transform: Transform::Power,
         category_encoding: CategoryEncoding::Target,
         text_model: Some(tiny_bert()),
     };
     let order: Vec<usize> = (0..14).collect();
-    let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how);
+    let made = Constructed {
+        pairs: vec![Pair {
+            operation: Operation::Ratio,
+            left: 0,
+            right: 4,
+        }],
+        crosses: vec![(0, 1), (2, 1), (2, 0)],
+    };
+    let recipe = Recipe::fit_with(&frame, &order, &rows, Some(&truth), &how).with_constructed(
+        &made,
+        &frame,
+        &rows,
+        Some(&truth),
+        &how,
+    );
+    assert_eq!((recipe.derived.len(), recipe.crosses.len()), (1, 3));
     let (recipe, not_made) = recipe.with_forecasts(&[purchases()], &frame, &rows, &how);
     assert!(not_made.is_empty(), "{not_made:?}");
     assert!(recipe.steps.iter().any(|s| matches!(s, Step::Text(_))));

@@ -38,7 +38,7 @@ impl Step {
             Kind::Number | Kind::Duration => Step::Number(Number::fit(
                 super::present_numbers(column, rows),
                 rows.len(),
-                how.standardise,
+                how.scaling(),
             )),
             Kind::Boolean => Step::Category(Category::fit(column, rows, how.category_encoding)),
             Kind::Category if is_prose(column, rows) => {
@@ -61,7 +61,7 @@ impl Step {
                     .and_then(|truth| TargetMean::fit(category.clone(), column, rows, truth));
                 mean.map_or(Step::Category(category), Step::TargetMean)
             }
-            Kind::Time => Step::Time(Time::fit(column, rows, how.standardise)),
+            Kind::Time => Step::Time(Time::fit(column, rows, how.scaling())),
             Kind::Vector => Step::Vector(Vector::fit(column, rows)),
             Kind::Tags => Step::Tags(Tags::fit(column, rows)),
             Kind::Json => Step::Json(Json::fit(column, rows, how)),
@@ -76,7 +76,7 @@ impl Step {
             Step::Category(_) => 0,
             Step::Time(time) => time.width(),
             Step::Text(text) => text.width(),
-            Step::TargetMean(mean) => mean.width,
+            Step::TargetMean(mean) => mean.means.width,
             Step::Vector(vector) => vector.width(),
             Step::Tags(tags) => tags.width(),
             Step::Picture(picture) => picture.width(),
@@ -146,7 +146,7 @@ impl Step {
         match self {
             Step::Number(_) | Step::Time(_) => vec![0],
             Step::Text(text) => vec![text.terms().count()],
-            Step::TargetMean(mean) => (0..mean.width).collect(),
+            Step::TargetMean(mean) => (0..mean.means.width).collect(),
             Step::Json(json) => {
                 let mut at = 0;
                 let mut singles = Vec::new();

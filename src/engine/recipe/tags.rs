@@ -1,7 +1,7 @@
 //! Several categories at once: an input for each of the frequent ones, and how many there are.
 
 use super::number::Number;
-use super::options::Standardise;
+use super::options::Scaling;
 use crate::frame::{Cell, Column, tags};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl Tags {
         levels.truncate(MOST);
         let mut levels: Vec<String> = levels.into_iter().map(|l| l.0.to_owned()).collect();
         levels.sort_unstable();
-        Tags::new(levels, Number::fit(lengths, rows.len(), Standardise::Auto))
+        Tags::new(levels, Number::fit(lengths, rows.len(), Scaling::default()))
     }
 
     pub(super) fn width(&self) -> usize {

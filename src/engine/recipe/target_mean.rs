@@ -12,16 +12,23 @@ const FOLDS: usize = 5;
 /// With more classes there would be more inputs than a learned vector has.
 const MAX_CLASSES: usize = 16;
 
+/// The target's mean by code.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct TargetMean {
-    /// Knows the levels.
-    pub(super) category: Category,
+pub(super) struct Means {
+    /// Inputs: one, or one for each of three or more classes.
     pub(super) width: usize,
-    /// `[levels + 1][width]`, standardised; of code 0 the mean of all rows.
+    /// `[levels + 1][width]`, standardised; of code 0 its rows', or where it has none the mean of all rows.
     means: Vec<f32>,
     /// `[training rows][width]`, out of fold; not stored.
     #[serde(skip)]
     training: Vec<f32>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TargetMean {
+    /// Knows the levels.
+    pub(super) category: Category,
+    pub(super) means: Means,
 }
 
 /// Sums of the target by level.
@@ -38,6 +45,30 @@ impl TargetMean {
         rows: &[u32],
         truth: &Truth,
     ) -> Option<TargetMean> {
+        if category.levels() <= super::category::ONE_HOT + 1 {
+            return None;
+        }
+        let codes: Vec<u32> = rows
+            .iter()
+            .map(|&row| category.code(column.cell(row as usize)))
+            .collect();
+        let means = Means::fit(&codes, category.levels(), truth)?;
+        Some(TargetMean { category, means })
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.means.is_sound(self.category.levels())
+    }
+
+    #[inline]
+    pub(super) fn write(&self, cell: Cell<'_>, out: &mut [f32]) {
+        out.copy_from_slice(self.means.of(self.category.code(cell)));
+    }
+}
+
+impl Means {
+    /// Learns from the codes (0 to `levels`) and the targets of the training rows. `None` where the classes are many.
+    pub(super) fn fit(codes: &[u32], levels: usize, truth: &Truth) -> Option<Means> {
         let width = match truth {
             Truth::Values(_) => 1,
             // Two classes: the mean of one says all.
@@ -46,20 +77,16 @@ impl TargetMean {
                 classes => classes,
             },
         };
-        if width > MAX_CLASSES || category.levels() <= super::category::ONE_HOT + 1 {
+        if width > MAX_CLASSES {
             return None;
         }
-        let codes: Vec<u32> = rows
-            .iter()
-            .map(|&row| category.code(column.cell(row as usize)))
-            .collect();
         let target = |position: usize, output: usize| match truth {
             Truth::Values(values) => values[position],
             Truth::Classes(classes) if width == 1 => f64::from(classes[position]),
             Truth::Classes(classes) => f64::from(u8::from(classes[position] as usize == output)),
         };
         let fold = |position: usize| position.wrapping_mul(0x9e37_79b9) >> 8 & 0xffff;
-        let levels = category.levels() + 1;
+        let levels = levels + 1;
         let sums = |keep: &dyn Fn(usize) -> bool| {
             let mut found = Sums {
                 rows: vec![0.0; levels],
@@ -73,10 +100,10 @@ impl TargetMean {
             }
             found
         };
-        let mut training = vec![0f64; rows.len() * width];
+        let mut training = vec![0f64; codes.len() * width];
         for part in 0..FOLDS {
             let means = sums(&|p| fold(p) % FOLDS != part).means(width);
-            for position in (0..rows.len()).filter(|p| fold(*p) % FOLDS == part) {
+            for position in (0..codes.len()).filter(|p| fold(*p) % FOLDS == part) {
                 let of = codes[position] as usize * width;
                 training[position * width..(position + 1) * width]
                     .copy_from_slice(&means[of..of + width]);
@@ -85,7 +112,7 @@ impl TargetMean {
         let mut means = sums(&|_| true).means(width);
         for output in 0..width {
             let own = || training.iter().skip(output).step_by(width);
-            let count = rows.len().max(1) as f64;
+            let count = codes.len().max(1) as f64;
             let mean = own().sum::<f64>() / count;
             let deviation = (own().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
             let scale = if deviation > 1e-12 * mean.abs().max(1e-300) {
@@ -102,16 +129,16 @@ impl TargetMean {
             }
         }
         let single = |list: Vec<f64>| list.into_iter().map(|x| x as f32).collect();
-        Some(TargetMean {
-            category,
+        Some(Means {
             width,
             means: single(means),
             training: single(training),
         })
     }
 
-    pub(super) fn is_sound(&self) -> bool {
-        let size = (self.category.levels() + 1).checked_mul(self.width);
+    /// Whether there is a mean for each of the codes up to `levels`.
+    pub(super) fn is_sound(&self, levels: usize) -> bool {
+        let size = (levels + 1).checked_mul(self.width);
         self.width > 0
             && self.width <= MAX_CLASSES
             && size == Some(self.means.len())
@@ -119,9 +146,9 @@ impl TargetMean {
     }
 
     #[inline]
-    pub(super) fn write(&self, cell: Cell<'_>, out: &mut [f32]) {
-        let of = self.category.code(cell) as usize * self.width;
-        out.copy_from_slice(&self.means[of..of + self.width]);
+    pub(super) fn of(&self, code: u32) -> &[f32] {
+        let of = code as usize * self.width;
+        &self.means[of..of + self.width]
     }
 
     /// The out-of-fold means of one of the rows this was fitted to.

@@ -47,7 +47,12 @@ fn training_numbers_are_standardised() {
                 .collect::<Vec<_>>(),
         )],
     };
-    let matrix = Recipe::fit(&frame, &[0], &rows(1000)).transform(&frame, &rows(1000));
+    let how = Preparation {
+        transform: Transform::None,
+        ..Preparation::default()
+    };
+    let recipe = Recipe::fit_with(&frame, &[0], &rows(1000), None, &how);
+    let matrix = recipe.transform(&frame, &rows(1000));
     let mean = matrix.numbers.iter().sum::<f32>() / 1000.0;
     let variance = matrix
         .numbers

@@ -2,7 +2,7 @@
 //! learns; how long the text is; and its sentence vector where there is a text model.
 
 use super::number::Number;
-use super::options::{Preparation, Standardise};
+use super::options::{Preparation, Scaling};
 use super::sentence::Sentence;
 use super::terms::{Seen, Term, choose};
 use super::words::{BUCKETS, ngrams};
@@ -118,7 +118,7 @@ impl Text {
         } else {
             choose(&chosen_on, text, &frequency, texts, truth, most)
         };
-        let length = Number::fit(lengths, chosen_on.len(), Standardise::Auto);
+        let length = Number::fit(lengths, chosen_on.len(), Scaling::default());
         let mut vocabulary: Vec<u32> = match how.text_dim {
             0 => Vec::new(),
             _ => (0..BUCKETS as u32)

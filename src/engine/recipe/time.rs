@@ -1,7 +1,7 @@
 //! Dates and timestamps: how long ago, and the parts of the calendar that vary.
 
 use super::number::Number;
-use super::options::Standardise;
+use super::options::{Scaling, Standardise};
 use crate::calendar;
 use crate::frame::{Cell, Column};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub(super) struct Time {
 }
 
 impl Time {
-    pub(super) fn fit(column: &Column, rows: &[u32], standardise: Standardise) -> Time {
+    pub(super) fn fit(column: &Column, rows: &[u32], how: Scaling) -> Time {
         let times: Vec<i64> = rows
             .iter()
             .filter_map(|&row| match column.cell(row as usize) {
@@ -69,9 +69,12 @@ impl Time {
                 super::present_numbers(column, rows),
                 rows.len(),
                 // Microseconds as they are would drown everything else.
-                match standardise {
-                    Standardise::None => Standardise::Auto,
-                    other => other,
+                Scaling {
+                    standardise: match how.standardise {
+                        Standardise::None => Standardise::Auto,
+                        other => other,
+                    },
+                    ..how
                 },
             ),
             parts,

@@ -136,3 +136,19 @@ SELECT insight_predict('lying', '{"photo": 7}');
 SELECT insight_predict('lying', '{"photo": "\\xz"}');
 SELECT insight_train('photos', 'photo');
 SELECT name, kind, advice FROM insight_profile('photos') WHERE kind = 'image';
+-- Every shape of numbers, and every way to select and construct.
+SELECT t, model, status FROM unnest(ARRAY['auto', 'none', 'log', 'power', 'quantile']) t,
+  LATERAL insight_train('SELECT (visit_id % 50 + 1) ^ 3 AS x, complains FROM visits', 'complains', 'shaped_' || t,
+    jsonb_build_object('epochs', 1, 'transform', t));
+SELECT model, steps FROM unnest(ARRAY['auto', 'none', 'log', 'power', 'quantile']) t,
+  LATERAL (SELECT 'shaped_' || t AS model, steps FROM insight_recipe('shaped_' || t)) r;
+CREATE TABLE mixed AS SELECT i % 10 AS x, abs(hashint4(i)) % 101 AS noise, 'a' || i % 4 AS a, 'b' || i / 7 % 5 AS b,
+  ((i % 10 > 4) <> (i % 7 = 0)) AS y, ((i % 4 + i / 7 % 5) % 2 = 0) <> (i % 11 = 0) AS z FROM generate_series(1, 1500) i;
+SELECT s, model, status FROM unnest(ARRAY['auto', 'l1', 'permutation', 'boruta']) s,
+  LATERAL insight_train('mixed', 'y', 'chosen_' || s, jsonb_build_object('epochs', 5, 'exclude', ARRAY['z'], 'select', s));
+SELECT model, feature, kept, reason ~ 'validation loss goes from' AS tried FROM insight.features
+WHERE model ~ '^chosen' AND feature IN ('x', 'noise') ORDER BY 1, 2;
+SELECT model, status FROM insight_train('mixed', 'z', 'crossed', '{"epochs": 5, "exclude": ["y"], "construct": "crosses"}');
+SELECT feature, kept, reason ~ '^constructed; the validation loss goes from' AS tried FROM insight.features
+WHERE model = 'crossed' AND feature ~ '&';
+SELECT name, kind, steps, inputs, parameters -> 'pairs' -> 0 AS first FROM insight_recipe('crossed') WHERE kind = 'constructed';

@@ -144,7 +144,10 @@ fn threads_change_nothing() {
     let mut random = Draw(8);
     let matrix = matrix(500, &mut random);
     let targets: Vec<f32> = (0..500).map(|_| random.below(2) as f32).collect();
-    let params = params(Kind::Binary, json!({"algorithm": "dnn", "members": 4, "epochs": 2}));
+    let params = params(
+        Kind::Binary,
+        json!({"algorithm": "dnn", "members": 4, "epochs": 2}),
+    );
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

@@ -1,0 +1,372 @@
+//! A random forest (Breiman 2001) on inputs in bins: trees on bootstrap samples, each split by the best of some inputs.
+
+mod binned;
+
+use crate::evaluate::Truth;
+use crate::random::Random;
+use binned::BINS;
+pub use binned::{Binned, Cuts};
+use rayon::prelude::*;
+
+/// How a forest is grown.
+#[derive(Debug, Clone, Copy)]
+pub struct Growth {
+    pub trees: usize,
+    /// Rows of a leaf, at least.
+    pub leaf: usize,
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    input: u32,
+    /// Rows of at most this bin go left.
+    bin: u8,
+    /// The left child; the right one follows. 0: a leaf.
+    left: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Tree {
+    nodes: Vec<Node>,
+    /// `[nodes][outputs]`: the mean of the node's rows.
+    means: Vec<f32>,
+    /// Training rows the tree has not seen, ascending.
+    unseen: Vec<u32>,
+}
+
+/// Answers the mean of a number, the probability of the second of two classes, or one for each class.
+#[derive(Debug, Clone)]
+pub struct Forest {
+    trees: Vec<Tree>,
+    outputs: usize,
+}
+
+/// The target as the trees average it, row-major `[rows][outputs]`.
+#[derive(Debug, Clone)]
+pub struct Averaged {
+    pub outputs: usize,
+    pub values: Vec<f32>,
+}
+
+impl Averaged {
+    pub fn of(truth: &Truth, classes: usize) -> Averaged {
+        match truth {
+            Truth::Values(values) => Averaged {
+                outputs: 1,
+                values: values.iter().map(|y| *y as f32).collect(),
+            },
+            Truth::Classes(codes) if classes <= 2 => Averaged {
+                outputs: 1,
+                values: codes.iter().map(|code| *code as f32).collect(),
+            },
+            Truth::Classes(codes) => {
+                let mut values = vec![0.0; codes.len() * classes];
+                let each = values.chunks_exact_mut(classes).zip(codes);
+                each.for_each(|(row, code)| row[*code as usize] = 1.0);
+                Averaged {
+                    outputs: classes,
+                    values,
+                }
+            }
+        }
+    }
+
+    fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.outputs..(row + 1) * self.outputs]
+    }
+}
+
+impl Forest {
+    /// Grows the trees; `target` has the rows of `binned`. The same seed gives the same forest with any number of threads.
+    pub fn fit(binned: &Binned, target: &Averaged, growth: Growth) -> Forest {
+        let trees = (0..growth.trees as u64).into_par_iter().map(|number| {
+            let seed = growth.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            Tree::grow(binned, target, growth.leaf, &mut Random::new(seed))
+        });
+        Forest {
+            trees: trees.collect(),
+            outputs: target.outputs,
+        }
+    }
+
+    /// The mean squared error over all outputs of the given rows, `bin` answering an input's bin of a row.
+    pub fn error(&self, rows: usize, target: &Averaged, bin: impl Fn(usize, usize) -> u8) -> f64 {
+        let mut answer = vec![0f64; self.outputs];
+        let mut sum = 0.0;
+        for row in 0..rows {
+            answer.fill(0.0);
+            for tree in &self.trees {
+                let means = tree.answer(self.outputs, |input| bin(input, row));
+                answer
+                    .iter_mut()
+                    .zip(means)
+                    .for_each(|(a, m)| *a += f64::from(*m));
+            }
+            let off = answer.iter().zip(target.row(row));
+            sum += off
+                .map(|(a, y)| (a / self.trees.len().max(1) as f64 - f64::from(*y)).powi(2))
+                .sum::<f64>();
+        }
+        sum / rows.max(1) as f64
+    }
+
+    /// By how many of its standard deviations over the trees the error on the rows a tree has not seen rises when the inputs
+    /// of one owner are permuted (Breiman 2001); `owners` says for each input whose it is, from 0 to `count` - 1. 0 where no
+    /// tree asks for any of them.
+    pub fn importance(
+        &self,
+        binned: &Binned,
+        target: &Averaged,
+        owners: &[usize],
+        count: usize,
+        seed: u64,
+    ) -> Vec<f64> {
+        let rises: Vec<Vec<f64>> = self
+            .trees
+            .par_iter()
+            .enumerate()
+            .map(|(number, tree)| {
+                let mut random = Random::new(seed.wrapping_add(number as u64));
+                tree.rises(binned, target, owners, count, &mut random)
+            })
+            .collect();
+        let trees = rises.len().max(1) as f64;
+        (0..count)
+            .map(|owner| {
+                let own = || rises.iter().map(|rises| rises[owner]);
+                let mean = own().sum::<f64>() / trees;
+                let variance = own().map(|rise| (rise - mean).powi(2)).sum::<f64>() / trees;
+                if variance > 0.0 {
+                    mean / variance.sqrt()
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    }
+}
+
+impl Tree {
+    fn grow(binned: &Binned, target: &Averaged, leaf: usize, random: &mut Random) -> Tree {
+        let count = binned.rows;
+        let mut seen = vec![false; count];
+        let mut rows: Vec<u32> = (0..count)
+            .map(|_| {
+                let row = random.below(count);
+                seen[row] = true;
+                row as u32
+            })
+            .collect();
+        let mut tree = Tree {
+            nodes: Vec::new(),
+            means: Vec::new(),
+            unseen: (0..count as u32)
+                .filter(|row| !seen[*row as usize])
+                .collect(),
+        };
+        // A third of the inputs for numbers, the square root of their number for classes, as Breiman has it; two classes are
+        // averaged like a number, and the square root does as well for numbers of many inputs.
+        let inputs = binned.inputs.len();
+        let some = ((inputs as f64).sqrt().ceil() as usize).clamp(1, inputs.max(1));
+        let mut order: Vec<usize> = (0..inputs).collect();
+        let mut histogram = Histogram::new(target.outputs);
+        tree.push(target, &rows);
+        let mut waiting = vec![(0usize, 0usize, rows.len())];
+        while let Some((node, start, end)) = waiting.pop() {
+            if end - start < 2 * leaf {
+                continue;
+            }
+            for place in 0..some.min(inputs) {
+                order.swap(place, place + random.below(inputs - place));
+            }
+            let tried = order[..some.min(inputs)].iter();
+            let best = tried
+                .filter_map(|&input| {
+                    let codes = &binned.inputs[input];
+                    let (gain, bin) = histogram.best(codes, target, &rows[start..end], leaf)?;
+                    Some((gain, input, bin))
+                })
+                .reduce(|best, next| if next.0 > best.0 { next } else { best });
+            let Some((_, input, bin)) = best else {
+                continue;
+            };
+            let codes = &binned.inputs[input];
+            let middle = start + partition(&mut rows[start..end], |row| codes[row as usize] <= bin);
+            let left = tree.nodes.len();
+            tree.nodes[node] = Node {
+                input: input as u32,
+                bin,
+                left: left as u32,
+            };
+            tree.push(target, &rows[start..middle]);
+            tree.push(target, &rows[middle..end]);
+            waiting.push((left, start, middle));
+            waiting.push((left + 1, middle, end));
+        }
+        tree
+    }
+
+    /// A leaf with the mean of the rows.
+    fn push(&mut self, target: &Averaged, rows: &[u32]) {
+        self.nodes.push(Node {
+            input: 0,
+            bin: 0,
+            left: 0,
+        });
+        for output in 0..target.outputs {
+            let sum: f64 = rows
+                .iter()
+                .map(|row| f64::from(target.row(*row as usize)[output]))
+                .sum();
+            self.means.push((sum / rows.len().max(1) as f64) as f32);
+        }
+    }
+
+    #[inline]
+    fn answer(&self, outputs: usize, bin: impl Fn(usize) -> u8) -> &[f32] {
+        let mut place = 0;
+        loop {
+            let node = self.nodes[place];
+            if node.left == 0 {
+                return &self.means[place * outputs..(place + 1) * outputs];
+            }
+            let right = usize::from(bin(node.input as usize) > node.bin);
+            place = node.left as usize + right;
+        }
+    }
+
+    fn rises(
+        &self,
+        binned: &Binned,
+        target: &Averaged,
+        owners: &[usize],
+        count: usize,
+        random: &mut Random,
+    ) -> Vec<f64> {
+        let mut asked = vec![false; count];
+        for node in self.nodes.iter().filter(|node| node.left > 0) {
+            asked[owners[node.input as usize]] = true;
+        }
+        let mut order: Vec<u32> = self.unseen.clone();
+        let error = |order: &[u32], permuted: usize| {
+            let mut sum = 0.0;
+            for (row, other) in self.unseen.iter().zip(order) {
+                let bin = |input: usize| {
+                    let from = if owners[input] == permuted {
+                        other
+                    } else {
+                        row
+                    };
+                    binned.inputs[input][*from as usize]
+                };
+                let means = self.answer(target.outputs, bin);
+                let off = means.iter().zip(target.row(*row as usize));
+                sum += off.map(|(m, y)| f64::from((m - y) * (m - y))).sum::<f64>();
+            }
+            sum / self.unseen.len().max(1) as f64
+        };
+        let before = error(&order, usize::MAX);
+        (0..count)
+            .map(|owner| {
+                if !asked[owner] {
+                    return 0.0;
+                }
+                random.shuffle(&mut order);
+                error(&order, owner) - before
+            })
+            .collect()
+    }
+}
+
+/// Sums of the target by bin.
+struct Histogram {
+    outputs: usize,
+    counts: [u32; BINS],
+    sums: Vec<f64>,
+}
+
+impl Histogram {
+    fn new(outputs: usize) -> Histogram {
+        Histogram {
+            outputs,
+            counts: [0; BINS],
+            sums: vec![0.0; BINS * outputs],
+        }
+    }
+
+    /// The bin after which to split so that the squared error falls most, and by how much; `None` where nothing falls.
+    fn best(
+        &mut self,
+        codes: &[u8],
+        target: &Averaged,
+        rows: &[u32],
+        leaf: usize,
+    ) -> Option<(f64, u8)> {
+        let outputs = self.outputs;
+        self.counts.fill(0);
+        self.sums.fill(0.0);
+        for &row in rows {
+            let bin = usize::from(codes[row as usize]);
+            self.counts[bin] += 1;
+            let sums = &mut self.sums[bin * outputs..(bin + 1) * outputs];
+            let values = target.row(row as usize);
+            sums.iter_mut()
+                .zip(values)
+                .for_each(|(sum, y)| *sum += f64::from(*y));
+        }
+        let mut all = vec![0.0; outputs];
+        for sums in self.sums.chunks_exact(outputs) {
+            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+        }
+        let total = rows.len() as f64;
+        let before: f64 = all.iter().map(|sum| sum * sum).sum::<f64>() / total;
+        let mut left = vec![0.0; outputs];
+        let (mut count, mut best) = (0u32, None::<(f64, u8)>);
+        for bin in 0..BINS - 1 {
+            if self.counts[bin] == 0 {
+                continue;
+            }
+            count += self.counts[bin];
+            let sums = &self.sums[bin * outputs..(bin + 1) * outputs];
+            left.iter_mut()
+                .zip(sums)
+                .for_each(|(left, sum)| *left += sum);
+            let other = rows.len() - count as usize;
+            if (count as usize) < leaf {
+                continue;
+            }
+            if other < leaf {
+                break;
+            }
+            let squares = |own: f64, all: f64| {
+                own * own / f64::from(count) + (all - own) * (all - own) / other as f64
+            };
+            let after: f64 = left
+                .iter()
+                .zip(&all)
+                .map(|(own, all)| squares(*own, *all))
+                .sum();
+            let gain = after - before;
+            if gain > 1e-9 * before.abs().max(1e-9) && best.is_none_or(|(most, _)| gain > most) {
+                best = Some((gain, bin as u8));
+            }
+        }
+        best
+    }
+}
+
+/// Rows that go left first; answers how many.
+fn partition(rows: &mut [u32], left: impl Fn(u32) -> bool) -> usize {
+    let mut middle = 0;
+    for place in 0..rows.len() {
+        if left(rows[place]) {
+            rows.swap(middle, place);
+            middle += 1;
+        }
+    }
+    middle
+}
+
+#[cfg(test)]
+mod tests;

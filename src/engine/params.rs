@@ -277,6 +277,15 @@ impl Params {
         let algorithm = self.algorithm.unwrap_or_default();
         let plain = algorithm == Algorithm::Mlp;
         let optimizer = self.optimizer.unwrap_or(Optimizer::Adamw);
+        if algorithm == Algorithm::Gbdt
+            && let Some(option) = self.of_networks()
+        {
+            return Err(ParamError {
+                option: option.into(),
+                message: format!("option \"{option}\" means nothing to boosted trees"),
+                hint: format!("Leave \"{option}\" out, or use another algorithm than gbdt."),
+            });
+        }
         if self.momentum.is_some() && optimizer != Optimizer::Sgd {
             return Err(ParamError {
                 option: "momentum".into(),
@@ -335,6 +344,32 @@ impl Params {
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
         })
+    }
+
+    /// The first option given that only a network understands.
+    fn of_networks(&self) -> Option<&'static str> {
+        [
+            ("hidden", self.hidden.is_some()),
+            ("activation", self.activation.is_some()),
+            ("dropout", self.dropout.is_some()),
+            ("loss", self.loss.is_some()),
+            ("optimizer", self.optimizer.is_some()),
+            ("learning_rate", self.learning_rate.is_some()),
+            ("momentum", self.momentum.is_some()),
+            ("l1", self.l1.is_some()),
+            ("l2", self.l2.is_some()),
+            ("epochs", self.epochs.is_some()),
+            ("batch_size", self.batch_size.is_some()),
+            ("early_stopping", self.early_stopping.is_some()),
+            ("patience", self.patience.is_some()),
+            ("number_embedding", self.number_embedding.is_some()),
+            ("number_embedding_dim", self.number_dim.is_some()),
+            ("number_embedding_bins", self.bins.is_some()),
+            ("members", self.members.is_some()),
+            ("text_embedding_dim", self.text_dim.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(option, given)| given.then_some(option))
     }
 
     fn preparation(&self) -> Preparation {

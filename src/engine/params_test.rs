@@ -60,3 +60,17 @@ fn a_loss_must_fit_the_task() {
     );
     assert!(params.check(Task::Multiclass, 100).is_ok());
 }
+
+#[test]
+fn trees_refuse_the_options_of_networks() {
+    let check = |options: serde_json::Value| {
+        let params = Params::from_json(options.as_object().unwrap()).unwrap();
+        params.check(Task::Binary, 1000)
+    };
+    let error = check(json!({"algorithm": "gbdt", "hidden": [8]})).unwrap_err();
+    assert_eq!(error.option, "hidden");
+    assert!(check(json!({"algorithm": "gbdt", "select": "auto", "seed": 3})).is_ok());
+    let plain = check(json!({"algorithm": "mlp"})).unwrap();
+    assert_eq!((plain.members, plain.preparation.text_dim), (1, 0));
+    assert_eq!(plain.number_embedding, NumberEncoding::None);
+}

@@ -24,7 +24,7 @@ def prepare(server):
         server.execute("VACUUM ANALYZE points")
         server.execute(
             """SELECT insight_train('SELECT * FROM points WHERE id <= 20000', 'y', 'points',
-                                    '{"hidden": [64, 32], "activation": "relu", "epochs": 5}')"""
+                                    '{"algorithm": "mlp", "hidden": [64, 32], "activation": "relu", "epochs": 5}')"""
         )
     try:
         model = scikit(server)

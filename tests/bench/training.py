@@ -39,7 +39,7 @@ for table, rows in [("training", ROWS), ("unseen", UNSEEN)]:
 def insight(batch):
     """The median epoch's rows per second and the last training loss, as insight recorded them; the loss on unseen rows."""
     options = {
-        "hidden": [64, 32], "activation": "relu", "optimizer": "adam", "dropout": 0, "learning_rate": RATE, "epochs": EPOCHS[batch],
+        "algorithm": "mlp", "hidden": [64, 32], "activation": "relu", "optimizer": "adam", "dropout": 0, "learning_rate": RATE, "epochs": EPOCHS[batch],
         "batch_size": batch, "early_stopping": False, "test_size": 0, "validation_size": VALIDATION, "threads": THREADS,
         "device": "cpu",
     }

@@ -16,7 +16,7 @@ use crate::{
     frame::{Frame, Values},
     infer::Predictor,
     models::Output,
-    params::{ParamError, Params},
+    params::{Algorithm, ParamError, Params},
     recipe::{Construct, Purchases, Recipe},
     select::Select,
     train::{self, Device, Examples, Step, TrainError},
@@ -233,7 +233,10 @@ pub fn fit(
     )?;
     let fit_seconds = started.elapsed().as_secs_f64();
     go(report(&phase("evaluating")))?;
-    let device = describe(request.device);
+    let device = describe(match params.algorithm {
+        Algorithm::Gbdt => Device::Cpu,
+        _ => request.device,
+    });
     let target_column = &frame.columns[answers.column];
     let artifact = Artifact {
         task: answers.task,

@@ -131,7 +131,9 @@ fn interaction(x: &Bins, y: &Bins, target: &Bins) -> (f64, f64) {
 /// The table with the same sums over each of its three sides and no interaction of all three, by iterative proportional
 /// fitting (Deming and Stephan 1940).
 fn without_interaction(found: &[f64], (a, b, c): (usize, usize, usize)) -> Vec<f64> {
-    let sides: [(usize, Box<dyn Fn(usize) -> usize>); 3] = [
+    /// How many sums a side has, and to which a place adds.
+    type Side = (usize, Box<dyn Fn(usize) -> usize>);
+    let sides: [Side; 3] = [
         (a * b, Box::new(move |p| p / c)),
         (a * c, Box::new(move |p| p / (b * c) * c + p % c)),
         (b * c, Box::new(move |p| p % (b * c))),

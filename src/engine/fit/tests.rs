@@ -54,7 +54,7 @@ pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) ->
 }
 
 pub(super) fn quick() -> serde_json::Value {
-    json!({"epochs": 15, "hidden": [16], "learning_rate": 0.01})
+    json!({"algorithm": "mlp", "epochs": 15, "hidden": [16], "learning_rate": 0.01})
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn the_same_seed_gives_the_same_bytes() {
         json!({"algorithm": "dnn", "epochs": 4, "hidden": [16, 8], "dropout": 0.2, "seed": 9});
     assert_eq!(network(options.clone()), network(options));
     assert_ne!(
-        network(json!({"epochs": 4, "hidden": [16, 8], "seed": 9})),
-        network(json!({"epochs": 4, "hidden": [16, 8], "seed": 10}))
+        network(json!({"algorithm": "dnn", "epochs": 4, "hidden": [16, 8], "seed": 9})),
+        network(json!({"algorithm": "dnn", "epochs": 4, "hidden": [16, 8], "seed": 10}))
     );
 }
 

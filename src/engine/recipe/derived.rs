@@ -36,7 +36,8 @@ impl Pair {
     #[inline]
     pub fn value(&self, left: Cell<'_>, right: Cell<'_>) -> Option<f64> {
         let number = |cell| match cell {
-            Cell::Number(x) | Cell::Duration(x) => Some(x),
+            // Frames know no other numbers; a single row may bring one.
+            Cell::Number(x) | Cell::Duration(x) if x.is_finite() => Some(x),
             _ => None,
         };
         let (left, right) = (number(left)?, number(right)?);

@@ -180,9 +180,9 @@ fn figure(outlook: Option<&Outlook>, which: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{Standardise, Transform};
     use crate::frame::{Frame, Kind};
     use crate::recipe::{Preparation, Recipe};
+    use crate::recipe::{Standardise, Transform};
 
     /// Days with a purchase, first to last, first to now, mean amount; a customer without any has none.
     fn customers() -> Frame {

@@ -115,6 +115,12 @@ fn words(step: &Step) -> (String, Value) {
                 terms.len()
             );
             let mut parameters = json!({"terms": terms});
+            if let Some(bag) = text.bag() {
+                said += &format!(
+                    "; for networks the mean of learned vectors of {} numbers, one for each of {} frequent words and pairs of words",
+                    bag.dim, bag.vocabulary
+                );
+            }
             if let Some(sentence) = &text.sentence {
                 said += &format!(
                     "; its sentence vector of {} numbers by the text model {}, each with mean 0 and standard deviation 1",

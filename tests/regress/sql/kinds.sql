@@ -145,7 +145,7 @@ SELECT model, steps FROM unnest(ARRAY['auto', 'none', 'log', 'power', 'quantile'
 CREATE TABLE mixed AS SELECT i % 10 AS x, abs(hashint4(i)) % 101 AS noise, 'a' || i % 4 AS a, 'b' || i / 7 % 5 AS b,
   ((i % 10 > 4) <> (i % 7 = 0)) AS y, ((i % 4 + i / 7 % 5) % 2 = 0) <> (i % 11 = 0) AS z FROM generate_series(1, 1500) i;
 SELECT s, model, status FROM unnest(ARRAY['auto', 'l1', 'permutation', 'boruta']) s,
-  LATERAL insight_train('mixed', 'y', 'chosen_' || s, jsonb_build_object('epochs', 5, 'exclude', ARRAY['z'], 'select', s));
+  LATERAL insight_train('mixed', 'y', 'chosen_' || s, jsonb_build_object('algorithm', 'mlp', 'epochs', 5, 'exclude', ARRAY['z'], 'select', s));
 SELECT model, feature, kept, reason ~ 'validation loss goes from' AS tried FROM insight.features
 WHERE model ~ '^chosen' AND feature IN ('x', 'noise') ORDER BY 1, 2;
 SELECT model, status FROM insight_train('mixed', 'z', 'crossed', '{"epochs": 5, "exclude": ["y"], "construct": "crosses"}');

@@ -29,11 +29,12 @@ pub enum State {
 }
 
 /// Names of phases, in order; `phase` is an index.
-pub const PHASES: [&str; 7] = [
+pub const PHASES: [&str; 8] = [
     "starting",
     "queued",
     "reading",
     "preparing",
+    "boosting",
     "training",
     "evaluating",
     "storing",

@@ -63,7 +63,7 @@ pub struct Request {
 /// Where a fit stands.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// `preparing`, `training`, `evaluating`.
+    /// `preparing`, `boosting`, `training`, `evaluating`.
     pub phase: String,
     pub epoch: u32,
     pub epochs: u32,
@@ -76,7 +76,12 @@ pub struct Progress {
 impl Progress {
     pub fn of_step(step: &Step) -> Progress {
         Progress {
-            phase: "training".into(),
+            phase: if step.boosting {
+                "boosting"
+            } else {
+                "training"
+            }
+            .into(),
             epoch: step.epoch,
             epochs: step.epochs,
             rows_per_second: step.rows_per_second,

@@ -63,6 +63,7 @@ pub(super) fn run(
                 let speed = epoch_rows as f64 / epoch_started.elapsed().as_secs_f64().max(1e-9);
                 let left = f64::from(params.epochs) * order.len() as f64 - rows_done as f64;
                 let step = Step {
+                    boosting: false,
                     epoch,
                     epochs: params.epochs,
                     rows_per_second: speed,

@@ -58,6 +58,8 @@ pub enum TrainError {
 /// Progress after each batch or so; the callback answers whether to go on.
 #[derive(Debug, Clone, Default)]
 pub struct Step {
+    /// Whether it is trees that grow, and an epoch a round.
+    pub boosting: bool,
     pub epoch: u32,
     pub epochs: u32,
     pub rows_per_second: f64,

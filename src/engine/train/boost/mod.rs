@@ -113,6 +113,7 @@ pub(super) fn boost(
         if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
             last_report = Some(Instant::now());
             let step = Step {
+                boosting: true,
                 epoch: round,
                 epochs: rounds,
                 rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),

@@ -46,7 +46,7 @@ fn unknown_names_are_refused_with_what_there_is() {
         ),
         (
             "22023",
-            "dnn",
+            "Leave \"algorithm\" out",
             r#"insight_train('customers', 'churn', options => '{"algorithm": "tree"}')"#,
         ),
         (

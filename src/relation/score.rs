@@ -116,7 +116,13 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
 /// In pieces, so that a cancel is served soon.
 fn predict_all(predictor: &Predictor, frame: &Frame, rows: &[u32]) -> Vec<f64> {
     let mut predictions = Vec::with_capacity(rows.len() * predictor.width());
-    for chunk in rows.chunks(1 << 16) {
+    // Texts and pictures take milliseconds each.
+    let piece = if predictor.artifact().recipe.is_slow() {
+        64
+    } else {
+        1 << 14
+    };
+    for chunk in rows.chunks(piece) {
         pgrx::check_for_interrupts!();
         predictions.extend(predictor.predict_frame(frame, chunk, 1));
     }

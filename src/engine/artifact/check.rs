@@ -3,6 +3,11 @@
 use super::{Artifact, ArtifactError, Task};
 use crate::models::{Basis, Dense, Encoding, Model, Network, Output};
 
+/// The most members that can be asked for.
+const MOST_MEMBERS: usize = 64;
+/// Weights of the first layer of all members together: 1 GiB.
+const LARGEST_FIRST: usize = 1 << 28;
+
 /// `Err(Damaged)` with plain words unless `holds`.
 pub(super) fn require(
     holds: bool,
@@ -23,6 +28,15 @@ impl Artifact {
     pub fn check(&self) -> Result<(), ArtifactError> {
         require(self.recipe.is_sound(), || {
             "a step of the recipe does not hold together".into()
+        })?;
+        let labels = self.target.labels.len();
+        let fits = match self.task {
+            Task::Binary => labels == 2,
+            Task::Multiclass => labels >= 2,
+            Task::Regression => true,
+        };
+        require(fits, || {
+            format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
         require(!self.parts.is_empty(), || "there is no network".into())?;
         let share: f64 = self.parts.iter().map(|part| part.share).sum();
@@ -149,9 +163,19 @@ fn check_network(network: &Network) -> Result<(), ArtifactError> {
     require(
         factors == Some(network.factors.len())
             && members == network.heads.len()
-            && members > 0
+            && (1..=MOST_MEMBERS).contains(&members)
             && (members == 1 || !network.layers.is_empty()),
         || format!("the network has not {members} members"),
+    )?;
+    // What a prediction keeps ready: the first layer of every member.
+    let units = network.layers.first().map_or(0, |l| l.outputs);
+    let first = units
+        .checked_add(8)
+        .and_then(|u| u.checked_mul(members))
+        .and_then(|u| u.checked_mul(width));
+    require(
+        members == 1 || first.is_some_and(|f| f <= LARGEST_FIRST),
+        || "the first layer of all members is too large".into(),
     )?;
     let mut inputs = width;
     for (i, layer) in network.layers.iter().enumerate() {

@@ -227,12 +227,16 @@ pub fn fit(
         weights: &[],
     });
     go(report(&phase("training")))?;
+    // What was tried so far took of the time, but something must be trained.
+    let gone = started.elapsed().as_secs_f64();
+    let mut training = params.clone();
+    training.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
     let trained = train::train(
         train_part,
         validation_part,
         output,
         outputs,
-        &params,
+        &training,
         request.device,
         &mut |step| report(&Progress::of_step(step)),
     )?;
@@ -304,7 +308,10 @@ fn check_memory(
     let inputs = recipe.inputs();
     let width = inputs.numbers + inputs.categories.len();
     let rows = parts.train.len() + parts.validation.len();
-    let prepared = rows.saturating_mul(width).saturating_mul(size_of::<f32>());
+    // A byte more for the bins of trees.
+    let prepared = rows
+        .saturating_mul(width)
+        .saturating_mul(size_of::<f32>() + 1);
     if frame.bytes().saturating_add(prepared) <= limit {
         return Ok(());
     }

@@ -158,10 +158,18 @@ impl Trees {
             return false;
         };
         let (nodes, sets) = self.words.split_at(self.nodes * NODE);
+        // A tree ends where the next begins, so that a row's way is no longer than the nodes there are.
+        let end = |at: usize| {
+            let next = self.roots.partition_point(|root| *root as usize <= at);
+            self.roots
+                .get(next)
+                .map_or(self.nodes, |root| *root as usize)
+        };
         let node = |(at, node): (usize, &[u32; NODE])| match *node {
             [LEAF, value, ..] => f32::from_bits(value).is_finite(),
             [asked, value, left, right] => {
-                let after = |child: u32| child as usize > at && (child as usize) < self.nodes;
+                let end = end(at);
+                let after = |child: u32| child as usize > at && (child as usize) < end;
                 let feature = (asked & !SET) as usize;
                 let fits = if asked & SET == 0 {
                     feature < self.numbers && f32::from_bits(value).is_finite()
@@ -177,6 +185,7 @@ impl Trees {
             && self.roots.len() == self.outputs.len()
             && self.outputs.iter().all(|o| *o < self.base.len())
             && self.roots.iter().all(|r| (*r as usize) < self.nodes)
+            && self.roots.windows(2).all(|pair| pair[0] < pair[1])
             && nodes.as_chunks::<NODE>().0.iter().enumerate().all(node)
     }
 
@@ -263,6 +272,8 @@ mod tests {
         assert!(damaged(&|t| t.words[3 * 4 + 1] = 1000));
         assert!(damaged(&|t| t.outputs[0] = 1));
         assert!(damaged(&|t| t.roots[1] = 6));
+        assert!(damaged(&|t| t.roots[1] = 0));
+        assert!(damaged(&|t| t.roots[1] = 2));
         assert!(damaged(&|t| t.base[0] = f32::INFINITY));
         assert!(damaged(&|t| t.nodes = usize::MAX));
         assert!(damaged(&|t| t.words.truncate(26)));

@@ -244,6 +244,16 @@ impl Recipe {
             && self.clean.is_sound(self.columns.len())
     }
 
+    /// Whether a row may take a millisecond or more.
+    pub fn is_slow(&self) -> bool {
+        let slow = |step: &Step| match step {
+            Step::Picture(_) => true,
+            Step::Text(text) => text.sentence.is_some(),
+            _ => false,
+        };
+        self.steps.iter().any(slow)
+    }
+
     pub fn inputs(&self) -> Inputs {
         let mut inputs = Inputs::default();
         self.steps.iter().for_each(|step| step.add_to(&mut inputs));

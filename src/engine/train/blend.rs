@@ -29,8 +29,11 @@ pub(super) fn both(
     let boosted = boost(&task.with(&params), report)?;
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = task.params.max_seconds.map(|s| (s - gone).max(s / 4.0));
-    let mut trained = network(&task.with(&params), device, report)?;
-    let models = [boosted.parts, std::mem::take(&mut trained.parts)].concat();
+    let mut trained = match network(&task.with(&params), device, report) {
+        Err(TrainError::Diverged { .. }) => return Ok(boosted),
+        trained => trained?,
+    };
+    let models = [boosted.parts.clone(), std::mem::take(&mut trained.parts)].concat();
     let shares = match &task.validation {
         None => vec![0.5; 2],
         Some(part) => {
@@ -48,6 +51,9 @@ pub(super) fn both(
             vec![1.0 - share, share]
         }
     };
+    if shares[1] == 0.0 {
+        return Ok(boosted);
+    }
     let parts = models.into_iter().zip(shares);
     trained.parts = parts
         .filter(|(_, share)| *share > 0.0)

@@ -12,7 +12,9 @@ mod epochs;
 mod start;
 
 #[cfg(any(test, feature = "cuda"))]
-pub(crate) use batch::{Batch, gather};
+pub(crate) use batch::Batch;
+#[cfg(test)]
+pub(crate) use batch::gather;
 pub use device::{devices, resolve_device};
 
 use crate::{

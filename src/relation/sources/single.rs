@@ -113,22 +113,25 @@ fn owned(cell: Cell<'_>) -> Value {
     }
 }
 
-/// A type's name as PostgreSQL itself writes it: what a model says is not put into a query unseen.
+/// A type's name as PostgreSQL itself writes it: what a model says is not put into a query unseen. Only base types and enums:
+/// a domain's checks would be somebody's code.
 fn known_type(name: &str) -> Result<String> {
     let found = Spi::connect(|client| -> Result<Option<String>> {
         let row = client
             .select(
-                "SELECT pg_catalog.format_type(pg_catalog.to_regtype($1)::pg_catalog.oid, -1)",
+                "SELECT (SELECT pg_catalog.format_type(t.oid, -1) FROM pg_catalog.pg_type t \
+                 WHERE t.oid OPERATOR(pg_catalog.=) pg_catalog.to_regtype($1)::pg_catalog.oid \
+                 AND t.typtype OPERATOR(pg_catalog.=) ANY (ARRAY['b', 'e']::pg_catalog.\"char\"[]))",
                 None,
                 &[name.into()],
             )?
             .first();
         Ok(row.get_one::<String>()?)
     })?;
-    found.filter(|f| f != "-").ok_or_else(|| {
+    found.ok_or_else(|| {
         Error::new(
             "42704",
-            format!("type \"{name}\" of the model's key does not exist"),
+            format!("there is no base type or enum \"{name}\" as the model's key"),
         )
     })
 }

@@ -63,8 +63,9 @@ fn cuts(values: &[f32]) -> Vec<f32> {
         in_bin += 1;
         let full = distinct <= BINS || in_bin * (BINS - cuts.len()) >= left;
         if pair[0] < pair[1] && full && cuts.len() + 1 < BINS {
-            let middle = pair[0] + (pair[1] - pair[0]) / 2.0;
-            cuts.push(if middle > pair[0] { middle } else { pair[1] });
+            let middle = pair[0] / 2.0 + pair[1] / 2.0;
+            let between = middle > pair[0] && middle <= pair[1];
+            cuts.push(if between { middle } else { pair[1] });
             left = values.len() - i - 1;
             in_bin = 0;
         }

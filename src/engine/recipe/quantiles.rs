@@ -39,6 +39,12 @@ pub(super) fn normal_score(quantiles: &[f64], x: f64) -> f64 {
     // The rank in the middle of the quantiles that equal the one at a place.
     let middle = |place: usize| {
         let value = quantiles[place];
+        // Nearly always there are no others.
+        let alone = (place == 0 || quantiles[place - 1] < value)
+            && (place == last || quantiles[place + 1] > value);
+        if alone {
+            return place as f64;
+        }
         let from = quantiles[..place].partition_point(|q| *q < value);
         let to = place + quantiles[place..].partition_point(|q| *q <= value);
         (from + to - 1) as f64 / 2.0

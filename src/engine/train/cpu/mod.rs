@@ -119,7 +119,7 @@ impl Learner for Cpu<'_> {
         let first_seed = self.seed.wrapping_add(self.steps << 8);
         self.steps += 1;
         let losses = self.in_chunks(rows, |shared, chunk, i, rows| {
-            let mut random = Random::new(first_seed + i as u64);
+            let mut random = Random::new(first_seed.wrapping_add(i as u64));
             chunk.forward(shared, part.matrix, rows, Some(&mut random));
             chunk.backward(shared, part.matrix, rows, part.targets, part.weights, scale);
             chunk.loss

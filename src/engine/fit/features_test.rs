@@ -2,7 +2,9 @@
 
 use super::tests::{customers, quick, request};
 use super::*;
+use crate::frame::Frame;
 use crate::frame::{Cell, Column, Kind};
+use crate::infer::Predictor;
 use crate::random::Random;
 use serde_json::json;
 

@@ -1,10 +1,9 @@
 //! Short trainings, to see on the validation rows what features are worth. The test rows are not looked at.
 
-use super::{FitError, Request, canceled, split::Parts, target::Answers};
-use crate::models::Output;
+use super::{FitError, Request, canceled, prepare::Matrices, split::Parts, target::Answers};
 use crate::params::{Algorithm, ValidParams};
 use crate::recipe::{Constructed, Recipe};
-use crate::train::{self, Examples, Step};
+use crate::train::Step;
 
 /// Longest trial, in epochs.
 const EPOCHS: u32 = 30;
@@ -47,30 +46,8 @@ impl Trials<'_> {
         let how = &params.preparation;
         let recipe = Recipe::fit_with(frame, columns, &parts.train, Some(&truth), how)
             .with_constructed(made, frame, &parts.train, Some(&truth), how);
-        let (mean, scale) = answers.moments(&parts.train);
-        let weights = answers.weights(&parts.train, &params.class_weight)?;
-        let targets = answers.network_targets(&parts.train, mean, scale);
-        let held_out = answers.network_targets(&parts.validation, mean, scale);
-        let matrix = recipe.transform_training(frame, &parts.train);
-        let validation = recipe.transform(frame, &parts.validation);
-        let (output, outputs) = Output::of(answers.task, answers.labels.len());
-        let trained = train::train(
-            Examples {
-                matrix: &matrix,
-                targets: &targets,
-                weights: &weights,
-            },
-            Some(Examples {
-                matrix: &validation,
-                targets: &held_out,
-                weights: &[],
-            }),
-            output,
-            outputs,
-            &params,
-            request.device,
-            report,
-        )?;
+        let matrices = Matrices::of(recipe, frame, answers, parts, &params)?;
+        let trained = matrices.train(&params, request.device, report)?;
         let losses = trained.history.iter().filter_map(|e| e.validation_loss);
         let best = losses.fold(f64::INFINITY, f64::min);
         if best.is_finite() {

@@ -1,0 +1,235 @@
+//! From rows as they were read to matrices: everything learned on the way comes from the training rows.
+
+use super::cleaning::Cleaning;
+use super::split::Parts;
+use super::target::Answers;
+use super::trial::Trials;
+use super::{
+    Choice, Construction, FitError, Progress, Request, columns, construct, features, guard,
+};
+use crate::{
+    clean::report::Change,
+    frame::Frame,
+    models::Output,
+    params::ValidParams,
+    profile::leakage::Leak,
+    recipe::{Construct, Matrix, Recipe},
+    select::Select,
+    train::{self, Examples, Step, TrainError, Trained},
+};
+
+/// A split that is ready to train on.
+pub(super) struct Prepared {
+    pub matrices: Matrices,
+    pub params: ValidParams,
+    /// What became of columns and rows on the way.
+    pub notes: Notes,
+}
+
+/// The rows of a split as a recipe prepares them.
+pub(super) struct Matrices {
+    pub recipe: Recipe,
+    pub train: Part,
+    pub validation: Part,
+    pub output: Output,
+    pub outputs: usize,
+    /// Of the target among the training rows (regression), else 0 and 1.
+    pub mean: f64,
+    pub scale: f64,
+}
+
+/// Prepared rows and their targets.
+pub(super) struct Part {
+    pub matrix: Matrix,
+    pub targets: Vec<f32>,
+    pub weights: Vec<f32>,
+}
+
+/// What became of columns and rows.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub excluded: Vec<(String, String)>,
+    pub leaks: Vec<Leak>,
+    pub shared_rows: usize,
+    pub selection: Vec<Choice>,
+    pub construction: Vec<Construction>,
+    pub cleaned: Vec<Change>,
+}
+
+impl Part {
+    pub(super) fn examples(&self) -> Examples<'_> {
+        Examples {
+            matrix: &self.matrix,
+            targets: &self.targets,
+            weights: &self.weights,
+        }
+    }
+}
+
+/// Chooses and cleans the columns of `request`, whose frame is as it was read again when this is done, and prepares the rows of
+/// `parts`, of which some may be left out.
+pub(super) fn prepare(
+    request: &mut Request,
+    answers: &Answers,
+    parts: &mut Parts,
+    mut cleaning: Cleaning,
+    report: &mut dyn FnMut(&Progress) -> bool,
+) -> Result<Prepared, FitError> {
+    cleaning.values(request, answers, parts);
+    let learned = learn(request, answers, parts, &mut cleaning, report);
+    // The model is judged on the values as they were read: that is how it will meet them.
+    let (clean, cleaned) = cleaning.finish(request);
+    let mut prepared = learned?;
+    prepared.notes.cleaned = cleaned;
+    prepared.matrices.recipe = prepared.matrices.recipe.after(clean);
+    Ok(prepared)
+}
+
+fn learn(
+    request: &mut Request,
+    answers: &Answers,
+    parts: &mut Parts,
+    cleaning: &mut Cleaning,
+    report: &mut dyn FnMut(&Progress) -> bool,
+) -> Result<Prepared, FitError> {
+    let (mut columns, mut excluded) = columns::choose(request, answers.column, &parts.train)?;
+    excluded.splice(0..0, request.excluded.iter().cloned());
+    let (leaks, shared_rows) = guard::watch(request, answers, &mut columns, &mut excluded, parts)?;
+    let params = request.params.check(answers.task, parts.train.len())?;
+    let mut step = |step: &Step| report(&Progress::of_step(step));
+    let selection = if params.select == Select::None {
+        Vec::new()
+    } else {
+        let trials = Trials {
+            request,
+            answers,
+            parts,
+            params: &params,
+        };
+        features::select(&trials, &mut columns, &mut step)?
+    };
+    let dropped = selection.iter().filter(|choice| !choice.kept);
+    excluded.extend(dropped.map(|c| (c.column.clone(), format!("not selected: {}", c.reason))));
+    cleaning.rows_and_gaps(request, &columns, answers, parts)?;
+    let params = request.params.check(answers.task, parts.train.len())?;
+    let (made, construction) = if params.construct == Construct::None {
+        Default::default()
+    } else {
+        let trials = Trials {
+            request,
+            answers,
+            parts,
+            params: &params,
+        };
+        construct::construct(&trials, &columns, &mut step)?
+    };
+    let frame = &request.frame;
+    let truth = answers.truth(&parts.train);
+    let how = &params.preparation;
+    let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how)
+        .with_constructed(&made, frame, &parts.train, Some(&truth), how);
+    let (recipe, not_made) = recipe.with_forecasts(&request.purchases, frame, &parts.train, how);
+    excluded.extend(not_made);
+    check_memory(&recipe, frame, parts, request.max_bytes)?;
+    let matrices = Matrices::of(recipe, frame, answers, parts, &params)?;
+    Ok(Prepared {
+        matrices,
+        params,
+        notes: Notes {
+            excluded,
+            leaks,
+            shared_rows,
+            selection,
+            construction,
+            cleaned: Vec::new(),
+        },
+    })
+}
+
+impl Matrices {
+    /// Prepares the rows of a split. The recipe is fitted to its training rows.
+    pub(super) fn of(
+        recipe: Recipe,
+        frame: &Frame,
+        answers: &Answers,
+        parts: &Parts,
+        params: &ValidParams,
+    ) -> Result<Matrices, FitError> {
+        let (mean, scale) = answers.moments(&parts.train);
+        let (output, outputs) = Output::of(answers.task, answers.labels.len());
+        Ok(Matrices {
+            train: Part {
+                matrix: recipe.transform_training(frame, &parts.train),
+                targets: answers.network_targets(&parts.train, mean, scale),
+                weights: answers.weights(&parts.train, &params.class_weight)?,
+            },
+            validation: Part {
+                matrix: recipe.transform(frame, &parts.validation),
+                targets: answers.network_targets(&parts.validation, mean, scale),
+                weights: Vec::new(),
+            },
+            recipe,
+            output,
+            outputs,
+            mean,
+            scale,
+        })
+    }
+
+    /// Trains on these rows.
+    pub(super) fn train(
+        &self,
+        params: &ValidParams,
+        device: train::Device,
+        report: &mut dyn FnMut(&Step) -> bool,
+    ) -> Result<Trained, TrainError> {
+        let held_out = !self.validation.targets.is_empty();
+        train::train(
+            self.train.examples(),
+            held_out.then(|| self.validation.examples()),
+            self.output,
+            self.outputs,
+            params,
+            device,
+            report,
+        )
+    }
+}
+
+/// Whether the prepared rows fit in, before they are prepared: a free text alone takes some 258 numbers a row.
+fn check_memory(
+    recipe: &Recipe,
+    frame: &Frame,
+    parts: &Parts,
+    max_bytes: Option<usize>,
+) -> Result<(), FitError> {
+    let Some(limit) = max_bytes else {
+        return Ok(());
+    };
+    let inputs = recipe.inputs();
+    let width = inputs.numbers + inputs.categories.len();
+    let rows = parts.train.len() + parts.validation.len();
+    // A byte more for the bins of trees.
+    let prepared = rows
+        .saturating_mul(width)
+        .saturating_mul(size_of::<f32>() + 1);
+    if frame.bytes().saturating_add(prepared) <= limit {
+        return Ok(());
+    }
+    let widest = recipe.describe().into_iter().max_by_key(|d| d.inputs);
+    let widest = widest.map_or(String::new(), |d| {
+        format!(", {} of them of column \"{}\"", d.inputs, d.column)
+    });
+    Err(FitError::new(
+        "53200",
+        format!("training needs more than the {} MB it may use", limit >> 20),
+    )
+    .detail(format!(
+        "The data takes {} MB, and {rows} prepared rows of {width} numbers{widest} take {} MB.",
+        frame.bytes() >> 20,
+        prepared >> 20
+    ))
+    .hint(
+        "Train on fewer rows or columns, lower text_features, or have a superuser raise insight.max_memory.",
+    ))
+}

@@ -1,0 +1,133 @@
+//! What to fit, how far it is, and why it failed.
+
+use super::Leakage;
+use crate::{
+    artifact::Task,
+    clean::CleanParams,
+    frame::Frame,
+    params::{ParamError, Params},
+    recipe::Purchases,
+    train::{Device, Step, TrainError},
+};
+use serde::{Deserialize, Serialize};
+
+/// What to fit.
+pub struct Request {
+    /// Features and target. Rows with a NULL target are left out and counted.
+    pub frame: Frame,
+    pub target: String,
+    /// `None`: inferred from the target's type and values.
+    pub task: Option<Task>,
+    /// Columns named by the user: never left out as identifier-like.
+    pub include: Vec<String>,
+    /// Columns already left out by the reader, and why.
+    pub excluded: Vec<(String, String)>,
+    pub params: Params,
+    pub device: Device,
+    /// The positive label of a binary target; `None`: the last in sorted order (true, 1, yes).
+    pub positive: Option<String>,
+    /// What is done to the values of the features, and which rows are left out.
+    pub clean: CleanParams,
+    pub leakage: Leakage,
+    /// A column of times when the outcome was known; not a feature.
+    pub outcome_time: Option<String>,
+    /// Where some of the columns come from, for who predicts; kept in the model and not looked at.
+    pub sources: Option<serde_json::Value>,
+    /// Columns that tell of purchases, from which forecasts are made.
+    pub purchases: Vec<Purchases>,
+    /// What the frame and the prepared rows may take; `None`: anything.
+    pub max_bytes: Option<usize>,
+}
+
+/// Where a fit stands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// `preparing`, `boosting`, `training`, `evaluating`.
+    pub phase: String,
+    pub epoch: u32,
+    pub epochs: u32,
+    pub rows_per_second: f64,
+    pub loss: f64,
+    pub validation_loss: Option<f64>,
+    pub eta_seconds: f64,
+}
+
+impl Progress {
+    pub(super) fn phase(name: &str) -> Progress {
+        Progress {
+            phase: name.into(),
+            ..Progress::default()
+        }
+    }
+
+    pub fn of_step(step: &Step) -> Progress {
+        Progress {
+            phase: if step.boosting {
+                "boosting"
+            } else {
+                "training"
+            }
+            .into(),
+            epoch: step.epoch,
+            epochs: step.epochs,
+            rows_per_second: step.rows_per_second,
+            loss: step.loss,
+            validation_loss: step.validation_loss,
+            eta_seconds: step.eta_seconds,
+        }
+    }
+}
+
+/// Why a fit failed, as the user should read it (PostgreSQL style).
+#[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct FitError {
+    pub sqlstate: String,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+impl FitError {
+    pub(super) fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
+        FitError {
+            sqlstate: sqlstate.into(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
+    }
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> FitError {
+        self.detail = Some(detail.into());
+        self
+    }
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> FitError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ParamError> for FitError {
+    fn from(e: ParamError) -> Self {
+        FitError::new("22023", e.message).hint(e.hint)
+    }
+}
+
+impl From<TrainError> for FitError {
+    fn from(e: TrainError) -> Self {
+        let message = e.to_string();
+        match e {
+            TrainError::Device { detail, .. } => FitError::new("22023", message)
+                .detail(detail)
+                .hint("insight_devices() lists what there is; \"cpu\" always works."),
+            TrainError::Diverged { epoch } => FitError::new("22023", message)
+                .detail(format!("It happened in epoch {epoch}."))
+                .hint("Use a smaller learning_rate."),
+            TrainError::Canceled => canceled(),
+        }
+    }
+}
+
+pub(super) fn canceled() -> FitError {
+    FitError::new("57014", "canceling training due to user request")
+}

@@ -26,6 +26,36 @@ pub enum Loss {
     MeanSquaredError,
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    MeanAbsoluteError,
+    Huber,
+    Quantile,
+    Poisson,
+    Tweedie,
+    Focal,
+}
+
+impl Loss {
+    /// As it is written in options.
+    pub fn name(self) -> &'static str {
+        let found = LOSSES.iter().find(|(_, l)| *l == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// The option that goes with it, if there is one.
+    fn parameter(self) -> Option<&'static str> {
+        match self {
+            Loss::Huber => Some("huber_delta"),
+            Loss::Quantile => Some("quantile"),
+            Loss::Tweedie => Some("tweedie_power"),
+            Loss::Focal => Some("focal_gamma"),
+            _ => None,
+        }
+    }
+
+    /// Whether the model answers e to its sums: for targets that are not negative.
+    pub fn of_logarithms(self) -> bool {
+        matches!(self, Loss::Poisson | Loss::Tweedie)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +116,10 @@ pub struct Params {
     pub activation: Option<Activation>,
     pub dropout: Option<f64>,
     pub loss: Option<Loss>,
+    pub huber_delta: Option<f64>,
+    pub quantile: Option<f64>,
+    pub tweedie_power: Option<f64>,
+    pub focal_gamma: Option<f64>,
     pub optimizer: Option<Optimizer>,
     pub learning_rate: Option<f64>,
     pub momentum: Option<f64>,
@@ -124,6 +158,15 @@ pub struct ValidParams {
     pub activation: Activation,
     pub dropout: f64,
     pub loss: Loss,
+    /// In standard deviations of the target.
+    #[serde(default)]
+    pub huber_delta: f64,
+    #[serde(default)]
+    pub quantile: f64,
+    #[serde(default)]
+    pub tweedie_power: f64,
+    #[serde(default)]
+    pub focal_gamma: f64,
     pub optimizer: Optimizer,
     pub learning_rate: f64,
     pub momentum: f64,
@@ -175,7 +218,9 @@ impl Params {
         "dropout",
         "early_stopping",
         "epochs",
+        "focal_gamma",
         "hidden",
+        "huber_delta",
         "l1",
         "l2",
         "learning_rate",
@@ -188,6 +233,7 @@ impl Params {
         "number_embedding_dim",
         "optimizer",
         "patience",
+        "quantile",
         "seed",
         "select",
         "standardise",
@@ -195,6 +241,7 @@ impl Params {
         "text_embedding_dim",
         "text_features",
         "transform",
+        "tweedie_power",
         "validation_size",
     ];
 
@@ -206,7 +253,11 @@ impl Params {
     /// | hidden | by rows: \[64, 32\] to \[256, 128\] | 1 to 8 layers of 1 to 4096 | larger tables carry larger networks |
     /// | activation | silu | sigmoid, relu, tanh, silu | smooth, no dead units |
     /// | dropout | 0.1 | 0 to 0.95 | mild regularisation |
-    /// | loss | by task | mean_squared_error, binary_crossentropy, categorical_crossentropy | the task's likelihood |
+    /// | loss | by task | see [`Loss`] | the task's likelihood |
+    /// | huber_delta | 1 | 0.001 to 100 | standard deviations beyond which huber is linear |
+    /// | quantile | 0.5 | 0.001 to 0.999 | which quantile the loss quantile is for |
+    /// | tweedie_power | 1.5 | 1.01 to 1.99 | nearer to 1: like counts; nearer to 2: like amounts |
+    /// | focal_gamma | 2 | 0 to 10 | how little rows count that are easy |
     /// | optimizer | adamw | sgd, adam, adamw | robust to scaling |
     /// | learning_rate | 0.003 (mlp 0.002, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
     /// | momentum | 0.9 | 0 to 0.999 | sgd only |
@@ -238,6 +289,10 @@ impl Params {
             activation: reader.choice("activation", ACTIVATIONS)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,
             loss: reader.choice("loss", LOSSES)?,
+            huber_delta: reader.number("huber_delta", 1e-3, 100.0)?,
+            quantile: reader.number("quantile", 1e-3, 0.999)?,
+            tweedie_power: reader.number("tweedie_power", 1.01, 1.99)?,
+            focal_gamma: reader.number("focal_gamma", 0.0, 10.0)?,
             optimizer: reader.choice("optimizer", OPTIMIZERS)?,
             learning_rate: reader.number("learning_rate", 1e-9, 10.0)?,
             momentum: reader.number("momentum", 0.0, 0.999)?,
@@ -320,6 +375,10 @@ impl Params {
             activation: self.activation.unwrap_or(Activation::Silu),
             dropout: self.dropout.unwrap_or(0.1),
             loss: self.loss_for(task)?,
+            huber_delta: self.huber_delta.unwrap_or(1.0),
+            quantile: self.quantile.unwrap_or(0.5),
+            tweedie_power: self.tweedie_power.unwrap_or(1.5),
+            focal_gamma: self.focal_gamma.unwrap_or(2.0),
             optimizer,
             learning_rate: self.learning_rate.unwrap_or(learning_rate),
             momentum: self.momentum.unwrap_or(0.9),
@@ -355,7 +414,6 @@ impl Params {
             ("hidden", self.hidden.is_some()),
             ("activation", self.activation.is_some()),
             ("dropout", self.dropout.is_some()),
-            ("loss", self.loss.is_some()),
             ("optimizer", self.optimizer.is_some()),
             ("learning_rate", self.learning_rate.is_some()),
             ("momentum", self.momentum.is_some()),
@@ -391,29 +449,74 @@ impl Params {
     }
 
     fn loss_for(&self, task: Task) -> Result<Loss, ParamError> {
-        let own = match task {
-            Task::Binary => Loss::BinaryCrossentropy,
-            Task::Multiclass => Loss::CategoricalCrossentropy,
-            Task::Regression => Loss::MeanSquaredError,
+        let known = losses(task);
+        let loss = self.loss.unwrap_or(known[0]);
+        let error = |option: &str, message: String, hint: String| {
+            Err(ParamError {
+                option: option.into(),
+                message: message.to_lowercase(),
+                hint,
+            })
         };
-        match self.loss {
-            None => Ok(own),
-            Some(loss) if loss == own || loss == Loss::MeanSquaredError => Ok(loss),
-            Some(loss) => {
-                let name = |loss: Loss| {
-                    LOSSES
-                        .iter()
-                        .find(|(_, l)| *l == loss)
-                        .map_or("", |(n, _)| n)
-                };
-                Err(ParamError {
-                    option: "loss".into(),
-                    message: format!("loss {} does not fit a {task:?} target", name(loss))
-                        .to_lowercase(),
-                    hint: format!("Use {} or mean_squared_error.", name(own)),
-                })
-            }
+        if !known.contains(&loss) {
+            let names: Vec<&str> = known.iter().map(|loss| loss.name()).collect();
+            return error(
+                "loss",
+                format!("loss {} does not fit a {task:?} target", loss.name()),
+                format!("Use {}.", names.join(" or ")),
+            );
         }
+        if self.algorithm == Some(Algorithm::Gbdt)
+            && loss == Loss::MeanSquaredError
+            && known[0] != loss
+        {
+            return error(
+                "loss",
+                "boosted trees cannot learn probabilities by loss mean_squared_error".into(),
+                format!("Use {}, or another algorithm than gbdt.", known[0].name()),
+            );
+        }
+        let given = [
+            (self.huber_delta.is_some(), Loss::Huber),
+            (self.quantile.is_some(), Loss::Quantile),
+            (self.tweedie_power.is_some(), Loss::Tweedie),
+            (self.focal_gamma.is_some(), Loss::Focal),
+        ];
+        match given.into_iter().find(|(given, l)| *given && *l != loss) {
+            Some((_, other)) => {
+                let option = other.parameter().unwrap_or_default();
+                error(
+                    option,
+                    format!("option \"{option}\" needs the loss {}", other.name()),
+                    format!("Add \"loss\": \"{}\", or leave {option} out.", other.name()),
+                )
+            }
+            None => Ok(loss),
+        }
+    }
+}
+
+/// The losses that fit a task, the first by default.
+fn losses(task: Task) -> &'static [Loss] {
+    match task {
+        Task::Binary => &[
+            Loss::BinaryCrossentropy,
+            Loss::MeanSquaredError,
+            Loss::Focal,
+        ],
+        Task::Multiclass => &[
+            Loss::CategoricalCrossentropy,
+            Loss::MeanSquaredError,
+            Loss::Focal,
+        ],
+        Task::Regression => &[
+            Loss::MeanSquaredError,
+            Loss::MeanAbsoluteError,
+            Loss::Huber,
+            Loss::Quantile,
+            Loss::Poisson,
+            Loss::Tweedie,
+        ],
     }
 }
 
@@ -436,7 +539,14 @@ const LOSSES: &[(&str, Loss)] = &[
     ("mean_squared_error", Loss::MeanSquaredError),
     ("binary_crossentropy", Loss::BinaryCrossentropy),
     ("categorical_crossentropy", Loss::CategoricalCrossentropy),
+    ("mean_absolute_error", Loss::MeanAbsoluteError),
+    ("huber", Loss::Huber),
+    ("quantile", Loss::Quantile),
+    ("poisson", Loss::Poisson),
+    ("tweedie", Loss::Tweedie),
+    ("focal", Loss::Focal),
     ("mse", Loss::MeanSquaredError),
+    ("mae", Loss::MeanAbsoluteError),
     ("binary_cross_entropy", Loss::BinaryCrossentropy),
     ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
 ];

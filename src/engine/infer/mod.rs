@@ -265,20 +265,12 @@ fn add_answer(
             let share = part.share / network.members as f64;
             let sums = forward.run(row, layers);
             for sums in sums.chunks_exact(network.outputs()) {
-                match output {
-                    Output::Sigmoid => out[0] += share * sigmoid(f64::from(sums[0])),
-                    Output::Softmax => softmax(sums, share, out),
-                    Output::Identity => out[0] += share * f64::from(sums[0]),
-                }
+                output.add(sums, share, out);
             }
         }
         (Model::Trees(own), _) => {
             own.sums(row.numbers, row.codes, trees);
-            match output {
-                Output::Sigmoid => out[0] += part.share * sigmoid(f64::from(trees[0])),
-                Output::Softmax => softmax(trees, part.share, out),
-                Output::Identity => out[0] += part.share * f64::from(trees[0]),
-            }
+            output.add(trees, part.share, out);
         }
         // A part is prepared as what it is.
         (Model::Network(_), Prepared::Trees) => {}

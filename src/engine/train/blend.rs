@@ -1,9 +1,9 @@
 //! Trees and a network together.
 
 use super::boost::boost;
-use super::{Device, Examples, Step, Task, TrainError, Trained, network};
+use super::{Device, Step, Task, TrainError, Trained, network};
 use crate::infer::answers;
-use crate::models::{Output, Part};
+use crate::models::Part;
 use std::time::Instant;
 
 /// Steps from nothing to everything in which the shares are tried.
@@ -39,10 +39,11 @@ pub(super) fn both(
         Some(part) => {
             let of = |p: &Part| answers(&p.model, task.output, task.outputs, part.matrix);
             let all: Vec<Vec<f64>> = models.iter().map(of).collect();
+            let objective = task.objective().steep();
             let mix = |share: f64| -> f64 {
                 let pairs = all[0].iter().zip(&all[1]);
                 let mixed: Vec<f64> = pairs.map(|(a, b)| a + share * (b - a)).collect();
-                mean_loss(task.output, &mixed, part)
+                objective.mean(&mixed, part)
             };
             let tried = (0..=STEPS).map(|i| f64::from(i) / f64::from(STEPS));
             let tried = tried.map(|share| (mix(share), share));
@@ -60,23 +61,4 @@ pub(super) fn both(
         .map(|(part, share)| Part { share, ..part })
         .collect();
     Ok(trained)
-}
-
-/// Mean log loss of probabilities, or mean squared error of values; `answers` is `[rows][outputs]`.
-pub(super) fn mean_loss(output: Output, answers: &[f64], part: &Examples<'_>) -> f64 {
-    let width = answers.len() / part.targets.len().max(1);
-    let log = |p: f64| -p.max(1e-15).ln();
-    let mut sum = 0.0;
-    for (row, answer) in answers.chunks_exact(width.max(1)).enumerate() {
-        let target = part.targets[row];
-        let loss = match output {
-            Output::Sigmoid if target == 1.0 => log(answer[0]),
-            Output::Sigmoid => log(1.0 - answer[0]),
-            Output::Softmax => log(answer[target as usize]),
-            Output::Identity => (answer[0] - f64::from(target)).powi(2),
-        };
-        sum += part.weights.get(row).map_or(1.0, |w| f64::from(*w)) * loss;
-    }
-    let rows: Vec<u32> = (0..part.targets.len() as u32).collect();
-    sum / part.weight(&rows).max(f64::MIN_POSITIVE)
 }

@@ -9,6 +9,7 @@ mod burn;
 mod cpu;
 mod device;
 mod epochs;
+mod loss;
 mod start;
 
 #[cfg(any(test, feature = "cuda"))]
@@ -16,6 +17,7 @@ pub(crate) use batch::Batch;
 #[cfg(test)]
 pub(crate) use batch::gather;
 pub use device::{devices, resolve_device};
+pub(crate) use loss::Objective;
 
 use crate::{
     artifact::Epoch,
@@ -73,7 +75,8 @@ pub struct Step {
 /// Prepared rows with what the network should answer and how much each row counts.
 pub struct Examples<'a> {
     pub matrix: &'a Matrix,
-    /// Class codes (0 or 1 for binary) or standardised values; length `rows`.
+    /// Class codes of a softmax, length `rows`; else for each output a number (0 or 1 for a sigmoid, standardised or scaled
+    /// values), row-major `[rows][outputs]`: NaN where the output does not count for the row.
     pub targets: &'a [f32],
     /// Row weights (class weights applied), length `rows`; empty: all 1.
     pub weights: &'a [f32],
@@ -87,6 +90,17 @@ impl Examples<'_> {
         }
         let weight = |&row: &u32| f64::from(self.weights[row as usize]);
         rows.iter().map(weight).sum()
+    }
+
+    /// Mean of the rows' losses by their weights.
+    fn mean(&self, losses: impl Iterator<Item = f64>) -> f64 {
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (row, loss) in losses.enumerate() {
+            let weight = self.weights.get(row).map_or(1.0, |w| f64::from(*w));
+            sum += weight * loss;
+            total += weight;
+        }
+        sum / f64::max(total, f64::MIN_POSITIVE)
     }
 }
 
@@ -109,6 +123,10 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
+    fn objective(&self) -> Objective {
+        Objective::new(self.params, self.output, self.outputs)
+    }
+
     /// The same with other parameters.
     fn with<'b>(&self, params: &'b ValidParams) -> Task<'b>
     where

@@ -5,8 +5,7 @@ mod grow;
 #[cfg(test)]
 mod tests;
 
-use super::blend::mean_loss;
-use super::{REPORT, Step, Task, TrainError, Trained};
+use super::{Examples, Objective, REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
@@ -40,7 +39,8 @@ pub(super) fn boost(
         learning_rate: if matrix.rows < 200_000 { 0.05 } else { 0.1 },
     };
     let mut grower = Grower::new(&features, matrix.rows, shape);
-    let base = base(task);
+    let objective = task.objective().steep();
+    let base = objective.start(&task.train);
     let mut scores: Vec<Vec<f32>> = base.iter().map(|b| vec![*b; matrix.rows]).collect();
     let validation = task.validation.as_ref();
     let mut unseen: Vec<f32> = validation.map_or(Vec::new(), |part| {
@@ -63,8 +63,12 @@ pub(super) fn boost(
         let before: Option<Vec<Vec<f32>>> = (outputs > 1).then(|| scores.clone());
         for output in 0..outputs {
             let from = before.as_ref().unwrap_or(&scores);
-            let loss = derive(task, from, output, &mut pairs);
-            train_loss = if output == 0 { loss } else { train_loss };
+            let loss = derive(&task.train, &objective, from, output, &mut pairs);
+            // A softmax has one loss, whichever the output.
+            train_loss = match task.output {
+                Output::Softmax => loss,
+                _ => train_loss + loss,
+            };
             let mut used: Vec<usize> = (0..features.len()).collect();
             random.shuffle(&mut used);
             used.truncate(((features.len() as f64 * FEATURES).ceil() as usize).max(1));
@@ -73,26 +77,7 @@ pub(super) fn boost(
         }
         let validation_loss = validation.map(|part| {
             let new = &trees[trees.len() - outputs..];
-            let matrix = part.matrix;
-            let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
-            unseen
-                .par_chunks_mut(outputs * 1024)
-                .enumerate()
-                .for_each(|(chunk, scores)| {
-                    for (i, scores) in scores.chunks_exact_mut(outputs).enumerate() {
-                        let row = chunk * 1024 + i;
-                        let own_numbers = &matrix.numbers[row * numbers..(row + 1) * numbers];
-                        let own_codes = &matrix.codes[row * codes..(row + 1) * codes];
-                        for (score, (_, tree)) in scores.iter_mut().zip(new) {
-                            *score += Node::value(tree, own_numbers, own_codes);
-                        }
-                    }
-                });
-            mean_loss(
-                task.output,
-                &probabilities(task.output, outputs, &unseen),
-                part,
-            )
+            judge(part, &objective, new, &mut unseen)
         });
         history.push(Epoch {
             epoch: round,
@@ -150,36 +135,14 @@ pub(super) fn boost(
     })
 }
 
-/// What the sums begin with: log-odds or logarithms of the shares of the labels, or the mean.
-fn base(task: &Task<'_>) -> Vec<f32> {
-    let part = &task.train;
-    let weight = |row: usize| part.weights.get(row).map_or(1.0, |w| f64::from(*w));
-    let mut sums = vec![0.0; task.outputs];
-    let mut total = 0.0;
-    for (row, target) in part.targets.iter().enumerate() {
-        let weight = weight(row);
-        total += weight;
-        match task.output {
-            Output::Softmax => sums[*target as usize] += weight,
-            _ => sums[0] += weight * f64::from(*target),
-        }
-    }
-    let start = |sum: f64| {
-        let mean = sum / total.max(f64::MIN_POSITIVE);
-        let p = mean.clamp(1e-6, 1.0 - 1e-6);
-        match task.output {
-            Output::Identity => mean,
-            Output::Sigmoid => (p / (1.0 - p)).ln(),
-            Output::Softmax => p.ln(),
-        }
-    };
-    sums.into_iter().map(|sum| start(sum) as f32).collect()
-}
-
-/// Gradient and curvature of each training row by one output's score; answers the mean loss.
-fn derive(task: &Task<'_>, scores: &[Vec<f32>], output: usize, pairs: &mut [Pair]) -> f64 {
-    let part = &task.train;
-    let labels = scores.len() as f64;
+/// Gradient and curvature of each training row by one output's score; answers the mean loss of that output.
+fn derive(
+    part: &Examples<'_>,
+    objective: &Objective,
+    scores: &[Vec<f32>],
+    output: usize,
+    pairs: &mut [Pair],
+) -> f64 {
     let losses: Vec<(f64, f64)> = pairs
         .par_chunks_mut(4096)
         .enumerate()
@@ -187,33 +150,11 @@ fn derive(task: &Task<'_>, scores: &[Vec<f32>], output: usize, pairs: &mut [Pair
             let (mut sum, mut total) = (0.0, 0.0);
             for (i, pair) in pairs.iter_mut().enumerate() {
                 let row = chunk * 4096 + i;
-                let target = part.targets[row];
                 let weight = part.weights.get(row).map_or(1.0, |w| f64::from(*w));
-                let score = f64::from(scores[output][row]);
-                let (loss, g, h) = match task.output {
-                    Output::Identity => {
-                        let error = score - f64::from(target);
-                        (error * error, error, 1.0)
-                    }
-                    Output::Sigmoid => {
-                        let p = 1.0 / (1.0 + (-score).exp());
-                        let own = if target == 1.0 { p } else { 1.0 - p };
-                        (-own.max(1e-15).ln(), p - f64::from(target), p * (1.0 - p))
-                    }
-                    Output::Softmax => {
-                        let all = || scores.iter().map(|s| f64::from(s[row]));
-                        let largest = all().fold(f64::NEG_INFINITY, f64::max);
-                        let sum: f64 = all().map(|s| (s - largest).exp()).sum();
-                        let p = (score - largest).exp() / sum;
-                        let own = f64::from(scores[target as usize][row]) - largest;
-                        let truth = f64::from(u8::from(target as usize == output));
-                        // Friedman's factor makes one step of all outputs as long as one of two labels.
-                        let factor = labels / (labels - 1.0);
-                        (sum.ln() - own, p - truth, factor * p * (1.0 - p))
-                    }
-                };
-                *pair = [weight * g, weight * h.max(1e-12)];
-                sum += weight * loss;
+                let targets = objective.of(part.targets, row);
+                let point = objective.pair(scores, row, output, targets);
+                *pair = [weight * point.slope, weight * point.curve.max(1e-12)];
+                sum += weight * point.loss;
                 total += weight;
             }
             (sum, total)
@@ -225,21 +166,33 @@ fn derive(task: &Task<'_>, scores: &[Vec<f32>], output: usize, pairs: &mut [Pair
     sum / f64::max(total, f64::MIN_POSITIVE)
 }
 
-/// What the sums stand for, `[rows][outputs]`.
-fn probabilities(output: Output, outputs: usize, sums: &[f32]) -> Vec<f64> {
-    match output {
-        Output::Identity => sums.iter().map(|s| f64::from(*s)).collect(),
-        Output::Sigmoid => sums
-            .iter()
-            .map(|s| crate::infer::sigmoid(f64::from(*s)))
-            .collect(),
-        Output::Softmax => {
-            let mut out = vec![0.0; sums.len()];
-            let rows = sums
-                .chunks_exact(outputs)
-                .zip(out.chunks_exact_mut(outputs));
-            rows.for_each(|(sums, out)| crate::infer::softmax(sums, 1.0, out));
-            out
-        }
-    }
+/// Adds what the new trees say of the unseen rows to their scores, `[rows][outputs]`; answers the mean loss.
+fn judge(
+    part: &Examples<'_>,
+    objective: &Objective,
+    new: &[(usize, Vec<Node>)],
+    scores: &mut [f32],
+) -> f64 {
+    let (matrix, outputs) = (part.matrix, objective.outputs);
+    let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
+    let losses: Vec<Vec<f64>> = scores
+        .par_chunks_mut(outputs * 1024)
+        .enumerate()
+        .map(|(chunk, scores)| {
+            let mut sums = vec![0.0; outputs];
+            let rows = scores.chunks_exact_mut(outputs).enumerate();
+            rows.map(|(i, scores)| {
+                let row = chunk * 1024 + i;
+                let own_numbers = &matrix.numbers[row * numbers..(row + 1) * numbers];
+                let own_codes = &matrix.codes[row * codes..(row + 1) * codes];
+                for (score, (_, tree)) in scores.iter_mut().zip(new) {
+                    *score += Node::value(tree, own_numbers, own_codes);
+                }
+                sums.copy_from_slice(scores);
+                objective.derive(&mut sums, objective.of(part.targets, row))
+            })
+            .collect()
+        })
+        .collect();
+    part.mean(losses.into_iter().flatten())
 }

@@ -235,9 +235,13 @@ fn add_answer(
         (Model::Trees(own), _) => {
             own.sums(row.numbers, row.codes, trees);
             match output {
+                Output::Identity => out[0] += part.share * f64::from(trees[0]),
+                _ if own.plain => {
+                    let answers = trees.iter().map(|p| f64::from(p.clamp(0.0, 1.0)));
+                    out.iter_mut().zip(answers).for_each(|(out, p)| *out += part.share * p);
+                }
                 Output::Sigmoid => out[0] += part.share * sigmoid(f64::from(trees[0])),
                 Output::Softmax => softmax(trees, part.share, out),
-                Output::Identity => out[0] += part.share * f64::from(trees[0]),
             }
         }
         // A part is prepared as what it is.

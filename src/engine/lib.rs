@@ -12,6 +12,7 @@ pub mod fit;
 pub mod forest;
 pub mod frame;
 pub mod infer;
+pub mod linear;
 pub mod models;
 pub mod params;
 pub mod picture;

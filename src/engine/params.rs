@@ -76,7 +76,11 @@ pub enum Algorithm {
     Mlp,
     /// Gradient boosted trees.
     Gbdt,
-    /// A network (`Dnn`) and trees, by the shares that do best on the validation rows.
+    /// A linear or logistic model with an elastic net penalty.
+    Linear,
+    /// The mean of trees on bootstrap samples.
+    RandomForest,
+    /// Several of these, by the shares that do best on rows they have not seen.
     #[default]
     Auto,
 }
@@ -145,6 +149,8 @@ pub struct Params {
     pub bins: Option<usize>,
     pub text_dim: Option<usize>,
     pub members: Option<usize>,
+    pub trees: Option<usize>,
+    pub folds: Option<usize>,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -192,6 +198,15 @@ pub struct ValidParams {
     /// Members of the ensemble within the network.
     #[serde(default)]
     pub members: usize,
+    /// A linear model's l1 and l2 where they were given; else they are found on the validation rows.
+    #[serde(default)]
+    pub penalty: Option<[f64; 2]>,
+    /// Trees of a random forest.
+    #[serde(default)]
+    pub trees: usize,
+    /// Parts that take turns to be held out in an ensemble; 1: only the validation rows are.
+    #[serde(default)]
+    pub folds: usize,
     /// How columns become inputs.
     #[serde(flatten)]
     pub preparation: Preparation,
@@ -205,6 +220,9 @@ pub struct ValidParams {
 
 /// An epoch over this many rows is so many steps that few epochs tell whether more will help.
 const MANY_ROWS: usize = 200_000;
+/// Below so many rows an ensemble holds each part of the rows out in turn.
+const FEW_ROWS: usize = 20_000;
+const FOLDS: usize = 5;
 
 impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
@@ -219,6 +237,7 @@ impl Params {
         "early_stopping",
         "epochs",
         "focal_gamma",
+        "folds",
         "hidden",
         "huber_delta",
         "l1",
@@ -241,6 +260,7 @@ impl Params {
         "text_embedding_dim",
         "text_features",
         "transform",
+        "trees",
         "tweedie_power",
         "validation_size",
     ];
@@ -249,7 +269,7 @@ impl Params {
     ///
     /// | name | default | range | why |
     /// |---|---|---|---|
-    /// | algorithm | auto | auto, dnn, mlp, gbdt | see [`Algorithm`] |
+    /// | algorithm | auto | auto, dnn, mlp, gbdt, linear, random_forest | see [`Algorithm`] |
     /// | hidden | by rows: \[64, 32\] to \[256, 128\] | 1 to 8 layers of 1 to 4096 | larger tables carry larger networks |
     /// | activation | silu | sigmoid, relu, tanh, silu | smooth, no dead units |
     /// | dropout | 0.1 | 0 to 0.95 | mild regularisation |
@@ -276,6 +296,8 @@ impl Params {
     /// | number_embedding_dim | 8 | 1 to 256 | width of a number's embedding |
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
+    /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
+    /// | folds | by rows: 5 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
@@ -326,6 +348,8 @@ impl Params {
                 .integer("number_embedding_bins", 2, 1024)?
                 .map(|n| n as usize),
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
+            trees: reader.integer("trees", 1, 5000)?.map(|n| n as usize),
+            folds: reader.integer("folds", 1, 20)?.map(|n| n as usize),
             text_model: None,
         })
     }
@@ -335,13 +359,18 @@ impl Params {
         let algorithm = self.algorithm.unwrap_or_default();
         let plain = algorithm == Algorithm::Mlp;
         let optimizer = self.optimizer.unwrap_or(Optimizer::Adamw);
-        if algorithm == Algorithm::Gbdt
-            && let Some(option) = self.of_networks()
-        {
+        if let Some(option) = self.of_others(algorithm) {
+            let what = match algorithm {
+                Algorithm::Gbdt => "boosted trees",
+                Algorithm::RandomForest => "a random forest",
+                Algorithm::Linear => "a linear model",
+                _ => "a network",
+            };
+            let name = algorithm.name();
             return Err(ParamError {
                 option: option.into(),
-                message: format!("option \"{option}\" means nothing to boosted trees"),
-                hint: format!("Leave \"{option}\" out, or use another algorithm than gbdt."),
+                message: format!("option \"{option}\" means nothing to {what}"),
+                hint: format!("Leave \"{option}\" out, or use another algorithm than {name}."),
             });
         }
         if self.momentum.is_some() && optimizer != Optimizer::Sgd {
@@ -349,6 +378,20 @@ impl Params {
                 option: "momentum".into(),
                 message: "option \"momentum\" needs the optimizer sgd".into(),
                 hint: "Add \"optimizer\": \"sgd\", or leave momentum out.".into(),
+            });
+        }
+        let loss = self.loss_for(task)?;
+        if matches!(algorithm, Algorithm::Linear | Algorithm::RandomForest)
+            && !matches!(
+                loss,
+                Loss::MeanSquaredError | Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy
+            )
+        {
+            let name = algorithm.name();
+            return Err(ParamError {
+                option: "loss".into(),
+                message: format!("the algorithm {name} has no such loss"),
+                hint: "Use dnn, mlp, gbdt or auto.".into(),
             });
         }
         let (hidden, batch_size, members) = match rows {
@@ -374,7 +417,7 @@ impl Params {
             hidden: self.hidden.clone().unwrap_or(hidden),
             activation: self.activation.unwrap_or(Activation::Silu),
             dropout: self.dropout.unwrap_or(0.1),
-            loss: self.loss_for(task)?,
+            loss,
             huber_delta: self.huber_delta.unwrap_or(1.0),
             quantile: self.quantile.unwrap_or(0.5),
             tweedie_power: self.tweedie_power.unwrap_or(1.5),
@@ -402,14 +445,31 @@ impl Params {
             number_dim: self.number_dim.unwrap_or(8),
             bins: self.bins.unwrap_or(48),
             members: self.members.unwrap_or(if plain { 1 } else { members }),
+            penalty: (self.l1.is_some() || self.l2.is_some())
+                .then(|| [self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)]),
+            trees: self.trees.unwrap_or(300),
+            folds: self
+                .folds
+                .unwrap_or(if rows < FEW_ROWS { FOLDS } else { 1 }),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
         })
     }
 
-    /// The first option given that only a network understands.
-    fn of_networks(&self) -> Option<&'static str> {
+    /// The first option given that the algorithm does not understand.
+    fn of_others(&self, algorithm: Algorithm) -> Option<&'static str> {
+        use Algorithm::{Auto, Dnn, Linear, Mlp, RandomForest};
+        if self.folds.is_some() && algorithm != Auto {
+            return Some("folds");
+        }
+        if self.trees.is_some() && !matches!(algorithm, Auto | RandomForest) {
+            return Some("trees");
+        }
+        if matches!(algorithm, Auto | Dnn | Mlp) {
+            return None;
+        }
+        let penalties = algorithm == Linear;
         [
             ("hidden", self.hidden.is_some()),
             ("activation", self.activation.is_some()),
@@ -417,8 +477,8 @@ impl Params {
             ("optimizer", self.optimizer.is_some()),
             ("learning_rate", self.learning_rate.is_some()),
             ("momentum", self.momentum.is_some()),
-            ("l1", self.l1.is_some()),
-            ("l2", self.l2.is_some()),
+            ("l1", self.l1.is_some() && !penalties),
+            ("l2", self.l2.is_some() && !penalties),
             ("epochs", self.epochs.is_some()),
             ("batch_size", self.batch_size.is_some()),
             ("early_stopping", self.early_stopping.is_some()),
@@ -438,12 +498,22 @@ impl Params {
         Preparation {
             text_features: self.text_features.unwrap_or(default.text_features),
             text_dim: self.text_dim.unwrap_or(match self.algorithm {
-                Some(Algorithm::Mlp) => 0,
+                Some(Algorithm::Mlp | Algorithm::Linear) => 0,
                 _ => default.text_dim,
             }),
-            standardise: self.standardise.unwrap_or(default.standardise),
-            transform: self.transform.unwrap_or(default.transform),
-            category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
+            standardise: self.standardise.unwrap_or(match self.algorithm {
+                // One unit of the column must stay one unit.
+                Some(Algorithm::Linear) => Standardise::Standard,
+                _ => default.standardise,
+            }),
+            transform: self.transform.unwrap_or(match self.algorithm {
+                Some(Algorithm::Linear) => Transform::None,
+                _ => default.transform,
+            }),
+            category_encoding: self.category_encoding.unwrap_or(match self.algorithm {
+                Some(Algorithm::Linear) => CategoryEncoding::OneHot,
+                _ => default.category_encoding,
+            }),
             text_model: self.text_model.clone(),
         }
     }
@@ -525,6 +595,8 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("dnn", Algorithm::Dnn),
     ("mlp", Algorithm::Mlp),
     ("gbdt", Algorithm::Gbdt),
+    ("linear", Algorithm::Linear),
+    ("random_forest", Algorithm::RandomForest),
 ];
 
 const ACTIVATIONS: &[(&str, Activation)] = &[

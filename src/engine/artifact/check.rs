@@ -75,7 +75,7 @@ impl Artifact {
     }
 
     fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {
-        require(self.recipe.inputs() == network.inputs, || {
+        require(self.recipe.inputs().fit(&network.inputs), || {
             "the network takes other inputs than the recipe prepares".into()
         })?;
         let outputs = network.outputs();

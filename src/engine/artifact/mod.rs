@@ -9,6 +9,7 @@ use crate::{
     clean::report::Change,
     evaluate::Evaluation,
     fit::{Choice, Construction},
+    linear::Coefficient,
     models::Part,
     profile::leakage::Leak,
     recipe::Recipe,
@@ -117,6 +118,9 @@ pub struct Artifact {
     #[serde(default)]
     pub sources: Option<serde_json::Value>,
     pub provenance: Provenance,
+    /// Of a linear model: what it says of each input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coefficients: Vec<Coefficient>,
 }
 
 impl Artifact {

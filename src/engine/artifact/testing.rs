@@ -115,6 +115,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             selection: Vec::new(),
             construction: Vec::new(),
         },
+        coefficients: Vec::new(),
     }
 }
 

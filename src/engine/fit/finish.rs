@@ -28,9 +28,13 @@ pub(super) fn artifact(
         notes,
     } = prepared;
     let device = describe(match params.algorithm {
-        Algorithm::Gbdt => Device::Cpu,
+        Algorithm::Gbdt | Algorithm::RandomForest | Algorithm::Linear => Device::Cpu,
         _ => request.device,
     });
+    let coefficients = match params.algorithm {
+        Algorithm::Linear => matrices.coefficients(&trained.parts, &answers.labels),
+        _ => Vec::new(),
+    };
     Artifact {
         task: answers.task,
         target: Target {
@@ -75,6 +79,7 @@ pub(super) fn artifact(
             selection: notes.selection,
             construction: notes.construction,
         },
+        coefficients,
     }
 }
 

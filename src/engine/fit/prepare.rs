@@ -10,7 +10,8 @@ use super::{
 use crate::{
     clean::report::Change,
     frame::Frame,
-    models::Output,
+    linear,
+    models::{self, Output},
     params::ValidParams,
     profile::leakage::Leak,
     recipe::{Construct, Matrix, Recipe},
@@ -174,6 +175,22 @@ impl Matrices {
             mean,
             scale,
         })
+    }
+
+    /// What a linear model trained on these rows says of each input.
+    pub(super) fn coefficients(
+        &self,
+        parts: &[models::Part],
+        labels: &[String],
+    ) -> Vec<linear::Coefficient> {
+        let goal = linear::Goal {
+            output: self.output,
+            outputs: self.outputs,
+            targets: &self.train.targets,
+            weights: &self.train.weights,
+        };
+        let unit = (self.mean, self.scale);
+        linear::coefficients(parts, &self.recipe, &self.train.matrix, &goal, labels, unit)
     }
 
     /// Trains on these rows.

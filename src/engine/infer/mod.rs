@@ -270,7 +270,13 @@ fn add_answer(
         }
         (Model::Trees(own), _) => {
             own.sums(row.numbers, row.codes, trees);
-            output.add(trees, part.share, out);
+            if own.plain && output != Output::Identity {
+                let answers = trees.iter().map(|p| f64::from(p.clamp(0.0, 1.0)));
+                let sums = out.iter_mut().zip(answers);
+                sums.for_each(|(out, p)| *out += part.share * p);
+            } else {
+                output.add(trees, part.share, out);
+            }
         }
         // A part is prepared as what it is.
         (Model::Network(_), Prepared::Trees) => {}

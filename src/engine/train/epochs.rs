@@ -120,6 +120,7 @@ pub(super) fn run(
         history,
         best_epoch,
         stopped_by,
+        held_out: None,
     })
 }
 

@@ -59,6 +59,22 @@ impl Objective {
         Objective { loss, ..self }
     }
 
+    /// Whether a mean, or shares of labels, make it small: squared error of one value, log loss of one label of several.
+    pub(crate) fn is_usual(&self) -> bool {
+        let of_labels = matches!(
+            self.loss,
+            Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy
+        );
+        match self.output {
+            Output::Softmax => of_labels || self.loss == Loss::MeanSquaredError,
+            Output::Sigmoid => {
+                self.outputs == 1 && (of_labels || self.loss == Loss::MeanSquaredError)
+            }
+            Output::Identity => self.outputs == 1 && self.loss == Loss::MeanSquaredError,
+            Output::Exp => false,
+        }
+    }
+
     /// Targets of a row: a code for a softmax, else one for each output.
     pub(crate) fn width(&self) -> usize {
         match self.output {
@@ -140,11 +156,7 @@ impl Objective {
                 let focus = q.powf(gamma);
                 let slope = focus * (gamma * p * log - q);
                 let exact = gamma * (q - gamma * p * log) + q * (gamma * log + gamma + 1.0);
-                (
-                    -focus * log,
-                    side * slope,
-                    p * focus * exact.max(0.1 * q),
-                )
+                (-focus * log, side * slope, p * focus * exact.max(0.1 * q))
             }
             // log(1 + e^z) - y z, written so that nothing overflows.
             (Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy, _) => {

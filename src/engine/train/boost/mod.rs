@@ -1,6 +1,6 @@
 //! Gradient boosted trees (Friedman 2001; the second-order form of Chen and Guestrin 2016) with early stopping.
 
-mod bins;
+pub(super) mod bins;
 mod grow;
 #[cfg(test)]
 mod tests;
@@ -132,6 +132,7 @@ pub(super) fn boost(
         history,
         best_epoch,
         stopped_by,
+        held_out: None,
     })
 }
 

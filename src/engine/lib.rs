@@ -22,4 +22,5 @@ pub mod recipe;
 pub mod sample;
 pub mod select;
 pub mod train;
+pub mod tune;
 pub mod value;

@@ -5,6 +5,7 @@ mod reader;
 use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
+use crate::tune::Tune;
 use crate::{artifact::Task, models::Activation};
 use reader::Reader;
 use serde::{Deserialize, Serialize};
@@ -151,6 +152,13 @@ pub struct Params {
     pub members: Option<usize>,
     pub trees: Option<usize>,
     pub folds: Option<usize>,
+    pub max_leaf_nodes: Option<usize>,
+    pub min_samples_leaf: Option<usize>,
+    pub max_features: Option<f64>,
+    /// Hyper-parameters to search.
+    pub tune: Option<Tune>,
+    /// The options these come from.
+    pub given: Map<String, Value>,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -207,6 +215,9 @@ pub struct ValidParams {
     /// Parts that take turns to be held out in an ensemble; 1: only the validation rows are.
     #[serde(default)]
     pub folds: usize,
+    /// How boosted trees grow.
+    #[serde(default)]
+    pub boosting: Boosting,
     /// How columns become inputs.
     #[serde(flatten)]
     pub preparation: Preparation,
@@ -216,6 +227,31 @@ pub struct ValidParams {
     /// Try features made of two columns.
     #[serde(default)]
     pub construct: Construct,
+}
+
+/// How boosted trees grow.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Boosting {
+    /// Leaves of a tree, at most.
+    pub max_leaf_nodes: usize,
+    /// Rows of a leaf, at least.
+    pub min_samples_leaf: usize,
+    /// Share of the features that a tree looks at.
+    pub max_features: f64,
+    pub l2: f64,
+    pub learning_rate: f64,
+}
+
+impl Default for Boosting {
+    fn default() -> Boosting {
+        Boosting {
+            max_leaf_nodes: 31,
+            min_samples_leaf: 20,
+            max_features: 0.7,
+            l2: 1.0,
+            learning_rate: 0.05,
+        }
+    }
 }
 
 /// An epoch over this many rows is so many steps that few epochs tell whether more will help.
@@ -244,8 +280,11 @@ impl Params {
         "l2",
         "learning_rate",
         "loss",
+        "max_features",
+        "max_leaf_nodes",
         "max_seconds",
         "members",
+        "min_samples_leaf",
         "momentum",
         "number_embedding",
         "number_embedding_bins",
@@ -261,6 +300,7 @@ impl Params {
         "text_features",
         "transform",
         "trees",
+        "tune",
         "tweedie_power",
         "validation_size",
     ];
@@ -297,6 +337,8 @@ impl Params {
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
     /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
+    /// | max_leaf_nodes, min_samples_leaf, max_features | 31, 20, 0.7 | 2 to 4096, 1 to 1,000,000, 0.01 to 1 | gbdt: LightGBM's, but for the features |
+    /// | tune | none | see [`Tune`] | searches the others |
     /// | folds | by rows: 5 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
@@ -350,6 +392,18 @@ impl Params {
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
             trees: reader.integer("trees", 1, 5000)?.map(|n| n as usize),
             folds: reader.integer("folds", 1, 20)?.map(|n| n as usize),
+            max_leaf_nodes: reader
+                .integer("max_leaf_nodes", 2, 4096)?
+                .map(|n| n as usize),
+            min_samples_leaf: reader
+                .integer("min_samples_leaf", 1, 1_000_000)?
+                .map(|n| n as usize),
+            max_features: reader.number("max_features", 0.01, 1.0)?,
+            tune: match reader.get("tune") {
+                None => None,
+                Some(value) => Tune::read(value)?,
+            },
+            given: options.clone(),
             text_model: None,
         })
     }
@@ -451,6 +505,7 @@ impl Params {
             folds: self
                 .folds
                 .unwrap_or(if rows < FEW_ROWS { FOLDS } else { 1 }),
+            boosting: self.boosting(algorithm, rows),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
@@ -459,12 +514,21 @@ impl Params {
 
     /// The first option given that the algorithm does not understand.
     fn of_others(&self, algorithm: Algorithm) -> Option<&'static str> {
-        use Algorithm::{Auto, Dnn, Linear, Mlp, RandomForest};
+        use Algorithm::{Auto, Dnn, Gbdt, Linear, Mlp, RandomForest};
         if self.folds.is_some() && algorithm != Auto {
             return Some("folds");
         }
         if self.trees.is_some() && !matches!(algorithm, Auto | RandomForest) {
             return Some("trees");
+        }
+        let boosts = matches!(algorithm, Auto | Gbdt);
+        let of_boosting = [
+            ("max_leaf_nodes", self.max_leaf_nodes.is_some()),
+            ("min_samples_leaf", self.min_samples_leaf.is_some()),
+            ("max_features", self.max_features.is_some()),
+        ];
+        if let Some((option, _)) = of_boosting.iter().find(|(_, given)| *given && !boosts) {
+            return Some(option);
         }
         if matches!(algorithm, Auto | Dnn | Mlp) {
             return None;
@@ -475,10 +539,13 @@ impl Params {
             ("activation", self.activation.is_some()),
             ("dropout", self.dropout.is_some()),
             ("optimizer", self.optimizer.is_some()),
-            ("learning_rate", self.learning_rate.is_some()),
+            (
+                "learning_rate",
+                self.learning_rate.is_some() && algorithm != Gbdt,
+            ),
             ("momentum", self.momentum.is_some()),
             ("l1", self.l1.is_some() && !penalties),
-            ("l2", self.l2.is_some() && !penalties),
+            ("l2", self.l2.is_some() && !penalties && algorithm != Gbdt),
             ("epochs", self.epochs.is_some()),
             ("batch_size", self.batch_size.is_some()),
             ("early_stopping", self.early_stopping.is_some()),
@@ -491,6 +558,31 @@ impl Params {
         ]
         .into_iter()
         .find_map(|(option, given)| given.then_some(option))
+    }
+
+    /// With other algorithms, learning_rate and l2 are not those of trees.
+    fn boosting(&self, algorithm: Algorithm, rows: usize) -> Boosting {
+        let default = Boosting::default();
+        let own = algorithm == Algorithm::Gbdt;
+        let learning_rate = if rows < MANY_ROWS { 0.05 } else { 0.1 };
+        Boosting {
+            max_leaf_nodes: self.max_leaf_nodes.unwrap_or(default.max_leaf_nodes),
+            min_samples_leaf: self.min_samples_leaf.unwrap_or(default.min_samples_leaf),
+            max_features: self.max_features.unwrap_or(default.max_features),
+            l2: self.l2.filter(|_| own).unwrap_or(default.l2),
+            learning_rate: self.learning_rate.filter(|_| own).unwrap_or(learning_rate),
+        }
+    }
+
+    /// The same with some options replaced.
+    pub fn with(&self, options: &Map<String, Value>) -> Result<Params, ParamError> {
+        let mut all = self.given.clone();
+        all.extend(options.clone());
+        let mut params = Params::from_json(&all)?;
+        params.text_model.clone_from(&self.text_model);
+        // Not as given: reading took some of it.
+        params.max_seconds = self.max_seconds;
+        Ok(params)
     }
 
     fn preparation(&self) -> Preparation {

@@ -13,6 +13,7 @@ use crate::{
     models::Part,
     profile::leakage::Leak,
     recipe::Recipe,
+    tune::Trial,
 };
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,9 @@ pub struct Artifact {
     pub parts: Vec<Part>,
     pub evaluation: Evaluation,
     pub history: Vec<Epoch>,
+    /// The trials of a search for hyper-parameters.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
     /// Where some of the recipe's columns come from; only who predicts understands it.
     #[serde(default)]
     pub sources: Option<serde_json::Value>,
@@ -128,8 +132,10 @@ impl Artifact {
     pub fn same_model(&self, other: &Artifact) -> bool {
         let mut own = self.clone();
         let mut other = other.clone();
-        own.history.clear();
-        other.history.clear();
+        for model in [&mut own, &mut other] {
+            model.history.clear();
+            model.trials.clear();
+        }
         own.provenance = other.provenance.clone();
         own.to_bytes() == other.to_bytes()
     }

@@ -81,6 +81,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             share: 1.0,
             model: Model::Network(network),
         }],
+        trials: Vec::new(),
         history: vec![Epoch {
             epoch: 1,
             train_loss: 0.1,

@@ -48,6 +48,7 @@ pub(super) fn artifact(
         parts: trained.parts,
         evaluation: Evaluation::empty(answers.baseline(&parts.train)),
         history: trained.history,
+        trials: Vec::new(),
         sources: request.sources.clone(),
         provenance: Provenance {
             algorithm: params.algorithm.name().into(),

@@ -12,8 +12,10 @@ mod request;
 mod split;
 mod target;
 mod trial;
+mod tuned;
 
 use crate::artifact::Artifact;
+use crate::train::Step;
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
@@ -53,21 +55,38 @@ fn on(
     started: Instant,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Judged, FitError> {
-    let prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
+    let mut prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
     go(report(&Progress::phase("training")))?;
     let mut params = prepared.params.clone();
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
-    let trained = prepared
-        .matrices
-        .train(&params, request.device, &mut |step| {
-            report(&Progress::of_step(step))
-        })?;
+    // Folds within the training rows would tear groups apart, and learn from the future.
+    if request.split != Split::Random {
+        params.folds = 1;
+    }
+    let mut step = |step: &Step| report(&Progress::of_step(step));
+    let (trained, trials) = match &request.params.tune {
+        None => (
+            prepared
+                .matrices
+                .train(&params, request.device, &mut step)?,
+            Vec::new(),
+        ),
+        Some(tune) => {
+            let (task, matrices) = (answers.task, &prepared.matrices);
+            let (trained, chosen, trials) =
+                tuned::tuned(tune, request, task, matrices, &params, &mut step)?;
+            params = chosen;
+            (trained, trials)
+        }
+    };
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
     let seed = params.seed;
-    let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
+    prepared.params = params;
+    let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
+    artifact.trials = trials;
     finish::judge(artifact, &request.frame, answers, parts, seed)
 }
 
@@ -79,3 +98,5 @@ fn go(ok: bool) -> Result<(), FitError> {
 mod features_test;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tuned_test;

@@ -193,6 +193,13 @@ impl Matrices {
         linear::coefficients(parts, &self.recipe, &self.train.matrix, &goal, labels, unit)
     }
 
+    /// Mean loss of a model on the rows it was not trained on.
+    pub(super) fn loss(&self, trained: &Trained, params: &ValidParams) -> f64 {
+        let (train, validation) = (self.train.examples(), self.validation.examples());
+        let loss = trained.held_out_loss(&train, &validation, self.output, self.outputs, params);
+        loss.unwrap_or(f64::INFINITY)
+    }
+
     /// Trains on these rows.
     pub(super) fn train(
         &self,

@@ -64,6 +64,7 @@ pub(super) fn forest(
             last_report = Some(Instant::now());
             let step = Step {
                 boosting: true,
+                ended: false,
                 epoch: grown as u32,
                 epochs: wanted as u32,
                 rows_per_second: (matrix.rows * grown) as f64 / seconds.max(1e-9),

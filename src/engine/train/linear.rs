@@ -82,6 +82,7 @@ pub(super) fn linear(
             }
             let step = Step {
                 boosting: false,
+                ended: true,
                 epoch,
                 epochs: tried,
                 rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),

@@ -68,6 +68,8 @@ pub enum TrainError {
 pub struct Step {
     /// Whether it is trees that grow, and an epoch a round.
     pub boosting: bool,
+    /// Whether an epoch has just ended.
+    pub ended: bool,
     pub epoch: u32,
     pub epochs: u32,
     pub rows_per_second: f64,
@@ -139,6 +141,35 @@ impl HeldOut {
             predictions: order.iter().flat_map(own).copied().collect(),
             rows: order.iter().map(|at| rows[*at]).collect(),
         }
+    }
+}
+
+impl Trained {
+    /// Mean loss on the rows that were held out; `None` where there are none.
+    pub fn held_out_loss(
+        &self,
+        train: &Examples<'_>,
+        validation: &Examples<'_>,
+        output: Output,
+        outputs: usize,
+        params: &ValidParams,
+    ) -> Option<f64> {
+        let held_out = self.held_out.as_ref()?;
+        let objective = Objective::new(params, output, outputs).steep();
+        let first = train.matrix.rows;
+        let targets = held_out.rows.iter().flat_map(|&row| {
+            let row = row as usize;
+            match row.checked_sub(first) {
+                Some(row) => objective.of(validation.targets, row),
+                None => objective.of(train.targets, row),
+            }
+        });
+        let part = Examples {
+            matrix: validation.matrix,
+            targets: &targets.copied().collect::<Vec<f32>>(),
+            weights: &[],
+        };
+        Some(objective.mean(&held_out.predictions, &part))
     }
 }
 

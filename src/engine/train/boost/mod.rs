@@ -5,7 +5,7 @@ mod grow;
 #[cfg(test)]
 mod tests;
 
-use super::{Examples, Objective, REPORT, Step, Task, TrainError, Trained};
+use super::{Examples, Objective, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
@@ -19,8 +19,6 @@ const ROUNDS: u32 = 2000;
 const PATIENCE: u32 = 50;
 /// Rounds where there is no validation part to stop them.
 const BLIND: u32 = 200;
-/// Share of the features that a tree looks at.
-const FEATURES: f64 = 0.7;
 
 /// Boosted trees on the training rows: log-odds, one sum per label beyond two, or values.
 pub(super) fn boost(
@@ -32,11 +30,12 @@ pub(super) fn boost(
     let deadline = task.params.max_seconds;
     let deadline = deadline.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
     let features = bins::bin(matrix);
+    let wanted = task.params.boosting;
     let shape = Shape {
-        leaves: 31,
-        least_rows: 20,
-        l2: 1.0,
-        learning_rate: if matrix.rows < 200_000 { 0.05 } else { 0.1 },
+        leaves: wanted.max_leaf_nodes,
+        least_rows: wanted.min_samples_leaf,
+        l2: wanted.l2,
+        learning_rate: wanted.learning_rate,
     };
     let mut grower = Grower::new(&features, matrix.rows, shape);
     let objective = task.objective().steep();
@@ -53,7 +52,6 @@ pub(super) fn boost(
     let mut trees: Vec<(usize, Vec<Node>)> = Vec::new();
     let mut history: Vec<Epoch> = Vec::new();
     let mut best: Option<(f64, u32)> = None;
-    let mut last_report: Option<Instant> = None;
     let rounds = if validation.is_some() { ROUNDS } else { BLIND };
     let mut stopped_by = "epochs";
     for round in 1..=rounds {
@@ -71,7 +69,7 @@ pub(super) fn boost(
             };
             let mut used: Vec<usize> = (0..features.len()).collect();
             random.shuffle(&mut used);
-            used.truncate(((features.len() as f64 * FEATURES).ceil() as usize).max(1));
+            used.truncate(((features.len() as f64 * wanted.max_features).ceil() as usize).max(1));
             used.sort_unstable();
             trees.push((output, grower.tree(&pairs, &used, &mut scores[output])));
         }
@@ -95,21 +93,19 @@ pub(super) fn boost(
             best = Some((judged, round));
         }
         let since = round - best.map_or(0, |(_, at)| at);
-        if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
-            last_report = Some(Instant::now());
-            let step = Step {
-                boosting: true,
-                epoch: round,
-                epochs: rounds,
-                rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),
-                loss: train_loss,
-                validation_loss,
-                eta_seconds: started.elapsed().as_secs_f64() / f64::from(round)
-                    * f64::from(rounds - round),
-            };
-            if !report(&step) {
-                return Err(TrainError::Canceled);
-            }
+        let step = Step {
+            boosting: true,
+            ended: true,
+            epoch: round,
+            epochs: rounds,
+            rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),
+            loss: train_loss,
+            validation_loss,
+            eta_seconds: started.elapsed().as_secs_f64() / f64::from(round)
+                * f64::from(rounds - round),
+        };
+        if !report(&step) {
+            return Err(TrainError::Canceled);
         }
         if deadline.is_some_and(|d| Instant::now() >= d) {
             stopped_by = "max_seconds";

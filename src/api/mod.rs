@@ -1,6 +1,9 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
 mod clean;
+mod compare;
+mod coverage;
+mod curves;
 mod data;
 mod evaluate;
 mod lifecycle;

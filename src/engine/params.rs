@@ -1,11 +1,15 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+mod decision;
 mod reader;
 
+use crate::calibrate::Method;
+use crate::decision::Decision;
 use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
 use crate::{artifact::Task, models::Activation};
+pub use decision::profit;
 use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -111,6 +115,8 @@ pub struct Params {
     pub bins: Option<usize>,
     pub text_dim: Option<usize>,
     pub members: Option<usize>,
+    pub calibration: Option<Method>,
+    pub decision: Decision,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -158,6 +164,10 @@ pub struct ValidParams {
     /// Try features made of two columns.
     #[serde(default)]
     pub construct: Construct,
+    #[serde(default)]
+    pub calibration: Method,
+    #[serde(flatten)]
+    pub decision: Decision,
 }
 
 /// An epoch over this many rows is so many steps that few epochs tell whether more will help.
@@ -169,6 +179,8 @@ impl Params {
         "activation",
         "algorithm",
         "batch_size",
+        "calibration",
+        "capacity",
         "category_encoding",
         "class_weight",
         "construct",
@@ -188,12 +200,14 @@ impl Params {
         "number_embedding_dim",
         "optimizer",
         "patience",
+        "profit",
         "seed",
         "select",
         "standardise",
         "test_size",
         "text_embedding_dim",
         "text_features",
+        "threshold",
         "transform",
         "validation_size",
     ];
@@ -230,6 +244,8 @@ impl Params {
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
     /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
+    /// | calibration | auto | auto, none, temperature, isotonic, beta | probabilities that come true as often as they say |
+    /// | threshold, profit, capacity | 0.5, none, none | see [`Decision`] | decisions follow from what they earn |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
@@ -271,6 +287,8 @@ impl Params {
                 .integer("number_embedding_bins", 2, 1024)?
                 .map(|n| n as usize),
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
+            calibration: reader.choice("calibration", decision::CALIBRATIONS)?,
+            decision: reader.decision()?,
             text_model: None,
         })
     }
@@ -346,6 +364,8 @@ impl Params {
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
+            calibration: decision::calibration(self.calibration, task)?,
+            decision: decision::check(self.decision, task)?,
         })
     }
 

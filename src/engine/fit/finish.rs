@@ -1,13 +1,14 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Request, split::Parts, target::Answers};
+use super::{FitError, Request, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target},
-    evaluate::{Evaluation, evaluate},
+    evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
-    params::Algorithm,
+    params::{Algorithm, ValidParams},
+    settled::Settled,
     train::{self, Device, Trained},
 };
 use std::time::Instant;
@@ -43,6 +44,7 @@ pub(super) fn artifact(
         recipe: matrices.recipe,
         parts: trained.parts,
         evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        settled: Settled::default(),
         history: trained.history,
         sources: request.sources.clone(),
         provenance: Provenance {
@@ -74,6 +76,8 @@ pub(super) fn artifact(
             shared_rows: notes.shared_rows as u64,
             selection: notes.selection,
             construction: notes.construction,
+            calibration: String::new(),
+            threshold: None,
         },
     }
 }
@@ -84,17 +88,15 @@ pub(super) fn judge(
     frame: &Frame,
     answers: &Answers,
     parts: &Parts,
-    seed: u64,
+    params: &ValidParams,
 ) -> Result<Artifact, FitError> {
+    let artifact = settle::settle(artifact, frame, answers, parts, params)?;
     let rows = if parts.test.is_empty() {
         &parts.validation
     } else {
         &parts.test
     };
-    let broken = |e: ArtifactError| {
-        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
-    };
-    let predictor = Predictor::new(artifact).map_err(broken)?;
+    let predictor = predictor(artifact)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, rows, 1);
     let predict_seconds = started.elapsed().as_secs_f64();
@@ -106,11 +108,23 @@ pub(super) fn judge(
         &artifact.target.labels,
         &truth,
         &predictions,
+        artifact.settled.threshold,
         &baseline,
-        seed,
+        params.seed,
     );
+    let width = predictions.len() / rows.len().max(1);
+    let outcomes = Outcomes { truth, predictions };
+    artifact.settled.held_out = HeldOut::of(&outcomes, width, rows);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(artifact)
+}
+
+/// Makes a trained model ready to answer.
+pub(super) fn predictor(artifact: Artifact) -> Result<Predictor, FitError> {
+    let broken = |e: ArtifactError| {
+        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
+    };
+    Predictor::new(artifact).map_err(broken)
 }
 
 fn describe(device: Device) -> (String, String) {

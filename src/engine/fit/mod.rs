@@ -8,6 +8,7 @@ mod finish;
 mod guard;
 mod prepare;
 mod request;
+mod settle;
 mod split;
 mod target;
 mod trial;
@@ -61,9 +62,8 @@ fn on(
         })?;
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
-    let seed = params.seed;
     let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
-    finish::judge(artifact, &request.frame, answers, &parts, seed)
+    finish::judge(artifact, &request.frame, answers, &parts, &params)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {

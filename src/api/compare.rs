@@ -35,7 +35,16 @@ fn insight_compare(
     let differences = or_raise(compare::compare(&a, &b, relation));
     TableIterator::new(differences.into_iter().map(move |d| {
         let better = d.better.map(|b| names[usize::from(b)].clone());
-        (d.metric, d.a, d.b, d.difference, d.low, d.high, d.p_value, better)
+        (
+            d.metric,
+            d.a,
+            d.b,
+            d.difference,
+            d.low,
+            d.high,
+            d.p_value,
+            better,
+        )
     }))
 }
 
@@ -67,8 +76,17 @@ fn insight_slices(
     TableIterator::new(slices.into_iter().flat_map(|(slice, scores)| {
         let rows = scores.rows as i64;
         let overall = scores.metrics.into_iter().filter(|m| m.class.is_none());
-        let lines = overall
-            .map(move |m| (slice.clone(), rows, m.metric, m.value, m.low, m.high, m.baseline));
+        let lines = overall.map(move |m| {
+            (
+                slice.clone(),
+                rows,
+                m.metric,
+                m.value,
+                m.low,
+                m.high,
+                m.baseline,
+            )
+        });
         lines.collect::<Vec<_>>()
     }))
 }
@@ -101,7 +119,12 @@ fn insight_profit(
     }
     let capacity = capacity.map(|c| c as u64);
     let profit = profit.map(|p| p.0);
-    let curve = or_raise(score::profit(&predictor, relation, profit.as_ref(), capacity));
+    let curve = or_raise(score::profit(
+        &predictor,
+        relation,
+        profit.as_ref(),
+        capacity,
+    ));
     TableIterator::new(curve.into_iter().map(|(best, cut, profit)| {
         (
             cut.threshold,

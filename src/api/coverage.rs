@@ -45,8 +45,10 @@ pub unsafe extern "C-unwind" fn insight_interval(
         let coverage = or_raise(coverage(fcinfo));
         answer(fcinfo, |predictor, predictions| {
             if predictor.artifact().task != Task::Regression {
-                return Err(Error::new("22023", "the model predicts labels and has no interval")
-                    .hint("Use insight_classes for the labels that are to be reckoned with."));
+                return Err(
+                    Error::new("22023", "the model predicts labels and has no interval")
+                        .hint("Use insight_classes for the labels that are to be reckoned with."),
+                );
             }
             needs_errors(predictor)?;
             let conformal = &predictor.artifact().settled.conformal;

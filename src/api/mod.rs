@@ -3,6 +3,7 @@
 mod clean;
 mod compare;
 mod coverage;
+mod cross_validate;
 mod curves;
 mod data;
 mod evaluate;

@@ -42,9 +42,7 @@ impl Group {
             scores: Vec::new(),
         };
         let kept = scores.len().min(most.max(2));
-        group.scores = (0..kept)
-            .map(|i| scores[group.rank(i, kept) - 1])
-            .collect();
+        group.scores = (0..kept).map(|i| scores[group.rank(i, kept) - 1]).collect();
         group
     }
 

@@ -51,7 +51,10 @@ fn intervals_are_wide_where_errors_are() {
     };
     assert!(wide(9.5) > 5.0 * wide(0.5), "{} {}", wide(0.5), wide(9.5));
     let (low, high) = known.interval(9.5, 0.9);
-    assert!(high.unwrap() - 9.5 > 1.5 * (9.5 - low.unwrap()), "{low:?} {high:?}");
+    assert!(
+        high.unwrap() - 9.5 > 1.5 * (9.5 - low.unwrap()),
+        "{low:?} {high:?}"
+    );
 }
 
 #[test]
@@ -82,7 +85,11 @@ fn too_few_rows_leave_an_end_open() {
     let odd = Conformal::new(&Truth::Values(vec![f64::NAN]), &[1.0], 1);
     assert!(odd.is_empty());
     // One prediction for all.
-    let known = Conformal::new(&Truth::Values((0..999).map(f64::from).collect()), &[5.0; 999], 1);
+    let known = Conformal::new(
+        &Truth::Values((0..999).map(f64::from).collect()),
+        &[5.0; 999],
+        1,
+    );
     assert!(known.is_sound(Task::Regression));
     assert_eq!(known.interval(5.0, 0.9), (Some(49.0), Some(949.0)));
 }
@@ -124,7 +131,10 @@ fn sets_hold_unseen_labels_as_often_as_asked() {
         let error = 4.0 * (coverage * (1.0 - coverage) / 3_000.0).sqrt();
         assert!(found > coverage - error, "{found} instead of {coverage}");
         // A set is never empty, which at small coverage holds more than asked.
-        assert!(coverage < 0.8 || found < coverage + error, "{found} instead of {coverage}");
+        assert!(
+            coverage < 0.8 || found < coverage + error,
+            "{found} instead of {coverage}"
+        );
         sizes.push(size);
     }
     assert!(sizes.windows(2).all(|w| w[0] < w[1]), "{sizes:?}");
@@ -151,10 +161,16 @@ fn thinned_ranks_never_fall_short() {
         let alpha = f64::from(percent) / 100.0;
         let exact = (10_001.0 * (1.0 - alpha) - 1e-9).ceil();
         let upper = group.upper(alpha).unwrap();
-        assert!((exact..exact + 35.0).contains(&upper), "{alpha}: {upper} for {exact}");
+        assert!(
+            (exact..exact + 35.0).contains(&upper),
+            "{alpha}: {upper} for {exact}"
+        );
         let exact = (10_001.0 * alpha + 1e-9).floor();
         let lower = group.lower(alpha).unwrap();
-        assert!((exact - 35.0..=exact).contains(&lower), "{alpha}: {lower} for {exact}");
+        assert!(
+            (exact - 35.0..=exact).contains(&lower),
+            "{alpha}: {lower} for {exact}"
+        );
     }
 }
 
@@ -173,7 +189,10 @@ fn crafted_groups_are_not_sound() {
         of(vec![group(1, &[1.0])], vec![3.0]),
         of(vec![], vec![3.0]),
         of(vec![group(usize::MAX, &[1.0, 2.0])], vec![]),
-        of(vec![group(1, &[1.0]), group(1, &[1.0]), group(1, &[1.0])], vec![2.0, 1.0]),
+        of(
+            vec![group(1, &[1.0]), group(1, &[1.0]), group(1, &[1.0])],
+            vec![2.0, 1.0],
+        ),
     ];
     assert!(bad.iter().all(|c| !c.is_sound(Task::Regression)));
     let two = of(vec![group(1, &[1.0]), group(1, &[1.0])], vec![2.0]);

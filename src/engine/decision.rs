@@ -81,7 +81,8 @@ pub fn allowed(cuts: &[Cut], capacity: Option<u64>, of: u64) -> usize {
         return cuts.len();
     };
     let within = |cut: &Cut| {
-        u128::from(cut.contacted()) * u128::from(of) <= u128::from(capacity) * u128::from(cut.rows())
+        u128::from(cut.contacted()) * u128::from(of)
+            <= u128::from(capacity) * u128::from(cut.rows())
     };
     cuts.partition_point(within).max(1).min(cuts.len())
 }

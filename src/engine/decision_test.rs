@@ -2,7 +2,9 @@ use super::*;
 
 /// Ten rows: the higher the score, the likelier positive.
 fn ranked() -> Ranked {
-    let truth = [false, false, false, true, false, false, true, false, true, true];
+    let truth = [
+        false, false, false, true, false, false, true, false, true, true,
+    ];
     let scores = (0..10).map(|i| f64::from(i) / 10.0 + 0.05).collect();
     Ranked::new(scores, |row| truth[row])
 }
@@ -40,12 +42,24 @@ fn a_capacity_bounds_the_share_contacted() {
         cut.map(|c| c.contacted()).max().unwrap_or(0)
     };
     // Two of ten rows, as 200 of 1000.
-    assert_eq!(contacted(decision(profit, Some(200)).threshold(&ranked, 1_000, 0.5)), 2);
-    assert_eq!(contacted(decision(profit, Some(299)).threshold(&ranked, 1_000, 0.5)), 2);
-    assert_eq!(contacted(decision(profit, Some(9_999)).threshold(&ranked, 1_000, 0.5)), 7);
+    assert_eq!(
+        contacted(decision(profit, Some(200)).threshold(&ranked, 1_000, 0.5)),
+        2
+    );
+    assert_eq!(
+        contacted(decision(profit, Some(299)).threshold(&ranked, 1_000, 0.5)),
+        2
+    );
+    assert_eq!(
+        contacted(decision(profit, Some(9_999)).threshold(&ranked, 1_000, 0.5)),
+        7
+    );
     // A number, and none at all, are raised where need be.
     let number = Some(Threshold::At(0.0));
-    assert_eq!(contacted(decision(number, Some(3)).threshold(&ranked, 10, 0.5)), 3);
+    assert_eq!(
+        contacted(decision(number, Some(3)).threshold(&ranked, 10, 0.5)),
+        3
+    );
     assert_eq!(decision(None, Some(9)).threshold(&ranked, 10, 0.5), 0.5);
     assert!((decision(None, Some(3)).threshold(&ranked, 10, 0.5) - 0.7).abs() < 1e-12);
     // Nobody.

@@ -82,7 +82,11 @@ fn decisions_need_what_they_decide_by() {
         let params = Params::from_json(options.as_object().unwrap())?;
         params.check(task, 1_000)
     };
-    let profit = read(r#"{"profit": {"tp": 90, "fn": -3}, "capacity": 5}"#, Task::Binary).unwrap();
+    let profit = read(
+        r#"{"profit": {"tp": 90, "fn": -3}, "capacity": 5}"#,
+        Task::Binary,
+    )
+    .unwrap();
     let text = serde_json::to_value(profit.decision).unwrap();
     assert_eq!(
         text,
@@ -102,8 +106,16 @@ fn decisions_need_what_they_decide_by() {
         (r#"{"profit": {"tp": "5"}}"#, Task::Binary, "profit"),
         (r#"{"profit": {"tp": 1e300}}"#, Task::Binary, "profit"),
         (r#"{"calibration": "platt"}"#, Task::Binary, "calibration"),
-        (r#"{"calibration": "beta"}"#, Task::Multiclass, "calibration"),
-        (r#"{"calibration": "temperature"}"#, Task::Regression, "calibration"),
+        (
+            r#"{"calibration": "beta"}"#,
+            Task::Multiclass,
+            "calibration",
+        ),
+        (
+            r#"{"calibration": "temperature"}"#,
+            Task::Regression,
+            "calibration",
+        ),
     ] {
         assert_eq!(read(options, task).unwrap_err().option, option, "{options}");
     }

@@ -19,10 +19,11 @@ pub fn compare(a: &Predictor, b: &Predictor, relation: Option<&str>) -> Result<V
         None => {
             let [of_a, of_b] = artifacts.map(|artifact| &artifact.settled.held_out);
             if of_a.rows == 0 || of_a.rows != of_b.rows || of_a.fingerprint != of_b.fingerprint {
-                return Err(
-                    Error::new("55000", "the models were not scored on the same test rows")
-                        .hint("Give a relation with the target, of rows that neither was trained on."),
-                );
+                return Err(Error::new(
+                    "55000",
+                    "the models were not scored on the same test rows",
+                )
+                .hint("Give a relation with the target, of rows that neither was trained on."));
             }
             let Outcomes { truth, predictions } = of_a.outcomes(artifacts[0].task);
             let other = of_b.outcomes(artifacts[1].task);
@@ -44,8 +45,10 @@ pub fn compare(a: &Predictor, b: &Predictor, relation: Option<&str>) -> Result<V
 fn check(a: &Predictor, b: &Predictor) -> Result<()> {
     let [a, b] = [a.artifact(), b.artifact()];
     let differ = |what: &str, of_a: String, of_b: String| {
-        Err(Error::new("22023", format!("the models have different {what}"))
-            .detail(format!("They are {of_a} and {of_b}.")))
+        Err(
+            Error::new("22023", format!("the models have different {what}"))
+                .detail(format!("They are {of_a} and {of_b}.")),
+        )
     };
     if a.target.name != b.target.name {
         let quoted = |name: &str| format!("\"{name}\"");
@@ -57,8 +60,11 @@ fn check(a: &Predictor, b: &Predictor) -> Result<()> {
     }
     if a.target.labels != b.target.labels {
         let list = |labels: &[String]| labels.join(", ");
-        return differ("labels", list(&a.target.labels), list(&b.target.labels))
-            .map_err(|e| e.hint("Train one of them with the other's option \"positive\", or with the same labels."));
+        return differ("labels", list(&a.target.labels), list(&b.target.labels)).map_err(|e| {
+            e.hint(
+                "Train one of them with the other's option \"positive\", or with the same labels.",
+            )
+        });
     }
     match (&a.sources, &b.sources) {
         (Some(a), Some(b)) if a != b => Err(Error::new(
@@ -96,7 +102,10 @@ pub fn slices(
     slices.ok_or_else(|| {
         Error::new(
             "42804",
-            format!("column \"{by}\" is {}, which has no slices", column.type_name),
+            format!(
+                "column \"{by}\" is {}, which has no slices",
+                column.type_name
+            ),
         )
         .hint("Slices are made of numbers, booleans and texts: make one of it in a SELECT.")
     })

@@ -165,7 +165,10 @@ pub fn known(predictors: &[&Predictor], relation: &str, others: &[&str]) -> Resu
         if Decoder::for_type(column.type_oid).is_none() {
             return Err(Error::new(
                 "42804",
-                format!("column \"{other}\" is {}, which is not read", column.type_name),
+                format!(
+                    "column \"{other}\" is {}, which is not read",
+                    column.type_name
+                ),
             )
             .hint("Cast it in a SELECT."));
         }
@@ -242,7 +245,9 @@ fn truth(predictor: &Predictor, column: &Column, rows: &[u32]) -> Result<Truth> 
                 .hint(format!("Known are: {}.", labels.join(", ")))
         })
     };
-    Ok(Truth::Classes(rows.iter().map(code).collect::<Result<_>>()?))
+    Ok(Truth::Classes(
+        rows.iter().map(code).collect::<Result<_>>()?,
+    ))
 }
 
 /// What came of the model's test rows (of at most 20,000 of them), or of the rows of a relation whose target is known.
@@ -251,8 +256,10 @@ pub fn outcomes(predictor: &Predictor, relation: Option<&str>) -> Result<Outcome
     let Some(relation) = relation else {
         let held_out = &artifact.settled.held_out;
         if held_out.rows == 0 {
-            return Err(Error::new("55000", "the version keeps no predictions of its test rows")
-                .hint("Give a relation with the target to score, or train the model again."));
+            return Err(
+                Error::new("55000", "the version keeps no predictions of its test rows")
+                    .hint("Give a relation with the target to score, or train the model again."),
+            );
         }
         return Ok(held_out.outcomes(artifact.task));
     };
@@ -324,8 +331,11 @@ pub fn profit(
         (Some(given), _) => params::profit(given)?,
         (None, Some(stored)) => stored,
         (None, None) => {
-            return Err(Error::new("22023", "the model was trained without the option \"profit\"")
-                .hint("Say what decisions earn: profit => '{\"tp\": 90, \"fp\": -10}'."));
+            return Err(Error::new(
+                "22023",
+                "the model was trained without the option \"profit\"",
+            )
+            .hint("Say what decisions earn: profit => '{\"tp\": 90, \"fp\": -10}'."));
         }
     };
     let mut out = Vec::new();

@@ -45,7 +45,10 @@ fn what_is_wrong_is_put_right_on_unseen_rows() {
         assert!(before > truth + 0.05);
         for method in [Method::Auto, Method::Beta, Method::Isotonic] {
             let after = loss(&fitted(method, &known), &unseen);
-            assert!(after < truth + 0.006, "{method:?}: {before} {after} {truth}");
+            assert!(
+                after < truth + 0.006,
+                "{method:?}: {before} {after} {truth}"
+            );
         }
     }
     let Calibration::Temperature { inverse } =
@@ -58,13 +61,19 @@ fn what_is_wrong_is_put_right_on_unseen_rows() {
 
 #[test]
 fn what_is_right_is_left_alone() {
+    let unseen = rows(20_000, 2, |p| p);
+    let before = loss(&Calibration::None, &unseen);
     let mut touched = 0;
     for seed in 0..40 {
         let found = fitted(Method::Auto, &rows(1_000, 50 + seed, |p| p));
         touched += u32::from(found != Calibration::None);
+        assert!(loss(&found, &unseen) < before + 0.005, "{found:?}");
     }
-    assert!(touched <= 4, "{touched} of 40");
-    assert_eq!(fitted(Method::Auto, &rows(90, 1, overconfident)), Calibration::None);
+    assert!(touched <= 10, "{touched} of 40");
+    assert_eq!(
+        fitted(Method::Auto, &rows(90, 1, overconfident)),
+        Calibration::None
+    );
 }
 
 #[test]
@@ -78,7 +87,10 @@ fn every_method_keeps_the_order() {
         p.sort_by(f64::total_cmp);
         let out: Vec<f64> = p.iter().map(|p| calibration.of(*p)).collect();
         let kept = p.windows(2).zip(out.windows(2));
-        assert!(kept.clone().all(|(p, out)| p[0] == p[1] || out[0] < out[1]), "{method:?}");
+        assert!(
+            kept.clone().all(|(p, out)| p[0] == p[1] || out[0] < out[1]),
+            "{method:?}"
+        );
         assert!(out.iter().all(|p| (0.0..=1.0).contains(p)));
     }
 }
@@ -87,7 +99,9 @@ fn every_method_keeps_the_order() {
 fn beta_calibration_is_a_logistic_regression() {
     // By scipy.optimize.minimize on [ln p, -ln(1 - p), 1] of these rows, with the pull to no calibration.
     let p: Vec<f64> = (0..400).map(|i| (f64::from(i % 97) + 1.0) / 99.0).collect();
-    let y: Vec<u32> = (0..400u32).map(|i| u32::from(i * 7919 % 100 < 10 + i % 97 * 8 / 10)).collect();
+    let y: Vec<u32> = (0..400u32)
+        .map(|i| u32::from(i * 7919 % 100 < 10 + i % 97 * 8 / 10))
+        .collect();
     let Calibration::Beta { a, b, c } = fit(Method::Beta, Task::Binary, &p, &y) else {
         panic!("no beta");
     };
@@ -115,7 +129,10 @@ fn isotonic_pools_what_falls() {
     ];
     assert_eq!(from.len(), expected.len());
     for ((x, y), (from, to)) in from.iter().zip(&to).zip(expected) {
-        assert!((x - from).abs() < 1e-12 && (y - to).abs() < 1e-12, "{x} {y}");
+        assert!(
+            (x - from).abs() < 1e-12 && (y - to).abs() < 1e-12,
+            "{x} {y}"
+        );
     }
 }
 
@@ -138,7 +155,8 @@ fn many_labels_have_a_temperature() {
         truth.push(own.unwrap_or(3) as u32);
         predictions.extend(softmax(2.0));
     }
-    let Calibration::Temperature { inverse } = fit(Method::Auto, Task::Multiclass, &predictions, &truth)
+    let Calibration::Temperature { inverse } =
+        fit(Method::Auto, Task::Multiclass, &predictions, &truth)
     else {
         panic!("no temperature");
     };
@@ -151,12 +169,20 @@ fn many_labels_have_a_temperature() {
 
 #[test]
 fn odd_rows_give_something_sound() {
-    let certain = ([vec![0.0; 60], vec![1.0; 60]].concat(), [vec![0; 60], vec![1; 60]].concat());
+    let certain = (
+        [vec![0.0; 60], vec![1.0; 60]].concat(),
+        [vec![0; 60], vec![1; 60]].concat(),
+    );
     let wrong = (certain.0.clone(), certain.1.iter().map(|y| 1 - y).collect());
     let one = (vec![0.5; 120], certain.1.clone());
     let single = (vec![0.2; 120], vec![1; 120]);
     for rows in [&certain, &wrong, &one, &single, &(vec![], vec![])] {
-        for method in [Method::Auto, Method::Temperature, Method::Beta, Method::Isotonic] {
+        for method in [
+            Method::Auto,
+            Method::Temperature,
+            Method::Beta,
+            Method::Isotonic,
+        ] {
             let found = fitted(method, rows);
             assert!(found.is_sound(Task::Binary), "{method:?} {found:?}");
             for p in [0.0, 1e-300, 0.3, 1.0] {
@@ -164,7 +190,10 @@ fn odd_rows_give_something_sound() {
             }
         }
     }
-    assert_eq!(fit(Method::Auto, Task::Regression, &[1.0; 200], &[1; 200]), Calibration::None);
+    assert_eq!(
+        fit(Method::Auto, Task::Regression, &[1.0; 200], &[1; 200]),
+        Calibration::None
+    );
 }
 
 #[test]
@@ -176,8 +205,16 @@ fn crafted_calibrations_are_not_sound() {
     let bad = [
         Calibration::Temperature { inverse: 0.0 },
         Calibration::Temperature { inverse: f64::NAN },
-        Calibration::Beta { a: -1.0, b: 2.0, c: 0.0 },
-        Calibration::Beta { a: 0.0, b: 0.0, c: 0.0 },
+        Calibration::Beta {
+            a: -1.0,
+            b: 2.0,
+            c: 0.0,
+        },
+        Calibration::Beta {
+            a: 0.0,
+            b: 0.0,
+            c: 0.0,
+        },
         isotonic(&[], &[]),
         isotonic(&[0.0], &[0.1]),
         isotonic(&[0.0, 1.0], &[0.1]),

@@ -193,11 +193,7 @@ pub(super) struct Multiclass {
 }
 
 impl Multiclass {
-    pub fn new(
-        truth: &[u32],
-        classes: usize,
-        score: impl Fn(usize, usize) -> f64,
-    ) -> Multiclass {
+    pub fn new(truth: &[u32], classes: usize, score: impl Fn(usize, usize) -> f64) -> Multiclass {
         let mut likelihoods = vec![0.0; classes];
         let mut answer = |r: usize| {
             for (k, p) in likelihoods.iter_mut().enumerate() {
@@ -227,7 +223,9 @@ impl Multiclass {
         // Of labels of equal probability, scikit-learn prefers the later.
         let second = |r: usize| {
             let own = truth[r] as usize;
-            let before = |k: &usize| score(r, *k) > score(r, own) || score(r, *k) == score(r, own) && *k > own;
+            let before = |k: &usize| {
+                score(r, *k) > score(r, own) || score(r, *k) == score(r, own) && *k > own
+            };
             (0..classes).filter(before).count() < 2
         };
         let sure = |r: usize| score(r, predicted[r] as usize);
@@ -332,7 +330,11 @@ impl Scores for Multiclass {
             loss / n,
             square / n,
             all.mcc,
-            if self.classes > 2 { second / n } else { f64::NAN },
+            if self.classes > 2 {
+                second / n
+            } else {
+                f64::NAN
+            },
             self.calibration
                 .error(n, |i| weights[self.surest[i] as usize]),
         ];

@@ -35,10 +35,19 @@ fn metric<'d>(all: &'d [Difference], name: &str) -> &'d Difference {
 fn a_better_model_is_found_to_be_better() {
     let (truth, seen) = seen(3_000, [1.0, 0.0], 3);
     let all = compared(&truth, &seen);
-    for name in ["roc_auc", "log_loss", "average_precision", "accuracy", "brier"] {
+    for name in [
+        "roc_auc",
+        "log_loss",
+        "average_precision",
+        "accuracy",
+        "brier",
+    ] {
         let d = metric(&all, name);
         assert_eq!(d.better, Some(true), "{d:?}");
-        assert!(d.p_value < 0.01 && d.low <= d.difference && d.difference <= d.high, "{d:?}");
+        assert!(
+            d.p_value < 0.01 && d.low <= d.difference && d.difference <= d.high,
+            "{d:?}"
+        );
         assert!((d.difference - (d.b - d.a)).abs() < 1e-12);
     }
     let [a, b] = seen;
@@ -50,7 +59,11 @@ fn a_better_model_is_found_to_be_better() {
 fn the_same_model_is_not_better() {
     let (truth, [a, _]) = seen(500, [1.0, 0.0], 5);
     for d in compared(&truth, &[a.clone(), a]) {
-        assert_eq!((d.difference, d.p_value, d.better), (0.0, 1.0, None), "{d:?}");
+        assert_eq!(
+            (d.difference, d.p_value, d.better),
+            (0.0, 1.0, None),
+            "{d:?}"
+        );
     }
 }
 
@@ -73,7 +86,9 @@ fn numbers_are_compared_too_and_odd_rows_left_out() {
     let truth = Truth::Values((0..400).map(f64::from).collect());
     let noisy = |size: f64| -> Vec<f64> {
         let mut random = Random::new(9);
-        (0..400).map(|i| f64::from(i) + size * random.normal()).collect()
+        (0..400)
+            .map(|i| f64::from(i) + size * random.normal())
+            .collect()
     };
     let (mut a, b) = (noisy(9.0), noisy(3.0));
     a[7] = f64::NAN;
@@ -82,7 +97,17 @@ fn numbers_are_compared_too_and_odd_rows_left_out() {
     assert_eq!(rmse.better, Some(true), "{rmse:?}");
     assert!(rmse.a > 8.0 && rmse.b < 4.0, "{rmse:?}");
     let nothing = Truth::Values(vec![f64::NAN]);
-    assert!(compare(Task::Regression, &[], [0.5; 2], &nothing, [&[1.0], &[1.0]], 1).is_empty());
+    assert!(
+        compare(
+            Task::Regression,
+            &[],
+            [0.5; 2],
+            &nothing,
+            [&[1.0], &[1.0]],
+            1
+        )
+        .is_empty()
+    );
 }
 
 #[test]
@@ -100,7 +125,11 @@ fn slices_show_where_a_model_is_blind() {
         age.push(Cell::Number(f64::from(i % 100)));
         let x = random.normal();
         truth.push(u32::from(x > 0.0));
-        predictions.push(if old { crate::infer::sigmoid(3.0 * x) } else { 0.5 });
+        predictions.push(if old {
+            crate::infer::sigmoid(3.0 * x)
+        } else {
+            0.5
+        });
     }
     let outcomes = Outcomes {
         truth: Truth::Classes(truth),
@@ -109,7 +138,16 @@ fn slices_show_where_a_model_is_blind() {
     let rows: Vec<u32> = (0..2_000).collect();
     let base = Baseline::Shares(vec![0.5, 0.5]);
     let of = |column: &Column| {
-        slices(Task::Binary, &labels(), 0.5, &base, &outcomes, column, &rows, 1)
+        slices(
+            Task::Binary,
+            &labels(),
+            0.5,
+            &base,
+            &outcomes,
+            column,
+            &rows,
+            1,
+        )
     };
     let parts = of(&group).unwrap();
     let auc = |name: &str| {

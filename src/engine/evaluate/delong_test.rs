@@ -39,6 +39,9 @@ fn the_error_function_is_exact() {
         (5.0, 1.5374597944280351e-12),
     ] {
         let found = erfc(x);
-        assert!((found - expected).abs() < 1e-13 + 1e-9 * expected, "{x}: {found}");
+        assert!(
+            (found - expected).abs() < 1e-13 + 1e-9 * expected,
+            "{x}: {found}"
+        );
     }
 }

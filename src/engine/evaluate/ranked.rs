@@ -207,9 +207,8 @@ impl Ranked {
             },
         );
         let rows = self.rows() as f64;
-        let along = |(above, p): &(u64, PrecisionRecallPoint)| {
-            (p.recall + *above as f64 / rows) / 2.0
-        };
+        let along =
+            |(above, p): &(u64, PrecisionRecallPoint)| (p.recall + *above as f64 / rows) / 2.0;
         let kept = thin(points, self.most, along);
         kept.into_iter().map(|(_, point)| point).collect()
     }
@@ -257,7 +256,10 @@ impl Ranked {
             |row, above| out.push(cut(self.scores[row], above)),
         );
         for i in 1..out.len() {
-            let (own, next) = (out[i].threshold, out.get(i + 1).map_or(0.0, |n| n.threshold));
+            let (own, next) = (
+                out[i].threshold,
+                out.get(i + 1).map_or(0.0, |n| n.threshold),
+            );
             let between = next + (own - next) / 2.0;
             if between > next {
                 out[i].threshold = between;

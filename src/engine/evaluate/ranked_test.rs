@@ -74,7 +74,10 @@ fn bins_are_even_and_keep_equal_scores_together() {
     assert!(bins.windows(2).all(|w| w[0].lowest > w[1].lowest));
     // One score: one bin.
     let bins = curve(&[0, 1, 0], &[0.3; 3]).bins(10);
-    assert_eq!((bins.len(), bins[0].rows, bins[0].share()), (1, 3, 1.0 / 3.0));
+    assert_eq!(
+        (bins.len(), bins[0].rows, bins[0].share()),
+        (1, 3, 1.0 / 3.0)
+    );
     assert!(curve(&[], &[]).bins(10).is_empty());
 }
 
@@ -111,7 +114,20 @@ fn cuts_lie_between_scores_and_count_every_row() {
 fn many_labels_have_a_curve_each_and_odd_rows_do_not_count() {
     let outcomes = Outcomes {
         truth: Truth::Classes(vec![0, 1, 2, 9]),
-        predictions: vec![0.8, 0.1, 0.1, 0.2, 0.6, 0.2, f64::NAN, 0.0, 1.0, 0.2, 0.2, 0.6],
+        predictions: vec![
+            0.8,
+            0.1,
+            0.1,
+            0.2,
+            0.6,
+            0.2,
+            f64::NAN,
+            0.0,
+            1.0,
+            0.2,
+            0.2,
+            0.6,
+        ],
     };
     let curves = ranked(Task::Multiclass, 3, &outcomes);
     let shape: Vec<_> = curves.iter().map(|c| (c.label, c.rows())).collect();

@@ -116,7 +116,15 @@ fn few_or_unusable_rows_leave_metrics_out_and_all_numbers_finite() {
         ),
     ];
     for (task, classes, truth, predictions, baseline) in cases {
-        let e = evaluate(task, &labels(classes), &truth, &predictions, 0.5, &baseline, 3);
+        let e = evaluate(
+            task,
+            &labels(classes),
+            &truth,
+            &predictions,
+            0.5,
+            &baseline,
+            3,
+        );
         for m in &e.metrics {
             let numbers = [Some(m.value), Some(m.low), Some(m.high), m.baseline];
             assert!(numbers.iter().flatten().all(|v| v.is_finite()), "{m:?}");

@@ -82,26 +82,33 @@ pub(super) fn artifact(
     }
 }
 
+/// A model, the rows it was judged on, and its predictions of them, row-major as the predictor gives them.
+pub(super) struct Judged {
+    pub artifact: Artifact,
+    pub rows: Vec<u32>,
+    pub predictions: Vec<f64>,
+}
+
 /// Scores the model on the rows it has not seen.
 pub(super) fn judge(
     artifact: Artifact,
     frame: &Frame,
     answers: &Answers,
-    parts: &Parts,
+    parts: Parts,
     params: &ValidParams,
-) -> Result<Artifact, FitError> {
-    let artifact = settle::settle(artifact, frame, answers, parts, params)?;
+) -> Result<Judged, FitError> {
+    let artifact = settle::settle(artifact, frame, answers, &parts, params)?;
     let rows = if parts.test.is_empty() {
-        &parts.validation
+        parts.validation
     } else {
-        &parts.test
+        parts.test
     };
     let predictor = predictor(artifact)?;
     let started = Instant::now();
-    let predictions = predictor.predict_frame(frame, rows, 1);
+    let predictions = predictor.predict_frame(frame, &rows, 1);
     let predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
-    let truth = answers.truth(rows);
+    let truth = answers.truth(&rows);
     let baseline = artifact.evaluation.baseline.clone();
     artifact.evaluation = evaluate(
         artifact.task,
@@ -114,9 +121,13 @@ pub(super) fn judge(
     );
     let width = predictions.len() / rows.len().max(1);
     let outcomes = Outcomes { truth, predictions };
-    artifact.settled.held_out = HeldOut::of(&outcomes, width, rows);
+    artifact.settled.held_out = HeldOut::of(&outcomes, width, &rows);
     artifact.provenance.predict_seconds = predict_seconds;
-    Ok(artifact)
+    Ok(Judged {
+        artifact,
+        rows,
+        predictions: outcomes.predictions,
+    })
 }
 
 /// Makes a trained model ready to answer.

@@ -92,7 +92,10 @@ pub(super) fn check(mut decision: Decision, task: Task) -> Result<Decision, Para
         ("profit", decision.profit.is_some()),
         ("capacity", decision.capacity.is_some()),
     ];
-    if let Some((option, _)) = given.iter().find(|(_, given)| *given && task != Task::Binary) {
+    if let Some((option, _)) = given
+        .iter()
+        .find(|(_, given)| *given && task != Task::Binary)
+    {
         return Err(ParamError {
             option: (*option).into(),
             message: format!("option \"{option}\" needs a target of two values"),

@@ -7,8 +7,8 @@ use crate::artifact::Task;
 const FEWEST: usize = 100;
 /// Parts of the rows, each judged by what the others teach.
 const FOLDS: usize = 5;
-/// A calibration must have a smaller loss by so many standard errors of the difference (the rule of Breiman et al. 1984).
-const CLEARLY: f64 = 1.0;
+/// A calibration must have a smaller loss by so many standard errors of the difference.
+const CLEARLY: f64 = 2.0;
 /// Probabilities looked at at most, all labels together.
 const MOST: usize = 2_000_000;
 
@@ -32,7 +32,7 @@ impl Rows<'_> {
 
 /// Fits what `method` asks for to rows that were held out of training, `predictions` row-major as a predictor without
 /// calibration gives them. With `auto`, the method whose log loss over five folds, each predicted by what the other four
-/// teach, is smallest, if it is smaller than without by a standard error of the paired difference.
+/// teach, is smallest, if it is smaller than without by two standard errors of the paired difference.
 pub fn fit(method: Method, task: Task, predictions: &[f64], truth: &[u32]) -> Calibration {
     let width = predictions.len() / truth.len().max(1);
     let all = Rows {

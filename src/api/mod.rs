@@ -2,7 +2,10 @@
 
 mod clean;
 mod coefficients;
+mod compare;
+mod coverage;
 mod cross_validate;
+mod curves;
 mod data;
 mod evaluate;
 mod lifecycle;

@@ -107,7 +107,7 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
 ///
 /// # Safety
 /// `fcinfo` must be a valid call frame of (text, row or JSON).
-unsafe fn answer(
+pub(super) unsafe fn answer(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
@@ -163,14 +163,9 @@ unsafe fn object(
     }
 }
 
+/// An error for models of numbers.
 fn needs_classes(predictor: &Predictor) -> Result<()> {
-    if predictor.artifact().task == Task::Regression {
-        return Err(
-            Error::new("22023", "the model predicts a number and has no classes")
-                .hint("Use insight_predict."),
-        );
-    }
-    Ok(())
+    score::needs_classes(predictor).map_err(|e| e.hint("Use insight_predict."))
 }
 
 #[pg_guard]
@@ -273,6 +268,7 @@ macro_rules! version_1 {
         }
     )* };
 }
+pub(super) use version_1;
 version_1!(
     pg_finfo_insight_predict,
     pg_finfo_insight_classify,

@@ -1,12 +1,16 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+mod decision;
 mod reader;
 
+use crate::calibrate::Method;
+use crate::decision::Decision;
 use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
 use crate::tune::Tune;
 use crate::{artifact::Task, models::Activation};
+pub use decision::profit;
 use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -159,6 +163,8 @@ pub struct Params {
     pub tune: Option<Tune>,
     /// The options these come from.
     pub given: Map<String, Value>,
+    pub calibration: Option<Method>,
+    pub decision: Decision,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -227,6 +233,10 @@ pub struct ValidParams {
     /// Try features made of two columns.
     #[serde(default)]
     pub construct: Construct,
+    #[serde(default)]
+    pub calibration: Method,
+    #[serde(flatten)]
+    pub decision: Decision,
 }
 
 /// How boosted trees grow.
@@ -266,6 +276,8 @@ impl Params {
         "activation",
         "algorithm",
         "batch_size",
+        "calibration",
+        "capacity",
         "category_encoding",
         "class_weight",
         "construct",
@@ -291,6 +303,7 @@ impl Params {
         "number_embedding_dim",
         "optimizer",
         "patience",
+        "profit",
         "quantile",
         "seed",
         "select",
@@ -298,6 +311,7 @@ impl Params {
         "test_size",
         "text_embedding_dim",
         "text_features",
+        "threshold",
         "transform",
         "trees",
         "tune",
@@ -345,6 +359,8 @@ impl Params {
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
     /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
+    /// | calibration | auto | auto, none, temperature, isotonic, beta | probabilities that come true as often as they say |
+    /// | threshold, profit, capacity | 0.5, none, none | see [`Decision`] | decisions follow from what they earn |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
@@ -404,6 +420,8 @@ impl Params {
                 Some(value) => Tune::read(value)?,
             },
             given: options.clone(),
+            calibration: reader.choice("calibration", decision::CALIBRATIONS)?,
+            decision: reader.decision()?,
             text_model: None,
         })
     }
@@ -509,6 +527,8 @@ impl Params {
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
+            calibration: decision::calibration(self.calibration, task)?,
+            decision: decision::check(self.decision, task)?,
         })
     }
 

@@ -46,6 +46,17 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
             );
         }
     }
+    if !matches!(provenance.calibration.as_str(), "" | "none") {
+        notice!(
+            "probabilities are calibrated ({}) on the validation rows",
+            provenance.calibration
+        );
+    }
+    if let (Some(threshold), Some(label)) = (provenance.threshold, artifact.target.labels.last())
+        && threshold != 0.5
+    {
+        notice!("label \"{label}\" is answered from a probability of {threshold:.4}");
+    }
     let score = |name: &str| {
         artifact
             .evaluation

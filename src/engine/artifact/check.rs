@@ -38,6 +38,7 @@ impl Artifact {
         require(fits, || {
             format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
+        self.settled.check(self.task, self.outputs())?;
         require(!self.parts.is_empty(), || "there is no network".into())?;
         let share: f64 = self.parts.iter().map(|part| part.share).sum();
         let shares = self.parts.iter().all(|part| part.share >= 0.0);
@@ -116,8 +117,10 @@ impl Artifact {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
+        let held_out = &self.settled.held_out;
+        let kept = held_out.truth.len() + held_out.predictions.len();
         // In memory the text's strings and numbers take about twice their written length.
-        2 * text.0 + words.sum::<usize>() * size_of::<f32>()
+        2 * text.0 + (words.sum::<usize>() + kept) * size_of::<f32>()
     }
 }
 

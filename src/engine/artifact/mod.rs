@@ -13,6 +13,7 @@ use crate::{
     models::Part,
     profile::leakage::Leak,
     recipe::Recipe,
+    settled::Settled,
     tune::Trial,
 };
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,12 @@ pub struct Provenance {
     /// Features made of two columns that were tried, and whether they were kept.
     #[serde(default)]
     pub construction: Vec<Construction>,
+    /// What was done to the probabilities: `none`, `temperature`, `beta` or `isotonic`.
+    #[serde(default)]
+    pub calibration: String,
+    /// From which probability the positive label of a binary target is answered.
+    #[serde(default)]
+    pub threshold: Option<f64>,
 }
 
 /// A trained model.
@@ -114,6 +121,9 @@ pub struct Artifact {
     /// Their shares add up to 1.
     pub parts: Vec<Part>,
     pub evaluation: Evaluation,
+    /// How the answers are to be read.
+    #[serde(default)]
+    pub settled: Settled,
     pub history: Vec<Epoch>,
     /// The trials of a search for hyper-parameters.
     #[serde(default)]

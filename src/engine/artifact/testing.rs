@@ -2,11 +2,13 @@
 
 use super::{Artifact, Epoch, Provenance, Target, Task};
 use crate::{
-    evaluate::{Baseline, Truth, evaluate},
+    conformal::Conformal,
+    evaluate::{Baseline, HeldOut, Outcomes, Truth, evaluate},
     frame::{Cell, Column, Frame, Kind},
     infer::testing::{Random, network},
     models::{Activation, Model, Network, Node, Output, Part, Trees},
     recipe::Recipe,
+    settled::Settled,
 };
 
 /// Rows of customers: a number with gaps, a flag, few and many categories, a date.
@@ -68,7 +70,19 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
     let predictions = vec![1.0 / 3.0; 2 * outputs];
     Artifact {
         task,
-        evaluation: evaluate(task, &labels, &truth, &predictions, &baseline, 1),
+        evaluation: evaluate(task, &labels, &truth, &predictions, 0.5, &baseline, 1),
+        settled: Settled {
+            held_out: HeldOut::of(
+                &Outcomes {
+                    truth: truth.clone(),
+                    predictions: predictions.clone(),
+                },
+                outputs,
+                &[3, 8],
+            ),
+            conformal: Conformal::new(&truth, &predictions, outputs),
+            ..Settled::default()
+        },
         target: Target {
             name: "churn".into(),
             type_name: "text".into(),
@@ -115,6 +129,8 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             shared_rows: 0,
             selection: Vec::new(),
             construction: Vec::new(),
+            calibration: "none".into(),
+            threshold: None,
         },
         coefficients: Vec::new(),
     }

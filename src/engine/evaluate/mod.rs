@@ -2,12 +2,21 @@
 
 mod bootstrap;
 mod classes;
+mod compare;
 mod counts;
 mod curve;
+mod delong;
+mod outcomes;
+mod ranked;
+mod slices;
 mod values;
 
 use crate::artifact::Task;
+pub use compare::{Difference, compare};
+pub use outcomes::{HeldOut, Outcomes};
+pub use ranked::{Bin, Cut, PrecisionRecallPoint, Ranked, RocPoint, ranked};
 use serde::{Deserialize, Serialize};
+pub use slices::slices;
 
 /// What was true.
 #[derive(Debug, Clone)]
@@ -40,23 +49,12 @@ pub struct Metric {
     pub baseline: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct RocPoint {
-    pub threshold: f64,
-    pub true_positive_rate: f64,
-    pub false_positive_rate: f64,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
     pub rows: u64,
     pub metrics: Vec<Metric>,
     /// `[actual][predicted]`; empty for regression and beyond 1,000 classes.
     pub confusion: Vec<Vec<u64>>,
-    /// Per label (binary: one curve, of the positive class); empty for regression. A curve has at most 200 points, from
-    /// (0, 0), whose threshold is the largest score + 1, to (1, 1), by falling threshold; it is empty where the test rows
-    /// lack the class or have no other.
-    pub roc: Vec<Vec<RocPoint>>,
     pub baseline: Baseline,
 }
 
@@ -67,7 +65,6 @@ impl Evaluation {
             rows: 0,
             metrics: Vec::new(),
             confusion: Vec::new(),
-            roc: Vec::new(),
             baseline,
         }
     }
@@ -85,7 +82,8 @@ impl Evaluation {
     }
 }
 
-/// Scores `predictions`, row-major `[rows][width]` as [`crate::infer::Predictor::predict_frame`] gives them.
+/// Scores `predictions`, row-major `[rows][width]` as [`crate::infer::Predictor::predict_frame`] gives them; a binary model
+/// answers its positive label from a probability of `threshold`, the baseline from one half.
 ///
 /// Definitions are those of scikit-learn 1.x with `zero_division=0`; macro averages are over the classes that occur
 /// among the truths or the answers, the macro `roc_auc` (one versus rest) over those among the truths. A metric that
@@ -100,20 +98,20 @@ pub fn evaluate(
     labels: &[String],
     truth: &Truth,
     predictions: &[f64],
+    threshold: f64,
     baseline: &Baseline,
     seed: u64,
 ) -> Evaluation {
-    let mut evaluation = Evaluation {
-        rows: 0,
-        metrics: Vec::new(),
-        confusion: Vec::new(),
-        roc: Vec::new(),
-        baseline: baseline.clone(),
-    };
+    let mut evaluation = Evaluation::empty(baseline.clone());
     match truth {
         Truth::Values(truth) => values::evaluate(truth, predictions, seed, &mut evaluation),
         Truth::Classes(truth) => {
-            classes::evaluate(task, labels, truth, predictions, seed, &mut evaluation);
+            let how = classes::How {
+                task,
+                labels,
+                threshold,
+            };
+            classes::evaluate(&how, truth, predictions, seed, &mut evaluation);
         }
     }
     evaluation

@@ -1,13 +1,14 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Request, split::Parts, target::Answers};
+use super::{FitError, Request, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target},
-    evaluate::{Evaluation, evaluate},
+    evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
-    params::Algorithm,
+    params::{Algorithm, ValidParams},
+    settled::Settled,
     train::{self, Device, Trained},
 };
 use std::time::Instant;
@@ -47,6 +48,7 @@ pub(super) fn artifact(
         recipe: matrices.recipe,
         parts: trained.parts,
         evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        settled: Settled::default(),
         history: trained.history,
         trials: Vec::new(),
         sources: request.sources.clone(),
@@ -79,6 +81,8 @@ pub(super) fn artifact(
             shared_rows: notes.shared_rows as u64,
             selection: notes.selection,
             construction: notes.construction,
+            calibration: String::new(),
+            threshold: None,
         },
         coefficients,
     }
@@ -97,17 +101,16 @@ pub(super) fn judge(
     frame: &Frame,
     answers: &Answers,
     parts: Parts,
-    seed: u64,
+    params: &ValidParams,
+    held_out: Option<train::HeldOut>,
 ) -> Result<Judged, FitError> {
+    let artifact = settle::settle(artifact, answers, &parts, params, held_out)?;
     let rows = if parts.test.is_empty() {
         parts.validation
     } else {
         parts.test
     };
-    let broken = |e: ArtifactError| {
-        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
-    };
-    let predictor = Predictor::new(artifact).map_err(broken)?;
+    let predictor = predictor(artifact)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, &rows, 1);
     let predict_seconds = started.elapsed().as_secs_f64();
@@ -119,15 +122,27 @@ pub(super) fn judge(
         &artifact.target.labels,
         &truth,
         &predictions,
+        artifact.settled.threshold,
         &baseline,
-        seed,
+        params.seed,
     );
+    let width = predictions.len() / rows.len().max(1);
+    let outcomes = Outcomes { truth, predictions };
+    artifact.settled.held_out = HeldOut::of(&outcomes, width, &rows);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,
         rows,
-        predictions,
+        predictions: outcomes.predictions,
     })
+}
+
+/// Makes a trained model ready to answer.
+pub(super) fn predictor(artifact: Artifact) -> Result<Predictor, FitError> {
+    let broken = |e: ArtifactError| {
+        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
+    };
+    Predictor::new(artifact).map_err(broken)
 }
 
 fn describe(device: Device) -> (String, String) {

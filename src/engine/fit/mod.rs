@@ -9,6 +9,7 @@ mod finish;
 mod guard;
 mod prepare;
 mod request;
+mod settle;
 mod split;
 mod target;
 mod trial;
@@ -66,7 +67,7 @@ fn on(
         params.folds = 1;
     }
     let mut step = |step: &Step| report(&Progress::of_step(step));
-    let (trained, trials) = match &request.params.tune {
+    let (mut trained, trials) = match &request.params.tune {
         None => (
             prepared
                 .matrices
@@ -83,11 +84,11 @@ fn on(
     };
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
-    let seed = params.seed;
-    prepared.params = params;
+    let held_out = trained.held_out.take();
+    prepared.params = params.clone();
     let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
     artifact.trials = trials;
-    finish::judge(artifact, &request.frame, answers, parts, seed)
+    finish::judge(artifact, &request.frame, answers, parts, &params, held_out)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {

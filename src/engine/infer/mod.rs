@@ -74,7 +74,7 @@ pub fn answer(artifact: &Artifact, predictions: &[f64]) -> Answer {
             probability: None,
         };
     }
-    let class = decide(artifact.task, predictions);
+    let class = decide(artifact.task, artifact.settled.threshold, predictions);
     let label = artifact.target.labels.get(class).cloned();
     match (artifact.task, predictions) {
         (Task::Binary, [positive]) => Answer {
@@ -94,11 +94,11 @@ pub fn answer(artifact: &Artifact, predictions: &[f64]) -> Answer {
     }
 }
 
-/// The class code that one row's predictions stand for: binary 1 from a probability of 0.5, else the first of the
+/// The class code that one row's predictions stand for: binary 1 from a probability of `threshold`, else the first of the
 /// largest probabilities.
-pub fn decide(task: Task, predictions: &[f64]) -> usize {
+pub fn decide(task: Task, threshold: f64, predictions: &[f64]) -> usize {
     match task {
-        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
+        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= threshold)),
         Task::Regression => 0,
         Task::Multiclass => {
             let mut best = 0;
@@ -241,12 +241,18 @@ impl Predictor {
         if self.artifact.task == Task::Regression {
             let target = &self.artifact.target;
             out[0] = out[0] * target.scale + target.mean;
+        } else {
+            self.artifact.settled.calibration.apply(out);
         }
     }
 
     /// The class code for one row's predictions (classification).
     pub fn class(&self, predictions: &[f64]) -> usize {
-        decide(self.artifact.task, predictions)
+        decide(
+            self.artifact.task,
+            self.artifact.settled.threshold,
+            predictions,
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clean;
 mod coefficients;
+mod cross_validate;
 mod data;
 mod evaluate;
 mod lifecycle;

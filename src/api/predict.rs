@@ -4,7 +4,7 @@ use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
-use insight_engine::infer::Predictor;
+use insight_engine::infer::{self, Predictor};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::rc::Rc;
@@ -259,23 +259,8 @@ fn insight_predict_table(
     let width = predictor.width();
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];
-        let artifact = predictor.artifact();
-        if artifact.task == Task::Regression {
-            return (key, Some(predictions[0]), None, None);
-        }
-        let class = predictor.class(predictions);
-        let label = artifact.target.labels.get(class).cloned();
-        match (artifact.task, predictions) {
-            (Task::Binary, [positive]) => {
-                let probability = if class == 1 {
-                    *positive
-                } else {
-                    1.0 - positive
-                };
-                (key, Some(*positive), label, Some(probability))
-            }
-            _ => (key, None, label, predictions.get(class).copied()),
-        }
+        let answer = infer::answer(predictor.artifact(), predictions);
+        (key, answer.prediction, answer.label, answer.probability)
     }))
 }
 

@@ -3,6 +3,7 @@
 mod cleaning;
 mod columns;
 mod construct;
+mod cross_validate;
 mod features;
 mod finish;
 mod guard;
@@ -15,11 +16,14 @@ mod trial;
 use crate::artifact::Artifact;
 use cleaning::Cleaning;
 pub use construct::Construction;
+pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
 pub use features::Choice;
+use finish::Judged;
 pub use guard::Leakage;
 use request::canceled;
 pub use request::{FitError, Progress, Request};
-use split::Parts;
+pub use split::Split;
+use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
 pub use target::label_of;
@@ -35,8 +39,9 @@ pub fn fit(
     let cleaning = Cleaning::start(&request, &mut answers)?;
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
-    let parts = split::split(&answers, &sizes)?;
-    on(&mut request, &answers, parts, cleaning, started, report)
+    let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
+    let judged = on(&mut request, &answers, parts, cleaning, started, report)?;
+    Ok(judged.artifact)
 }
 
 /// Fits a model to a split.
@@ -47,7 +52,7 @@ fn on(
     cleaning: Cleaning,
     started: Instant,
     report: &mut dyn FnMut(&Progress) -> bool,
-) -> Result<Artifact, FitError> {
+) -> Result<Judged, FitError> {
     let prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
     go(report(&Progress::phase("training")))?;
     let mut params = prepared.params.clone();
@@ -63,7 +68,7 @@ fn on(
     go(report(&Progress::phase("evaluating")))?;
     let seed = params.seed;
     let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
-    finish::judge(artifact, &request.frame, answers, &parts, seed)
+    finish::judge(artifact, &request.frame, answers, parts, seed)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {

@@ -15,6 +15,7 @@ use crate::{
 };
 use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
@@ -51,6 +52,45 @@ impl Prepared {
             Model::Network(network) => Prepared::Network(Forward::new(network, Level::detect())),
             Model::Trees(_) => Prepared::Trees,
         }
+    }
+}
+
+/// What a table of predictions says of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The probability of the positive class (binary), or the value (regression).
+    pub prediction: Option<f64>,
+    /// The label, as the user wrote it, and its probability (classification).
+    pub label: Option<String>,
+    pub probability: Option<f64>,
+}
+
+/// The answer that one row's predictions stand for.
+pub fn answer(artifact: &Artifact, predictions: &[f64]) -> Answer {
+    if artifact.task == Task::Regression {
+        return Answer {
+            prediction: predictions.first().copied(),
+            label: None,
+            probability: None,
+        };
+    }
+    let class = decide(artifact.task, predictions);
+    let label = artifact.target.labels.get(class).cloned();
+    match (artifact.task, predictions) {
+        (Task::Binary, [positive]) => Answer {
+            prediction: Some(*positive),
+            label,
+            probability: Some(if class == 1 {
+                *positive
+            } else {
+                1.0 - positive
+            }),
+        },
+        _ => Answer {
+            prediction: None,
+            label,
+            probability: predictions.get(class).copied(),
+        },
     }
 }
 

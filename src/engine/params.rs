@@ -1,11 +1,17 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+mod choices;
+mod others;
 mod reader;
 
 use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
 use crate::{artifact::Task, models::Activation};
+use choices::{
+    ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS, SELECT,
+    STANDARDISE, TRANSFORMS,
+};
 use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -179,7 +185,15 @@ pub struct ValidParams {
 const MANY_ROWS: usize = 200_000;
 /// Below so many rows an ensemble holds each part of the rows out in turn.
 const FEW_ROWS: usize = 20_000;
-const FOLDS: usize = 5;
+
+/// How many parts of the rows an ensemble holds out in turn.
+fn turns(rows: usize) -> usize {
+    match rows {
+        0..5_000 => 5,
+        5_000..FEW_ROWS => 3,
+        _ => 1,
+    }
+}
 
 impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
@@ -246,7 +260,7 @@ impl Params {
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
     /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
-    /// | folds | by rows: 5 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
+    /// | folds | by rows: 5, 3 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
@@ -331,6 +345,12 @@ impl Params {
             20_000..200_000 => (vec![256, 128], 256, 4),
             _ => (vec![256, 128], 1024, 2),
         };
+        let folds = match algorithm {
+            Algorithm::Auto => self.folds.unwrap_or(turns(rows)),
+            _ => 1,
+        };
+        // Several networks need fewer members each.
+        let members = if folds > 1 { members.min(4) } else { members };
         let learning_rate = if optimizer == Optimizer::Sgd {
             0.02
         } else if plain {
@@ -375,48 +395,11 @@ impl Params {
             penalty: (self.l1.is_some() || self.l2.is_some())
                 .then(|| [self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)]),
             trees: self.trees.unwrap_or(300),
-            folds: self.folds.unwrap_or(if rows < FEW_ROWS { FOLDS } else { 1 }),
+            folds,
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
         })
-    }
-
-    /// The first option given that the algorithm does not understand.
-    fn of_others(&self, algorithm: Algorithm) -> Option<&'static str> {
-        use Algorithm::{Auto, Dnn, Linear, Mlp, RandomForest};
-        if self.folds.is_some() && algorithm != Auto {
-            return Some("folds");
-        }
-        if self.trees.is_some() && !matches!(algorithm, Auto | RandomForest) {
-            return Some("trees");
-        }
-        if matches!(algorithm, Auto | Dnn | Mlp) {
-            return None;
-        }
-        let penalties = algorithm == Linear;
-        [
-            ("hidden", self.hidden.is_some()),
-            ("activation", self.activation.is_some()),
-            ("dropout", self.dropout.is_some()),
-            ("loss", self.loss.is_some()),
-            ("optimizer", self.optimizer.is_some()),
-            ("learning_rate", self.learning_rate.is_some()),
-            ("momentum", self.momentum.is_some()),
-            ("l1", self.l1.is_some() && !penalties),
-            ("l2", self.l2.is_some() && !penalties),
-            ("epochs", self.epochs.is_some()),
-            ("batch_size", self.batch_size.is_some()),
-            ("early_stopping", self.early_stopping.is_some()),
-            ("patience", self.patience.is_some()),
-            ("number_embedding", self.number_embedding.is_some()),
-            ("number_embedding_dim", self.number_dim.is_some()),
-            ("number_embedding_bins", self.bins.is_some()),
-            ("members", self.members.is_some()),
-            ("text_embedding_dim", self.text_dim.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(option, given)| given.then_some(option))
     }
 
     fn preparation(&self) -> Preparation {
@@ -470,84 +453,6 @@ impl Params {
         }
     }
 }
-
-const ALGORITHMS: &[(&str, Algorithm)] = &[
-    ("auto", Algorithm::Auto),
-    ("dnn", Algorithm::Dnn),
-    ("mlp", Algorithm::Mlp),
-    ("gbdt", Algorithm::Gbdt),
-    ("linear", Algorithm::Linear),
-    ("random_forest", Algorithm::RandomForest),
-];
-
-const ACTIVATIONS: &[(&str, Activation)] = &[
-    ("silu", Activation::Silu),
-    ("relu", Activation::Relu),
-    ("tanh", Activation::Tanh),
-    ("sigmoid", Activation::Sigmoid),
-];
-
-/// The first name of each is the one that is shown.
-const LOSSES: &[(&str, Loss)] = &[
-    ("mean_squared_error", Loss::MeanSquaredError),
-    ("binary_crossentropy", Loss::BinaryCrossentropy),
-    ("categorical_crossentropy", Loss::CategoricalCrossentropy),
-    ("mse", Loss::MeanSquaredError),
-    ("binary_cross_entropy", Loss::BinaryCrossentropy),
-    ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
-];
-
-const SELECT: &[(&str, Select)] = &[
-    ("none", Select::None),
-    ("auto", Select::Auto),
-    ("l1", Select::L1),
-    ("permutation", Select::Permutation),
-    ("boruta", Select::Boruta),
-];
-
-const CONSTRUCT: &[(&str, Construct)] = &[
-    ("none", Construct::None),
-    ("pairs", Construct::Pairs),
-    ("crosses", Construct::Crosses),
-    ("auto", Construct::Auto),
-];
-
-const OPTIMIZERS: &[(&str, Optimizer)] = &[
-    ("adamw", Optimizer::Adamw),
-    ("adam", Optimizer::Adam),
-    ("sgd", Optimizer::Sgd),
-];
-
-const STANDARDISE: &[(&str, Standardise)] = &[
-    ("auto", Standardise::Auto),
-    ("standard", Standardise::Standard),
-    ("robust", Standardise::Robust),
-    ("minmax", Standardise::Minmax),
-    ("quantile", Standardise::Quantile),
-    ("none", Standardise::None),
-];
-
-const NUMBER_ENCODINGS: &[(&str, NumberEncoding)] = &[
-    ("none", NumberEncoding::None),
-    ("piecewise_linear", NumberEncoding::PiecewiseLinear),
-    ("periodic", NumberEncoding::Periodic),
-];
-
-const TRANSFORMS: &[(&str, Transform)] = &[
-    ("auto", Transform::Auto),
-    ("none", Transform::None),
-    ("log", Transform::Log),
-    ("power", Transform::Power),
-    ("quantile", Transform::Quantile),
-];
-
-const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[
-    ("auto", CategoryEncoding::Auto),
-    ("embedding", CategoryEncoding::Embedding),
-    ("target", CategoryEncoding::Target),
-    ("one_hot", CategoryEncoding::OneHot),
-    ("hash", CategoryEncoding::Hash),
-];
 
 #[cfg(test)]
 #[path = "params_test.rs"]

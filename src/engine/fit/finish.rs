@@ -3,12 +3,12 @@
 use super::prepare::Prepared;
 use super::{FitError, Request, split::Parts, target::Answers};
 use crate::{
-    artifact::{Artifact, ArtifactError, Provenance, Target},
+    artifact::{Artifact, ArtifactError, Provenance, Target, Task},
     evaluate::{Evaluation, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
     params::Algorithm,
-    train::{self, Device, Trained},
+    train::{self, Device, HeldOut, Trained},
 };
 use std::time::Instant;
 
@@ -96,21 +96,33 @@ pub(super) fn judge(
     frame: &Frame,
     answers: &Answers,
     parts: Parts,
+    held_out: Option<HeldOut>,
     seed: u64,
 ) -> Result<Judged, FitError> {
-    let rows = if parts.test.is_empty() {
-        parts.validation
-    } else {
-        parts.test
-    };
+    let apart = parts.test.is_empty();
+    let rows = if apart { parts.validation } else { parts.test };
     let broken = |e: ArtifactError| {
         FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
     };
     let predictor = Predictor::new(artifact).map_err(broken)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, &rows, 1);
-    let predict_seconds = started.elapsed().as_secs_f64();
+    let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
+    let (mut rows, mut predictions) = (rows, predictions);
+    // Models that held each part of the rows out in turn have seen the validation rows: they are judged by their answers then.
+    if let Some(held_out) = held_out.filter(|held_out| apart && held_out.in_turn(parts.train.len())) {
+        let all = [parts.train, rows.clone()].concat();
+        let seconds = predict_seconds / rows.len().max(1) as f64;
+        rows = held_out.rows.iter().map(|row| all[*row as usize]).collect();
+        predict_seconds = seconds * rows.len() as f64;
+        predictions = held_out.predictions;
+        if artifact.task == Task::Regression {
+            let Target { mean, scale, .. } = artifact.target;
+            predictions.iter_mut().for_each(|y| *y = *y * scale + mean);
+        }
+        artifact.provenance.evaluated_on = "out_of_fold".into();
+    }
     let truth = answers.truth(&rows);
     let baseline = artifact.evaluation.baseline.clone();
     artifact.evaluation = evaluate(

@@ -59,7 +59,7 @@ fn on(
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
-    let trained = prepared
+    let mut trained = prepared
         .matrices
         .train(&params, request.device, &mut |step| {
             report(&Progress::of_step(step))
@@ -67,8 +67,9 @@ fn on(
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
     let seed = params.seed;
+    let held_out = trained.held_out.take();
     let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
-    finish::judge(artifact, &request.frame, answers, parts, seed)
+    finish::judge(artifact, &request.frame, answers, parts, held_out, seed)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {

@@ -3,7 +3,7 @@
 pub(super) mod bins;
 mod grow;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::blend::mean_loss;
 use super::{REPORT, Step, Task, TrainError, Trained};
@@ -34,10 +34,20 @@ pub(super) fn boost(
     let deadline = deadline.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
     let features = bins::bin(matrix);
     let shape = Shape {
-        leaves: 31,
+        leaves: match (task.output, matrix.rows) {
+            // A label tells less than a value does.
+            (Output::Sigmoid | Output::Softmax, 0..5_000) => 8,
+            (Output::Sigmoid | Output::Softmax, 5_000..12_000) => 15,
+            _ => 31,
+        },
         least_rows: 20,
         l2: 1.0,
-        learning_rate: if matrix.rows < 200_000 { 0.05 } else { 0.1 },
+        learning_rate: match matrix.rows {
+            // The models of several turns steady each other.
+            0..200_000 if task.params.folds > 1 => 0.07,
+            0..200_000 => 0.05,
+            _ => 0.1,
+        },
     };
     let mut grower = Grower::new(&features, matrix.rows, shape);
     let base = base(task);

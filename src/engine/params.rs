@@ -1,6 +1,8 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+mod choices;
 mod decision;
+mod others;
 mod reader;
 
 use crate::calibrate::Method;
@@ -10,6 +12,10 @@ use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Trans
 use crate::select::Select;
 use crate::tune::Tune;
 use crate::{artifact::Task, models::Activation};
+use choices::{
+    ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
+    SELECT, STANDARDISE, TRANSFORMS,
+};
 pub use decision::profit;
 use reader::Reader;
 use serde::{Deserialize, Serialize};
@@ -268,7 +274,15 @@ impl Default for Boosting {
 const MANY_ROWS: usize = 200_000;
 /// Below so many rows an ensemble holds each part of the rows out in turn.
 const FEW_ROWS: usize = 20_000;
-const FOLDS: usize = 5;
+
+/// How many parts of the rows an ensemble holds out in turn.
+fn turns(rows: usize) -> usize {
+    match rows {
+        0..5_000 => 5,
+        5_000..FEW_ROWS => 3,
+        _ => 1,
+    }
+}
 
 impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
@@ -353,7 +367,7 @@ impl Params {
     /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
     /// | max_leaf_nodes, min_samples_leaf, max_features | 31, 20, 0.7 | 2 to 4096, 1 to 1,000,000, 0.01 to 1 | gbdt: LightGBM's, but for the features |
     /// | tune | none | see [`Tune`] | searches the others |
-    /// | folds | by rows: 5 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
+    /// | folds | by rows: 5, 3 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
@@ -472,6 +486,12 @@ impl Params {
             20_000..200_000 => (vec![256, 128], 256, 4),
             _ => (vec![256, 128], 1024, 2),
         };
+        let folds = match algorithm {
+            Algorithm::Auto => self.folds.unwrap_or(turns(rows)),
+            _ => 1,
+        };
+        // Several networks need fewer members each.
+        let members = if folds > 1 { members.min(4) } else { members };
         let learning_rate = if optimizer == Optimizer::Sgd {
             0.02
         } else if plain {
@@ -520,10 +540,8 @@ impl Params {
             penalty: (self.l1.is_some() || self.l2.is_some())
                 .then(|| [self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)]),
             trees: self.trees.unwrap_or(300),
-            folds: self
-                .folds
-                .unwrap_or(if rows < FEW_ROWS { FOLDS } else { 1 }),
-            boosting: self.boosting(algorithm, rows),
+            folds,
+            boosting: self.boosting(task, algorithm, rows, folds),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
@@ -532,61 +550,25 @@ impl Params {
         })
     }
 
-    /// The first option given that the algorithm does not understand.
-    fn of_others(&self, algorithm: Algorithm) -> Option<&'static str> {
-        use Algorithm::{Auto, Dnn, Gbdt, Linear, Mlp, RandomForest};
-        if self.folds.is_some() && algorithm != Auto {
-            return Some("folds");
-        }
-        if self.trees.is_some() && !matches!(algorithm, Auto | RandomForest) {
-            return Some("trees");
-        }
-        let boosts = matches!(algorithm, Auto | Gbdt);
-        let of_boosting = [
-            ("max_leaf_nodes", self.max_leaf_nodes.is_some()),
-            ("min_samples_leaf", self.min_samples_leaf.is_some()),
-            ("max_features", self.max_features.is_some()),
-        ];
-        if let Some((option, _)) = of_boosting.iter().find(|(_, given)| *given && !boosts) {
-            return Some(option);
-        }
-        if matches!(algorithm, Auto | Dnn | Mlp) {
-            return None;
-        }
-        let penalties = algorithm == Linear;
-        [
-            ("hidden", self.hidden.is_some()),
-            ("activation", self.activation.is_some()),
-            ("dropout", self.dropout.is_some()),
-            ("optimizer", self.optimizer.is_some()),
-            (
-                "learning_rate",
-                self.learning_rate.is_some() && algorithm != Gbdt,
-            ),
-            ("momentum", self.momentum.is_some()),
-            ("l1", self.l1.is_some() && !penalties),
-            ("l2", self.l2.is_some() && !penalties && algorithm != Gbdt),
-            ("epochs", self.epochs.is_some()),
-            ("batch_size", self.batch_size.is_some()),
-            ("early_stopping", self.early_stopping.is_some()),
-            ("patience", self.patience.is_some()),
-            ("number_embedding", self.number_embedding.is_some()),
-            ("number_embedding_dim", self.number_dim.is_some()),
-            ("number_embedding_bins", self.bins.is_some()),
-            ("members", self.members.is_some()),
-            ("text_embedding_dim", self.text_dim.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(option, given)| given.then_some(option))
-    }
-
     /// With other algorithms, learning_rate and l2 are not those of trees.
-    fn boosting(&self, algorithm: Algorithm, rows: usize) -> Boosting {
+    fn boosting(&self, task: Task, algorithm: Algorithm, rows: usize, folds: usize) -> Boosting {
         let default = Boosting::default();
         let own = algorithm == Algorithm::Gbdt;
-        let learning_rate = if rows < MANY_ROWS { 0.05 } else { 0.1 };
+        let leaves = match (task, rows) {
+            (Task::Regression, _) => 31,
+            // A label tells less than a value does.
+            (_, 0..5_000) => 8,
+            (_, 5_000..12_000) => 15,
+            _ => 31,
+        };
+        let learning_rate = match rows {
+            // The models of several turns steady each other.
+            0..MANY_ROWS if folds > 1 => 0.07,
+            0..MANY_ROWS => 0.05,
+            _ => 0.1,
+        };
         Boosting {
-            max_leaf_nodes: self.max_leaf_nodes.unwrap_or(default.max_leaf_nodes),
+            max_leaf_nodes: self.max_leaf_nodes.unwrap_or(leaves),
             min_samples_leaf: self.min_samples_leaf.unwrap_or(default.min_samples_leaf),
             max_features: self.max_features.unwrap_or(default.max_features),
             l2: self.l2.filter(|_| own).unwrap_or(default.l2),
@@ -701,91 +683,6 @@ fn losses(task: Task) -> &'static [Loss] {
         ],
     }
 }
-
-const ALGORITHMS: &[(&str, Algorithm)] = &[
-    ("auto", Algorithm::Auto),
-    ("dnn", Algorithm::Dnn),
-    ("mlp", Algorithm::Mlp),
-    ("gbdt", Algorithm::Gbdt),
-    ("linear", Algorithm::Linear),
-    ("random_forest", Algorithm::RandomForest),
-];
-
-const ACTIVATIONS: &[(&str, Activation)] = &[
-    ("silu", Activation::Silu),
-    ("relu", Activation::Relu),
-    ("tanh", Activation::Tanh),
-    ("sigmoid", Activation::Sigmoid),
-];
-
-/// The first name of each is the one that is shown.
-const LOSSES: &[(&str, Loss)] = &[
-    ("mean_squared_error", Loss::MeanSquaredError),
-    ("binary_crossentropy", Loss::BinaryCrossentropy),
-    ("categorical_crossentropy", Loss::CategoricalCrossentropy),
-    ("mean_absolute_error", Loss::MeanAbsoluteError),
-    ("huber", Loss::Huber),
-    ("quantile", Loss::Quantile),
-    ("poisson", Loss::Poisson),
-    ("tweedie", Loss::Tweedie),
-    ("focal", Loss::Focal),
-    ("mse", Loss::MeanSquaredError),
-    ("mae", Loss::MeanAbsoluteError),
-    ("binary_cross_entropy", Loss::BinaryCrossentropy),
-    ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
-];
-
-const SELECT: &[(&str, Select)] = &[
-    ("none", Select::None),
-    ("auto", Select::Auto),
-    ("l1", Select::L1),
-    ("permutation", Select::Permutation),
-    ("boruta", Select::Boruta),
-];
-
-const CONSTRUCT: &[(&str, Construct)] = &[
-    ("none", Construct::None),
-    ("pairs", Construct::Pairs),
-    ("crosses", Construct::Crosses),
-    ("auto", Construct::Auto),
-];
-
-const OPTIMIZERS: &[(&str, Optimizer)] = &[
-    ("adamw", Optimizer::Adamw),
-    ("adam", Optimizer::Adam),
-    ("sgd", Optimizer::Sgd),
-];
-
-const STANDARDISE: &[(&str, Standardise)] = &[
-    ("auto", Standardise::Auto),
-    ("standard", Standardise::Standard),
-    ("robust", Standardise::Robust),
-    ("minmax", Standardise::Minmax),
-    ("quantile", Standardise::Quantile),
-    ("none", Standardise::None),
-];
-
-const NUMBER_ENCODINGS: &[(&str, NumberEncoding)] = &[
-    ("none", NumberEncoding::None),
-    ("piecewise_linear", NumberEncoding::PiecewiseLinear),
-    ("periodic", NumberEncoding::Periodic),
-];
-
-const TRANSFORMS: &[(&str, Transform)] = &[
-    ("auto", Transform::Auto),
-    ("none", Transform::None),
-    ("log", Transform::Log),
-    ("power", Transform::Power),
-    ("quantile", Transform::Quantile),
-];
-
-const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[
-    ("auto", CategoryEncoding::Auto),
-    ("embedding", CategoryEncoding::Embedding),
-    ("target", CategoryEncoding::Target),
-    ("one_hot", CategoryEncoding::OneHot),
-    ("hash", CategoryEncoding::Hash),
-];
 
 #[cfg(test)]
 #[path = "params_test.rs"]

@@ -71,6 +71,7 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
         .collect();
     let (part, rows) = match provenance.evaluated_on.as_str() {
         "test" => ("test", "unseen rows"),
+        "out_of_fold" => ("out of fold", "rows, each by models that have not seen it"),
         _ => (
             "validation",
             "rows that also decided when to stop; no test rows were held out",

@@ -85,7 +85,8 @@ pub struct Provenance {
     /// A 64-bit hash of the training data, as hexadecimal.
     pub data_fingerprint: String,
     pub engine_version: String,
-    /// The rows the scores are measured on: `test`, or `validation` where no test rows were held out.
+    /// The rows the scores are measured on: `test`; where no test rows were held out, `validation`, or
+    /// `out_of_fold` where each part of the rows was held out in turn.
     pub evaluated_on: String,
     /// Columns left out and why, as `(column, reason)`.
     pub excluded: Vec<(String, String)>,

@@ -104,17 +104,24 @@ pub(super) fn judge(
     params: &ValidParams,
     held_out: Option<train::HeldOut>,
 ) -> Result<Judged, FitError> {
-    let artifact = settle::settle(artifact, answers, &parts, params, held_out)?;
-    let rows = if parts.test.is_empty() {
-        parts.validation
-    } else {
-        parts.test
-    };
+    let in_turn = held_out
+        .as_ref()
+        .is_some_and(|h| h.in_turn(parts.train.len()));
+    let apart = parts.test.is_empty();
+    let (artifact, held_out) = settle::settle(artifact, answers, &parts, params, held_out)?;
+    let rows = if apart { parts.validation } else { parts.test };
     let predictor = predictor(artifact)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, &rows, 1);
-    let predict_seconds = started.elapsed().as_secs_f64();
+    let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
+    let (mut rows, mut predictions) = (rows, predictions);
+    // Models that held each part of the rows out in turn have seen the validation rows: they are judged by their answers then.
+    if let Some(own) = held_out.filter(|_| apart && in_turn) {
+        predict_seconds *= own.rows.len() as f64 / rows.len().max(1) as f64;
+        (rows, predictions) = (own.rows, own.predictions);
+        artifact.provenance.evaluated_on = "out_of_fold".into();
+    }
     let truth = answers.truth(&rows);
     let baseline = artifact.evaluation.baseline.clone();
     artifact.evaluation = evaluate(

@@ -1,7 +1,7 @@
 //! From rows as they were read to matrices: everything learned on the way comes from the training rows.
 
 use super::cleaning::Cleaning;
-use super::split::Parts;
+use super::split::{Parts, Split};
 use super::target::Answers;
 use super::trial::Trials;
 use super::{
@@ -112,7 +112,17 @@ fn learn(
     let dropped = selection.iter().filter(|choice| !choice.kept);
     excluded.extend(dropped.map(|c| (c.column.clone(), format!("not selected: {}", c.reason))));
     cleaning.rows_and_gaps(request, &columns, answers, parts)?;
-    let params = request.params.check(answers.task, parts.train.len())?;
+    let mut params = request.params.check(answers.task, parts.train.len())?;
+    if request.split != Split::Random && params.folds > 1 {
+        if request.params.folds.is_some() {
+            return Err(
+                FitError::new("22023", "option \"folds\" needs a random split")
+                    .hint("Leave \"folds\" out, or split at random."),
+            );
+        }
+        // Folds at random would put what belongs apart together.
+        params.folds = 1;
+    }
     let (made, construction) = if params.construct == Construct::None {
         Default::default()
     } else {

@@ -12,6 +12,13 @@ use crate::{
     train::HeldOut,
 };
 
+/// Rows that were held out, and what is answered for them.
+pub(super) struct Unseen {
+    pub rows: Vec<u32>,
+    /// Row-major as the predictor gives them.
+    pub predictions: Vec<f64>,
+}
+
 /// Calibrates probabilities, finds the threshold, and keeps what errors tell.
 ///
 /// # Errors
@@ -22,10 +29,10 @@ pub(super) fn settle(
     parts: &Parts,
     params: &ValidParams,
     held_out: Option<HeldOut>,
-) -> Result<Artifact, FitError> {
+) -> Result<(Artifact, Option<Unseen>), FitError> {
     let Some(held_out) = held_out else {
         needs_rows(params)?;
-        return Ok(artifact);
+        return Ok((artifact, None));
     };
     let of = |row: &u32| {
         let row = *row as usize;
@@ -63,7 +70,7 @@ pub(super) fn settle(
     }
     artifact.provenance.calibration = settled.calibration.name().into();
     settled.conformal = Conformal::new(&truth, &predictions, width);
-    Ok(artifact)
+    Ok((artifact, Some(Unseen { rows, predictions })))
 }
 
 fn needs_rows(params: &ValidParams) -> Result<(), FitError> {

@@ -10,8 +10,12 @@ use std::time::Instant;
 
 /// Models drawn for the ensemble, one at a time; a share is a multiple of one by their number.
 const DRAWS: usize = 20;
-/// A kind whose absence makes the loss larger by less than this share is not worth its time.
+/// A kind whose absence makes the loss larger by less than this share is not worth its time; a forest's deep trees take ten times
+/// that of the others when predicting.
 const WORTH: f64 = 0.0005;
+const FOREST_WORTH: f64 = 0.005;
+/// Trees of a forest, at least, where those asked for are shared out over the turns.
+const FEWEST_TREES: usize = 50;
 /// Beyond so many labels trees, one for each in every round, would take longer than they are worth.
 const MOST_LABELS: usize = 20;
 /// Beyond so many inputs a linear model takes longer than it is worth.
@@ -118,7 +122,8 @@ pub(super) fn auto(
     let objective = task.objective().steep();
     let loss = |answers: &[f64]| objective.mean(answers, part);
     let all: Vec<&[f64]> = members.iter().map(|m| &m.held_out[..]).collect();
-    let shares = shares(&all, loss);
+    let worth: Vec<f64> = members.iter().map(Member::worth).collect();
+    let shares = shares(&all, &worth, loss);
     let predictions = mix(&all, &shares);
     let mut trained = finish(members, &shares);
     trained.held_out = Some(HeldOut::sorted(judged, predictions, task.outputs));
@@ -126,6 +131,13 @@ pub(super) fn auto(
 }
 
 impl Member {
+    fn worth(&self) -> f64 {
+        match self.kind {
+            Algorithm::RandomForest => FOREST_WORTH,
+            _ => WORTH,
+        }
+    }
+
     fn new(kind: Algorithm) -> Member {
         Member {
             kind,
@@ -178,6 +190,9 @@ fn take_turn(
         let mut params = task.params.clone();
         params.algorithm = member.kind;
         params.penalty = None;
+        params.trees = (params.trees / params.folds.max(1))
+            .max(FEWEST_TREES)
+            .min(params.trees);
         params.seed = params.seed.wrapping_add(turn as u64);
         params.max_seconds = clock.next(member.kind);
         match super::one(&task.with(&params), device, report) {
@@ -268,8 +283,8 @@ fn finish(members: Vec<Member>, shares: &[f64]) -> Trained {
 }
 
 /// Shares that make the loss of the sum small: beginning with the best, the one that helps most is drawn, again and again, and
-/// the best so far is taken; then those that hardly help go.
-fn shares(all: &[&[f64]], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+/// the best so far is taken; then those go without which the loss is hardly larger: by a share of it that each is `worth`.
+fn shares(all: &[&[f64]], worth: &[f64], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let mut drawn = vec![0usize; all.len()];
     let mut best = (f64::INFINITY, drawn.clone());
     let of = |drawn: &[usize]| -> Vec<f64> {
@@ -291,17 +306,17 @@ fn shares(all: &[&[f64]], loss: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         }
     }
     let mut kept = best.1;
-    let limit = best.0 + WORTH * best.0.abs();
     loop {
         let without = (0..all.len()).filter(|i| kept[*i] > 0).filter_map(|i| {
             let mut rest = kept.clone();
             rest[i] = 0;
             let any = rest.iter().any(|count| *count > 0);
-            any.then(|| (loss(&mix(all, &of(&rest))), rest))
+            let larger = loss(&mix(all, &of(&rest))) - best.0;
+            (any && larger <= worth[i] * best.0.abs()).then_some((larger, rest))
         });
         match without.min_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((loss, rest)) if loss <= limit => kept = rest,
-            _ => return of(&kept),
+            Some((_, rest)) => kept = rest,
+            None => return of(&kept),
         }
     }
 }

@@ -166,3 +166,7 @@ fn most_frequent(targets: &[f32], labels: usize) -> f32 {
     let best = counts.iter().enumerate().max_by_key(|(_, count)| **count);
     best.map_or(0.0, |(label, _)| label as f32)
 }
+
+#[cfg(test)]
+#[path = "forest_test.rs"]
+mod tests;

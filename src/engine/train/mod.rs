@@ -133,6 +133,11 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
+    /// Whether training rows, too, were held out; there are so many of these.
+    pub(crate) fn in_turn(&self, train: usize) -> bool {
+        self.rows.first().is_some_and(|row| (*row as usize) < train)
+    }
+
     fn sorted(rows: Vec<u32>, predictions: Vec<f64>, outputs: usize) -> HeldOut {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|at| rows[*at]);

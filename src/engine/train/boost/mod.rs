@@ -3,7 +3,7 @@
 pub(super) mod bins;
 mod grow;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::{Examples, Objective, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;

@@ -1,8 +1,9 @@
 //! How good a model is, on its own test rows or on a relation.
 
-use crate::error::{or_raise, required};
+use crate::error::{Error, or_raise, required};
 use crate::relation::score;
 use crate::store::cache;
+use insight_engine::artifact::Task;
 use pgrx::prelude::*;
 
 /// The scores of a model with 95% intervals and the baseline's.
@@ -46,6 +47,13 @@ fn insight_confusion(
     ),
 > {
     let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    if predictor.artifact().task == Task::Multilabel {
+        or_raise(Err(Error::new(
+            "22023",
+            "a row can have several of the model's labels, so none is taken for another",
+        )
+        .hint("Use insight_evaluate, which scores each label.")))
+    }
     let evaluation = or_raise(score::class_evaluation(&predictor, relation));
     let labels = predictor.artifact().target.labels.clone();
     let mut cells = Vec::new();

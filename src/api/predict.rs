@@ -163,6 +163,16 @@ unsafe fn object(
     }
 }
 
+/// Why a model has no single number to answer.
+fn no_value(predictor: &Predictor) -> Error {
+    let why = match predictor.artifact().task {
+        Task::Multilabel => "a row can have several of the model's labels",
+        _ => "the model has more than two classes",
+    };
+    Error::new("22023", format!("{why}, so there is no single probability"))
+        .hint("Use insight_probabilities or insight_classify.")
+}
+
 fn needs_classes(predictor: &Predictor) -> Result<()> {
     if predictor.artifact().task == Task::Regression {
         return Err(
@@ -173,20 +183,40 @@ fn needs_classes(predictor: &Predictor) -> Result<()> {
     Ok(())
 }
 
+/// The label of a row; of a row that can have several, all of them as an array.
+fn label(predictor: &Predictor, predictions: &[f64]) -> String {
+    let artifact = predictor.artifact();
+    if artifact.task == Task::Multilabel {
+        return array_literal(predictor.labels(predictions));
+    }
+    let label = artifact.target.labels.get(predictor.class(predictions));
+    label.cloned().unwrap_or_default()
+}
+
+/// Texts as PostgreSQL writes an array of them.
+fn array_literal<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    let quote = |text: &str| {
+        let plain = !text.is_empty()
+            && !text.eq_ignore_ascii_case("null")
+            && !text.contains(|c: char| "{},\"\\".contains(c) || c.is_whitespace());
+        match plain {
+            true => text.to_owned(),
+            false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        }
+    };
+    format!("{{{}}}", texts.map(quote).collect::<Vec<_>>().join(","))
+}
+
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: called by PostgreSQL as declared below.
     unsafe {
         answer(fcinfo, |predictor, predictions| {
-            if predictor.artifact().task == Task::Multiclass {
-                return Err(Error::new(
-                    "22023",
-                    "the model has more than two classes, so there is no single probability",
-                )
-                .hint("Use insight_classify or insight_probabilities."));
-            }
-            Ok(pg_sys::Datum::from(predictions[0].to_bits()))
+            let value = predictor
+                .value(predictions)
+                .ok_or_else(|| no_value(predictor))?;
+            Ok(pg_sys::Datum::from(value.to_bits()))
         })
     }
 }
@@ -200,10 +230,7 @@ pub unsafe extern "C-unwind" fn insight_classify(
     unsafe {
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
-            let labels = &predictor.artifact().target.labels;
-            let label = labels
-                .get(predictor.class(predictions))
-                .map_or("", String::as_str);
+            let label = label(predictor, predictions);
             label
                 .into_datum()
                 .ok_or_else(|| Error::new("XX000", "the label cannot be answered"))
@@ -221,9 +248,9 @@ pub unsafe extern "C-unwind" fn insight_probabilities(
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
             let labels = &predictor.artifact().target.labels;
-            let each: Vec<f64> = match predictions {
-                [positive] => vec![1.0 - positive, *positive],
-                many => many.to_vec(),
+            let each: Vec<f64> = match (predictor.artifact().task, predictions) {
+                (Task::Binary, [positive]) => vec![1.0 - positive, *positive],
+                (_, all) => all.to_vec(),
             };
             let object = labels
                 .iter()
@@ -260,22 +287,19 @@ fn insight_predict_table(
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];
         let artifact = predictor.artifact();
-        if artifact.task == Task::Regression {
-            return (key, Some(predictions[0]), None, None);
+        let value = predictor.value(predictions);
+        if artifact.target.labels.is_empty() {
+            return (key, value, None, None);
         }
         let class = predictor.class(predictions);
-        let label = artifact.target.labels.get(class).cloned();
-        match (artifact.task, predictions) {
-            (Task::Binary, [positive]) => {
-                let probability = if class == 1 {
-                    *positive
-                } else {
-                    1.0 - positive
-                };
-                (key, Some(*positive), label, Some(probability))
-            }
-            _ => (key, None, label, predictions.get(class).copied()),
-        }
+        let probability = match (artifact.task, predictions) {
+            (Task::Binary, [positive]) if class == 0 => Some(1.0 - positive),
+            (Task::Binary, [positive]) => Some(*positive),
+            (Task::Multilabel, _) => None,
+            _ => predictions.get(class).copied(),
+        };
+        let label = label(&predictor, predictions);
+        (key, value, Some(label), probability)
     }))
 }
 

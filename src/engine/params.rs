@@ -509,6 +509,8 @@ fn losses(task: Task) -> &'static [Loss] {
             Loss::MeanSquaredError,
             Loss::Focal,
         ],
+        Task::Multilabel => &[Loss::BinaryCrossentropy, Loss::Focal],
+        Task::Ordinal => &[Loss::BinaryCrossentropy],
         Task::Regression => &[
             Loss::MeanSquaredError,
             Loss::MeanAbsoluteError,

@@ -1,5 +1,7 @@
 //! What to train, checked in the caller's session before anything is queued.
 
+mod task;
+
 use super::{access, session};
 use crate::error::{Error, Result, required};
 use crate::relation::clean;
@@ -7,7 +9,12 @@ use crate::relation::sources::{self, AsOf, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::{settings, store};
 use insight_engine::{
-    artifact::Task, clean::CleanParams, embed, fit::Leakage, frame::Kind, params::Params,
+    artifact::Task,
+    clean::CleanParams,
+    embed,
+    fit::{Leakage, TaskOptions},
+    frame::Kind,
+    params::Params,
 };
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
@@ -31,6 +38,8 @@ pub struct Spec {
     pub options: Value,
     pub task: Option<Task>,
     pub positive: Option<String>,
+    #[serde(default)]
+    pub of_task: TaskOptions,
     #[serde(default)]
     pub leakage: Leakage,
     #[serde(default)]
@@ -64,6 +73,7 @@ const KEYS: &[&str] = &[
     "include",
     "key",
     "leakage",
+    "order",
     "outcome_time",
     "positive",
     "sources",
@@ -100,7 +110,7 @@ pub fn check(
     let model = model_name(model, &source, target)?;
     let include = names(options, "include")?;
     let exclude = names(options, "exclude")?;
-    let task = task(options)?;
+    let task = task::named(options)?;
     let sources = sources::parse(options, &source)?;
     let base = source.clone();
     let source = match &sources {
@@ -110,7 +120,8 @@ pub fn check(
     let (before, exclude): (Vec<_>, Vec<_>) = exclude
         .into_iter()
         .partition(|name| base.column(name).is_some() && source.column(name).is_none());
-    let (mut columns, mut excluded) = choose_columns(&source, target, &include, &exclude)?;
+    let of_task = task::options(options, task, &source, target)?;
+    let (mut columns, mut excluded) = choose_columns(&source, target, task, &include, &exclude)?;
     excluded.extend(before.into_iter().map(|name| (name, EXCLUDED.to_owned())));
     if let Some(sources) = &sources {
         leave_out(sources, &include, &mut columns, &mut excluded);
@@ -168,6 +179,7 @@ pub fn check(
         excluded,
         task,
         positive: scalar_text(&options, "positive")?,
+        of_task,
         leakage: leakage(&options)?,
         outcome_time,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
@@ -356,23 +368,13 @@ fn check_cut_off(sources: &Sources, base: &Source, outcome_time: Option<&str>) -
     )))
 }
 
-fn task(options: &Map<String, Value>) -> Result<Option<Task>> {
-    match text(options, "task")?.as_deref() {
-        None => Ok(None),
-        Some("binary") => Ok(Some(Task::Binary)),
-        Some("multiclass") => Ok(Some(Task::Multiclass)),
-        Some("regression") => Ok(Some(Task::Regression)),
-        Some(other) => Err(Error::new("22023", format!("unknown task \"{other}\""))
-            .hint("Known are: binary, multiclass, regression.")),
-    }
-}
-
 /// The columns to read in order (features, then the target) and those left out.
 type Chosen = (Vec<String>, Vec<(String, String)>);
 
 fn choose_columns(
     source: &Source,
     target: &str,
+    task: Option<Task>,
     include: &[String],
     exclude: &[String],
 ) -> Result<Chosen> {
@@ -432,21 +434,7 @@ fn choose_columns(
         )
         .hint("Numbers, booleans, text, enums, dates, timestamps, intervals, arrays, JSON and images can be used."));
     }
-    let target_column = source.require(target)?;
-    let kind = Decoder::for_type(target_column.type_oid).map(|d| d.kind);
-    if matches!(
-        kind,
-        None | Some(Kind::Vector | Kind::Tags | Kind::Json | Kind::Image)
-    ) {
-        return Err(Error::new(
-            "0A000",
-            format!(
-                "target \"{target}\" has the unsupported type {}",
-                target_column.type_name
-            ),
-        )
-        .hint("Cast it to a number, boolean or text in a SELECT."));
-    }
+    task::check_target(source, target, task)?;
     columns.push(target.to_owned());
     Ok((columns, excluded))
 }

@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::settings;
 use crate::store::cache;
 use insight_engine::artifact::Task;
-use insight_engine::evaluate::{Evaluation, Truth, evaluate};
-use insight_engine::fit::label_of;
-use insight_engine::frame::{Cell, Frame, Values};
+use insight_engine::evaluate::{Evaluation, evaluate};
+use insight_engine::fit::truth_of;
+use insight_engine::frame::{Cell, Frame};
 use insight_engine::infer::Predictor;
 
 /// Predictions of a relation's rows, row-major as the predictor gives them.
@@ -143,40 +143,7 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
-    let Some(column) = frame.columns.last() else {
-        return Err(Error::new("XX000", "no column was read"));
-    };
-    let rows: Vec<u32> = (0..frame.rows() as u32)
-        .filter(|row| !column.nulls.get(*row as usize))
-        .collect();
-    if rows.is_empty() {
-        return Err(Error::new(
-            "22023",
-            format!(
-                "{} has no row whose target \"{target}\" is known",
-                source.label()
-            ),
-        ));
-    }
-    let truth = if artifact.task == Task::Regression {
-        let Values::Number(values) = &column.values else {
-            return Err(Error::new(
-                "42804",
-                format!("target \"{target}\" is not a number"),
-            ));
-        };
-        Truth::Values(rows.iter().map(|row| values[*row as usize]).collect())
-    } else {
-        let labels = &artifact.target.labels;
-        let code = |row: &u32| {
-            let label = label_of(column.cell(*row as usize));
-            labels.iter().position(|l| *l == label).map(|code| code as u32).ok_or_else(|| {
-                Error::new("22023", format!("target \"{target}\" has the label \"{label}\", which the model does not know"))
-                    .hint(format!("Known are: {}.", labels.join(", ")))
-            })
-        };
-        Truth::Classes(rows.iter().map(code).collect::<Result<_>>()?)
-    };
+    let (rows, truth) = truth_of(artifact.task, &artifact.target, &frame)?;
     let predictions = predict_all(predictor, &frame, &rows);
     let seed = artifact.provenance.seed;
     Ok(evaluate(

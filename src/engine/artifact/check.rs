@@ -1,7 +1,7 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
 use super::{Artifact, ArtifactError, Task};
-use crate::models::{Basis, Dense, Encoding, Model, Network, Output};
+use crate::models::{Basis, Dense, Encoding, Model, Network};
 
 /// The most members that can be asked for.
 const MOST_MEMBERS: usize = 64;
@@ -32,7 +32,8 @@ impl Artifact {
         let labels = self.target.labels.len();
         let fits = match self.task {
             Task::Binary => labels == 2,
-            Task::Multiclass => labels >= 2,
+            Task::Multiclass | Task::Ordinal => labels >= 2,
+            Task::Multilabel => labels >= 1,
             Task::Regression => true,
         };
         require(fits, || {
@@ -55,7 +56,7 @@ impl Artifact {
                     let fits = trees.is_sound()
                         && trees.numbers == inputs.numbers
                         && trees.categories == inputs.categories.len()
-                        && trees.base.len() == self.outputs();
+                        && trees.base.len() == self.output().1;
                     require(fits, || "the trees do not hold together".into())?;
                 }
             }
@@ -66,28 +67,13 @@ impl Artifact {
         )
     }
 
-    /// Outputs of a model for this task.
-    fn outputs(&self) -> usize {
-        match self.task {
-            Task::Binary | Task::Regression => 1,
-            Task::Multiclass => self.target.labels.len(),
-        }
-    }
-
     fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {
         require(self.recipe.inputs() == network.inputs, || {
             "the network takes other inputs than the recipe prepares".into()
         })?;
         let outputs = network.outputs();
         let labels = self.target.labels.len();
-        let fits = match self.task {
-            Task::Binary => network.output == Output::Sigmoid && outputs == 1 && labels == 2,
-            Task::Multiclass => {
-                network.output == Output::Softmax && outputs == labels && labels >= 2
-            }
-            Task::Regression => network.output == Output::Identity && outputs == 1,
-        };
-        require(fits, || {
+        require((network.output, outputs) == self.output(), || {
             format!(
                 "a {:?} model with {labels} labels cannot have {outputs} {:?} outputs",
                 self.task, network.output

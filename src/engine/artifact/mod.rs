@@ -9,7 +9,7 @@ use crate::{
     clean::report::Change,
     evaluate::Evaluation,
     fit::{Choice, Construction},
-    models::Part,
+    models::{Output, Part},
     profile::leakage::Leak,
     recipe::Recipe,
 };
@@ -22,18 +22,48 @@ pub enum Task {
     Binary,
     Multiclass,
     Regression,
+    /// Any number of labels of a row at once.
+    Multilabel,
+    /// Labels in an order.
+    Ordinal,
+}
+
+impl Task {
+    /// As it is written in options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Binary => "binary",
+            Task::Multiclass => "multiclass",
+            Task::Regression => "regression",
+            Task::Multilabel => "multilabel",
+            Task::Ordinal => "ordinal",
+        }
+    }
+
+    /// All there are, in the order in which they are told.
+    pub const ALL: [Task; 5] = [
+        Task::Binary,
+        Task::Multiclass,
+        Task::Regression,
+        Task::Multilabel,
+        Task::Ordinal,
+    ];
 }
 
 /// The target column as the model knows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Target {
     pub name: String,
     pub type_name: String,
-    /// Classification: the labels as the user wrote them, index = class code; binary: `[negative, positive]`.
+    /// Classification: the labels as the user wrote them, index = class code; binary: `[negative, positive]`; ordinal: from
+    /// the lowest.
     pub labels: Vec<String>,
     /// Regression: the network's output y is returned as `y * scale + mean`.
     pub mean: f64,
     pub scale: f64,
+    /// Regression: the outputs are logarithms, and e to them is what y is above; the mean is 0 then.
+    #[serde(default)]
+    pub log: bool,
 }
 
 /// One epoch of training.
@@ -117,6 +147,13 @@ pub struct Artifact {
     #[serde(default)]
     pub sources: Option<serde_json::Value>,
     pub provenance: Provenance,
+}
+
+impl Artifact {
+    /// What the outputs of the parts mean, and how many there are.
+    pub fn output(&self) -> (Output, usize) {
+        Output::of(self.task, self.target.labels.len(), self.target.log)
+    }
 }
 
 /// Bytes that are not a model.

@@ -54,6 +54,8 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
         Task::Binary => (&["no", "yes"], Output::Sigmoid, 1),
         Task::Multiclass => (&["low", "mid", "high"], Output::Softmax, 3),
         Task::Regression => (&[], Output::Identity, 1),
+        Task::Multilabel => (&["a", "b", "c"], Output::Sigmoid, 3),
+        Task::Ordinal => (&["low", "mid", "high"], Output::Sigmoid, 2),
     };
     let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
     let random = &mut Random(11);
@@ -65,7 +67,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             Baseline::Shares(vec![0.1; labels.len()]),
         ),
     };
-    let predictions = vec![1.0 / 3.0; 2 * outputs];
+    let predictions = vec![1.0 / 3.0; 2 * labels.len().max(1)];
     Artifact {
         task,
         evaluation: evaluate(task, &labels, &truth, &predictions, &baseline, 1),
@@ -75,6 +77,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             labels,
             mean: 0.1 + 0.2,
             scale: 1.0 / 3.0,
+            ..Target::default()
         },
         recipe,
         parts: vec![Part {

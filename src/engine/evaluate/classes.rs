@@ -12,7 +12,7 @@ use crate::{artifact::Task, infer::decide};
 const MOST_CONFUSED: usize = 1_000;
 
 /// -ln p with p kept off 0 and 1 by the precision of a double, as scikit-learn does.
-fn log_loss(p: f64) -> f64 {
+pub(super) fn log_loss(p: f64) -> f64 {
     -p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }
 
@@ -232,7 +232,7 @@ impl Scores for Multiclass {
 }
 
 /// Most points of each of `curves` ROC curves: fewer where there are very many.
-fn most_points(curves: usize) -> usize {
+pub(super) fn most_points(curves: usize) -> usize {
     (4_000 / curves.max(1)).clamp(16, 200)
 }
 

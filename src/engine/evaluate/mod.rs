@@ -4,17 +4,21 @@ mod bootstrap;
 mod classes;
 mod counts;
 mod curve;
+mod labels;
+mod ordinal;
 mod values;
 
 use crate::artifact::Task;
 use serde::{Deserialize, Serialize};
 
-/// What was true.
+/// What was true. Features are prepared and chosen by classes or values alone.
 #[derive(Debug, Clone)]
 pub enum Truth {
     /// Class codes.
     Classes(Vec<u32>),
     Values(Vec<f64>),
+    /// Whether each label is the row's, row-major `[rows][labels]`.
+    Labels(Vec<bool>),
 }
 
 /// What one would answer without a model, known from the training rows.
@@ -22,8 +26,26 @@ pub enum Truth {
 pub enum Baseline {
     /// Share of each class among the training rows.
     Shares(Vec<f64>),
+    /// Share of the training rows that have each label (multilabel).
+    Rates(Vec<f64>),
     /// Mean of the target among the training rows.
     Mean(f64),
+    /// Their mean or a quantile, where the model has learned another loss than squares.
+    Value { value: f64, gauge: Gauge },
+}
+
+/// What else predicted values are judged by: the loss that was learned.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gauge {
+    /// `mae`.
+    Absolute,
+    /// `mean_pinball_loss` of this quantile.
+    Pinball(f64),
+    /// `mean_poisson_deviance`.
+    Poisson,
+    /// `mean_tweedie_deviance` of this power, between 1 and 2.
+    Tweedie(f64),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +82,17 @@ pub struct Evaluation {
     pub baseline: Baseline,
 }
 
+impl Baseline {
+    /// The metric of a loss that is judged by itself.
+    fn metric(&self) -> Option<&'static str> {
+        match self {
+            Baseline::Value { gauge, .. } => Some(gauge.metric()),
+            Baseline::Rates(_) => Some("roc_auc"),
+            _ => None,
+        }
+    }
+}
+
 impl Evaluation {
     /// Before anything is scored.
     pub fn empty(baseline: Baseline) -> Evaluation {
@@ -72,9 +105,20 @@ impl Evaluation {
         }
     }
 
-    /// The one metric a model is judged by: `roc_auc` (binary), `accuracy` (multiclass), `rmse` (regression).
-    /// Where the test rows do not allow a ROC curve, a binary model is judged by `accuracy`.
+    /// The one metric a model is judged by: `roc_auc` (binary), `accuracy` (multiclass), `rmse` (regression), or the mean of
+    /// the loss it has learned, `quadratic_weighted_kappa` (ordinal). Where the test rows do not allow a ROC curve, a binary model is judged by `accuracy`.
     pub fn headline(&self) -> Option<&Metric> {
+        let own = match self.metrics.iter().any(|m| m.metric == ordinal::KAPPA) {
+            true => Some(ordinal::KAPPA),
+            false => self.baseline.metric(),
+        };
+        if let Some(found) = self
+            .metrics
+            .iter()
+            .find(|m| Some(m.metric.as_str()) == own && m.class.is_none())
+        {
+            return Some(found);
+        }
         let of_classes = self.metrics.iter().any(|m| m.class.is_some());
         let names = ["roc_auc", "accuracy", "rmse"];
         names[usize::from(of_classes)..].iter().find_map(|n| {
@@ -114,11 +158,19 @@ pub fn evaluate(
         Truth::Values(truth) => values::evaluate(truth, predictions, seed, &mut evaluation),
         Truth::Classes(truth) => {
             classes::evaluate(task, labels, truth, predictions, seed, &mut evaluation);
+            if task == Task::Ordinal {
+                ordinal::evaluate(labels.len(), truth, predictions, seed, &mut evaluation);
+            }
+        }
+        Truth::Labels(truth) => {
+            labels::evaluate(labels, truth, predictions, seed, &mut evaluation);
         }
     }
     evaluation
 }
 
+#[cfg(test)]
+mod tasks_test;
 #[cfg(test)]
 #[path = "evaluate_test.rs"]
 mod tests;

@@ -58,6 +58,7 @@ fn model(frame: Frame) -> Artifact {
         outcome_time: None,
         sources: None,
         purchases: Vec::new(),
+        of_task: Default::default(),
         max_bytes: None,
     };
     fit(request, &mut |_| true).expect("the example's data can be fitted")

@@ -7,6 +7,7 @@ use crate::{
     evaluate::{Evaluation, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
+    models::Output,
     params::Algorithm,
     train::{self, Device, Trained},
 };
@@ -39,10 +40,11 @@ pub(super) fn artifact(
             labels: answers.labels.clone(),
             mean: matrices.mean,
             scale: matrices.scale,
+            log: matrices.output == Output::Exp,
         },
         recipe: matrices.recipe,
         parts: trained.parts,
-        evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        evaluation: Evaluation::empty(answers.baseline(&parts.train, &params)),
         history: trained.history,
         sources: request.sources.clone(),
         provenance: Provenance {

@@ -18,11 +18,11 @@ pub use construct::Construction;
 pub use features::Choice;
 pub use guard::Leakage;
 use request::canceled;
-pub use request::{FitError, Progress, Request};
+pub use request::{FitError, Progress, Request, TaskOptions};
 use split::Parts;
 use std::time::Instant;
 use target::Answers;
-pub use target::label_of;
+pub use target::{label_of, truth_of};
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(
@@ -35,6 +35,7 @@ pub fn fit(
     let cleaning = Cleaning::start(&request, &mut answers)?;
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
+    answers.check_loss(&request.target, &sizes)?;
     let parts = split::split(&answers, &sizes)?;
     on(&mut request, &answers, parts, cleaning, started, report)
 }
@@ -72,5 +73,9 @@ fn go(ok: bool) -> Result<(), FitError> {
 
 #[cfg(test)]
 mod features_test;
+#[cfg(test)]
+mod losses_test;
+#[cfg(test)]
+mod tasks_test;
 #[cfg(test)]
 mod tests;

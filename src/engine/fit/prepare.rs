@@ -33,7 +33,7 @@ pub(super) struct Matrices {
     pub validation: Part,
     pub output: Output,
     pub outputs: usize,
-    /// Of the target among the training rows (regression), else 0 and 1.
+    /// Of the target among the training rows (regression), else 0 and 1. With logarithms the mean is the scale.
     pub mean: f64,
     pub scale: f64,
 }
@@ -124,7 +124,7 @@ fn learn(
         construct::construct(&trials, &columns, &mut step)?
     };
     let frame = &request.frame;
-    let truth = answers.truth(&parts.train);
+    let truth = answers.guide(&parts.train);
     let how = &params.preparation;
     let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how)
         .with_constructed(&made, frame, &parts.train, Some(&truth), how);
@@ -155,8 +155,9 @@ impl Matrices {
         parts: &Parts,
         params: &ValidParams,
     ) -> Result<Matrices, FitError> {
-        let (mean, scale) = answers.moments(&parts.train);
-        let (output, outputs) = Output::of(answers.task, answers.labels.len());
+        let log = params.loss.of_logarithms();
+        let (mean, scale) = answers.moments(&parts.train, log);
+        let (output, outputs) = Output::of(answers.task, answers.labels.len(), log);
         Ok(Matrices {
             train: Part {
                 matrix: recipe.transform_training(frame, &parts.train),

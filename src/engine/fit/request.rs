@@ -24,6 +24,8 @@ pub struct Request {
     pub excluded: Vec<(String, String)>,
     pub params: Params,
     pub device: Device,
+    /// What only some tasks need to know.
+    pub of_task: TaskOptions,
     /// The positive label of a binary target; `None`: the last in sorted order (true, 1, yes).
     pub positive: Option<String>,
     /// What is done to the values of the features, and which rows are left out.
@@ -37,6 +39,14 @@ pub struct Request {
     pub purchases: Vec<Purchases>,
     /// What the frame and the prepared rows may take; `None`: anything.
     pub max_bytes: Option<usize>,
+}
+
+/// What only some tasks need to know.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskOptions {
+    /// Ordinal: the labels from the lowest; empty: numbers by value.
+    pub order: Vec<String>,
 }
 
 /// Where a fit stands.

@@ -1,7 +1,6 @@
 //! The split into training, validation and test rows, fixed before anything is fitted.
 
 use super::{FitError, target::Answers};
-use crate::artifact::Task;
 use crate::params::ValidParams;
 use crate::random::Random;
 
@@ -18,14 +17,9 @@ pub(super) struct Parts {
 /// Draws the parts by label, so that every class has its share in each (regression: at random).
 pub(super) fn split(answers: &Answers, params: &ValidParams) -> Result<Parts, FitError> {
     let mut random = Random::new(params.seed);
-    let mut groups: Vec<Vec<u32>> = vec![Vec::new(); answers.labels.len().max(1)];
+    let mut groups: Vec<Vec<u32>> = vec![Vec::new(); answers.strata()];
     for &row in &answers.rows {
-        let group = if answers.task == Task::Regression {
-            0
-        } else {
-            answers.code(row) as usize
-        };
-        groups[group].push(row);
+        groups[answers.stratum(row)].push(row);
     }
     let kept = answers.rows.len() as f64 * (1.0 - params.test_size);
     let validation_size = params
@@ -46,6 +40,7 @@ pub(super) fn split(answers: &Answers, params: &ValidParams) -> Result<Parts, Fi
         parts.validation.extend(&rows[test..test + validation]);
         parts.train.extend(&rows[test + validation..]);
     }
+    answers.cover(&mut parts);
     for part in [&mut parts.train, &mut parts.validation, &mut parts.test] {
         part.sort_unstable();
     }

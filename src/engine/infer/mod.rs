@@ -4,6 +4,7 @@ mod activation;
 pub(crate) use activation::exp;
 mod forward;
 mod kernel;
+mod ordinal;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -32,6 +33,9 @@ pub struct Scratch {
 /// A model ready to answer.
 pub struct Predictor {
     artifact: Artifact,
+    output: Output,
+    /// Of each part.
+    outputs: usize,
     parts: Vec<Prepared>,
     /// Numbers and categories of a prepared row.
     widths: (usize, usize),
@@ -59,8 +63,8 @@ impl Prepared {
 pub fn decide(task: Task, predictions: &[f64]) -> usize {
     match task {
         Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
-        Task::Regression => 0,
-        Task::Multiclass => {
+        Task::Regression | Task::Multilabel => 0,
+        Task::Multiclass | Task::Ordinal => {
             let mut best = 0;
             for (i, p) in predictions.iter().enumerate() {
                 if *p > predictions[best] {
@@ -86,6 +90,8 @@ impl Predictor {
         Ok(Predictor {
             bytes: bytes.sum::<usize>() + artifact.bytes(),
             widths: (inputs.numbers, inputs.categories.len()),
+            output: artifact.output().0,
+            outputs: artifact.output().1,
             artifact,
             parts,
         })
@@ -113,17 +119,35 @@ impl Predictor {
         Scratch {
             features: self.artifact.recipe.scratch(),
             layers: std::array::from_fn(|_| vec![0.0; widest.unwrap_or(0)]),
-            sums: vec![0.0; self.width()],
+            sums: vec![0.0; self.outputs],
             outputs: vec![0.0; self.width()],
         }
     }
 
-    /// Values per row: binary 1 (probability of the positive class), multiclass one probability per label, regression 1 (the value).
+    /// Values per row: binary 1 (probability of the positive class), multiclass, multilabel and ordinal one probability per
+    /// label, regression 1 (the value).
     pub fn width(&self) -> usize {
         match self.artifact.task {
             Task::Binary | Task::Regression => 1,
-            Task::Multiclass => self.artifact.target.labels.len(),
+            Task::Multiclass | Task::Multilabel | Task::Ordinal => {
+                self.artifact.target.labels.len()
+            }
         }
+    }
+
+    /// The one number that a row's predictions stand for, where there is one: the probability of the positive class, or the
+    /// value.
+    pub fn value(&self, predictions: &[f64]) -> Option<f64> {
+        match self.artifact.task {
+            Task::Binary | Task::Regression => predictions.first().copied(),
+            Task::Multiclass | Task::Multilabel | Task::Ordinal => None,
+        }
+    }
+
+    /// The labels of a row that can have several: those with a probability of 0.5 and more.
+    pub fn labels<'p>(&'p self, predictions: &'p [f64]) -> impl Iterator<Item = &'p str> {
+        let labels = self.artifact.target.labels.iter().zip(predictions);
+        labels.filter(|(_, p)| **p >= 0.5).map(|(l, _)| l.as_str())
     }
 
     /// Cells in the recipe's feature order, one for each of its columns.
@@ -141,7 +165,7 @@ impl Predictor {
         self.artifact.recipe.apply(cells, features);
         if outputs.len() != self.width() {
             *outputs = vec![0.0; self.width()];
-            *sums = vec![0.0; self.width()];
+            *sums = vec![0.0; self.outputs];
         }
         let row = Row {
             numbers: &features.numbers,
@@ -184,7 +208,7 @@ impl Predictor {
     fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
         let matrix = self.artifact.recipe.transform(frame, rows);
         let mut layers = Buffers::default();
-        let mut sums = vec![0.0; self.width()];
+        let mut sums = vec![0.0; self.outputs];
         for (i, out) in out.chunks_exact_mut(self.width()).enumerate() {
             self.answer(Row::of(&matrix, i), &mut layers, &mut sums, out);
         }
@@ -194,13 +218,16 @@ impl Predictor {
     /// of its members'. `trees` has room for the sums of trees.
     fn answer(&self, row: Row<'_>, layers: &mut Buffers, trees: &mut [f32], out: &mut [f64]) {
         out.fill(0.0);
-        let output = Output::of(self.artifact.task, 0).0;
         for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
-            add_answer(part, prepared, output, row, layers, trees, out);
+            add_answer(part, prepared, self.output, row, layers, trees, out);
         }
-        if self.artifact.task == Task::Regression {
-            let target = &self.artifact.target;
-            out[0] = out[0] * target.scale + target.mean;
+        match self.artifact.task {
+            Task::Regression => {
+                let target = &self.artifact.target;
+                out[0] = out[0] * target.scale + target.mean;
+            }
+            Task::Ordinal => ordinal::probabilities(out),
+            Task::Binary | Task::Multiclass | Task::Multilabel => {}
         }
     }
 

@@ -29,7 +29,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const TASKS: [Task; 3] = [Task::Binary, Task::Multiclass, Task::Regression];
+const TASKS: [Task; 5] = Task::ALL;
 
 fn cells(frame: &Frame, row: usize) -> Vec<Cell<'_>> {
     frame.columns.iter().map(|c| c.cell(row)).collect()
@@ -55,6 +55,17 @@ fn predictions_are_those_of_the_definition() {
             let want: Vec<f64> = match task {
                 Task::Binary => vec![1.0 / (1.0 + (-sums[0]).exp())],
                 Task::Regression => vec![sums[0] / 3.0 + (0.1 + 0.2)],
+                Task::Multilabel => sums.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect(),
+                Task::Ordinal => {
+                    // Above low and above mid, or both alike where the second would be likelier.
+                    let p = sums.iter().map(|s| 1.0 / (1.0 + (-s).exp()));
+                    let p: Vec<f64> = p.collect();
+                    let (a, b) = match p[0] >= p[1] {
+                        true => (p[0], p[1]),
+                        false => ((p[0] + p[1]) / 2.0, (p[0] + p[1]) / 2.0),
+                    };
+                    vec![1.0 - a, a - b, b]
+                }
                 Task::Multiclass => {
                     let total: f64 = sums.iter().map(|s| s.exp()).sum();
                     sums.iter().map(|s| s.exp() / total).collect()

@@ -140,11 +140,7 @@ impl Objective {
                 let focus = q.powf(gamma);
                 let slope = focus * (gamma * p * log - q);
                 let exact = gamma * (q - gamma * p * log) + q * (gamma * log + gamma + 1.0);
-                (
-                    -focus * log,
-                    side * slope,
-                    p * focus * exact.max(0.1 * q),
-                )
+                (-focus * log, side * slope, p * focus * exact.max(0.1 * q))
             }
             // log(1 + e^z) - y z, written so that nothing overflows.
             (Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy, _) => {

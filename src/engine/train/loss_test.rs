@@ -45,7 +45,10 @@ fn slopes_are_the_losses_derivatives() {
                 let point = objective.point(z, y);
                 let close = (point.slope - slope).abs() < 1e-6 + 1e-5 * slope.abs();
                 assert!(close, "{objective:?} at {z}, {y}: {point:?}, not {slope}");
-                assert!(point.loss >= 0.0 && point.curve >= 0.0, "{objective:?} {point:?}");
+                assert!(
+                    point.loss >= 0.0 && point.curve >= 0.0,
+                    "{objective:?} {point:?}"
+                );
             }
         }
     }

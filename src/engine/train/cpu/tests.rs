@@ -85,13 +85,17 @@ fn a_step_equals_burns() {
         for (activation, (members, dim, hidden)) in activations.into_iter().zip(shapes) {
             let matrix = matrix(300, &mut random);
             // Of several outputs some do not count.
-            let width = if output == Output::Softmax { 1 } else { outputs };
+            let width = if output == Output::Softmax {
+                1
+            } else {
+                outputs
+            };
             let targets: Vec<f32> = (0..matrix.rows * width)
                 .map(|_| match kind {
                     _ if width > 1 && random.below(4) == 0 => f32::NAN,
                     Kind::Regression => random.unit().abs(),
                     Kind::Binary => random.below(2) as f32,
-                    Kind::Multiclass => random.below(outputs) as f32,
+                    _ => random.below(outputs) as f32,
                 })
                 .collect();
             let weights: Vec<f32> = (0..matrix.rows)

@@ -6,11 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 impl Objective {
     /// Losses of `[rows, outputs]` sums against targets of the same shape, less [`Objective::least`].
-    fn of_values<B: Backend>(
-        &self,
-        z: Tensor<B, 2>,
-        y: Tensor<B, 2>,
-    ) -> Tensor<B, 2> {
+    fn of_values<B: Backend>(&self, z: Tensor<B, 2>, y: Tensor<B, 2>) -> Tensor<B, 2> {
         let parameter = self.parameter;
         match self.loss {
             Loss::MeanSquaredError if self.output == Output::Sigmoid => {

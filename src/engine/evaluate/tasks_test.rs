@@ -1,0 +1,100 @@
+//! Scores of the less common tasks against scikit-learn 1.9.
+
+use super::*;
+
+fn of(e: &Evaluation, name: &str) -> f64 {
+    let found = e
+        .metrics
+        .iter()
+        .find(|m| m.metric == name && m.class.is_none());
+    found.unwrap_or_else(|| panic!("no {name}")).value
+}
+
+fn assert_close(e: &Evaluation, expected: &[(&str, f64)]) {
+    for (name, value) in expected {
+        let found = of(e, name);
+        assert!((found - value).abs() < 1e-9, "{name}: {found}, not {value}");
+    }
+}
+
+fn labels(count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("label {i}")).collect()
+}
+
+#[test]
+fn scores_of_labels_are_those_of_scikit_learn() {
+    #[rustfmt::skip]
+    let p = [0.81, 0.81, 0.52, 0.29, 0.05, 0.38, 0.41, 0.05, 0.05, 0.1, 0.2, 0.3, 0.43, 0.97, 0.9, 0.84, 0.39, 0.49,
+        0.68, 0.06, 0.56, 0.27, 0.88, 0.06, 0.68, 0.87, 0.23, 0.9, 0.87, 0.02, 0.71, 0.0, 0.5, 0.44, 0.2, 0.32];
+    #[rustfmt::skip]
+    let t = [0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0];
+    let truth = Truth::Labels(t.iter().map(|t| *t == 1).collect());
+    let baseline = Baseline::Rates(vec![0.5, 0.4, 0.3]);
+    let e = evaluate(Task::Multilabel, &labels(3), &truth, &p, &baseline, 1);
+    assert_close(
+        &e,
+        &[
+            ("accuracy", 0.08333333333333333),
+            ("hamming_loss", 0.5555555555555556),
+            ("f1", 0.3621933621933622),
+            ("f1_micro", 0.3333333333333333),
+            ("f1_samples", 0.21944444444444444),
+            ("precision", 0.35555555555555557),
+            ("recall", 0.3841269841269841),
+            ("roc_auc", 0.41358024691358025),
+            ("average_precision", 0.4956108706108706),
+            ("log_loss", 1.9869719540050583),
+        ],
+    );
+    assert_eq!(e.headline().unwrap().metric, "roc_auc");
+    assert!(e.headline().unwrap().class.is_none());
+    assert_eq!(e.headline().unwrap().baseline, Some(0.5));
+}
+
+#[test]
+fn scores_of_ordered_labels_are_those_of_scikit_learn() {
+    let truth = [3, 1, 0, 2, 0, 2, 0, 3, 2, 3, 2, 2, 1, 3, 0];
+    let answered = [2, 1, 1, 2, 1, 3, 0, 3, 2, 3, 2, 2, 2, 3, 0];
+    let sure = |label: usize| (0..4).map(move |k| if k == label { 0.7 } else { 0.1 });
+    let p: Vec<f64> = answered.into_iter().flat_map(sure).collect();
+    let baseline = Baseline::Shares(vec![0.3, 0.1, 0.4, 0.2]);
+    let truth = Truth::Classes(truth.to_vec());
+    let e = evaluate(Task::Ordinal, &labels(4), &truth, &p, &baseline, 1);
+    let expected = [
+        ("quadratic_weighted_kappa", 0.8554913294797688),
+        ("mae", 0.3333333333333333),
+        ("accuracy", 10.0 / 15.0),
+    ];
+    assert_close(&e, &expected);
+    assert_eq!(e.headline().unwrap().metric, "quadratic_weighted_kappa");
+    assert_eq!(e.headline().unwrap().baseline, Some(0.0));
+    assert_eq!(e.confusion.len(), 4);
+}
+
+#[test]
+fn losses_of_values_are_those_of_scikit_learn() {
+    let truth = Truth::Values(vec![0.0, 1.0, 2.5, 4.0, 0.0, 7.0]);
+    let p = [0.5, 1.2, 2.0, 5.0, 0.1, 6.0];
+    for (gauge, name, want) in [
+        (Gauge::Poisson, "mean_poisson_deviance", 0.2873392916751799),
+        (
+            Gauge::Tweedie(1.3),
+            "mean_tweedie_deviance",
+            0.4468818803147152,
+        ),
+        (Gauge::Pinball(0.8), "mean_pinball_loss", 0.26),
+    ] {
+        let baseline = Baseline::Value { value: 2.0, gauge };
+        let e = evaluate(Task::Regression, &[], &truth, &p, &baseline, 1);
+        assert_close(&e, &[(name, want)]);
+        assert_eq!(e.headline().unwrap().metric, name);
+    }
+    // A deviance of a negative truth is not defined.
+    let baseline = Baseline::Value {
+        value: 2.0,
+        gauge: Gauge::Poisson,
+    };
+    let truth = Truth::Values(vec![-1.0, 2.0]);
+    let e = evaluate(Task::Regression, &[], &truth, &[1.0, 2.0], &baseline, 1);
+    assert_eq!(e.headline().unwrap().metric, "rmse");
+}

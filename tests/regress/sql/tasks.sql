@@ -1,0 +1,51 @@
+-- Tasks and losses beyond two classes and squared errors.
+SET client_min_messages = warning;
+CREATE TABLE guests AS
+SELECT i AS guest_id, ((i * 7919) % 1000) / 100.0 AS age, ((i * 104729) % 997) / 100.0 AS nights, ((i * 7919) % 1000) / 250 + ((i * 31) % 7) / 6 AS visits,
+  ARRAY(SELECT label FROM (VALUES ('spa', (i * 7919) % 1000 > 600), ('golf, 18 holes', (i * 104729) % 997 > 500), ('bar', (i * 7919) % 1000 < 300)) l(label, has) WHERE has) AS interests,
+  (ARRAY['awful', 'fair', 'great'])[1 + ((i * 104729) % 997) / 333] AS opinion
+FROM generate_series(1, 1200) i;
+CREATE TYPE grade AS ENUM ('worst', 'middling', 'best');
+ALTER TABLE guests ADD grade grade;
+UPDATE guests SET grade = (ARRAY['worst', 'middling', 'best'])[1 + (guest_id * 7919) % 1000 / 334]::grade;
+-- Counts, quantiles, outliers.
+SELECT task, metric, score < 0.6 AS good FROM insight_train('guests', 'visits', 'guest_visits',
+  '{"include": ["age", "nights"], "task": "regression", "loss": "poisson", "algorithm": "gbdt"}');
+SELECT metric, value < baseline AS better FROM insight_evaluate('guest_visits') WHERE metric IN ('mean_poisson_deviance', 'rmse') ORDER BY 1;
+SELECT min(insight_predict('guest_visits', g)) >= 0 AS not_negative FROM guests g;
+SELECT metric FROM insight_train('guests', 'nights', 'guest_nights', '{"include": ["age"], "loss": "quantile", "quantile": 0.9, "algorithm": "mlp", "epochs": 20}');
+SELECT avg((nights <= insight_predict('guest_nights', g))::int) BETWEEN 0.85 AND 0.95 AS nine_in_ten FROM guests g;
+SELECT insight_train('SELECT age, nights - 5 AS balance FROM guests', 'balance', 'x', '{"loss": "tweedie"}');
+SELECT insight_train('guests', 'nights', 'x', '{"huber_delta": 2}');
+SELECT insight_train('guests', 'nights', 'x', '{"loss": "focal"}');
+SELECT insight_train('guests', 'nights', 'x', '{"loss": "hubert"}');
+-- Several labels of a row.
+SELECT task, metric, score > 0.9 AS good FROM insight_train('guests', 'interests', options => '{"include": ["age", "nights"], "algorithm": "gbdt"}');
+SELECT metric, value > 0.9 AS good FROM insight_evaluate('guests_interests')
+WHERE class IS NULL AND metric IN ('accuracy', 'f1', 'f1_micro', 'f1_samples', 'roc_auc', 'average_precision') ORDER BY 1;
+SELECT insight_classify('guests_interests', '{"age": 9, "nights": 9}') AS both, insight_classify('guests_interests', '{"age": 5, "nights": 1}') AS none,
+  insight_classify('guests_interests', '{"age": 9, "nights": 9}')::text[] @> '{spa}' AS as_array;
+SELECT jsonb_object_keys(insight_probabilities('guests_interests', '{"age": 9, "nights": 9}'));
+SELECT insight_predict('guests_interests', '{"age": 9}');
+SELECT prediction, label, probability FROM insight_predict_table('guests_interests', 'SELECT 9.0 AS age, 9.0 AS nights');
+SELECT count(*) > 0 AS curves FROM insight_roc('guests_interests');
+SELECT insight_confusion('guests_interests');
+SELECT value > 0.9 AS good FROM insight_evaluate('guests_interests', 'SELECT * FROM guests WHERE guest_id < 300') WHERE metric = 'f1_micro';
+SELECT insight_evaluate('guests_interests', 'SELECT age, nights, ARRAY[''sauna''] AS interests FROM guests');
+SELECT insight_train('guests', 'interests', 'x', '{"task": "binary"}');
+SELECT insight_train('guests', 'opinion', 'x', '{"task": "multilabel"}');
+SELECT insight_train('SELECT age, ARRAY[1, 2] AS flags FROM guests', 'flags', 'x');
+SELECT insight_train('SELECT age, ARRAY[1, guest_id % 3] AS flags FROM guests', 'flags', 'x', '{"task": "multilabel"}');
+SELECT insight_train('SELECT age, NULL::text[] AS nothing FROM guests', 'nothing', 'x');
+-- Labels in an order: of an enum, or as they are told.
+SELECT task, metric, score > 0.9 AS good FROM insight_train('guests', 'grade', options => '{"include": ["age"], "task": "ordinal", "algorithm": "gbdt"}');
+SELECT labels FROM insight.versions WHERE model = 'guests_grade';
+SELECT insight_classify('guests_grade', '{"age": 9}') AS old, insight_classify('guests_grade', '{"age": 1}') AS young;
+SELECT sum(p.value::float8) BETWEEN 0.999 AND 1.001 AS one FROM jsonb_each_text(insight_probabilities('guests_grade', '{"age": 4}')) p;
+SELECT task, score > 0.9 AS good FROM insight_train('guests', 'opinion', options => '{"include": ["nights"], "task": "ordinal", "order": ["awful", "fair", "great"], "algorithm": "gbdt"}');
+SELECT insight_predict('guests_opinion', '{"nights": 9}');
+SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinal"}');
+SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinal", "order": ["awful", "great"]}');
+SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinal", "order": "awful"}');
+SELECT insight_train('guests', 'opinion', 'x', '{"order": ["awful", "great"]}');
+SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinals"}');

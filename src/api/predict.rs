@@ -107,7 +107,7 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
 ///
 /// # Safety
 /// `fcinfo` must be a valid call frame of (text, row or JSON).
-unsafe fn answer(
+pub(super) unsafe fn answer(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
@@ -174,13 +174,12 @@ fn no_value(predictor: &Predictor) -> Error {
 }
 
 fn needs_classes(predictor: &Predictor) -> Result<()> {
-    if predictor.artifact().task == Task::Regression {
-        return Err(
-            Error::new("22023", "the model predicts a number and has no classes")
-                .hint("Use insight_predict."),
-        );
-    }
-    Ok(())
+    let hint = match predictor.artifact().task {
+        Task::Regression => "Use insight_predict.",
+        Task::Survival => "Use insight_predict or insight_survival.",
+        _ => return Ok(()),
+    };
+    Err(Error::new("22023", "the model predicts a number and has no classes").hint(hint))
 }
 
 /// The label of a row; of a row that can have several, all of them as an array.

@@ -20,5 +20,6 @@ pub mod random;
 pub mod recipe;
 pub mod sample;
 pub mod select;
+pub mod survival;
 pub mod train;
 pub mod value;

@@ -510,7 +510,7 @@ fn losses(task: Task) -> &'static [Loss] {
             Loss::Focal,
         ],
         Task::Multilabel => &[Loss::BinaryCrossentropy, Loss::Focal],
-        Task::Ordinal => &[Loss::BinaryCrossentropy],
+        Task::Ordinal | Task::Survival => &[Loss::BinaryCrossentropy],
         Task::Regression => &[
             Loss::MeanSquaredError,
             Loss::MeanAbsoluteError,

@@ -125,8 +125,8 @@ mod tests {
     fn kaplan_meier_is_that_of_the_textbook() {
         // 6-MP of Freireich et al. 1963, as in Kleinbaum and Klein: remission of leukaemia in weeks.
         let times = [
-            6.0, 6.0, 6.0, 7.0, 10.0, 13.0, 16.0, 22.0, 23.0, 6.0, 9.0, 10.0, 11.0, 17.0, 19.0, 20.0,
-            25.0, 32.0, 32.0, 34.0, 35.0,
+            6.0, 6.0, 6.0, 7.0, 10.0, 13.0, 16.0, 22.0, 23.0, 6.0, 9.0, 10.0, 11.0, 17.0, 19.0,
+            20.0, 25.0, 32.0, 32.0, 34.0, 35.0,
         ];
         let events: Vec<bool> = (0..21).map(|i| i < 9).collect();
         let steps = kaplan_meier(&times, &events);

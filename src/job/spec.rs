@@ -69,6 +69,7 @@ const KEYS: &[&str] = &[
     "clean",
     "deploy",
     "device",
+    "event",
     "exclude",
     "include",
     "key",
@@ -132,8 +133,10 @@ pub fn check(
         check_cut_off(sources, &base, outcome_time.as_deref())?;
         sources.advise_indexes()?;
     }
-    if let Some(name) = outcome_time.as_ref().filter(|name| !columns.contains(name)) {
-        columns.insert(0, name.clone());
+    for name in outcome_time.iter().chain(of_task.companion()) {
+        if !columns.contains(name) {
+            columns.insert(0, name.clone());
+        }
     }
     let (source, read) = match &sources {
         // Now that the columns are chosen, the SQL names no others.

@@ -137,9 +137,14 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
     };
     let base = resolve::resolve(relation)?;
     let target = base.require(&artifact.target.name)?.name.clone();
-    let source = joined(predictor, base, &[&target])?;
+    let mut beside = vec![target.as_str()];
+    if let Some(companion) = &artifact.target.companion {
+        base.require(companion)?;
+        beside.push(companion);
+    }
+    let source = joined(predictor, base, &beside)?;
     let mut wanted = columns(predictor, &source)?;
-    wanted.push(&target);
+    wanted.extend(beside);
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
@@ -158,7 +163,7 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
 
 /// The evaluation of a model of classes.
 pub fn class_evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
-    if predictor.artifact().task == Task::Regression {
+    if matches!(predictor.artifact().task, Task::Regression | Task::Survival) {
         return Err(
             Error::new("22023", "the model predicts a number and has no classes")
                 .hint("Use insight_evaluate."),

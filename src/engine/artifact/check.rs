@@ -34,6 +34,7 @@ impl Artifact {
             Task::Binary => labels == 2,
             Task::Multiclass | Task::Ordinal => labels >= 2,
             Task::Multilabel => labels >= 1,
+            Task::Survival => labels == 0 && self.intervals_hold(),
             Task::Regression => true,
         };
         require(fits, || {
@@ -65,6 +66,13 @@ impl Artifact {
             self.target.mean.is_finite() && self.target.scale.is_finite(),
             || "the target's mean or scale is not a finite number".into(),
         )
+    }
+
+    /// Whether the intervals of survival rise from 0.
+    fn intervals_hold(&self) -> bool {
+        let ends = &self.target.ends;
+        let rises = ends.windows(2).all(|pair| pair[0] < pair[1]);
+        rises && ends.first().is_some_and(|e| *e > 0.0) && ends.iter().all(|e| e.is_finite())
     }
 
     fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {

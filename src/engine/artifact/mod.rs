@@ -26,6 +26,8 @@ pub enum Task {
     Multilabel,
     /// Labels in an order.
     Ordinal,
+    /// The time until an event, of which some rows tell only that it had not happened by then.
+    Survival,
 }
 
 impl Task {
@@ -37,16 +39,18 @@ impl Task {
             Task::Regression => "regression",
             Task::Multilabel => "multilabel",
             Task::Ordinal => "ordinal",
+            Task::Survival => "survival",
         }
     }
 
     /// All there are, in the order in which they are told.
-    pub const ALL: [Task; 5] = [
+    pub const ALL: [Task; 6] = [
         Task::Binary,
         Task::Multiclass,
         Task::Regression,
         Task::Multilabel,
         Task::Ordinal,
+        Task::Survival,
     ];
 }
 
@@ -64,6 +68,12 @@ pub struct Target {
     /// Regression: the outputs are logarithms, and e to them is what y is above; the mean is 0 then.
     #[serde(default)]
     pub log: bool,
+    /// Survival: where the intervals end whose hazards the outputs are.
+    #[serde(default)]
+    pub ends: Vec<f64>,
+    /// The column that goes with the target: whether the event happened (survival).
+    #[serde(default)]
+    pub companion: Option<String>,
 }
 
 /// One epoch of training.
@@ -152,7 +162,11 @@ pub struct Artifact {
 impl Artifact {
     /// What the outputs of the parts mean, and how many there are.
     pub fn output(&self) -> (Output, usize) {
-        Output::of(self.task, self.target.labels.len(), self.target.log)
+        let count = match self.task {
+            Task::Survival => self.target.ends.len(),
+            _ => self.target.labels.len(),
+        };
+        Output::of(self.task, count, self.target.log)
     }
 }
 

@@ -54,6 +54,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
         Task::Binary => (&["no", "yes"], Output::Sigmoid, 1),
         Task::Multiclass => (&["low", "mid", "high"], Output::Softmax, 3),
         Task::Regression => (&[], Output::Identity, 1),
+        Task::Survival => (&[], Output::Sigmoid, 3),
         Task::Multilabel => (&["a", "b", "c"], Output::Sigmoid, 3),
         Task::Ordinal => (&["low", "mid", "high"], Output::Sigmoid, 2),
     };
@@ -77,6 +78,10 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             labels,
             mean: 0.1 + 0.2,
             scale: 1.0 / 3.0,
+            ends: match task {
+                Task::Survival => vec![1.0, 2.0, 4.0],
+                _ => Vec::new(),
+            },
             ..Target::default()
         },
         recipe,

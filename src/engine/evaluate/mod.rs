@@ -6,6 +6,7 @@ mod counts;
 mod curve;
 mod labels;
 mod ordinal;
+mod survival;
 mod values;
 
 use crate::artifact::Task;
@@ -19,6 +20,11 @@ pub enum Truth {
     Values(Vec<f64>),
     /// Whether each label is the row's, row-major `[rows][labels]`.
     Labels(Vec<bool>),
+    /// When each row was last seen, and whether the event happened then.
+    Survival {
+        times: Vec<f64>,
+        events: Vec<bool>,
+    },
 }
 
 /// What one would answer without a model, known from the training rows.
@@ -28,6 +34,13 @@ pub enum Baseline {
     Shares(Vec<f64>),
     /// Share of the training rows that have each label (multilabel).
     Rates(Vec<f64>),
+    /// Survival: where the intervals end, the hazards of the training rows as a whole (Kaplan-Meier), and the steps by which
+    /// the share of them falls that is still seen.
+    Survival {
+        ends: Vec<f64>,
+        hazards: Vec<f64>,
+        seen: Vec<(f64, f64)>,
+    },
     /// Mean of the target among the training rows.
     Mean(f64),
     /// Their mean or a quantile, where the model has learned another loss than squares.
@@ -88,6 +101,7 @@ impl Baseline {
         match self {
             Baseline::Value { gauge, .. } => Some(gauge.metric()),
             Baseline::Rates(_) => Some("roc_auc"),
+            Baseline::Survival { .. } => Some(survival::CONCORDANCE),
             _ => None,
         }
     }
@@ -164,6 +178,9 @@ pub fn evaluate(
         }
         Truth::Labels(truth) => {
             labels::evaluate(labels, truth, predictions, seed, &mut evaluation);
+        }
+        Truth::Survival { times, events } => {
+            survival::evaluate(times, events, predictions, seed, &mut evaluation);
         }
     }
     evaluation

@@ -125,6 +125,7 @@ fn few_or_unusable_rows_leave_metrics_out_and_all_numbers_finite() {
             Truth::Classes(t) => t.len(),
             Truth::Values(t) => t.len(),
             Truth::Labels(t) => t.len() / classes,
+            Truth::Survival { times, .. } => times.len(),
         };
         assert!(e.rows as usize <= truths);
         if e.rows == 0 {

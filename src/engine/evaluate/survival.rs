@@ -63,9 +63,9 @@ impl Survival {
             row,
             rank: sorted.partition_point(|a| *a < answers[row]),
             event: events[row],
-            last: rows.get(at + 1).is_none_or(|&next| {
-                times[next] != times[row] || events[next] != events[row]
-            }),
+            last: rows
+                .get(at + 1)
+                .is_none_or(|&next| times[next] != times[row] || events[next] != events[row]),
         });
         let brier = (0..times.len()).map(|row| brier(&curve(row), times[row], events[row], known));
         Survival {

@@ -98,3 +98,35 @@ fn losses_of_values_are_those_of_scikit_learn() {
     let e = evaluate(Task::Regression, &[], &truth, &[1.0, 2.0], &baseline, 1);
     assert_eq!(e.headline().unwrap().metric, "rmse");
 }
+
+#[test]
+fn scores_of_times_are_those_of_scikit_survival() {
+    let times = [7., 1., 2., 2., 2., 7., 7., 5., 1., 1., 3., 4., 5., 4.];
+    let events = [1, 0, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1];
+    #[rustfmt::skip]
+    let hazards = [0.58, 0.18, 0.19, 0.54, 0.35, 0.28, 0.46, 0.02, 0.42, 0.22, 0.05, 0.4, 0.56, 0.12, 0.38, 0.46, 0.02, 0.42,
+        0.13, 0.5, 0.39, 0.41, 0.49, 0.26, 0.46, 0.53, 0.06, 0.51, 0.24, 0.29, 0.09, 0.42, 0.18, 0.52, 0.17, 0.34, 0.24, 0.37,
+        0.12, 0.11, 0.45, 0.45];
+    let truth = Truth::Survival {
+        times: times.to_vec(),
+        events: events.iter().map(|e| *e == 1).collect(),
+    };
+    let baseline = Baseline::Survival {
+        ends: vec![2.0, 5.0, 8.0],
+        hazards: vec![0.3, 0.3, 0.5],
+        seen: vec![
+            (1.0, 6.0 / 7.0),
+            (3.0, 0.75),
+            (4.0, 9.0 / 14.0),
+            (5.0, 18.0 / 35.0),
+        ],
+    };
+    let e = evaluate(Task::Survival, &[], &truth, &hazards, &baseline, 1);
+    // The second by a few lines of Python that follow the definition.
+    let expected = [
+        ("concordance_index", 0.4148936170212766),
+        ("integrated_brier_score", 0.18267514550487202),
+    ];
+    assert_close(&e, &expected);
+    assert_eq!(e.headline().unwrap().baseline, Some(0.5));
+}

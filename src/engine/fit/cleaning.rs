@@ -35,7 +35,10 @@ impl Cleaning {
         request.clean = std::mem::take(&mut request.clean).for_model();
         let columns = request.frame.columns.iter().enumerate();
         let features: Vec<usize> = columns
-            .filter(|(i, c)| *i != answers.column && request.outcome_time.as_ref() != Some(&c.name))
+            .filter(|(i, c)| {
+                let beside = [request.outcome_time.as_ref(), request.of_task.companion()];
+                *i != answers.column && !beside.contains(&Some(&c.name))
+            })
             .map(|(i, _)| i)
             .collect();
         let (frame, params) = (&mut request.frame, &request.clean);

@@ -17,6 +17,10 @@ pub(super) fn choose(request: &Request, target: usize, rows: &[u32]) -> Result<C
             excluded.push((column.name.clone(), "the time of the outcome".into()));
             continue;
         }
+        if request.of_task.companion() == Some(&column.name) {
+            excluded.push((column.name.clone(), "goes with the target".into()));
+            continue;
+        }
         let asked_for = request.include.contains(&column.name);
         match unfit(column, rows).filter(|why| !asked_for || !matches!(why, Unfit::Identifier(_))) {
             Some(why) => excluded.push((column.name.clone(), why.to_string())),

@@ -2,7 +2,7 @@
 
 use super::cleaning::Cleaning;
 use super::split::Parts;
-use super::target::Answers;
+use super::target::{Answers, Scale};
 use super::trial::Trials;
 use super::{
     Choice, Construction, FitError, Progress, Request, columns, construct, features, guard,
@@ -33,9 +33,7 @@ pub(super) struct Matrices {
     pub validation: Part,
     pub output: Output,
     pub outputs: usize,
-    /// Of the target among the training rows (regression), else 0 and 1. With logarithms the mean is the scale.
-    pub mean: f64,
-    pub scale: f64,
+    pub scale: Scale,
 }
 
 /// Prepared rows and their targets.
@@ -155,24 +153,22 @@ impl Matrices {
         parts: &Parts,
         params: &ValidParams,
     ) -> Result<Matrices, FitError> {
-        let log = params.loss.of_logarithms();
-        let (mean, scale) = answers.moments(&parts.train, log);
-        let (output, outputs) = Output::of(answers.task, answers.labels.len(), log);
+        let scale = answers.scale(&parts.train, params)?;
+        let (output, outputs) = answers.output(&scale);
         Ok(Matrices {
             train: Part {
                 matrix: recipe.transform_training(frame, &parts.train),
-                targets: answers.network_targets(&parts.train, mean, scale),
+                targets: answers.network_targets(&parts.train, &scale),
                 weights: answers.weights(&parts.train, &params.class_weight)?,
             },
             validation: Part {
                 matrix: recipe.transform(frame, &parts.validation),
-                targets: answers.network_targets(&parts.validation, mean, scale),
+                targets: answers.network_targets(&parts.validation, &scale),
                 weights: Vec::new(),
             },
             recipe,
             output,
             outputs,
-            mean,
             scale,
         })
     }

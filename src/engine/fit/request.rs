@@ -47,6 +47,15 @@ pub struct Request {
 pub struct TaskOptions {
     /// Ordinal: the labels from the lowest; empty: numbers by value.
     pub order: Vec<String>,
+    /// Survival: the column that says whether the event happened; not a feature.
+    pub event: Option<String>,
+}
+
+impl TaskOptions {
+    /// The column that goes with the target.
+    pub fn companion(&self) -> Option<&String> {
+        self.event.as_ref()
+    }
 }
 
 /// Where a fit stands.

@@ -1,13 +1,16 @@
 //! The target: which task it is, its labels, and what the network should answer.
 
+mod companion;
 mod known;
 mod multilabel;
 mod ordinal;
+mod survival;
 
 use super::{FitError, Request};
 use crate::artifact::Task;
 use crate::evaluate::{Baseline, Gauge, Truth};
 use crate::frame::{Cell, Column, Kind, Values};
+use crate::models::Output;
 use crate::params::{ClassWeight, Loss, ValidParams};
 pub use known::truth_of;
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +38,18 @@ pub(super) struct Answers {
     sets: Vec<bool>,
     /// How many rows have each label (multilabel).
     label_rows: Vec<usize>,
+    /// What the column that goes with the target says, by row of the frame: whether the event happened (survival).
+    marks: Vec<bool>,
+}
+
+/// How targets become what a model learns.
+pub(super) struct Scale {
+    /// Of the target (regression), else 0 and 1. With logarithms the factor is the mean.
+    pub mean: f64,
+    pub factor: f64,
+    pub log: bool,
+    /// Where intervals end (survival).
+    pub ends: Vec<f64>,
 }
 
 /// Reads the target and decides the task.
@@ -88,6 +103,9 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
     }
     let labels = labels_by_row(target, &rows);
     let task = task(request, target, &rows, &labels)?;
+    if task == Task::Survival {
+        return survival::prepare(request, column, rows);
+    }
     if task == Task::Multilabel {
         return multilabel::prepare(target, column, rows);
     }
@@ -127,6 +145,7 @@ fn regression(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers,
         values: values.clone(),
         sets: Vec::new(),
         label_rows: Vec::new(),
+        marks: Vec::new(),
     })
 }
 
@@ -334,6 +353,7 @@ fn classes(
         values: Vec::new(),
         sets: Vec::new(),
         label_rows: Vec::new(),
+        marks: Vec::new(),
     })
 }
 
@@ -382,11 +402,8 @@ impl Answers {
         self.codes.get(row as usize).copied().unwrap_or(0)
     }
 
-    /// Mean and standard deviation of the training rows (regression), else 0 and 1; 0 and the mean for logarithms.
-    pub(super) fn moments(&self, rows: &[u32], log: bool) -> (f64, f64) {
-        if self.task != Task::Regression {
-            return (0.0, 1.0);
-        }
+    /// Mean and standard deviation of the values of rows; 0 and the mean for logarithms.
+    fn moments(&self, rows: &[u32], log: bool) -> (f64, f64) {
         let count = rows.len().max(1) as f64;
         let values = || rows.iter().map(|row| self.values[*row as usize]);
         let mean = values().sum::<f64>() / count;
@@ -399,6 +416,34 @@ impl Answers {
         }
         let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
         (mean, or_one(variance.sqrt()))
+    }
+
+    /// How the training rows say that targets become what a model learns.
+    pub(super) fn scale(&self, rows: &[u32], params: &ValidParams) -> Result<Scale, FitError> {
+        let log = params.loss.of_logarithms();
+        let (mean, factor) = match self.task {
+            Task::Regression => self.moments(rows, log),
+            _ => (0.0, 1.0),
+        };
+        let ends = match self.task {
+            Task::Survival => self.intervals(rows)?,
+            _ => Vec::new(),
+        };
+        Ok(Scale {
+            mean,
+            factor,
+            log,
+            ends,
+        })
+    }
+
+    /// What the outputs mean, and how many there are.
+    pub(super) fn output(&self, scale: &Scale) -> (Output, usize) {
+        let count = match self.task {
+            Task::Survival => scale.ends.len(),
+            _ => self.labels.len(),
+        };
+        Output::of(self.task, count, scale.log)
     }
 
     /// # Errors
@@ -418,12 +463,15 @@ impl Answers {
     }
 
     /// What the outputs should be, as [`crate::train::Examples`] has it.
-    pub(super) fn network_targets(&self, rows: &[u32], mean: f64, scale: f64) -> Vec<f32> {
+    pub(super) fn network_targets(&self, rows: &[u32], scale: &Scale) -> Vec<f32> {
         let each = |of: &dyn Fn(u32) -> f32| rows.iter().map(|row| of(*row)).collect();
         let flag = |of: bool| f32::from(u8::from(of));
         match self.task {
-            Task::Regression => each(&|row| ((self.values[row as usize] - mean) / scale) as f32),
+            Task::Regression => {
+                each(&|row| ((self.values[row as usize] - scale.mean) / scale.factor) as f32)
+            }
             Task::Binary | Task::Multiclass => each(&|row| self.code(row) as f32),
+            Task::Survival => self.survived(rows, &scale.ends),
             Task::Multilabel => {
                 let sets = rows.iter().flat_map(|row| self.set(*row));
                 sets.map(|has| flag(*has)).collect()
@@ -451,6 +499,10 @@ impl Answers {
                 let sets = rows.iter().flat_map(|row| self.set(*row));
                 Truth::Labels(sets.copied().collect())
             }
+            Task::Survival => Truth::Survival {
+                times: rows.iter().map(|row| self.values[*row as usize]).collect(),
+                events: rows.iter().map(|row| self.marks[*row as usize]).collect(),
+            },
         }
     }
 
@@ -460,6 +512,7 @@ impl Answers {
             |of: &dyn Fn(u32) -> f64| Truth::Values(rows.iter().map(|row| of(*row)).collect());
         match self.task {
             Task::Ordinal => values(&|row| f64::from(self.code(row))),
+            Task::Survival => Truth::Values(self.residuals(rows)),
             Task::Multilabel => {
                 values(&|row| self.set(row).iter().filter(|has| **has).count() as f64)
             }
@@ -477,7 +530,7 @@ impl Answers {
 
     /// Whether the target is a number to be estimated rather than classes.
     pub(super) fn is_number(&self) -> bool {
-        self.task == Task::Regression
+        matches!(self.task, Task::Regression | Task::Survival)
     }
 
     /// Rows that should have their share in each part, by number.
@@ -485,6 +538,7 @@ impl Answers {
         match self.task {
             Task::Regression => 0,
             Task::Multilabel => self.rarest(row),
+            Task::Survival => usize::from(self.marks[row as usize]),
             _ => self.code(row) as usize,
         }
     }
@@ -492,7 +546,7 @@ impl Answers {
     /// How many strata there are.
     pub(super) fn strata(&self) -> usize {
         // One more for rows without a label.
-        self.labels.len() + 1
+        self.labels.len().max(1) + 1
     }
 
     fn counts(&self, rows: &[u32]) -> Vec<usize> {
@@ -508,7 +562,10 @@ impl Answers {
         counts
     }
 
-    pub(super) fn baseline(&self, rows: &[u32], params: &ValidParams) -> Baseline {
+    pub(super) fn baseline(&self, rows: &[u32], params: &ValidParams, scale: &Scale) -> Baseline {
+        if self.task == Task::Survival {
+            return self.kaplan_meier(rows, &scale.ends);
+        }
         if self.task == Task::Regression {
             let quantile = |q: f64| {
                 let mut values: Vec<f64> = rows.iter().map(|r| self.values[*r as usize]).collect();
@@ -539,7 +596,7 @@ impl Answers {
     pub(super) fn weights(&self, rows: &[u32], wanted: &ClassWeight) -> Result<Vec<f32>, FitError> {
         let by_class: Vec<f64> = match wanted {
             ClassWeight::None => return Ok(Vec::new()),
-            _ if matches!(self.task, Task::Regression | Task::Multilabel) => {
+            _ if !matches!(self.task, Task::Binary | Task::Multiclass | Task::Ordinal) => {
                 return Err(FitError::new(
                     "22023",
                     "option \"class_weight\" needs a target of classes",

@@ -13,6 +13,7 @@ use crate::{
     frame::{Cell, Frame},
     models::{Model, Output, Part},
     recipe::{Features, Matrix},
+    survival::Curve,
 };
 use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
@@ -63,7 +64,7 @@ impl Prepared {
 pub fn decide(task: Task, predictions: &[f64]) -> usize {
     match task {
         Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
-        Task::Regression | Task::Multilabel => 0,
+        Task::Regression | Task::Multilabel | Task::Survival => 0,
         Task::Multiclass | Task::Ordinal => {
             let mut best = 0;
             for (i, p) in predictions.iter().enumerate() {
@@ -125,22 +126,32 @@ impl Predictor {
     }
 
     /// Values per row: binary 1 (probability of the positive class), multiclass, multilabel and ordinal one probability per
-    /// label, regression 1 (the value).
+    /// label, regression 1 (the value), survival one hazard per interval.
     pub fn width(&self) -> usize {
         match self.artifact.task {
             Task::Binary | Task::Regression => 1,
             Task::Multiclass | Task::Multilabel | Task::Ordinal => {
                 self.artifact.target.labels.len()
             }
+            Task::Survival => self.artifact.target.ends.len(),
         }
     }
 
     /// The one number that a row's predictions stand for, where there is one: the probability of the positive class, or the
-    /// value.
+    /// value, or the mean time until the event, restricted to the last interval's end.
     pub fn value(&self, predictions: &[f64]) -> Option<f64> {
         match self.artifact.task {
             Task::Binary | Task::Regression => predictions.first().copied(),
             Task::Multiclass | Task::Multilabel | Task::Ordinal => None,
+            Task::Survival => Some(self.curve(predictions).restricted_mean()),
+        }
+    }
+
+    /// The curve of a row's hazards (survival).
+    pub fn curve<'p>(&'p self, hazards: &'p [f64]) -> Curve<'p> {
+        Curve {
+            ends: &self.artifact.target.ends,
+            hazards,
         }
     }
 
@@ -227,7 +238,7 @@ impl Predictor {
                 out[0] = out[0] * target.scale + target.mean;
             }
             Task::Ordinal => ordinal::probabilities(out),
-            Task::Binary | Task::Multiclass | Task::Multilabel => {}
+            Task::Binary | Task::Multiclass | Task::Multilabel | Task::Survival => {}
         }
     }
 

@@ -29,7 +29,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const TASKS: [Task; 5] = Task::ALL;
+const TASKS: [Task; 6] = Task::ALL;
 
 fn cells(frame: &Frame, row: usize) -> Vec<Cell<'_>> {
     frame.columns.iter().map(|c| c.cell(row)).collect()
@@ -55,7 +55,9 @@ fn predictions_are_those_of_the_definition() {
             let want: Vec<f64> = match task {
                 Task::Binary => vec![1.0 / (1.0 + (-sums[0]).exp())],
                 Task::Regression => vec![sums[0] / 3.0 + (0.1 + 0.2)],
-                Task::Multilabel => sums.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect(),
+                Task::Multilabel | Task::Survival => {
+                    sums.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect()
+                }
                 Task::Ordinal => {
                     // Above low and above mid, or both alike where the second would be likelier.
                     let p = sums.iter().map(|s| 1.0 / (1.0 + (-s).exp()));
@@ -227,7 +229,8 @@ fn probabilities_do_not_overflow() {
 fn parts_answer_by_their_shares() {
     let frame = frame(200);
     let rows: Vec<u32> = (0..200).collect();
-    for task in TASKS {
+    // Probabilities of ordered labels may have to be pooled, which is not linear.
+    for task in TASKS.into_iter().filter(|t| *t != Task::Ordinal) {
         let network = model(task, &[16, 8], Activation::Silu);
         let mut mixed = network.clone();
         add_trees(&mut mixed, 0.25);

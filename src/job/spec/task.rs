@@ -37,13 +37,58 @@ pub(super) fn options(
         _ => Ok(()),
     };
     only("order", Task::Ordinal)?;
+    only("event", Task::Survival)?;
     let mut found = TaskOptions {
         order: order(options)?,
+        event: companion(options, "event", source, target)?,
     };
+    if task == Some(Task::Survival) && found.event.is_none() {
+        return Err(needs_companion(
+            Task::Survival,
+            "event",
+            "whether the event happened",
+        ));
+    }
     if task == Some(Task::Ordinal) && found.order.is_empty() {
         found.order = enum_labels(source.require(target)?.type_oid)?;
     }
     Ok(found)
+}
+
+/// The name of a column that goes with the target.
+fn companion(
+    options: &Map<String, Value>,
+    key: &str,
+    source: &Source,
+    target: &str,
+) -> Result<Option<String>> {
+    let Some(name) = text(options, key)? else {
+        return Ok(None);
+    };
+    let column = source.require(&name)?;
+    let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+    if name == target || !matches!(kind, Some(Kind::Boolean | Kind::Number | Kind::Category)) {
+        return Err(
+            wrong_type(key, "the name of a column that says yes or no").hint(format!(
+                "\"{name}\" is {}.",
+                match name == target {
+                    true => "the target",
+                    false => &column.type_name,
+                }
+            )),
+        );
+    }
+    Ok(Some(name))
+}
+
+fn needs_companion(task: Task, key: &str, says: &str) -> Error {
+    Error::new(
+        "22023",
+        format!("task {} needs the option {key}", task.name()),
+    )
+    .hint(format!(
+        "Name the column that says {says}: {{\"{key}\": \"...\"}}."
+    ))
 }
 
 /// Labels from the lowest to the highest.

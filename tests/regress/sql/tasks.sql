@@ -49,3 +49,31 @@ SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinal", "order": ["a
 SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinal", "order": "awful"}');
 SELECT insight_train('guests', 'opinion', 'x', '{"order": ["awful", "great"]}');
 SELECT insight_train('guests', 'opinion', 'x', '{"task": "ordinals"}');
+-- The time until an event.
+CREATE TABLE members AS
+SELECT i AS member_id, ((i * 7919) % 1000) / 100.0 AS fee, least(((i * 104729) % 997 + 1) / 10.0 * (11 - ((i * 7919) % 1000) / 100.0) / 5, 60) AS months,
+  ((i * 104729) % 997 + 1) / 10.0 * (11 - ((i * 7919) % 1000) / 100.0) / 5 < 60 AS left_us
+FROM generate_series(1, 1500) i;
+UPDATE members SET left_us = NULL WHERE member_id = 7;
+SELECT task, metric, score > 0.7 AS good, rows FROM insight_train('members', 'months', options => '{"include": ["fee"], "task": "survival", "event": "left_us", "algorithm": "gbdt"}');
+SELECT metric, value > baseline AS higher FROM insight_evaluate('members_months') ORDER BY 1;
+SELECT insight_predict('members_months', '{"fee": 9}') < insight_predict('members_months', '{"fee": 1}') AS sooner;
+SELECT count(*) = 20 AS twenty, bool_and(survival BETWEEN 0 AND 1 AND hazard >= 0) AS sound, max(survival) > min(survival) AS falls FROM insight_survival('members_months', '{"fee": 9}');
+SELECT time, survival IS NULL AS unknown, round(survival::numeric, 1) AS survival FROM insight_survival('members_months', '{"fee": 9}', ARRAY[0, 1000, -1, NULL]);
+SELECT count(*) FROM members m, insight_survival('members_months', m, ARRAY[12, 24]) s WHERE m.member_id <= 3;
+SELECT count(*) FROM insight_survival('members_months', ROW(9.0), ARRAY[12]);
+SELECT count(*) FROM insight_survival('members_months', NULL::members);
+SELECT abs(prediction - insight_predict('members_months', '{"fee": 2}')) < 1e-9 AS same, label, probability FROM insight_predict_table('members_months', 'SELECT 2.0 AS fee');
+SELECT metric, value > 0.7 AS good FROM insight_evaluate('members_months', 'SELECT * FROM members WHERE member_id < 500') WHERE metric = 'concordance_index';
+SELECT insight_evaluate('members_months', 'SELECT fee, months FROM members');
+SELECT insight_classify('members_months', '{"fee": 2}');
+SELECT insight_survival('guests_grade', '{"age": 2}');
+SELECT insight_roc('members_months');
+SELECT insight_train('members', 'months', 'x', '{"task": "survival"}');
+SELECT insight_train('members', 'months', 'x', '{"task": "survival", "event": "left"}');
+SELECT insight_train('members', 'months', 'x', '{"task": "survival", "event": "fee"}');
+SELECT insight_train('members', 'months', 'x', '{"event": "left_us"}');
+SELECT insight_train('SELECT fee, months, false AS left_us FROM members', 'months', 'x', '{"task": "survival", "event": "left_us"}');
+SELECT insight_train('SELECT fee, months - 20 AS months, left_us FROM members', 'months', 'x', '{"task": "survival", "event": "left_us"}');
+SELECT insight_train('SELECT fee, months, left_us FROM members LIMIT 1', 'months', 'x', '{"task": "survival", "event": "left_us"}');
+SELECT task, score > 0.7 AS good FROM insight_train('SELECT fee, months * interval ''1 day'' AS stay, left_us::int AS gone FROM members', 'stay', 'stays', '{"task": "survival", "event": "gone", "algorithm": "gbdt"}');

@@ -101,13 +101,51 @@ fn insight_roc(
     TableIterator::new(points)
 }
 
+/// What treating the rows with the greatest predicted effects brings.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_qini(
+    model: Option<&str>,
+    relation: default!(Option<&str>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(fraction, f64),
+        name!(threshold, f64),
+        name!(qini, f64),
+        name!(random, f64),
+        name!(uplift, Option<f64>),
+    ),
+> {
+    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    if predictor.artifact().task != Task::Uplift {
+        or_raise(Err(Error::new(
+            "22023",
+            "the model does not predict the effect of a treatment",
+        )
+        .hint(
+            "Train one with {\"task\": \"uplift\", \"treatment\": \"...\"}.",
+        )))
+    }
+    let evaluation = or_raise(score::evaluation(&predictor, relation));
+    let points = evaluation.qini.into_iter();
+    TableIterator::new(points.map(|p| (p.fraction, p.threshold, p.qini, p.random, p.uplift)))
+}
+
 extension_sql!(
     r#"
 COMMENT ON FUNCTION insight_evaluate(text, text) IS
 'scores of a model with 95% intervals beside the baseline: on its own test rows, or on a relation with the target';
 COMMENT ON FUNCTION insight_confusion(text, text) IS 'how many rows of each actual label were given each label';
+COMMENT ON FUNCTION insight_qini(text, text) IS
+'what the rows with the greatest predicted effects have more by the treatment, beside as many rows drawn at random';
 COMMENT ON FUNCTION insight_roc(text, text) IS 'the ROC curve of the positive class, or of each label against the rest';
 "#,
     name = "comment_evaluate",
-    requires = [insight_evaluate, insight_confusion, insight_roc]
+    requires = [
+        insight_evaluate,
+        insight_confusion,
+        insight_roc,
+        insight_qini
+    ]
 );

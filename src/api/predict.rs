@@ -176,6 +176,7 @@ fn no_value(predictor: &Predictor) -> Error {
 fn needs_classes(predictor: &Predictor) -> Result<()> {
     let hint = match predictor.artifact().task {
         Task::Regression => "Use insight_predict.",
+        Task::Uplift => "Use insight_predict: the number is the effect of the treatment.",
         Task::Survival => "Use insight_predict or insight_survival.",
         _ => return Ok(()),
     };
@@ -287,7 +288,7 @@ fn insight_predict_table(
         let predictions = &scored.predictions[row * width..(row + 1) * width];
         let artifact = predictor.artifact();
         let value = predictor.value(predictions);
-        if artifact.target.labels.is_empty() {
+        if artifact.target.labels.is_empty() || artifact.task == Task::Uplift {
             return (key, value, None, None);
         }
         let class = predictor.class(predictions);

@@ -80,6 +80,8 @@ const KEYS: &[&str] = &[
     "sources",
     "task",
     "threads",
+    "treatment",
+    "uplift_method",
     "wait",
 ];
 

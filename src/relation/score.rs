@@ -163,7 +163,10 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
 
 /// The evaluation of a model of classes.
 pub fn class_evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
-    if matches!(predictor.artifact().task, Task::Regression | Task::Survival) {
+    if matches!(
+        predictor.artifact().task,
+        Task::Regression | Task::Survival | Task::Uplift
+    ) {
         return Err(
             Error::new("22023", "the model predicts a number and has no classes")
                 .hint("Use insight_evaluate."),

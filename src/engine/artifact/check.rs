@@ -1,6 +1,6 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
-use super::{Artifact, ArtifactError, Task};
+use super::{Artifact, ArtifactError, Task, Uplift, UpliftMethod};
 use crate::models::{Basis, Dense, Encoding, Model, Network};
 
 /// The most members that can be asked for.
@@ -35,15 +35,18 @@ impl Artifact {
             Task::Multiclass | Task::Ordinal => labels >= 2,
             Task::Multilabel => labels >= 1,
             Task::Survival => labels == 0 && self.intervals_hold(),
+            Task::Uplift => labels == 0 || labels == 2,
             Task::Regression => true,
         };
         require(fits, || {
             format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
         require(!self.parts.is_empty(), || "there is no network".into())?;
-        let share: f64 = self.parts.iter().map(|part| part.share).sum();
-        let shares = self.parts.iter().all(|part| part.share >= 0.0);
-        require(shares && (share - 1.0).abs() < 1e-6, || {
+        require(
+            (self.task == Task::Uplift) == self.target.uplift.is_some(),
+            || "effects of a treatment belong to the task uplift alone".into(),
+        )?;
+        require(self.shares_hold(), || {
             "the shares of the parts do not add up to 1".into()
         })?;
         for part in &self.parts {
@@ -66,6 +69,17 @@ impl Artifact {
             self.target.mean.is_finite() && self.target.scale.is_finite(),
             || "the target's mean or scale is not a finite number".into(),
         )
+    }
+
+    /// Whether the shares add up to 1; with two models for effects those of the second, which are negative, to -1.
+    fn shares_hold(&self) -> bool {
+        let sum = |sign: f64| -> f64 {
+            let own = self.parts.iter().map(|part| part.share * sign);
+            own.filter(|share| *share > 0.0).sum()
+        };
+        let two = |uplift: &Uplift| uplift.method == UpliftMethod::TwoModel;
+        let less = f64::from(u8::from(self.target.uplift.as_ref().is_some_and(two)));
+        (sum(1.0) - 1.0).abs() < 1e-6 && (sum(-1.0) - less).abs() < 1e-6
     }
 
     /// Whether the intervals of survival rise from 0.

@@ -28,6 +28,8 @@ pub enum Task {
     Ordinal,
     /// The time until an event, of which some rows tell only that it had not happened by then.
     Survival,
+    /// The effect of a treatment on an outcome of two labels or a number.
+    Uplift,
 }
 
 impl Task {
@@ -40,17 +42,19 @@ impl Task {
             Task::Multilabel => "multilabel",
             Task::Ordinal => "ordinal",
             Task::Survival => "survival",
+            Task::Uplift => "uplift",
         }
     }
 
     /// All there are, in the order in which they are told.
-    pub const ALL: [Task; 6] = [
+    pub const ALL: [Task; 7] = [
         Task::Binary,
         Task::Multiclass,
         Task::Regression,
         Task::Multilabel,
         Task::Ordinal,
         Task::Survival,
+        Task::Uplift,
     ];
 }
 
@@ -71,9 +75,43 @@ pub struct Target {
     /// Survival: where the intervals end whose hazards the outputs are.
     #[serde(default)]
     pub ends: Vec<f64>,
-    /// The column that goes with the target: whether the event happened (survival).
+    /// The column that goes with the target: whether the event happened (survival), or the row was treated (uplift).
     #[serde(default)]
     pub companion: Option<String>,
+    #[serde(default)]
+    pub uplift: Option<Uplift>,
+}
+
+/// How effects of a treatment are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpliftMethod {
+    /// Parts that know the treated rows, with positive shares, and parts that know the others, with negative ones.
+    TwoModel,
+    /// The effect itself is learned, from outcomes transformed so that it is their mean.
+    Transformed,
+}
+
+impl UpliftMethod {
+    /// What the outputs mean where the outcome is one of two labels, or a number.
+    pub fn output(self, binary: bool) -> Output {
+        match (self, binary) {
+            (UpliftMethod::TwoModel, true) => Output::Sigmoid,
+            _ => Output::Identity,
+        }
+    }
+}
+
+/// What is known of a treatment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Uplift {
+    pub method: UpliftMethod,
+    /// Share of the training rows that were treated.
+    pub treated: f64,
+    /// How well the features foretell the treatment: the area under the ROC curve on validation rows.
+    pub treatment_auc: Option<f64>,
+    /// That is more than chance: rows were not treated at random.
+    pub confounded: bool,
 }
 
 /// One epoch of training.
@@ -162,6 +200,9 @@ pub struct Artifact {
 impl Artifact {
     /// What the outputs of the parts mean, and how many there are.
     pub fn output(&self) -> (Output, usize) {
+        if let Some(uplift) = &self.target.uplift {
+            return (uplift.method.output(!self.target.labels.is_empty()), 1);
+        }
         let count = match self.task {
             Task::Survival => self.target.ends.len(),
             _ => self.target.labels.len(),

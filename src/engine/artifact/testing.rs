@@ -55,6 +55,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
         Task::Multiclass => (&["low", "mid", "high"], Output::Softmax, 3),
         Task::Regression => (&[], Output::Identity, 1),
         Task::Survival => (&[], Output::Sigmoid, 3),
+        Task::Uplift => (&[], Output::Identity, 1),
         Task::Multilabel => (&["a", "b", "c"], Output::Sigmoid, 3),
         Task::Ordinal => (&["low", "mid", "high"], Output::Sigmoid, 2),
     };
@@ -82,6 +83,12 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
                 Task::Survival => vec![1.0, 2.0, 4.0],
                 _ => Vec::new(),
             },
+            uplift: (task == Task::Uplift).then_some(super::Uplift {
+                method: super::UpliftMethod::Transformed,
+                treated: 0.5,
+                treatment_auc: None,
+                confounded: false,
+            }),
             ..Target::default()
         },
         recipe,

@@ -7,10 +7,12 @@ mod curve;
 mod labels;
 mod ordinal;
 mod survival;
+mod uplift;
 mod values;
 
 use crate::artifact::Task;
 use serde::{Deserialize, Serialize};
+pub(crate) use uplift::qini_coefficient;
 
 /// What was true. Features are prepared and chosen by classes or values alone.
 #[derive(Debug, Clone)]
@@ -24,6 +26,11 @@ pub enum Truth {
     Survival {
         times: Vec<f64>,
         events: Vec<bool>,
+    },
+    /// What came of each row, and whether it was treated.
+    Uplift {
+        outcomes: Vec<f64>,
+        treated: Vec<bool>,
     },
 }
 
@@ -41,6 +48,8 @@ pub enum Baseline {
         hazards: Vec<f64>,
         seen: Vec<(f64, f64)>,
     },
+    /// The same effect for all: that of the training rows (uplift).
+    Effect(f64),
     /// Mean of the target among the training rows.
     Mean(f64),
     /// Their mean or a quantile, where the model has learned another loss than squares.
@@ -82,6 +91,21 @@ pub struct RocPoint {
     pub false_positive_rate: f64,
 }
 
+/// A place on a Qini curve: the rows with the greatest effects.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct QiniPoint {
+    /// Their share of all.
+    pub fraction: f64,
+    /// The smallest predicted effect among them.
+    pub threshold: f64,
+    /// What the treated among them have more than as many others would, per treated row of all.
+    pub qini: f64,
+    /// The same for as many rows drawn at random.
+    pub random: f64,
+    /// The difference of their mean outcomes, treated less others.
+    pub uplift: Option<f64>,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
     pub rows: u64,
@@ -92,6 +116,9 @@ pub struct Evaluation {
     /// (0, 0), whose threshold is the largest score + 1, to (1, 1), by falling threshold; it is empty where the test rows
     /// lack the class or have no other.
     pub roc: Vec<Vec<RocPoint>>,
+    /// Uplift: the Qini curve, by rising share of rows; empty where no row, or every row, was treated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub qini: Vec<QiniPoint>,
     pub baseline: Baseline,
 }
 
@@ -102,6 +129,7 @@ impl Baseline {
             Baseline::Value { gauge, .. } => Some(gauge.metric()),
             Baseline::Rates(_) => Some("roc_auc"),
             Baseline::Survival { .. } => Some(survival::CONCORDANCE),
+            Baseline::Effect(_) => Some(uplift::QINI),
             _ => None,
         }
     }
@@ -115,6 +143,7 @@ impl Evaluation {
             metrics: Vec::new(),
             confusion: Vec::new(),
             roc: Vec::new(),
+            qini: Vec::new(),
             baseline,
         }
     }
@@ -143,6 +172,14 @@ impl Evaluation {
     }
 }
 
+/// The area under the ROC curve of scores; NaN where a class is lacking.
+pub(crate) fn roc_auc(scores: &[f64], positive: &[bool]) -> f64 {
+    let by_score = curve::order(scores.len(), |i| scores[i], |i| positive[i]);
+    let mut areas = curve::Areas::default();
+    curve::walk(&by_score, |_| 1, |_, above| areas.visit(above));
+    areas.roc_auc()
+}
+
 /// Scores `predictions`, row-major `[rows][width]` as [`crate::infer::Predictor::predict_frame`] gives them.
 ///
 /// Definitions are those of scikit-learn 1.x with `zero_division=0`; macro averages are over the classes that occur
@@ -166,6 +203,7 @@ pub fn evaluate(
         metrics: Vec::new(),
         confusion: Vec::new(),
         roc: Vec::new(),
+        qini: Vec::new(),
         baseline: baseline.clone(),
     };
     match truth {
@@ -181,6 +219,9 @@ pub fn evaluate(
         }
         Truth::Survival { times, events } => {
             survival::evaluate(times, events, predictions, seed, &mut evaluation);
+        }
+        Truth::Uplift { outcomes, treated } => {
+            uplift::evaluate(outcomes, treated, predictions, seed, &mut evaluation);
         }
     }
     evaluation

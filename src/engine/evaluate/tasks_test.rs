@@ -130,3 +130,50 @@ fn scores_of_times_are_those_of_scikit_survival() {
     assert_close(&e, &expected);
     assert_eq!(e.headline().unwrap().baseline, Some(0.5));
 }
+
+#[test]
+fn the_qini_curve_is_that_of_its_definition() {
+    // Ranked: treated 1, other 0, treated 1, other 1, treated 0 and other 0 (equal effects), other 1, treated 0.
+    let effects = [0.8, 0.7, 0.6, 0.5, 0.4, 0.4, 0.2, 0.1];
+    let outcomes = vec![1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0];
+    let treated = [true, false, true, false, true, false, false, true].to_vec();
+    let truth = Truth::Uplift {
+        outcomes: outcomes.clone(),
+        treated: treated.clone(),
+    };
+    let e = evaluate(
+        Task::Uplift,
+        &[],
+        &truth,
+        &effects,
+        &Baseline::Effect(0.1),
+        1,
+    );
+    // Y_t - Y_c N_t / N_c by rank: 1, 1, 2, 1, 1, 2 - 2 * 3 / 4, 0; over the 4 treated rows.
+    let more = [
+        1.0,
+        1.0,
+        2.0,
+        2.0 - 1.0,
+        2.0 - 1.0,
+        2.0 - 2.0 * 3.0 / 4.0,
+        0.0,
+    ];
+    let points: Vec<(f64, f64)> = e.qini.iter().map(|p| (p.fraction, p.qini)).collect();
+    let fractions = [1.0, 2.0, 3.0, 4.0, 6.0, 7.0, 8.0];
+    for ((fraction, qini), (f, m)) in points[1..].iter().zip(fractions.into_iter().zip(more)) {
+        assert!(
+            (fraction - f / 8.0).abs() < 1e-12 && (qini - m / 4.0).abs() < 1e-12,
+            "{points:?}"
+        );
+    }
+    let area = (0.5 + 1.0 + 1.5 + 1.5 + 2.0 + 0.75 + 0.25) / 8.0 / 4.0;
+    assert_close(
+        &e,
+        &[
+            ("qini_coefficient", area),
+            ("average_treatment_effect", 0.0),
+        ],
+    );
+    assert!((qini_coefficient(&effects, &outcomes, &treated) - area).abs() < 1e-12);
+}

@@ -42,6 +42,7 @@ pub(super) fn artifact(
             scale: matrices.scale.factor,
             log: matrices.output == Output::Exp,
             ends: matrices.scale.ends.clone(),
+            uplift: matrices.scale.uplift.clone(),
             companion: request.of_task.companion().cloned(),
         },
         recipe: matrices.recipe,

@@ -11,8 +11,10 @@ mod request;
 mod split;
 mod target;
 mod trial;
+mod uplift;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Task};
+use crate::train::Step;
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use features::Choice;
@@ -49,17 +51,19 @@ fn on(
     started: Instant,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Artifact, FitError> {
-    let prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
+    let mut prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
     go(report(&Progress::phase("training")))?;
     let mut params = prepared.params.clone();
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
-    let trained = prepared
-        .matrices
-        .train(&params, request.device, &mut |step| {
-            report(&Progress::of_step(step))
-        })?;
+    let mut step = |step: &Step| report(&Progress::of_step(step));
+    let trained = match answers.task {
+        Task::Uplift => uplift::train(&mut prepared, request, answers, &parts, &params, &mut step)?,
+        _ => prepared
+            .matrices
+            .train(&params, request.device, &mut step)?,
+    };
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
     let seed = params.seed;

@@ -2,7 +2,7 @@
 
 use super::Leakage;
 use crate::{
-    artifact::Task,
+    artifact::{Task, UpliftMethod},
     clean::CleanParams,
     frame::Frame,
     params::{ParamError, Params},
@@ -49,12 +49,16 @@ pub struct TaskOptions {
     pub order: Vec<String>,
     /// Survival: the column that says whether the event happened; not a feature.
     pub event: Option<String>,
+    /// Uplift: the column that says which rows were treated; not a feature.
+    pub treatment: Option<String>,
+    /// Uplift; `None`: the one with the better Qini coefficient on the validation rows.
+    pub uplift_method: Option<UpliftMethod>,
 }
 
 impl TaskOptions {
     /// The column that goes with the target.
     pub fn companion(&self) -> Option<&String> {
-        self.event.as_ref()
+        self.event.as_ref().or(self.treatment.as_ref())
     }
 }
 

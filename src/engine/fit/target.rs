@@ -5,9 +5,10 @@ mod known;
 mod multilabel;
 mod ordinal;
 mod survival;
+mod uplift;
 
 use super::{FitError, Request};
-use crate::artifact::Task;
+use crate::artifact::{Task, Uplift};
 use crate::evaluate::{Baseline, Gauge, Truth};
 use crate::frame::{Cell, Column, Kind, Values};
 use crate::models::Output;
@@ -38,7 +39,8 @@ pub(super) struct Answers {
     sets: Vec<bool>,
     /// How many rows have each label (multilabel).
     label_rows: Vec<usize>,
-    /// What the column that goes with the target says, by row of the frame: whether the event happened (survival).
+    /// What the column that goes with the target says, by row of the frame: whether the event happened (survival), or the row
+    /// was treated (uplift).
     marks: Vec<bool>,
 }
 
@@ -50,6 +52,7 @@ pub(super) struct Scale {
     pub log: bool,
     /// Where intervals end (survival).
     pub ends: Vec<f64>,
+    pub uplift: Option<Uplift>,
 }
 
 /// Reads the target and decides the task.
@@ -100,6 +103,9 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
         .detail(format!(
             "At least {MIN_ROWS} rows with a target that is not NULL are needed."
         )));
+    }
+    if request.task == Some(Task::Uplift) {
+        return uplift::prepare(request, column, rows);
     }
     let labels = labels_by_row(target, &rows);
     let task = task(request, target, &rows, &labels)?;
@@ -423,6 +429,7 @@ impl Answers {
         let log = params.loss.of_logarithms();
         let (mean, factor) = match self.task {
             Task::Regression => self.moments(rows, log),
+            Task::Uplift if self.labels.is_empty() => self.moments(rows, false),
             _ => (0.0, 1.0),
         };
         let ends = match self.task {
@@ -434,6 +441,7 @@ impl Answers {
             factor,
             log,
             ends,
+            uplift: None,
         })
     }
 
@@ -470,7 +478,10 @@ impl Answers {
             Task::Regression => {
                 each(&|row| ((self.values[row as usize] - scale.mean) / scale.factor) as f32)
             }
-            Task::Binary | Task::Multiclass => each(&|row| self.code(row) as f32),
+            Task::Uplift if self.labels.is_empty() => {
+                each(&|row| ((self.values[row as usize] - scale.mean) / scale.factor) as f32)
+            }
+            Task::Binary | Task::Multiclass | Task::Uplift => each(&|row| self.code(row) as f32),
             Task::Survival => self.survived(rows, &scale.ends),
             Task::Multilabel => {
                 let sets = rows.iter().flat_map(|row| self.set(*row));
@@ -499,6 +510,10 @@ impl Answers {
                 let sets = rows.iter().flat_map(|row| self.set(*row));
                 Truth::Labels(sets.copied().collect())
             }
+            Task::Uplift => Truth::Uplift {
+                outcomes: self.outcomes(rows),
+                treated: self.treated(rows),
+            },
             Task::Survival => Truth::Survival {
                 times: rows.iter().map(|row| self.values[*row as usize]).collect(),
                 events: rows.iter().map(|row| self.marks[*row as usize]).collect(),
@@ -513,6 +528,8 @@ impl Answers {
         match self.task {
             Task::Ordinal => values(&|row| f64::from(self.code(row))),
             Task::Survival => Truth::Values(self.residuals(rows)),
+            Task::Uplift if self.labels.is_empty() => Truth::Values(self.outcomes(rows)),
+            Task::Uplift => Truth::Classes(rows.iter().map(|row| self.code(*row)).collect()),
             Task::Multilabel => {
                 values(&|row| self.set(row).iter().filter(|has| **has).count() as f64)
             }
@@ -523,14 +540,15 @@ impl Answers {
     /// Classes of [`Answers::guide`]; 0 for values.
     pub(super) fn guide_classes(&self) -> usize {
         match self.task {
-            Task::Binary | Task::Multiclass => self.labels.len(),
+            Task::Binary | Task::Multiclass | Task::Uplift => self.labels.len(),
             _ => 0,
         }
     }
 
     /// Whether the target is a number to be estimated rather than classes.
     pub(super) fn is_number(&self) -> bool {
-        matches!(self.task, Task::Regression | Task::Survival)
+        self.guide_classes() == 0
+            && matches!(self.task, Task::Regression | Task::Survival | Task::Uplift)
     }
 
     /// Rows that should have their share in each part, by number.
@@ -539,14 +557,15 @@ impl Answers {
             Task::Regression => 0,
             Task::Multilabel => self.rarest(row),
             Task::Survival => usize::from(self.marks[row as usize]),
+            Task::Uplift => 2 * self.code(row) as usize + usize::from(self.marks[row as usize]),
             _ => self.code(row) as usize,
         }
     }
 
     /// How many strata there are.
     pub(super) fn strata(&self) -> usize {
-        // One more for rows without a label.
-        self.labels.len().max(1) + 1
+        // One more for rows without a label, twice as many by treatment.
+        2 * self.labels.len().max(1) + 1
     }
 
     fn counts(&self, rows: &[u32]) -> Vec<usize> {
@@ -565,6 +584,9 @@ impl Answers {
     pub(super) fn baseline(&self, rows: &[u32], params: &ValidParams, scale: &Scale) -> Baseline {
         if self.task == Task::Survival {
             return self.kaplan_meier(rows, &scale.ends);
+        }
+        if self.task == Task::Uplift {
+            return self.average_effect(rows);
         }
         if self.task == Task::Regression {
             let quantile = |q: f64| {

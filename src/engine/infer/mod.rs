@@ -64,7 +64,7 @@ impl Prepared {
 pub fn decide(task: Task, predictions: &[f64]) -> usize {
     match task {
         Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
-        Task::Regression | Task::Multilabel | Task::Survival => 0,
+        Task::Regression | Task::Multilabel | Task::Survival | Task::Uplift => 0,
         Task::Multiclass | Task::Ordinal => {
             let mut best = 0;
             for (i, p) in predictions.iter().enumerate() {
@@ -126,10 +126,10 @@ impl Predictor {
     }
 
     /// Values per row: binary 1 (probability of the positive class), multiclass, multilabel and ordinal one probability per
-    /// label, regression 1 (the value), survival one hazard per interval.
+    /// label, regression 1 (the value), uplift 1 (the effect), survival one hazard per interval.
     pub fn width(&self) -> usize {
         match self.artifact.task {
-            Task::Binary | Task::Regression => 1,
+            Task::Binary | Task::Regression | Task::Uplift => 1,
             Task::Multiclass | Task::Multilabel | Task::Ordinal => {
                 self.artifact.target.labels.len()
             }
@@ -138,10 +138,10 @@ impl Predictor {
     }
 
     /// The one number that a row's predictions stand for, where there is one: the probability of the positive class, or the
-    /// value, or the mean time until the event, restricted to the last interval's end.
+    /// value, the effect, or the mean time until the event, restricted to the last interval's end.
     pub fn value(&self, predictions: &[f64]) -> Option<f64> {
         match self.artifact.task {
-            Task::Binary | Task::Regression => predictions.first().copied(),
+            Task::Binary | Task::Regression | Task::Uplift => predictions.first().copied(),
             Task::Multiclass | Task::Multilabel | Task::Ordinal => None,
             Task::Survival => Some(self.curve(predictions).restricted_mean()),
         }
@@ -233,7 +233,7 @@ impl Predictor {
             add_answer(part, prepared, self.output, row, layers, trees, out);
         }
         match self.artifact.task {
-            Task::Regression => {
+            Task::Regression | Task::Uplift => {
                 let target = &self.artifact.target;
                 out[0] = out[0] * target.scale + target.mean;
             }

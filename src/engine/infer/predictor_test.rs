@@ -29,7 +29,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const TASKS: [Task; 6] = Task::ALL;
+const TASKS: [Task; 7] = Task::ALL;
 
 fn cells(frame: &Frame, row: usize) -> Vec<Cell<'_>> {
     frame.columns.iter().map(|c| c.cell(row)).collect()
@@ -54,7 +54,7 @@ fn predictions_are_those_of_the_definition() {
             let sums = reference(net(&mut own), &features.numbers, &features.codes);
             let want: Vec<f64> = match task {
                 Task::Binary => vec![1.0 / (1.0 + (-sums[0]).exp())],
-                Task::Regression => vec![sums[0] / 3.0 + (0.1 + 0.2)],
+                Task::Regression | Task::Uplift => vec![sums[0] / 3.0 + (0.1 + 0.2)],
                 Task::Multilabel | Task::Survival => {
                     sums.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect()
                 }

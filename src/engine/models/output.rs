@@ -27,7 +27,7 @@ impl Output {
             // Whether the label is above the first, the second, and so on (Frank and Hall 2001).
             Task::Ordinal => (Output::Sigmoid, labels.saturating_sub(1)),
             Task::Regression if log => (Output::Exp, 1),
-            Task::Regression => (Output::Identity, 1),
+            Task::Regression | Task::Uplift => (Output::Identity, 1),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     Decoder, Error, Kind, Map, Result, Source, Task, TaskOptions, Value, text, wrong_type,
 };
+use insight_engine::artifact::UpliftMethod;
 use pgrx::datum::DatumWithOid;
 use pgrx::{Spi, pg_sys};
 
@@ -38,10 +39,31 @@ pub(super) fn options(
     };
     only("order", Task::Ordinal)?;
     only("event", Task::Survival)?;
+    only("treatment", Task::Uplift)?;
+    only("uplift_method", Task::Uplift)?;
     let mut found = TaskOptions {
         order: order(options)?,
         event: companion(options, "event", source, target)?,
+        treatment: companion(options, "treatment", source, target)?,
+        uplift_method: match text(options, "uplift_method")?.as_deref() {
+            None | Some("auto") => None,
+            Some("two_model") => Some(UpliftMethod::TwoModel),
+            Some("transformed") => Some(UpliftMethod::Transformed),
+            Some(_) => {
+                return Err(wrong_type(
+                    "uplift_method",
+                    "one of auto, two_model, transformed",
+                ));
+            }
+        },
     };
+    if task == Some(Task::Uplift) && found.treatment.is_none() {
+        return Err(needs_companion(
+            Task::Uplift,
+            "treatment",
+            "which rows were treated",
+        ));
+    }
     if task == Some(Task::Survival) && found.event.is_none() {
         return Err(needs_companion(
             Task::Survival,

@@ -1,6 +1,6 @@
 //! What is true of the rows of a relation, for a model that is there already.
 
-use super::{FitError, companion, label_of, multilabel, survival};
+use super::{FitError, companion, label_of, multilabel, survival, uplift};
 use crate::artifact::{Target, Task};
 use crate::evaluate::Truth;
 use crate::frame::{Frame, Values};
@@ -68,6 +68,10 @@ pub fn truth_of(task: Task, target: &Target, frame: &Frame) -> Result<(Vec<u32>,
             };
             Truth::Classes(rows.iter().map(code).collect::<Result<_, _>>()?)
         }
+        Task::Uplift => Truth::Uplift {
+            outcomes: uplift::outcomes(column, &target.labels, &rows)?,
+            treated: marked(),
+        },
         Task::Survival => Truth::Survival {
             times: survival::durations(column, &rows)?,
             events: marked(),

@@ -1,6 +1,7 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
 mod clean;
+mod cross_validate;
 mod data;
 mod evaluate;
 mod lifecycle;

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
-use insight_engine::infer::Predictor;
+use insight_engine::infer::{self, Predictor};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::rc::Rc;
@@ -183,30 +183,6 @@ fn needs_classes(predictor: &Predictor) -> Result<()> {
     Err(Error::new("22023", "the model predicts a number and has no classes").hint(hint))
 }
 
-/// The label of a row; of a row that can have several, all of them as an array.
-fn label(predictor: &Predictor, predictions: &[f64]) -> String {
-    let artifact = predictor.artifact();
-    if artifact.task == Task::Multilabel {
-        return array_literal(predictor.labels(predictions));
-    }
-    let label = artifact.target.labels.get(predictor.class(predictions));
-    label.cloned().unwrap_or_default()
-}
-
-/// Texts as PostgreSQL writes an array of them.
-fn array_literal<'t>(texts: impl Iterator<Item = &'t str>) -> String {
-    let quote = |text: &str| {
-        let plain = !text.is_empty()
-            && !text.eq_ignore_ascii_case("null")
-            && !text.contains(|c: char| "{},\"\\".contains(c) || c.is_whitespace());
-        match plain {
-            true => text.to_owned(),
-            false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
-        }
-    };
-    format!("{{{}}}", texts.map(quote).collect::<Vec<_>>().join(","))
-}
-
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -214,6 +190,7 @@ pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo
     unsafe {
         answer(fcinfo, |predictor, predictions| {
             let value = predictor
+                .artifact()
                 .value(predictions)
                 .ok_or_else(|| no_value(predictor))?;
             Ok(pg_sys::Datum::from(value.to_bits()))
@@ -230,8 +207,10 @@ pub unsafe extern "C-unwind" fn insight_classify(
     unsafe {
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
-            let label = label(predictor, predictions);
-            label
+            predictor
+                .artifact()
+                .label(predictions)
+                .unwrap_or_default()
                 .into_datum()
                 .ok_or_else(|| Error::new("XX000", "the label cannot be answered"))
         })
@@ -286,20 +265,8 @@ fn insight_predict_table(
     let width = predictor.width();
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];
-        let artifact = predictor.artifact();
-        let value = predictor.value(predictions);
-        if artifact.target.labels.is_empty() || artifact.task == Task::Uplift {
-            return (key, value, None, None);
-        }
-        let class = predictor.class(predictions);
-        let probability = match (artifact.task, predictions) {
-            (Task::Binary, [positive]) if class == 0 => Some(1.0 - positive),
-            (Task::Binary, [positive]) => Some(*positive),
-            (Task::Multilabel, _) => None,
-            _ => predictions.get(class).copied(),
-        };
-        let label = label(&predictor, predictions);
-        (key, value, Some(label), probability)
+        let answer = infer::answer(predictor.artifact(), predictions);
+        (key, answer.prediction, answer.label, answer.probability)
     }))
 }
 

@@ -31,7 +31,7 @@ pub unsafe extern "C-unwind" fn insight_survival_points(
                 )
                 .hint("Train one with {\"task\": \"survival\", \"event\": \"...\"}."));
             }
-            let curve = predictor.curve(hazards);
+            let curve = artifact.curve(hazards);
             let times = times.unwrap_or_else(|| {
                 let ends = artifact.target.ends.iter();
                 ends.map(|end| Some(*end)).collect()

@@ -1,7 +1,8 @@
 //! `insight_train` and what goes with its jobs.
 
 use crate::error::or_raise;
-use crate::job::{self, spec, submit};
+use crate::job::spec::{self, Call, Work};
+use crate::job::{self, again, submit};
 use insight_engine::fit::Leakage;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
@@ -33,43 +34,110 @@ fn insight_train(
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_train()".as_ptr()) };
     let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
-    let call = or_raise(spec::check(relation, target, model, &options));
+    let call = or_raise(spec::check(relation, target, model, &options, Work::Train));
+    TableIterator::once(train(call))
+}
+
+/// Trains a model again, as its deployed version was, from the rows there are now; answers one row about the new version.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_retrain(
+    model: Option<&str>,
+    options: default!(Option<JsonB>, "'{}'"),
+) -> TableIterator<
+    'static,
+    (
+        name!(model, String),
+        name!(version, Option<i32>),
+        name!(status, String),
+        name!(task, Option<String>),
+        name!(algorithm, Option<String>),
+        name!(metric, Option<String>),
+        name!(score, Option<f64>),
+        name!(deployed, Option<bool>),
+        name!(rows, Option<i64>),
+        name!(seconds, Option<f64>),
+        name!(job, i64),
+    ),
+> {
+    // SAFETY: raises 25006 in a read-only transaction and on a standby.
+    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_retrain()".as_ptr()) };
+    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    TableIterator::once(train(or_raise(again::retrain(model, &options))))
+}
+
+/// Trains a version again from its record and says whether the result is the same; stores nothing.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_reproduce(
+    model: Option<&str>,
+) -> TableIterator<
+    'static,
+    (
+        name!(model, String),
+        name!(version, i32),
+        name!(same, bool),
+        name!(metric, Option<String>),
+        name!(score, Option<f64>),
+        name!(score_again, Option<f64>),
+        name!(detail, String),
+    ),
+> {
+    // SAFETY: raises 25006 in a read-only transaction and on a standby: the job is a row.
+    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_reproduce()".as_ptr()) };
+    let r = or_raise(again::reproduce(model));
+    TableIterator::once((
+        r.model,
+        r.version,
+        r.same,
+        r.metric,
+        r.score,
+        r.score_again,
+        r.detail,
+    ))
+}
+
+/// The row about a new version, or about a job that was queued.
+type Row = (
+    String,
+    Option<i32>,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<f64>,
+    Option<bool>,
+    Option<i64>,
+    Option<f64>,
+    i64,
+);
+
+fn train(call: Call) -> Row {
     let model = call.spec.model.clone();
-    let row = if call.wait {
-        let outcome = or_raise(submit::run(&call.spec));
-        let dropped = call.spec.leakage == Leakage::Drop;
-        job::notices::tell(&outcome.artifact, dropped);
-        let p = outcome.published;
-        (
-            model,
-            Some(p.version),
-            "succeeded".to_owned(),
-            Some(p.task.to_owned()),
-            Some(p.algorithm),
-            p.metric,
-            p.score,
-            Some(p.deployed),
-            Some(p.rows),
-            Some(outcome.seconds),
-            outcome.job,
-        )
-    } else {
+    if !call.wait {
         let job = or_raise(submit::enqueue(&call.spec));
-        (
-            model,
-            None,
-            "queued".to_owned(),
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            job,
-        )
-    };
-    TableIterator::once(row)
+        let status = "queued".to_owned();
+        return (
+            model, None, status, None, None, None, None, None, None, None, job,
+        );
+    }
+    let outcome = or_raise(submit::run(&call.spec));
+    let dropped = call.spec.leakage == Leakage::Drop;
+    job::notices::tell(&outcome.artifact, dropped);
+    let p = outcome.published;
+    (
+        model,
+        Some(p.version),
+        "succeeded".to_owned(),
+        Some(p.task.to_owned()),
+        Some(p.algorithm),
+        p.metric,
+        p.score,
+        Some(p.deployed),
+        Some(p.rows),
+        Some(outcome.seconds),
+        outcome.job,
+    )
 }
 
 /// Waits until a job has ended, at most `timeout` seconds; answers its status then.
@@ -93,10 +161,20 @@ extension_sql!(
     r#"
 COMMENT ON FUNCTION insight_train(text, text, text, jsonb) IS
 'trains a model that predicts the column target of a relation (table, view or SELECT); answers one row about the new version';
+COMMENT ON FUNCTION insight_retrain(text, jsonb) IS
+'trains a model again, as its deployed version was, from the rows there are now, with some options replaced; answers one row about the new version';
+COMMENT ON FUNCTION insight_reproduce(text) IS
+'trains a version again from its record, stores nothing, and says whether the result is the same and, if not, why';
 COMMENT ON FUNCTION insight_wait(bigint, double precision) IS
 'waits until a job has ended, at most timeout seconds, and answers its status';
 COMMENT ON FUNCTION insight_cancel(bigint) IS 'cancels a queued or running job; false where it had already ended';
 "#,
     name = "comment_train",
-    requires = [insight_train, insight_wait, insight_cancel]
+    requires = [
+        insight_train,
+        insight_retrain,
+        insight_reproduce,
+        insight_wait,
+        insight_cancel
+    ]
 );

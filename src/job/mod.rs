@@ -1,9 +1,12 @@
 //! Jobs: the specification, the queue, the worker, the isolated trainer and its progress.
 
 pub mod access;
+pub mod again;
 pub mod control;
+pub mod cross_validate;
 pub mod launcher;
 pub mod notices;
+pub mod options;
 pub mod queue;
 pub mod run;
 pub mod session;

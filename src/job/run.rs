@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::relation::read;
 use crate::relation::sources::Sources;
 use crate::store::catalog::{self, Publication};
-use insight_engine::{artifact::Artifact, fit::Request, frame::Frame};
+use insight_engine::artifact::Artifact;
+use insight_engine::fit::{Progress, Request};
+use insight_engine::frame::Frame;
 use pgrx::pg_sys;
 use std::time::{Duration, Instant};
 
@@ -157,8 +159,8 @@ impl Run<'_> {
         }
     }
 
-    /// Reads and trains; answers the artifact and its bytes.
-    pub fn train(&mut self) -> Result<(Artifact, Vec<u8>)> {
+    /// Reads and trains; answers what came of it, as bytes.
+    pub fn train(&mut self) -> Result<Vec<u8>> {
         self.started = Instant::now();
         self.control.set_state(State::Running);
         self.control.enter("reading");
@@ -176,10 +178,7 @@ impl Run<'_> {
         )));
         let bytes = self.fit(frame)?;
         self.control.enter("storing");
-        let artifact = Artifact::from_bytes(&bytes).map_err(|e| {
-            Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
-        })?;
-        Ok((artifact, bytes))
+        Ok(bytes)
     }
 
     /// Reads the relation as the calling role, in a read-only transaction.
@@ -245,6 +244,8 @@ impl Run<'_> {
             clean: spec.clean()?,
             leakage: spec.leakage,
             outcome_time: spec.outcome_time.clone(),
+            split: spec.split.clone(),
+            key: spec.key.clone(),
             sources: spec.sources.clone(),
             max_bytes: Some(spec.max_bytes),
             purchases: match &spec.sources {
@@ -254,13 +255,15 @@ impl Run<'_> {
         };
         self.control.enter("preparing");
         if !spec.isolate {
-            return trainer::fit_here(request, spec.text_model.clone(), &mut |progress| {
+            let mut report = |progress: &Progress| {
                 self.control.report(progress);
                 self.interrupted().is_none()
-            });
+            };
+            return trainer::fit_here(request, &spec.work, spec.text_model.clone(), &mut report);
         }
         let mut child = trainer::start(
             request,
+            spec.work.clone(),
             spec.text_model.clone(),
             spec.threads,
             spec.max_bytes,
@@ -312,18 +315,22 @@ impl Run<'_> {
     }
 
     /// Stores the model and the job's success in one transaction.
-    pub fn store(&self, artifact: &Artifact, bytes: &[u8]) -> Result<()> {
+    pub fn store(&self, bytes: &[u8]) -> Result<()> {
+        let artifact = Artifact::from_bytes(bytes).map_err(|e| {
+            Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
+        })?;
         transaction(|| {
             let publication = Publication {
                 model: &self.spec.model,
                 role: self.spec.role.into(),
                 job: self.job,
                 relation: &self.spec.relation,
+                source: &self.spec.again,
                 options: &self.spec.options,
                 deploy: self.spec.deploy,
                 seconds: self.started.elapsed().as_secs_f64(),
             };
-            let published = catalog::publish(&publication, artifact, bytes)?;
+            let published = catalog::publish(&publication, &artifact, bytes)?;
             queue::finish(
                 self.job,
                 &Ending::Succeeded {

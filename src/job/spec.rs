@@ -2,6 +2,10 @@
 
 mod task;
 
+use super::options::{
+    boolean, clean_params, leakage, names, outcome_time, scalar_text, split, text, threads,
+    wrong_type,
+};
 use super::{access, session};
 use crate::error::{Error, Result, required};
 use crate::relation::clean;
@@ -12,7 +16,7 @@ use insight_engine::{
     artifact::Task,
     clean::CleanParams,
     embed,
-    fit::{Leakage, TaskOptions},
+    fit::{Folds, Leakage, Split, TaskOptions},
     frame::Kind,
     params::Params,
 };
@@ -21,12 +25,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
+/// What a job does with the rows it reads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    #[default]
+    Train,
+    CrossValidate(Folds),
+}
+
 /// Everything a worker needs to know; stored in the job row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spec {
     pub model: String,
+    #[serde(default)]
+    pub work: Work,
     /// As the user wrote it.
     pub relation: String,
+    /// The relation with its schema, or the query.
+    #[serde(default)]
+    pub again: String,
     /// What stands after FROM.
     pub from: String,
     pub target: String,
@@ -44,6 +62,11 @@ pub struct Spec {
     pub leakage: Leakage,
     #[serde(default)]
     pub outcome_time: Option<String>,
+    #[serde(default)]
+    pub split: Split,
+    /// The column that tells rows apart, where it is wanted.
+    #[serde(default)]
+    pub key: Option<String>,
     /// Related tables, as a model stores them.
     #[serde(default)]
     pub sources: Option<Value>,
@@ -71,6 +94,7 @@ const KEYS: &[&str] = &[
     "device",
     "event",
     "exclude",
+    "group",
     "include",
     "key",
     "leakage",
@@ -78,8 +102,10 @@ const KEYS: &[&str] = &[
     "outcome_time",
     "positive",
     "sources",
+    "split",
     "task",
     "threads",
+    "time",
     "treatment",
     "uplift_method",
     "wait",
@@ -100,6 +126,7 @@ pub fn check(
     target: Option<&str>,
     model: Option<&str>,
     options: &Value,
+    work: Work,
 ) -> Result<Call> {
     let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
     let Value::Object(options) = options else {
@@ -114,7 +141,17 @@ pub fn check(
     let include = names(options, "include")?;
     let exclude = names(options, "exclude")?;
     let task = task::named(options)?;
-    let sources = sources::parse(options, &source)?;
+    let keyed = matches!(work, Work::CrossValidate(folds) if folds.predictions);
+    // Where predictions are kept, a key tells their rows apart without related tables, too.
+    let related = if keyed && !options.contains_key("sources") {
+        let without_key = options.iter().filter(|(name, _)| *name != "key");
+        &without_key
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    } else {
+        options
+    };
+    let sources = sources::parse(related, &source)?;
     let base = source.clone();
     let source = match &sources {
         Some(sources) => sources.join(&without(source, &exclude, sources), None)?,
@@ -135,21 +172,30 @@ pub fn check(
         check_cut_off(sources, &base, outcome_time.as_deref())?;
         sources.advise_indexes()?;
     }
-    for name in outcome_time.iter().chain(of_task.companion()) {
-        if !columns.contains(name) {
-            columns.insert(0, name.clone());
+    let split = split(options, &base, target)?;
+    // Read, but no features.
+    let beside = outcome_time.as_deref().into_iter().chain(split.column());
+    for name in beside.chain(of_task.companion().map(String::as_str)) {
+        excluded.retain(|(column, _)| column != name);
+        if !columns.iter().any(|c| c == name) {
+            columns.insert(0, name.to_owned());
         }
     }
-    let (source, read) = match &sources {
+    let key = if keyed { key(options, &base)? } else { None };
+    let needed: Vec<&str> = columns
+        .iter()
+        .chain(key.iter().filter(|k| !columns.contains(k)))
+        .map(String::as_str)
+        .collect();
+    let (mut source, read): (Source, Vec<String>) = match &sources {
         // Now that the columns are chosen, the SQL names no others.
         Some(sources) => {
-            let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-            let source = sources.join(&base, Some(&names))?;
+            let source = sources.join(&base, Some(&needed))?;
             let own = base.columns.iter().map(|c| c.name.clone());
             let read = own.filter(|name| source.column(name).is_some()).collect();
             (source, read)
         }
-        None => (source, columns.clone()),
+        None => (source, needed.iter().map(|&name| name.to_owned()).collect()),
     };
     access::check_visible(&source)?;
     access::check_privileges(
@@ -157,6 +203,11 @@ pub fn check(
         &read,
         |denied| serde_json::json!({"exclude": denied}),
     )?;
+    let key = key.map(|key| {
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        source.add_text(&key, &names).to_owned()
+    });
+    columns.extend(key.clone());
     let device = text(options, "device")?.unwrap_or_else(settings::device);
     super::trainer::check_device(&device)?;
     let text_model = settings::text_model();
@@ -166,7 +217,9 @@ pub fn check(
     // SAFETY: plain reads of this process's identity.
     let role = unsafe { pg_sys::GetUserId() };
     let session_role = access::session_role()?;
-    store::catalog::check_may_train(&model, role)?;
+    if work == Work::Train {
+        store::catalog::check_may_train(&model, role)?;
+    }
     let mut options = options.clone();
     if let Some(limit) = settings::max_seconds() {
         let seconds = params.max_seconds.map_or(limit, |s| s.min(limit));
@@ -176,7 +229,12 @@ pub fn check(
     let wait = boolean(&options, "wait")?.unwrap_or(true);
     let spec = Spec {
         model,
+        work,
         relation: source.given.clone(),
+        again: match base.relation {
+            Some(_) => base.from.clone(),
+            None => base.given.clone(),
+        },
         from: source.from.clone(),
         target: target.into(),
         columns,
@@ -187,6 +245,8 @@ pub fn check(
         of_task,
         leakage: leakage(&options)?,
         outcome_time,
+        split,
+        key,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
         text_model,
         device,
@@ -221,6 +281,14 @@ fn check_keys(options: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
+/// The column that tells rows apart: the one asked for, else the primary key.
+fn key(options: &Map<String, Value>, base: &Source) -> Result<Option<String>> {
+    match text(options, "key")? {
+        Some(name) => Ok(Some(base.require(&name)?.name.clone())),
+        None => Ok(base.relation.and_then(resolve::primary_key)),
+    }
+}
+
 fn model_name(model: Option<&str>, source: &Source, target: &str) -> Result<String> {
     let Some(model) = model else {
         return Ok(format!("{}_{target}", source.name).replace('@', "_"));
@@ -237,59 +305,6 @@ fn model_name(model: Option<&str>, source: &Source, target: &str) -> Result<Stri
         );
     }
     Ok(model.into())
-}
-
-fn wrong_type(key: &str, expected: &str) -> Error {
-    Error::new("22023", format!("option \"{key}\" must be {expected}"))
-}
-
-fn text(options: &Map<String, Value>, key: &str) -> Result<Option<String>> {
-    match options.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(wrong_type(key, "a text")),
-    }
-}
-
-fn scalar_text(options: &Map<String, Value>, key: &str) -> Result<Option<String>> {
-    match options.get(key) {
-        Some(Value::Bool(_) | Value::Number(_)) => Ok(options.get(key).map(Value::to_string)),
-        _ => text(options, key).map_err(|_| wrong_type(key, "a text, number or boolean")),
-    }
-}
-
-fn boolean(options: &Map<String, Value>, key: &str) -> Result<Option<bool>> {
-    match options.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(value)) => Ok(Some(*value)),
-        Some(_) => Err(wrong_type(key, "true or false")),
-    }
-}
-
-fn names(options: &Map<String, Value>, key: &str) -> Result<Vec<String>> {
-    let error = || {
-        wrong_type(key, "an array of column names")
-            .hint(format!("For example {{\"{key}\": [\"age\", \"income\"]}}."))
-    };
-    match options.get(key) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or_else(error))
-            .collect(),
-        Some(_) => Err(error()),
-    }
-}
-
-fn threads(options: &Map<String, Value>) -> Result<usize> {
-    match options.get("threads") {
-        None | Some(Value::Null) => Ok(settings::threads()),
-        Some(value) => value
-            .as_u64()
-            .filter(|n| *n <= 1024)
-            .map(|n| n as usize)
-            .ok_or_else(|| wrong_type("threads", "an integer from 0 to 1024")),
-    }
 }
 
 /// The source without the columns that are not to be read; those it does not have are somebody else's error.
@@ -319,42 +334,6 @@ fn leave_out(
     if let AsOf::Column { name, .. } = &sources.as_of {
         drop(name, "the cut-off");
     }
-}
-
-fn clean_params(options: &Map<String, Value>) -> Result<CleanParams> {
-    match options.get("clean") {
-        None | Some(Value::Null) => Ok(CleanParams::default()),
-        Some(options) => Ok(CleanParams::from_json(options, "clean.")?),
-    }
-}
-
-fn leakage(options: &Map<String, Value>) -> Result<Leakage> {
-    match text(options, "leakage")?.as_deref() {
-        None | Some("warn") => Ok(Leakage::Warn),
-        Some("drop") => Ok(Leakage::Drop),
-        Some("error") => Ok(Leakage::Error),
-        Some(_) => Err(wrong_type("leakage", "one of warn, drop, error")),
-    }
-}
-
-/// The column that says when the outcome was known: read, but no feature.
-fn outcome_time(
-    options: &Map<String, Value>,
-    source: &Source,
-    target: &str,
-) -> Result<Option<String>> {
-    let Some(name) = text(options, "outcome_time")? else {
-        return Ok(None);
-    };
-    let column = source.require(&name)?;
-    let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
-    if name == target || kind != Some(Kind::Time) {
-        return Err(
-            wrong_type("outcome_time", "the name of a date or timestamp column")
-                .hint(format!("\"{name}\" is of type {}.", column.type_name)),
-        );
-    }
-    Ok(Some(name))
 }
 
 /// Outcomes of different times and one look at the sources now: what came after an outcome would tell it.

@@ -149,6 +149,18 @@ impl Waiting {
 /// Trains while the caller waits; the version is stored in the caller's transaction.
 pub fn run(spec: &Spec) -> Result<Outcome> {
     let started = Instant::now();
+    let (job, (published, artifact)) = ask(spec, |job, bytes| store(spec, job, bytes, started))?;
+    Ok(Outcome {
+        job,
+        published,
+        seconds: started.elapsed().as_secs_f64(),
+        artifact,
+    })
+}
+
+/// Lets a worker do what the specification says and waits; `receive` is given the job and the bytes that came of it, in the
+/// caller's transaction. Answers the job and what `receive` does.
+pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, &[u8]) -> Result<T>) -> Result<(i64, T)> {
     let json = serde_json::to_vec(spec).map_err(|e| Error::new("XX000", e.to_string()))?;
     // SAFETY: a plain read.
     let segment = Segment::control(&json, unsafe { pg_sys::MyProcPid });
@@ -172,14 +184,13 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
         }
         waiting.pause(&mut last_check);
     }
-    let mut published = None;
+    let mut received = None;
     loop {
         let control = waiting.segment.as_control();
         match control.state() {
-            State::Result if published.is_none() => {
+            State::Result if received.is_none() => {
                 let job = control.job.load(Relaxed);
-                let stored = store(spec, job, &waiting.segment, started)?;
-                published = Some(stored);
+                received = Some(take(&waiting.segment, |bytes| receive(job, bytes))?);
                 continue;
             }
             State::Failed => {
@@ -192,7 +203,7 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
                 && !matches!(control.state(), State::Done | State::Failed) =>
             {
                 waiting.finished = true;
-                if published.is_some() {
+                if received.is_some() {
                     break;
                 }
                 return Err(Error::new("57P01", "the worker ended without a report")
@@ -208,60 +219,54 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
         waiting.pause(&mut last_check);
     }
     waiting.finished = true;
-    let (published, artifact) =
-        published.ok_or_else(|| Error::new("XX000", "the worker answered no model"))?;
+    let received = received.ok_or_else(|| Error::new("XX000", "the worker answered nothing"))?;
     let job = waiting.segment.as_control().job.load(Relaxed);
-    Ok(Outcome {
-        job,
-        published,
-        seconds: started.elapsed().as_secs_f64(),
-        artifact,
-    })
+    Ok((job, received))
 }
 
-/// Stores the artifact; a failure is told to the worker, so that the job row is true, and raised again.
-fn store(
-    spec: &Spec,
-    job: i64,
-    segment: &Segment,
-    started: Instant,
-) -> Result<(Published, Artifact)> {
+/// Stores the version.
+fn store(spec: &Spec, job: i64, bytes: &[u8], started: Instant) -> Result<(Published, Artifact)> {
+    let artifact = Artifact::from_bytes(bytes).map_err(|e| {
+        Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
+    })?;
+    let publication = Publication {
+        model: &spec.model,
+        role: spec.role.into(),
+        job,
+        relation: &spec.relation,
+        source: &spec.again,
+        options: &spec.options,
+        deploy: spec.deploy,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let published = catalog::publish(&publication, &artifact, bytes)?;
+    Ok((published, artifact))
+}
+
+/// Takes the bytes the worker left; a failure of `receive` is told to the worker, so that the job row is true, and raised again.
+fn take<T>(segment: &Segment, receive: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
     let control = segment.as_control();
     let work = || {
         let payload = Segment::attach(control.payload.load(Relaxed))
             .ok_or_else(|| Error::new("58000", "the worker's result is gone"))?;
         let length = control.payload_bytes.load(Relaxed) as usize;
-        let bytes = payload.bytes().get(..length).unwrap_or_default();
-        let artifact = Artifact::from_bytes(bytes).map_err(|e| {
-            Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
-        })?;
-        let publication = Publication {
-            model: &spec.model,
-            role: spec.role.into(),
-            job,
-            relation: &spec.relation,
-            options: &spec.options,
-            deploy: spec.deploy,
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        let published = catalog::publish(&publication, &artifact, bytes)?;
-        Ok((published, artifact))
+        receive(payload.bytes().get(..length).unwrap_or_default())
     };
     let refuse = |error: &Error| {
         control.write_note(&serde_json::to_vec(error).unwrap_or_default());
         control.set_state(State::NotStored);
     };
-    let stored = PgTryBuilder::new(AssertUnwindSafe(work))
+    let taken = PgTryBuilder::new(AssertUnwindSafe(work))
         .catch_others(|caught| {
             refuse(&error_of(&caught));
             caught.rethrow()
         })
         .execute();
-    match &stored {
+    match &taken {
         Ok(_) => control.set_state(State::Stored),
         Err(error) => refuse(error),
     }
-    stored
+    taken
 }
 
 fn show_progress(segment: &Segment) {

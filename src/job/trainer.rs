@@ -4,6 +4,7 @@
 //! asks to die with its parent and to be the kernel's first choice when memory is short, trains, and writes frames to a
 //! pipe: a tag byte, a length of four bytes (little-endian), then the payload.
 
+use super::spec::Work;
 use crate::alloc;
 use crate::error::{Error, Result};
 use crate::settings;
@@ -48,6 +49,7 @@ impl Drop for Child {
 /// Starts a child that fits the request. `threads` 0 means one per core.
 pub fn start(
     request: Request,
+    work: Work,
     text_model: Option<PathBuf>,
     threads: usize,
     max_bytes: usize,
@@ -65,16 +67,18 @@ pub fn start(
             }
             true
         };
-        match fit_with(request, text_model, &mut report) {
+        match fit_with(request, &work, text_model, &mut report) {
             Ok(bytes) => send(pipe, b'A', &bytes),
             Err(error) => send_error(pipe, &error),
         }
     })
 }
 
-/// The model as bytes. The text model is read here, where it counts as the trainer's memory.
+/// What came of the work, as bytes: a model's own, else JSON. The text model is read here, where it counts as the trainer's
+/// memory.
 fn fit_with(
     mut request: Request,
+    work: &Work,
     text_model: Option<PathBuf>,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Vec<u8>> {
@@ -83,7 +87,13 @@ fn fit_with(
         encoder.remember(SENTENCE_BYTES);
         request.params.text_model = Some(encoder);
     }
-    Ok(fit::fit(request, report)?.to_bytes())
+    match work {
+        Work::Train => Ok(fit::fit(request, report)?.to_bytes()),
+        Work::CrossValidate(folds) => {
+            let found = fit::cross_validate(request, folds, report)?;
+            serde_json::to_vec(&found).map_err(|e| Error::new("XX000", e.to_string()))
+        }
+    }
 }
 
 /// Runs `work` in a child; `work` talks through the pipe it is given.
@@ -362,10 +372,13 @@ fn out_of_memory(max_bytes: usize) -> Error {
 /// Fits inside this process, for debugging: `insight.isolate_training = off`.
 pub fn fit_here(
     request: Request,
+    work: &Work,
     text_model: Option<PathBuf>,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Vec<u8>> {
-    let fitted = catch_unwind(AssertUnwindSafe(|| fit_with(request, text_model, report)));
+    let fitted = catch_unwind(AssertUnwindSafe(|| {
+        fit_with(request, work, text_model, report)
+    }));
     fitted.map_err(|_| Error::new("XX000", "the trainer met an internal error"))?
 }
 

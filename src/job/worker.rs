@@ -171,7 +171,7 @@ fn serve_caller(handle: u32) -> Result<()> {
     let outcome = run
         .wait_turn(true)
         .and_then(|_| run.train())
-        .and_then(|(_, bytes)| run.hand_over(&bytes));
+        .and_then(|bytes| run.hand_over(&bytes));
     let ending = match &outcome {
         Ok(()) => Ending::Succeeded { version: None },
         Err(error) => Ending::of_error(error.clone()),
@@ -208,9 +208,7 @@ fn serve_queue(job: i64) -> Result<()> {
     };
     let outcome = match run.wait_turn(false) {
         Ok(false) => return Ok(()),
-        Ok(true) => run
-            .train()
-            .and_then(|(artifact, bytes)| run.store(&artifact, &bytes)),
+        Ok(true) => run.train().and_then(|bytes| run.store(&bytes)),
         Err(error) => Err(error),
     };
     if let Err(error) = outcome {

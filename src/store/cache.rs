@@ -90,8 +90,8 @@ pub fn now() -> Stamp {
     }
 }
 
-/// The model that `'name'` (the deployed version) or `'name@3'` stands for, ready to predict.
-pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
+/// The id of the version that `'name'` (the deployed one) or `'name@3'` stands for.
+pub fn version(reference: &str) -> Result<i64> {
     let stamp = now();
     let known = NAMES.with_borrow(|names| {
         names
@@ -99,20 +99,23 @@ pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
             .filter(|(s, _)| *s == stamp)
             .map(|(_, id)| *id)
     });
-    let id = match known {
-        Some(id) => id,
-        None => {
-            watch();
-            let id = as_reader(|| Spi::connect(|client| resolve(client, reference)))?;
-            NAMES.with_borrow_mut(|names| {
-                if names.len() > 10_000 {
-                    names.clear();
-                }
-                names.insert(reference.to_owned(), (now(), id));
-            });
-            id
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    watch();
+    let id = as_reader(|| Spi::connect(|client| resolve(client, reference)))?;
+    NAMES.with_borrow_mut(|names| {
+        if names.len() > 10_000 {
+            names.clear();
         }
-    };
+        names.insert(reference.to_owned(), (now(), id));
+    });
+    Ok(id)
+}
+
+/// The model that a reference stands for, ready to predict.
+pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
+    let id = version(reference)?;
     let clock = CLOCK.get() + 1;
     CLOCK.set(clock);
     let cached = MODELS.with_borrow_mut(|models| {

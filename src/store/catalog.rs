@@ -110,6 +110,8 @@ pub struct Publication<'a> {
     pub role: pg_sys::Oid,
     pub job: i64,
     pub relation: &'a str,
+    /// The relation with its schema, or the query: what to train on again.
+    pub source: &'a str,
     pub options: &'a serde_json::Value,
     pub deploy: bool,
     /// From the call to the finished model.
@@ -192,6 +194,7 @@ fn publish_as_owner(
     let provenance = &artifact.provenance;
     let headline = artifact.evaluation.headline();
     let summary = serde_json::json!({
+        "source": publication.source,
         "features": artifact.recipe.columns(),
         "labels": artifact.target.labels,
         "target_type": artifact.target.type_name,
@@ -340,6 +343,45 @@ fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {
     Ok(rows
         .filter_map(|row| row.get::<i32>(1).ok().flatten())
         .collect())
+}
+
+/// How a version was trained.
+pub struct Record {
+    pub model: String,
+    pub version: i32,
+    /// With its schema, or a query.
+    pub relation: String,
+    pub target: String,
+    pub options: serde_json::Value,
+}
+
+/// The record of a version.
+pub fn record(id: i64) -> Result<Record> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT m.name, v.version, COALESCE(NULLIF(v.summary->>'source', ''), v.relation), v.target, v.options \
+                 FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
+                None,
+                &[id.into()],
+            )?;
+            let row = rows.first();
+            let (Some(model), Some(version), Some(relation)) =
+                row.get_three::<String, i32, String>()?
+            else {
+                return Err(Error::new("42704", "the version was dropped"));
+            };
+            let target = row.get::<String>(4)?.unwrap_or_default();
+            let options = row.get::<JsonB>(5)?.map_or(serde_json::json!({}), |o| o.0);
+            Ok(Record {
+                model,
+                version,
+                relation,
+                target,
+                options,
+            })
+        })
+    })
 }
 
 /// Deploys a version; answers it.

@@ -209,6 +209,16 @@ impl Artifact {
         };
         Output::of(self.task, count, self.target.log)
     }
+
+    /// Whether two models are the same in all but when and how fast they were trained: recipe, weights, scores.
+    pub fn same_model(&self, other: &Artifact) -> bool {
+        let mut own = self.clone();
+        let mut other = other.clone();
+        own.history.clear();
+        other.history.clear();
+        own.provenance = other.provenance.clone();
+        own.to_bytes() == other.to_bytes()
+    }
 }
 
 /// Bytes that are not a model.

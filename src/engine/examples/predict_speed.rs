@@ -56,6 +56,8 @@ fn model(frame: Frame) -> Artifact {
         clean: Default::default(),
         leakage: Default::default(),
         outcome_time: None,
+        split: Default::default(),
+        key: None,
         sources: None,
         purchases: Vec::new(),
         of_task: Default::default(),

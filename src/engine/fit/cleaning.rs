@@ -35,10 +35,7 @@ impl Cleaning {
         request.clean = std::mem::take(&mut request.clean).for_model();
         let columns = request.frame.columns.iter().enumerate();
         let features: Vec<usize> = columns
-            .filter(|(i, c)| {
-                let beside = [request.outcome_time.as_ref(), request.of_task.companion()];
-                *i != answers.column && !beside.contains(&Some(&c.name))
-            })
+            .filter(|(i, c)| *i != answers.column && request.aside(&c.name).is_none())
             .map(|(i, _)| i)
             .collect();
         let (frame, params) = (&mut request.frame, &request.clean);

@@ -13,12 +13,8 @@ pub(super) fn choose(request: &Request, target: usize, rows: &[u32]) -> Result<C
         if position == target {
             continue;
         }
-        if request.outcome_time.as_ref() == Some(&column.name) {
-            excluded.push((column.name.clone(), "the time of the outcome".into()));
-            continue;
-        }
-        if request.of_task.companion() == Some(&column.name) {
-            excluded.push((column.name.clone(), "goes with the target".into()));
+        if let Some(why) = request.aside(&column.name) {
+            excluded.push((column.name.clone(), why.into()));
             continue;
         }
         let asked_for = request.include.contains(&column.name);

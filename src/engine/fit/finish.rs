@@ -83,28 +83,35 @@ pub(super) fn artifact(
     }
 }
 
+/// A model, the rows it was judged on, and its predictions of them, row-major as the predictor gives them.
+pub(super) struct Judged {
+    pub artifact: Artifact,
+    pub rows: Vec<u32>,
+    pub predictions: Vec<f64>,
+}
+
 /// Scores the model on the rows it has not seen.
 pub(super) fn judge(
     artifact: Artifact,
     frame: &Frame,
     answers: &Answers,
-    parts: &Parts,
+    parts: Parts,
     seed: u64,
-) -> Result<Artifact, FitError> {
+) -> Result<Judged, FitError> {
     let rows = if parts.test.is_empty() {
-        &parts.validation
+        parts.validation
     } else {
-        &parts.test
+        parts.test
     };
     let broken = |e: ArtifactError| {
         FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
     };
     let predictor = Predictor::new(artifact).map_err(broken)?;
     let started = Instant::now();
-    let predictions = predictor.predict_frame(frame, rows, 1);
+    let predictions = predictor.predict_frame(frame, &rows, 1);
     let predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
-    let truth = answers.truth(rows);
+    let truth = answers.truth(&rows);
     let baseline = artifact.evaluation.baseline.clone();
     artifact.evaluation = evaluate(
         artifact.task,
@@ -115,7 +122,11 @@ pub(super) fn judge(
         seed,
     );
     artifact.provenance.predict_seconds = predict_seconds;
-    Ok(artifact)
+    Ok(Judged {
+        artifact,
+        rows,
+        predictions,
+    })
 }
 
 fn describe(device: Device) -> (String, String) {

@@ -3,6 +3,7 @@
 mod cleaning;
 mod columns;
 mod construct;
+mod cross_validate;
 mod features;
 mod finish;
 mod guard;
@@ -17,11 +18,14 @@ use crate::artifact::{Artifact, Task};
 use crate::train::Step;
 use cleaning::Cleaning;
 pub use construct::Construction;
+pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
 pub use features::Choice;
+use finish::Judged;
 pub use guard::Leakage;
 use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
-use split::Parts;
+pub use split::Split;
+use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
 pub use target::{label_of, truth_of};
@@ -38,8 +42,9 @@ pub fn fit(
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
     answers.check_loss(&request.target, &sizes)?;
-    let parts = split::split(&answers, &sizes)?;
-    on(&mut request, &answers, parts, cleaning, started, report)
+    let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
+    let judged = on(&mut request, &answers, parts, cleaning, started, report)?;
+    Ok(judged.artifact)
 }
 
 /// Fits a model to a split.
@@ -50,7 +55,7 @@ fn on(
     cleaning: Cleaning,
     started: Instant,
     report: &mut dyn FnMut(&Progress) -> bool,
-) -> Result<Artifact, FitError> {
+) -> Result<Judged, FitError> {
     let mut prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
     go(report(&Progress::phase("training")))?;
     let mut params = prepared.params.clone();
@@ -68,7 +73,7 @@ fn on(
     go(report(&Progress::phase("evaluating")))?;
     let seed = params.seed;
     let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
-    finish::judge(artifact, &request.frame, answers, &parts, seed)
+    finish::judge(artifact, &request.frame, answers, parts, seed)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {

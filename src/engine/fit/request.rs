@@ -1,6 +1,6 @@
 //! What to fit, how far it is, and why it failed.
 
-use super::Leakage;
+use super::{Leakage, Split};
 use crate::{
     artifact::{Task, UpliftMethod},
     clean::CleanParams,
@@ -33,6 +33,9 @@ pub struct Request {
     pub leakage: Leakage,
     /// A column of times when the outcome was known; not a feature.
     pub outcome_time: Option<String>,
+    pub split: Split,
+    /// A column that tells rows apart; not a feature.
+    pub key: Option<String>,
     /// Where some of the columns come from, for who predicts; kept in the model and not looked at.
     pub sources: Option<serde_json::Value>,
     /// Columns that tell of purchases, from which forecasts are made.
@@ -59,6 +62,30 @@ impl TaskOptions {
     /// The column that goes with the target.
     pub fn companion(&self) -> Option<&String> {
         self.event.as_ref().or(self.treatment.as_ref())
+    }
+}
+
+impl Request {
+    /// Why a column that was read is no feature. Columns named in `include` are features all the same.
+    pub(super) fn aside(&self, column: &str) -> Option<&'static str> {
+        if self.outcome_time.as_deref() == Some(column) {
+            return Some("the time of the outcome");
+        }
+        if self.of_task.companion().is_some_and(|name| name == column) {
+            return Some("goes with the target");
+        }
+        if self.key.as_deref() == Some(column) {
+            return Some("identifies the row");
+        }
+        if self.include.iter().any(|name| name == column) {
+            return None;
+        }
+        match &self.split {
+            Split::Time(name) if name == column => Some("the rows are split by it"),
+            Split::Group(name) if name == column => Some("the rows are grouped by it"),
+            Split::Column(name) if name == column => Some("says which rows are tested on"),
+            _ => None,
+        }
     }
 }
 

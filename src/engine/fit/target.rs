@@ -11,6 +11,7 @@ use super::{FitError, Request};
 use crate::artifact::{Task, Uplift};
 use crate::evaluate::{Baseline, Gauge, Truth};
 use crate::frame::{Cell, Column, Kind, Values};
+use crate::infer::array_literal;
 use crate::models::Output;
 use crate::params::{ClassWeight, Loss, ValidParams};
 pub use known::truth_of;
@@ -521,6 +522,24 @@ impl Answers {
         }
     }
 
+    /// What is true of a row, in words; a time that was cut short ends in `+`.
+    pub(super) fn actual(&self, row: u32) -> String {
+        let at = row as usize;
+        match self.task {
+            Task::Multilabel => {
+                let own = self
+                    .labels
+                    .iter()
+                    .zip(self.set(row))
+                    .filter(|(_, has)| **has);
+                array_literal(own.map(|(label, _)| label.as_str()))
+            }
+            Task::Survival if !self.marks[at] => format!("{}+", self.values[at]),
+            _ if self.labels.is_empty() => self.values[at].to_string(),
+            _ => self.labels[self.code(row) as usize].clone(),
+        }
+    }
+
     /// The same as one class or one value for each row, for what prepares and chooses features.
     pub(super) fn guide(&self, rows: &[u32]) -> Truth {
         let values =
@@ -566,6 +585,14 @@ impl Answers {
     pub(super) fn strata(&self) -> usize {
         // One more for rows without a label, twice as many by treatment.
         2 * self.labels.len().max(1) + 1
+    }
+
+    /// A class that none of the rows has. A label of many may be lacking.
+    pub(super) fn lacking(&self, rows: &[u32]) -> Option<usize> {
+        if self.labels.is_empty() || self.task == Task::Multilabel {
+            return None;
+        }
+        self.counts(rows).iter().position(|count| *count == 0)
     }
 
     fn counts(&self, rows: &[u32]) -> Vec<usize> {

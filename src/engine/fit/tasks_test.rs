@@ -95,8 +95,8 @@ fn a_row_can_have_several_labels() {
         let mut labels = |x: f64, y: f64| {
             let cells = [Cell::Number(x), Cell::Number(y)];
             let predictions = predictor.predict(&cells, &mut scratch);
-            assert_eq!(predictor.value(predictions), None);
-            let own = predictor.labels(predictions);
+            assert_eq!(predictor.artifact().value(predictions), None);
+            let own = predictor.artifact().labels(predictions);
             own.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(labels(1.0, 1.5), ["books", "sports"]);
@@ -316,7 +316,7 @@ fn times_until_an_event_are_learned_although_some_are_cut_short() {
         for x in [-1.0f64, 0.0, 1.0] {
             let cells = [Cell::Number(x), Cell::Number(0.0)];
             let hazards = predictor.predict(&cells, &mut scratch);
-            let curve = predictor.curve(hazards);
+            let curve = predictor.artifact().curve(hazards);
             for time in [3.0, 10.0] {
                 let want = (-0.1 * x.exp() * time).exp();
                 let found = curve.at(time).unwrap().survival;
@@ -325,7 +325,7 @@ fn times_until_an_event_are_learned_although_some_are_cut_short() {
                     "{algorithm} {x} {time}: {found}, not {want}"
                 );
             }
-            let mean = predictor.value(hazards).unwrap();
+            let mean = predictor.artifact().value(hazards).unwrap();
             assert!(mean < last);
             last = mean;
         }

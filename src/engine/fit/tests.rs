@@ -53,6 +53,8 @@ pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) ->
         clean: Default::default(),
         leakage: Default::default(),
         outcome_time: None,
+        split: Default::default(),
+        key: None,
         sources: None,
         purchases: Vec::new(),
         max_bytes: None,

@@ -1,7 +1,10 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
 mod activation;
+mod answer;
 pub(crate) use activation::exp;
+pub(crate) use answer::array_literal;
+pub use answer::{Answer, answer};
 mod forward;
 mod kernel;
 mod ordinal;
@@ -13,7 +16,6 @@ use crate::{
     frame::{Cell, Frame},
     models::{Model, Output, Part},
     recipe::{Features, Matrix},
-    survival::Curve,
 };
 use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
@@ -135,30 +137,6 @@ impl Predictor {
             }
             Task::Survival => self.artifact.target.ends.len(),
         }
-    }
-
-    /// The one number that a row's predictions stand for, where there is one: the probability of the positive class, or the
-    /// value, the effect, or the mean time until the event, restricted to the last interval's end.
-    pub fn value(&self, predictions: &[f64]) -> Option<f64> {
-        match self.artifact.task {
-            Task::Binary | Task::Regression | Task::Uplift => predictions.first().copied(),
-            Task::Multiclass | Task::Multilabel | Task::Ordinal => None,
-            Task::Survival => Some(self.curve(predictions).restricted_mean()),
-        }
-    }
-
-    /// The curve of a row's hazards (survival).
-    pub fn curve<'p>(&'p self, hazards: &'p [f64]) -> Curve<'p> {
-        Curve {
-            ends: &self.artifact.target.ends,
-            hazards,
-        }
-    }
-
-    /// The labels of a row that can have several: those with a probability of 0.5 and more.
-    pub fn labels<'p>(&'p self, predictions: &'p [f64]) -> impl Iterator<Item = &'p str> {
-        let labels = self.artifact.target.labels.iter().zip(predictions);
-        labels.filter(|(_, p)| **p >= 0.5).map(|(l, _)| l.as_str())
     }
 
     /// Cells in the recipe's feature order, one for each of its columns.

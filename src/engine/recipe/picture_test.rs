@@ -96,6 +96,8 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         clean: CleanParams::default(),
         leakage: Leakage::Warn,
         outcome_time: None,
+        split: Default::default(),
+        key: None,
         sources: None,
         purchases: Vec::new(),
         max_bytes: None,

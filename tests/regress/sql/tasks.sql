@@ -77,3 +77,26 @@ SELECT insight_train('SELECT fee, months, false AS left_us FROM members', 'month
 SELECT insight_train('SELECT fee, months - 20 AS months, left_us FROM members', 'months', 'x', '{"task": "survival", "event": "left_us"}');
 SELECT insight_train('SELECT fee, months, left_us FROM members LIMIT 1', 'months', 'x', '{"task": "survival", "event": "left_us"}');
 SELECT task, score > 0.7 AS good FROM insight_train('SELECT fee, months * interval ''1 day'' AS stay, left_us::int AS gone FROM members', 'stay', 'stays', '{"task": "survival", "event": "gone", "algorithm": "gbdt"}');
+-- The effect of a treatment.
+CREATE TABLE mailing AS
+SELECT i AS customer_id, ((i * 7919) % 1000) / 100.0 AS age, (i * 31 + i / 7) % 2 = 0 AS mailed,
+  (i * 104729) % 997 < 300 + CASE WHEN (i * 31 + i / 7) % 2 <> 0 THEN 0 WHEN (i * 7919) % 1000 > 500 THEN 400 ELSE -100 END AS bought
+FROM generate_series(1, 3000) i;
+UPDATE mailing SET mailed = NULL WHERE customer_id = 7;
+SELECT task, metric, score > 0.02 AS good, rows FROM insight_train('mailing', 'bought', options => '{"include": ["age"], "task": "uplift", "treatment": "mailed", "algorithm": "gbdt"}');
+SELECT metric, value > baseline AS higher FROM insight_evaluate('mailing_bought') WHERE metric <> 'average_treatment_effect' ORDER BY 1;
+SELECT insight_predict('mailing_bought', '{"age": 9}') BETWEEN 0.3 AND 0.5 AS old, insight_predict('mailing_bought', '{"age": 1}') BETWEEN -0.2 AND 0 AS young;
+SELECT count(*) > 20 AS points, max(qini - random) > 0.03 AS better, min(fraction) AS "from", max(fraction) AS "to" FROM insight_qini('mailing_bought');
+SELECT count(*) > 20 AS points FROM insight_qini('mailing_bought', 'SELECT * FROM mailing WHERE customer_id < 1000');
+SELECT label, probability, prediction > 0 AS effect FROM insight_predict_table('mailing_bought', 'SELECT 9.0 AS age');
+SELECT insight_classify('mailing_bought', '{"age": 9}');
+SELECT insight_qini('members_months');
+SELECT task, score > 0 AS good FROM insight_train('SELECT age, CASE WHEN mailed THEN ''mail'' ELSE ''control'' END AS arm, bought::int * 10.5 + age AS spent FROM mailing', 'spent', 'spending',
+  '{"task": "uplift", "treatment": "arm", "uplift_method": "transformed", "algorithm": "mlp", "epochs": 20}');
+SELECT insight_train('mailing', 'bought', 'x', '{"task": "uplift"}');
+SELECT insight_train('mailing', 'bought', 'x', '{"task": "uplift", "treatment": "age"}');
+SELECT insight_train('mailing', 'bought', 'x', '{"task": "uplift", "treatment": "bought"}');
+SELECT insight_train('mailing', 'bought', 'x', '{"task": "uplift", "treatment": "mailed", "uplift_method": "both"}');
+SELECT insight_train('mailing', 'bought', 'x', '{"task": "uplift", "treatment": "mailed", "loss": "focal"}');
+SELECT insight_train('SELECT age, true AS mailed, bought FROM mailing', 'bought', 'x', '{"task": "uplift", "treatment": "mailed"}');
+SELECT insight_train('SELECT age, mailed, ''x''::text AS bought FROM mailing', 'bought', 'x', '{"task": "uplift", "treatment": "mailed"}');

@@ -1,0 +1,105 @@
+//! Training again what was trained before: a new version from today's rows, or the same one, to see whether it is the same.
+
+use super::spec::{self, Call, Work};
+use super::submit;
+use crate::error::{Error, Result, required};
+use crate::store::{cache, catalog};
+use insight_engine::artifact::Artifact;
+use serde_json::Value;
+
+/// A call of `insight_train` as it was made for the deployed version (or the one named), with some options replaced.
+pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
+    let reference = required(model, "model")?;
+    let Value::Object(changes) = options else {
+        return Err(Error::new("22023", "options must be a JSON object")
+            .hint("For example '{\"epochs\": 20}'."));
+    };
+    let record = catalog::record(cache::version(reference)?)?;
+    let mut options = record.options;
+    if let Value::Object(all) = &mut options {
+        // How the call was made says nothing about the model.
+        all.remove("wait");
+        all.remove("deploy");
+        all.extend(changes.clone());
+    }
+    let (relation, target) = (Some(&*record.relation), Some(&*record.target));
+    spec::check(relation, target, Some(&record.model), &options, Work::Train)
+}
+
+/// What came of training a version again.
+pub struct Reproduction {
+    pub model: String,
+    pub version: i32,
+    pub same: bool,
+    pub metric: Option<String>,
+    pub score: Option<f64>,
+    pub score_again: Option<f64>,
+    /// In words: what differs, or what was compared.
+    pub detail: String,
+}
+
+/// Trains a version again from its record, stores nothing, and compares.
+pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
+    let reference = required(model, "model")?;
+    let id = cache::version(reference)?;
+    let record = catalog::record(id)?;
+    let predictor = cache::predictor(&format!("{}@{}", record.model, record.version))?;
+    let before = predictor.artifact();
+    let mut options = record.options;
+    if let Value::Object(all) = &mut options {
+        all.remove("wait");
+        all.insert("device".into(), before.provenance.device.clone().into());
+    }
+    let (relation, target) = (Some(&*record.relation), Some(&*record.target));
+    let call = spec::check(relation, target, Some(&record.model), &options, Work::Train)?;
+    let (_, after) = submit::ask(&call.spec, |_, bytes| {
+        Artifact::from_bytes(bytes).map_err(|e| {
+            Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
+        })
+    })?;
+    let score = |artifact: &Artifact| artifact.evaluation.headline().map(|m| m.value);
+    let same = before.same_model(&after);
+    Ok(Reproduction {
+        model: record.model,
+        version: record.version,
+        same,
+        metric: before.evaluation.headline().map(|m| m.metric.clone()),
+        score: score(before),
+        score_again: score(&after),
+        detail: explain(before, &after, same),
+    })
+}
+
+fn explain(before: &Artifact, after: &Artifact, same: bool) -> String {
+    if same {
+        return "every prepared column, weight and score is the same, bit for bit".into();
+    }
+    let (old, new) = (&before.provenance, &after.provenance);
+    let mut causes = Vec::new();
+    let data = old.data_fingerprint != new.data_fingerprint;
+    if data {
+        causes.push(format!(
+            "the data is not the same: {} rows then, {} now, fingerprint {} then, {} now",
+            old.rows, new.rows, old.data_fingerprint, new.data_fingerprint
+        ));
+    }
+    if old.engine_version != new.engine_version {
+        causes.push(format!(
+            "insight {} then, {} now",
+            old.engine_version, new.engine_version
+        ));
+    }
+    if old.stopped_by == "max_seconds" || new.stopped_by == "max_seconds" {
+        causes.push("max_seconds ended the training, and the machine is not always as fast".into());
+    }
+    if old.device != "cpu" {
+        causes.push("a GPU adds up in no fixed order".into());
+    }
+    if old.params != new.params {
+        causes.push("settings or defaults differ".into());
+    }
+    if causes.is_empty() {
+        causes.push("same data and options, another model: this should not happen on a CPU".into());
+    }
+    causes.join("; ")
+}

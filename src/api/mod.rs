@@ -12,6 +12,7 @@ mod lifecycle;
 mod predict;
 mod recipe;
 mod sample;
+mod survival;
 mod system;
 mod train;
 mod value;

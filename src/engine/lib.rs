@@ -25,6 +25,7 @@ pub mod recipe;
 pub mod sample;
 pub mod select;
 pub mod settled;
+pub mod survival;
 pub mod train;
 pub mod tune;
 pub mod value;

@@ -614,6 +614,13 @@ impl Params {
 
     fn loss_for(&self, task: Task) -> Result<Loss, ParamError> {
         let known = losses(task);
+        if task == Task::Uplift && self.loss.is_some() {
+            return Err(ParamError {
+                option: "loss".into(),
+                message: "option \"loss\" means nothing to the task uplift".into(),
+                hint: "Leave loss out: each of the models has its own.".into(),
+            });
+        }
         let loss = self.loss.unwrap_or(known[0]);
         let error = |option: &str, message: String, hint: String| {
             Err(ParamError {
@@ -673,6 +680,10 @@ fn losses(task: Task) -> &'static [Loss] {
             Loss::MeanSquaredError,
             Loss::Focal,
         ],
+        Task::Multilabel => &[Loss::BinaryCrossentropy, Loss::Focal],
+        // Each of its models has a loss of its own.
+        Task::Uplift => &[Loss::MeanSquaredError],
+        Task::Ordinal | Task::Survival => &[Loss::BinaryCrossentropy],
         Task::Regression => &[
             Loss::MeanSquaredError,
             Loss::MeanAbsoluteError,

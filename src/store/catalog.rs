@@ -131,11 +131,7 @@ pub struct Published {
 }
 
 pub fn task_name(task: Task) -> &'static str {
-    match task {
-        Task::Binary => "binary",
-        Task::Multiclass => "multiclass",
-        Task::Regression => "regression",
-    }
+    task.name()
 }
 
 /// Who may change a model: members of its owner; of an owner that is gone, superusers.

@@ -7,6 +7,7 @@ use crate::{
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
+    models::Output,
     params::{Algorithm, ValidParams},
     settled::Settled,
     train::{self, Device, Trained},
@@ -42,12 +43,16 @@ pub(super) fn artifact(
             name: request.target.clone(),
             type_name: frame.columns[answers.column].type_name.clone(),
             labels: answers.labels.clone(),
-            mean: matrices.mean,
-            scale: matrices.scale,
+            mean: matrices.scale.mean,
+            scale: matrices.scale.factor,
+            log: matrices.output == Output::Exp,
+            ends: matrices.scale.ends.clone(),
+            uplift: matrices.scale.uplift.clone(),
+            companion: request.of_task.companion().cloned(),
         },
         recipe: matrices.recipe,
         parts: trained.parts,
-        evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        evaluation: Evaluation::empty(answers.baseline(&parts.train, &params, &matrices.scale)),
         settled: Settled::default(),
         history: trained.history,
         trials: Vec::new(),
@@ -135,7 +140,8 @@ pub(super) fn judge(
     );
     let width = predictions.len() / rows.len().max(1);
     let outcomes = Outcomes { truth, predictions };
-    artifact.settled.held_out = HeldOut::of(&outcomes, width, &rows);
+    let labels = artifact.target.labels.len();
+    artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,

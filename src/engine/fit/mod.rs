@@ -14,8 +14,9 @@ mod split;
 mod target;
 mod trial;
 mod tuned;
+mod uplift;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Task};
 use crate::train::Step;
 use cleaning::Cleaning;
 pub use construct::Construction;
@@ -24,12 +25,12 @@ pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
 use request::canceled;
-pub use request::{FitError, Progress, Request};
+pub use request::{FitError, Progress, Request, TaskOptions};
 pub use split::Split;
 use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
-pub use target::label_of;
+pub use target::{label_of, truth_of};
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(
@@ -42,6 +43,7 @@ pub fn fit(
     let cleaning = Cleaning::start(&request, &mut answers)?;
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
+    answers.check_loss(&request.target, &sizes)?;
     let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
     let judged = on(&mut request, &answers, parts, cleaning, started, report)?;
     Ok(judged.artifact)
@@ -68,6 +70,14 @@ fn on(
     }
     let mut step = |step: &Step| report(&Progress::of_step(step));
     let (mut trained, trials) = match &request.params.tune {
+        None if answers.task == Task::Uplift => (
+            uplift::train(&mut prepared, request, answers, &parts, &params, &mut step)?,
+            Vec::new(),
+        ),
+        Some(_) if answers.task == Task::Uplift => {
+            return Err(FitError::new("22023", "option \"tune\" is not for uplift")
+                .hint("Leave it out: two models, or one of a transformed outcome, are trained."));
+        }
         None => (
             prepared
                 .matrices
@@ -97,6 +107,10 @@ fn go(ok: bool) -> Result<(), FitError> {
 
 #[cfg(test)]
 mod features_test;
+#[cfg(test)]
+mod losses_test;
+#[cfg(test)]
+mod tasks_test;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

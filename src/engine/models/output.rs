@@ -18,12 +18,16 @@ pub enum Output {
 }
 
 impl Output {
-    /// What a task needs, and how many outputs.
-    pub fn of(task: Task, labels: usize) -> (Output, usize) {
+    /// What a task needs, and how many outputs; `labels` are the intervals for survival; `log`: the values are not negative, and the sums are their logarithms.
+    pub fn of(task: Task, labels: usize, log: bool) -> (Output, usize) {
         match task {
             Task::Binary => (Output::Sigmoid, 1),
             Task::Multiclass => (Output::Softmax, labels),
-            Task::Regression => (Output::Identity, 1),
+            Task::Multilabel | Task::Survival => (Output::Sigmoid, labels),
+            // Whether the label is above the first, the second, and so on (Frank and Hall 2001).
+            Task::Ordinal => (Output::Sigmoid, labels.saturating_sub(1)),
+            Task::Regression if log => (Output::Exp, 1),
+            Task::Regression | Task::Uplift => (Output::Identity, 1),
         }
     }
 

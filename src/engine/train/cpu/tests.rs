@@ -95,7 +95,7 @@ fn a_step_equals_burns() {
                     _ if width > 1 && random.below(4) == 0 => f32::NAN,
                     Kind::Regression => random.unit().abs(),
                     Kind::Binary => random.below(2) as f32,
-                    Kind::Multiclass => random.below(outputs) as f32,
+                    _ => random.below(outputs) as f32,
                 })
                 .collect();
             let weights: Vec<f32> = (0..matrix.rows)

@@ -37,6 +37,12 @@ FROM insight.version v JOIN insight.model m ON m.id = v.model CROSS JOIN LATERAL
   FROM jsonb_array_elements(v.summary->'provenance'->'construction') k, jsonb_array_elements_text(k->'features') x) f;
 COMMENT ON VIEW insight.features IS 'the columns each version takes and those it does not, with the reasons';
 
+CREATE VIEW insight.segments AS
+SELECT m.name AS model, v.version, p.value, p.rows, p.own, p.loss_shared, p.loss_own
+FROM insight.version v JOIN insight.model m ON m.id = v.model CROSS JOIN LATERAL
+  jsonb_to_recordset(v.summary->'provenance'->'segments') AS p (value text, rows bigint, own boolean, loss_shared double precision, loss_own double precision);
+COMMENT ON VIEW insight.segments IS 'the values of a partitioned model''s column, and which have a model of their own';
+
 CREATE VIEW insight.history AS
 SELECT m.name AS model, v.version, e.epoch, e.train_loss, e.validation_loss, e.learning_rate, e.rows_per_second, e.seconds
 FROM insight.epoch e JOIN insight.version v ON v.id = e.version JOIN insight.model m ON m.id = v.model;
@@ -77,4 +83,4 @@ WHERE j.status = 'running'
   AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'));
 COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
 
-GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.trials, insight.features, insight.jobs, insight.progress TO PUBLIC;
+GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.trials, insight.segments, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -235,7 +235,13 @@ impl Run<'_> {
             frame,
             target: spec.target.clone(),
             task: spec.task,
-            include: spec.include.clone(),
+            // It must not be taken for an identifier.
+            include: spec
+                .include
+                .iter()
+                .chain(&spec.partition)
+                .cloned()
+                .collect(),
             excluded: spec.excluded.clone(),
             params,
             device: trainer::resolve_device(&spec.device)?,
@@ -246,6 +252,7 @@ impl Run<'_> {
             outcome_time: spec.outcome_time.clone(),
             split: spec.split.clone(),
             key: spec.key.clone(),
+            partition: spec.partition.clone(),
             sources: spec.sources.clone(),
             max_bytes: Some(spec.max_bytes),
             purchases: match &spec.sources {

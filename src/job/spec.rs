@@ -64,6 +64,9 @@ pub struct Spec {
     pub outcome_time: Option<String>,
     #[serde(default)]
     pub split: Split,
+    /// The column whose values have models of their own.
+    #[serde(default)]
+    pub partition: Option<String>,
     /// The column that tells rows apart, where it is wanted.
     #[serde(default)]
     pub key: Option<String>,
@@ -100,6 +103,7 @@ const KEYS: &[&str] = &[
     "leakage",
     "order",
     "outcome_time",
+    "partition",
     "positive",
     "sources",
     "split",
@@ -181,6 +185,17 @@ pub fn check(
             columns.insert(0, name.to_owned());
         }
     }
+    let partition = text(options, "partition")?;
+    if let Some(name) = &partition {
+        base.require(name)?;
+        if !columns.contains(name) {
+            return Err(Error::new(
+                "22023",
+                format!("the column \"{name}\" of option \"partition\" is left out"),
+            )
+            .hint("A model is partitioned by one of its features."));
+        }
+    }
     let key = if keyed { key(options, &base)? } else { None };
     let needed: Vec<&str> = columns
         .iter()
@@ -246,6 +261,7 @@ pub fn check(
         leakage: leakage(&options)?,
         outcome_time,
         split,
+        partition,
         key,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
         text_model,

@@ -30,7 +30,7 @@ impl Artifact {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Writing to a Vec fails only for maps whose keys are not texts; no part of an artifact has one.
         let header = serde_json::to_vec(self).expect("an artifact is plain data");
-        let words = self.parts.iter().map(|part| match &part.model {
+        let words = self.all_parts().map(|part| match &part.model {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
@@ -46,7 +46,7 @@ impl Artifact {
         out.extend_from_slice(&header);
         let kept = kept.into_iter().flatten();
         kept.for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
-        for part in &self.parts {
+        for part in self.all_parts() {
             match &part.model {
                 Model::Network(network) => {
                     let weights = network.weights().flatten();
@@ -98,7 +98,10 @@ impl Artifact {
         let held_out = &mut artifact.settled.held_out;
         held_out.truth = rest.floats(held_out.rows.checked_mul(held_out.told))?;
         held_out.predictions = rest.floats(held_out.rows.checked_mul(held_out.width))?;
-        for part in &mut artifact.parts {
+        let segments = artifact.partition.iter_mut();
+        let segments = segments.flat_map(|p| p.segments.iter_mut());
+        let parts = artifact.parts.iter_mut();
+        for part in parts.chain(segments.flat_map(|s| s.parts.iter_mut())) {
             match &mut part.model {
                 Model::Network(network) => read_weights(network, &mut rest)?,
                 Model::Trees(trees) => trees.words = rest.words(trees.size())?,

@@ -1,6 +1,6 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
-use super::{Artifact, ArtifactError, Task, Uplift, UpliftMethod};
+use super::{Artifact, ArtifactError, Segment, Task, Uplift, UpliftMethod};
 use crate::models::{Basis, Dense, Encoding, Model, Network};
 
 /// The most members that can be asked for.
@@ -50,7 +50,8 @@ impl Artifact {
         require(self.shares_hold(), || {
             "the shares of the parts do not add up to 1".into()
         })?;
-        for part in &self.parts {
+        self.check_partition()?;
+        for part in self.all_parts() {
             match &part.model {
                 Model::Network(network) => {
                     check_network(network)?;
@@ -73,6 +74,29 @@ impl Artifact {
     }
 
     /// Whether the shares add up to 1; with two models for effects those of the second, which are negative, to -1.
+    /// A column that the recipe reads, rising values, shares that add up to 1.
+    fn check_partition(&self) -> Result<(), ArtifactError> {
+        let Some(partition) = &self.partition else {
+            return Ok(());
+        };
+        let known = |c: &crate::recipe::Input| c.name == partition.column;
+        let segments = &partition.segments;
+        let rising = segments
+            .windows(2)
+            .all(|pair| pair[0].value < pair[1].value);
+        let whole = |segment: &Segment| {
+            let shares = || segment.parts.iter().map(|part| part.share);
+            shares().all(|s| s >= 0.0) && (shares().sum::<f64>() - 1.0).abs() < 1e-6
+        };
+        require(
+            self.recipe.columns().iter().any(known)
+                && rising
+                && segments.iter().all(whole)
+                && self.task != Task::Uplift,
+            || "the segments do not hold together".into(),
+        )
+    }
+
     fn shares_hold(&self) -> bool {
         let sum = |sign: f64| -> f64 {
             let own = self.parts.iter().map(|part| part.share * sign);
@@ -121,7 +145,7 @@ impl Artifact {
         let mut text = Count(0);
         // Writing to a counter cannot fail; were it to, the estimate would only be low.
         let _ = serde_json::to_writer(&mut text, self);
-        let words = self.parts.iter().map(|part| match &part.model {
+        let words = self.all_parts().map(|part| match &part.model {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });

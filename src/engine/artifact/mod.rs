@@ -179,6 +179,9 @@ pub struct Provenance {
     /// What was done to the values of each column, and which rows were left out.
     #[serde(default)]
     pub cleaned: Vec<Change>,
+    /// What became of the values of the option `partition`.
+    #[serde(default)]
+    pub segments: Vec<SegmentNote>,
     /// Test rows that equal a training row in every feature.
     #[serde(default)]
     pub shared_rows: u64,
@@ -196,6 +199,35 @@ pub struct Provenance {
     pub threshold: Option<f64>,
 }
 
+/// Models of their own for some values of a column.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Partition {
+    pub column: String,
+    /// By rising value.
+    pub segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Segment {
+    /// As a label is written, see [`crate::fit::label_of`].
+    pub value: String,
+    /// Their shares add up to 1.
+    pub parts: Vec<Part>,
+}
+
+/// What became of a value of the column that partitions a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SegmentNote {
+    pub value: String,
+    /// Training rows.
+    pub rows: u64,
+    /// Whether it has a model of its own.
+    pub own: bool,
+    /// Losses on rows that were held out, of the shared model and of its own; `None` where none was trained.
+    pub loss_shared: Option<f64>,
+    pub loss_own: Option<f64>,
+}
+
 /// A trained model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Artifact {
@@ -204,6 +236,9 @@ pub struct Artifact {
     pub recipe: Recipe,
     /// Their shares add up to 1.
     pub parts: Vec<Part>,
+    /// Models of their own for some values of a column; the parts above answer for the others.
+    #[serde(default)]
+    pub partition: Option<Partition>,
     pub evaluation: Evaluation,
     /// How the answers are to be read.
     #[serde(default)]
@@ -222,6 +257,12 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// The parts of all segments, the shared ones first.
+    pub(crate) fn all_parts(&self) -> impl Iterator<Item = &Part> {
+        let segments = self.partition.iter().flat_map(|p| &p.segments);
+        self.parts.iter().chain(segments.flat_map(|s| &s.parts))
+    }
+
     /// What the outputs of the parts mean, and how many there are.
     pub fn output(&self) -> (Output, usize) {
         if let Some(uplift) = &self.target.uplift {

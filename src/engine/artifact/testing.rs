@@ -99,6 +99,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
     let predictions = vec![1.0 / 3.0; 2 * width];
     Artifact {
         task,
+        partition: None,
         evaluation: evaluate(task, &labels, &truth, &predictions, 0.5, &baseline, 1),
         settled: Settled {
             held_out: HeldOut::of(
@@ -171,6 +172,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             shared_rows: 0,
             selection: Vec::new(),
             construction: Vec::new(),
+            segments: Vec::new(),
             calibration: "none".into(),
             threshold: None,
         },

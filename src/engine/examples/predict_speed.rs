@@ -58,6 +58,7 @@ fn model(frame: Frame) -> Artifact {
         outcome_time: None,
         split: Default::default(),
         key: None,
+        partition: None,
         sources: None,
         purchases: Vec::new(),
         of_task: Default::default(),

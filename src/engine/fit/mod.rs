@@ -7,6 +7,7 @@ mod cross_validate;
 mod features;
 mod finish;
 mod guard;
+mod partition;
 mod prepare;
 mod request;
 mod settle;
@@ -68,6 +69,11 @@ fn on(
     if request.split != Split::Random {
         params.folds = 1;
     }
+    partition::check(request, answers.task, parts.validation.len())?;
+    let whole = params.max_seconds;
+    if request.partition.is_some() {
+        params.max_seconds = whole.map(|s| s * partition::SHARED);
+    }
     let mut step = |step: &Step| report(&Progress::of_step(step));
     let (mut trained, trials) = match &request.params.tune {
         None if answers.task == Task::Uplift => (
@@ -92,12 +98,28 @@ fn on(
             (trained, trials)
         }
     };
+    let mut own = None;
+    if let (Some(column), Some(shared)) = (&request.partition, &mut trained.held_out) {
+        let gone = started.elapsed().as_secs_f64() - gone;
+        let mut rest = params.clone();
+        rest.max_seconds = whole.map(|s| (s - gone).max(s / 20.0));
+        let (parts, prepared) = (&parts, &prepared);
+        own = Some(partition::train(
+            column, request, answers, parts, prepared, &rest, shared, &mut step,
+        )?);
+    }
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
+    // Models of one arm have answers for the rows of that arm alone.
     let held_out = trained.held_out.take();
+    let held_out = held_out.filter(|_| answers.task != Task::Uplift);
     prepared.params = params.clone();
     let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
     artifact.trials = trials;
+    if let Some((partition, notes)) = own {
+        artifact.partition = Some(partition);
+        artifact.provenance.segments = notes;
+    }
     finish::judge(artifact, &request.frame, answers, parts, &params, held_out)
 }
 

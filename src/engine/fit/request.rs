@@ -34,6 +34,8 @@ pub struct Request {
     /// A column of times when the outcome was known; not a feature.
     pub outcome_time: Option<String>,
     pub split: Split,
+    /// A column whose values have models of their own where that pays.
+    pub partition: Option<String>,
     /// A column that tells rows apart; not a feature.
     pub key: Option<String>,
     /// Where some of the columns come from, for who predicts; kept in the model and not looked at.

@@ -55,6 +55,7 @@ pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) ->
         outcome_time: None,
         split: Default::default(),
         key: None,
+        partition: None,
         sources: None,
         purchases: Vec::new(),
         max_bytes: None,

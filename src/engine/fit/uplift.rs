@@ -55,6 +55,8 @@ pub(super) fn train(
         Some(UpliftMethod::Transformed) => 1.0,
     };
     params.max_seconds = params.max_seconds.map(|seconds| seconds / trainings);
+    // The validation rows choose between the methods: no model may learn from them.
+    params.folds = 1;
     let found = match wanted {
         Some(UpliftMethod::TwoModel) => arms.two_models(&params, report)?,
         Some(UpliftMethod::Transformed) => arms.transformed(&params, report)?,
@@ -96,7 +98,9 @@ impl Arms<'_> {
     /// Rows of a part, with a target for each.
     fn pick(part: &Part, rows: &[usize], targets: Vec<f32>) -> Part {
         Part {
-            matrix: part.matrix.pick(rows),
+            matrix: part
+                .matrix
+                .some(&rows.iter().map(|row| *row as u32).collect::<Vec<u32>>()),
             targets,
             weights: Vec::new(),
         }

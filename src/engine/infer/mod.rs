@@ -8,6 +8,7 @@ pub use answer::{Answer, answer};
 mod forward;
 mod kernel;
 mod ordinal;
+mod routes;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -19,6 +20,7 @@ use crate::{
 };
 use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
+use routes::Routes;
 use std::sync::{Mutex, PoisonError};
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
@@ -40,6 +42,8 @@ pub struct Predictor {
     /// Of each part.
     outputs: usize,
     parts: Vec<Prepared>,
+    /// Which segment a row belongs to, and its parts.
+    routes: Option<(Routes, Vec<Vec<Prepared>>)>,
     /// Numbers and categories of a prepared row.
     widths: (usize, usize),
     bytes: usize,
@@ -84,9 +88,17 @@ impl Predictor {
     pub fn new(artifact: Artifact) -> Result<Predictor, ArtifactError> {
         artifact.check()?;
         let inputs = artifact.recipe.inputs();
-        let models = artifact.parts.iter().map(|part| &part.model);
-        let parts: Vec<Prepared> = models.map(Prepared::of).collect();
-        let bytes = parts.iter().map(|part| match part {
+        let prepare = |parts: &[Part]| -> Vec<Prepared> {
+            parts.iter().map(|part| Prepared::of(&part.model)).collect()
+        };
+        let parts = prepare(&artifact.parts);
+        let routes = artifact.partition.as_ref().map(|partition| {
+            let segments = partition.segments.iter();
+            let segments: Vec<_> = segments.map(|s| prepare(&s.parts)).collect();
+            (Routes::new(partition, &artifact.recipe), segments)
+        });
+        let segments = routes.iter().flat_map(|(_, parts)| parts.iter().flatten());
+        let bytes = parts.iter().chain(segments).map(|part| match part {
             Prepared::Network(forward) => forward.bytes(),
             Prepared::Trees => 0,
         });
@@ -97,6 +109,7 @@ impl Predictor {
             outputs: artifact.output().1,
             artifact,
             parts,
+            routes,
         })
     }
 
@@ -114,7 +127,11 @@ impl Predictor {
     }
 
     pub fn scratch(&self) -> Scratch {
-        let widths = self.parts.iter().map(|part| match part {
+        let segments = self
+            .routes
+            .iter()
+            .flat_map(|(_, parts)| parts.iter().flatten());
+        let widths = self.parts.iter().chain(segments).map(|part| match part {
             Prepared::Network(forward) => forward.widest(),
             Prepared::Trees => 0,
         });
@@ -156,7 +173,11 @@ impl Predictor {
             token_ends: &features.token_ends,
             tokens_before: 0,
         };
-        self.answer(row, layers, sums, outputs);
+        let segment = match &self.routes {
+            Some((routes, _)) => routes.of(cells.get(routes.column).copied()),
+            None => None,
+        };
+        self.answer(segment, row, layers, sums, outputs);
         outputs
     }
 
@@ -189,18 +210,37 @@ impl Predictor {
     /// Predicts rows of a frame on this thread.
     fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
         let matrix = self.artifact.recipe.transform(frame, rows);
+        let partition = self.artifact.partition.as_ref();
+        let column = partition.and_then(|p| frame.column(&p.column));
         let mut layers = Buffers::default();
         let mut sums = vec![0.0; self.outputs];
         for (i, out) in out.chunks_exact_mut(self.width()).enumerate() {
-            self.answer(Row::of(&matrix, i), &mut layers, &mut sums, out);
+            let segment = match (&self.routes, column) {
+                (Some((routes, _)), Some(column)) => routes.of(Some(column.cell(rows[i] as usize))),
+                _ => None,
+            };
+            self.answer(segment, Row::of(&matrix, i), &mut layers, &mut sums, out);
         }
     }
 
     /// One prepared row to its predictions, `width` of them: the parts' answers by their shares, a network's being the mean
     /// of its members'. `trees` has room for the sums of trees.
-    fn answer(&self, row: Row<'_>, layers: &mut Buffers, trees: &mut [f32], out: &mut [f64]) {
+    fn answer(
+        &self,
+        segment: Option<usize>,
+        row: Row<'_>,
+        layers: &mut Buffers,
+        trees: &mut [f32],
+        out: &mut [f64],
+    ) {
         out.fill(0.0);
-        for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
+        let own = match (segment, &self.artifact.partition, &self.routes) {
+            (Some(at), Some(partition), Some((_, prepared))) => {
+                (&partition.segments[at].parts, &prepared[at])
+            }
+            _ => (&self.artifact.parts, &self.parts),
+        };
+        for (part, prepared) in own.0.iter().zip(own.1) {
             add_answer(part, prepared, self.output, row, layers, trees, out);
         }
         self.artifact.read(out);

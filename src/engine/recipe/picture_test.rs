@@ -98,6 +98,7 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         outcome_time: None,
         split: Default::default(),
         key: None,
+        partition: None,
         sources: None,
         purchases: Vec::new(),
         max_bytes: None,

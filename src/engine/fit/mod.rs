@@ -78,4 +78,6 @@ fn go(ok: bool) -> Result<(), FitError> {
 #[cfg(test)]
 mod features_test;
 #[cfg(test)]
+mod settle_test;
+#[cfg(test)]
 mod tests;

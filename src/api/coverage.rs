@@ -2,7 +2,6 @@
 
 use super::predict::answer;
 use crate::error::{Error, Result, or_raise};
-use crate::relation::score;
 use insight_engine::artifact::Task;
 use insight_engine::conformal::members;
 use insight_engine::infer::Predictor;
@@ -45,8 +44,9 @@ pub unsafe extern "C-unwind" fn insight_interval(
         let coverage = or_raise(coverage(fcinfo));
         answer(fcinfo, |predictor, predictions| {
             if predictor.artifact().task != Task::Regression {
+                let name = predictor.artifact().task.name();
                 return Err(
-                    Error::new("22023", "the model predicts labels and has no interval")
+                    Error::new("22023", format!("a model of task {name} has no interval"))
                         .hint("Use insight_classes for the labels that are to be reckoned with."),
                 );
             }
@@ -71,8 +71,16 @@ pub unsafe extern "C-unwind" fn insight_classes(fcinfo: pg_sys::FunctionCallInfo
     unsafe {
         let coverage = or_raise(coverage(fcinfo));
         answer(fcinfo, |predictor, predictions| {
-            score::needs_classes(predictor)
-                .map_err(|e| e.hint("Use insight_interval for an interval."))?;
+            if !predictor.artifact().task.has_one_label() {
+                let name = predictor.artifact().task.name();
+                return Err(Error::new(
+                    "22023",
+                    format!("a model of task {name} has no set of labels"),
+                )
+                .hint(
+                    "Use insight_interval for an interval, insight_probabilities for each label.",
+                ));
+            }
             needs_errors(predictor)?;
             let artifact = predictor.artifact();
             let limit = artifact.settled.conformal.limit(coverage);

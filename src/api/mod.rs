@@ -1,6 +1,7 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
 mod clean;
+mod coefficients;
 mod compare;
 mod coverage;
 mod cross_validate;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod predict;
 mod recipe;
 mod sample;
+mod survival;
 mod system;
 mod train;
 mod value;

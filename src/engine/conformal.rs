@@ -112,6 +112,10 @@ impl Conformal {
                     bounds: Vec::new(),
                 }
             }
+            // Nothing is asked of them.
+            Truth::Labels(_) | Truth::Survival { .. } | Truth::Uplift { .. } => {
+                Conformal::default()
+            }
             Truth::Values(truth) => {
                 let rows = truth.iter().zip(predictions);
                 let mut rows: Vec<(f64, f64)> = rows

@@ -120,3 +120,46 @@ fn decisions_need_what_they_decide_by() {
         assert_eq!(read(options, task).unwrap_err().option, option, "{options}");
     }
 }
+
+#[test]
+fn options_of_other_algorithms_are_refused() {
+    for (algorithm, option, value) in [
+        ("linear", "hidden", json!([8])),
+        ("linear", "trees", json!(10)),
+        ("random_forest", "l1", json!(0.1)),
+        ("random_forest", "epochs", json!(5)),
+        ("gbdt", "trees", json!(10)),
+        ("dnn", "folds", json!(3)),
+        ("mlp", "trees", json!(3)),
+    ] {
+        let params = read(json!({"algorithm": algorithm, option: value})).unwrap();
+        let error = params.check(Task::Binary, 100).unwrap_err();
+        assert_eq!(error.option, option, "{algorithm}");
+        assert!(error.hint.contains(algorithm), "{}", error.hint);
+    }
+    for good in [
+        json!({"algorithm": "linear", "l1": 0.1, "l2": 0}),
+        json!({"algorithm": "random_forest", "trees": 10}),
+        json!({"algorithm": "auto", "trees": 10, "folds": 2, "hidden": [8], "l1": 0.1}),
+    ] {
+        assert!(
+            read(good.clone()).unwrap().check(Task::Binary, 100).is_ok(),
+            "{good}"
+        );
+    }
+    let linear = read(json!({"algorithm": "linear", "l1": 0.1})).unwrap();
+    let valid = linear.check(Task::Binary, 100).unwrap();
+    assert_eq!((valid.penalty, valid.folds), (Some([0.1, 0.0]), 1));
+}
+
+#[test]
+fn small_tables_hold_each_part_out_in_turn() {
+    let folds = |rows| {
+        read(json!({}))
+            .unwrap()
+            .check(Task::Binary, rows)
+            .unwrap()
+            .folds
+    };
+    assert_eq!([100, 5_000, 20_000].map(folds), [5, 3, 1]);
+}

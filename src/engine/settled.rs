@@ -37,11 +37,16 @@ impl Default for Settled {
 }
 
 impl Settled {
-    /// Does it fit a model of this task with so many outputs?
+    /// Does it fit a model of this task with so many labels and predictions of a row?
     ///
     /// # Errors
     /// [`ArtifactError::Damaged`] names what does not.
-    pub(crate) fn check(&self, task: Task, outputs: usize) -> Result<(), ArtifactError> {
+    pub(crate) fn check(
+        &self,
+        task: Task,
+        labels: usize,
+        width: usize,
+    ) -> Result<(), ArtifactError> {
         let damaged = |what: &str| Err(ArtifactError::Damaged(what.into()));
         if !self.calibration.is_sound(task) {
             return damaged("the calibration does not hold together");
@@ -52,7 +57,7 @@ impl Settled {
         if !self.conformal.is_sound(task) {
             return damaged("the errors of held-out rows do not hold together");
         }
-        if !self.held_out.is_sound(outputs) {
+        if !self.held_out.is_sound(task, labels, width) {
             return damaged("the outcomes of held-out rows do not hold together");
         }
         Ok(())

@@ -58,6 +58,13 @@ fn check(a: &Predictor, b: &Predictor) -> Result<()> {
         let name = |task: Task| format!("{task:?}").to_lowercase();
         return differ("tasks", name(a.task), name(b.task));
     }
+    if matches!(a.task, Task::Multilabel | Task::Survival | Task::Uplift) {
+        return Err(Error::new(
+            "0A000",
+            format!("models of task {} cannot be compared", a.task.name()),
+        )
+        .hint("Look at the intervals of insight_evaluate for the same relation."));
+    }
     if a.target.labels != b.target.labels {
         let list = |labels: &[String]| labels.join(", ");
         return differ("labels", list(&a.target.labels), list(&b.target.labels)).map_err(|e| {

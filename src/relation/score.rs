@@ -10,8 +10,8 @@ use crate::store::cache;
 use insight_engine::artifact::Task;
 use insight_engine::decision::{allowed, most_profitable};
 use insight_engine::evaluate::{Cut, Evaluation, Outcomes, Ranked, Truth, evaluate, ranked};
-use insight_engine::fit::label_of;
-use insight_engine::frame::{Cell, Column, Frame, Values};
+use insight_engine::fit::truth_of;
+use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::infer::Predictor;
 use insight_engine::params;
 
@@ -160,6 +160,10 @@ pub fn known(predictors: &[&Predictor], relation: &str, others: &[&str]) -> Resu
     let base = resolve::resolve(relation)?;
     let name = base.require(&target.name)?.name.clone();
     let mut beside = vec![name.as_str()];
+    if let Some(companion) = &target.companion {
+        base.require(companion)?;
+        beside.push(companion);
+    }
     for other in others {
         let column = base.require(other)?;
         if Decoder::for_type(column.type_oid).is_none() {
@@ -194,60 +198,15 @@ pub fn known(predictors: &[&Predictor], relation: &str, others: &[&str]) -> Resu
         wanted.extend(columns(predictor, &source)?);
     }
     wanted.push(&name);
+    wanted.extend(target.companion.as_deref());
     wanted.extend(others);
     let mut seen = std::collections::HashSet::new();
     wanted.retain(|name| seen.insert(*name));
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
-    let mut known = Known {
-        frame,
-        rows: Vec::new(),
-        truth: Truth::Classes(Vec::new()),
-    };
-    let column = known.column(&name)?;
-    let rows: Vec<u32> = (0..known.frame.rows() as u32)
-        .filter(|row| !column.nulls.get(*row as usize))
-        .collect();
-    if rows.is_empty() {
-        return Err(Error::new(
-            "22023",
-            format!(
-                "{} has no row whose target \"{name}\" is known",
-                source.label()
-            ),
-        ));
-    }
-    known.truth = truth(first, column, &rows)?;
-    known.rows = rows;
-    Ok(known)
-}
-
-/// What is true of rows, as a model understands it.
-fn truth(predictor: &Predictor, column: &Column, rows: &[u32]) -> Result<Truth> {
-    let (artifact, target) = (predictor.artifact(), &column.name);
-    if artifact.task == Task::Regression {
-        let Values::Number(values) = &column.values else {
-            return Err(Error::new(
-                "42804",
-                format!("target \"{target}\" is not a number"),
-            ));
-        };
-        return Ok(Truth::Values(
-            rows.iter().map(|row| values[*row as usize]).collect(),
-        ));
-    }
-    let labels = &artifact.target.labels;
-    let code = |row: &u32| {
-        let label = label_of(column.cell(*row as usize));
-        labels.iter().position(|l| *l == label).map(|code| code as u32).ok_or_else(|| {
-            Error::new("22023", format!("target \"{target}\" has the label \"{label}\", which the model does not know"))
-                .hint(format!("Known are: {}.", labels.join(", ")))
-        })
-    };
-    Ok(Truth::Classes(
-        rows.iter().map(code).collect::<Result<_>>()?,
-    ))
+    let (rows, truth) = truth_of(first.artifact().task, target, &frame)?;
+    Ok(Known { frame, rows, truth })
 }
 
 /// What came of the model's test rows (of at most 20,000 of them), or of the rows of a relation whose target is known.
@@ -302,7 +261,10 @@ pub fn curves(predictor: &Predictor, relation: Option<&str>) -> Result<Vec<(Stri
 
 /// An error for models of numbers.
 pub fn needs_classes(predictor: &Predictor) -> Result<()> {
-    if predictor.artifact().task == Task::Regression {
+    if matches!(
+        predictor.artifact().task,
+        Task::Regression | Task::Survival | Task::Uplift
+    ) {
         return Err(
             Error::new("22023", "the model predicts a number and has no classes")
                 .hint("Use insight_evaluate."),

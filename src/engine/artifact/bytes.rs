@@ -96,7 +96,7 @@ impl Artifact {
         let mut artifact: Artifact = serde_json::from_slice(header)
             .map_err(|e| ArtifactError::Damaged(format!("the header cannot be read: {e}")))?;
         let held_out = &mut artifact.settled.held_out;
-        held_out.truth = rest.floats(Some(held_out.rows))?;
+        held_out.truth = rest.floats(held_out.rows.checked_mul(held_out.told))?;
         held_out.predictions = rest.floats(held_out.rows.checked_mul(held_out.width))?;
         for part in &mut artifact.parts {
             match &mut part.model {

@@ -43,7 +43,8 @@ pub fn fit(method: Method, task: Task, predictions: &[f64], truth: &[u32]) -> Ca
     let step = predictions.len().div_ceil(MOST).max(1);
     let rows: Vec<usize> = (0..truth.len()).step_by(step).collect();
     let candidates: &[Method] = match (method, task) {
-        (Method::None, _) | (_, Task::Regression) => return Calibration::None,
+        (Method::None, _) => return Calibration::None,
+        (_, task) if !task.has_one_label() => return Calibration::None,
         (Method::Auto, _) if rows.len() < FEWEST => return Calibration::None,
         (Method::Auto, Task::Binary) => &[Method::Temperature, Method::Beta, Method::Isotonic],
         (Method::Auto, _) => &[Method::Temperature],

@@ -116,7 +116,7 @@ impl Calibration {
         match self {
             Calibration::None => true,
             Calibration::Temperature { inverse } => {
-                task != Task::Regression && inverse.is_finite() && *inverse > 0.0
+                task.has_one_label() && inverse.is_finite() && *inverse > 0.0
             }
             Calibration::Beta { a, b, c } => {
                 task == Task::Binary

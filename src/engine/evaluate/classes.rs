@@ -16,7 +16,7 @@ const BINS: usize = 10;
 const MOST_CONFUSED: usize = 1_000;
 
 /// -ln p with p kept off 0 and 1 by the precision of a double, as scikit-learn does.
-fn log_loss(p: f64) -> f64 {
+pub(super) fn log_loss(p: f64) -> f64 {
     -p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }
 

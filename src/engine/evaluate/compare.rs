@@ -52,8 +52,8 @@ pub fn compare(
     seed: u64,
 ) -> Vec<Difference> {
     let width = match task {
-        Task::Binary | Task::Regression => 1,
-        Task::Multiclass => labels.len(),
+        Task::Multiclass | Task::Ordinal => labels.len(),
+        _ => 1,
     };
     let finite = |row: usize| {
         predictions.iter().all(|p| {
@@ -64,8 +64,10 @@ pub fn compare(
     let known = |row: usize| match truth {
         Truth::Classes(codes) => (codes[row] as usize) < labels.len(),
         Truth::Values(values) => values[row].is_finite(),
+        // What else there is to know has no scores of its own here.
+        _ => false,
     };
-    let rows: Vec<usize> = (0..truth.len())
+    let rows: Vec<usize> = (0..predictions[0].len() / width.max(1))
         .filter(|row| finite(*row) && known(*row))
         .collect();
     let both: [Outcomes; 2] = [0, 1].map(|i| {
@@ -73,7 +75,7 @@ pub fn compare(
             truth: truth.clone(),
             predictions: predictions[i].to_vec(),
         };
-        all.pick(&rows, width)
+        all.pick(task, labels.len(), &rows, width)
     });
     if rows.is_empty() {
         return Vec::new();
@@ -82,7 +84,7 @@ pub fn compare(
         let Outcomes { truth, predictions } = &both[i];
         match truth {
             Truth::Values(truth) => {
-                Box::new(numbers::Values::new(truth, |r| predictions[r])) as Box<dyn Scores>
+                Box::new(numbers::Values::new(truth, |r| predictions[r], None)) as Box<dyn Scores>
             }
             Truth::Classes(truth) => {
                 let how = How {
@@ -93,6 +95,7 @@ pub fn compare(
                 let rows = classes::usable(task, labels.len(), truth, predictions);
                 classes::scores(&how, &rows)
             }
+            _ => Box::new(numbers::Values::new(&[], |_| 0.0, None)),
         }
     });
     let mut differences = bootstrap(&scores, seed);

@@ -13,6 +13,12 @@ pub(super) fn row(entry: u32) -> usize {
     (entry & !(LAST | POSITIVE)) as usize
 }
 
+/// Is it the last of those with equal scores?
+#[inline(always)]
+pub(super) fn last(entry: u32) -> bool {
+    entry & LAST != 0
+}
+
 /// Is the row of an entry of an [`order`] of the positive class?
 #[inline(always)]
 pub(super) fn positive(entry: u32) -> bool {

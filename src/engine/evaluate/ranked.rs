@@ -93,18 +93,24 @@ pub struct Ranked {
 
 /// The curves of a model: of the positive label, or of each of many. Rows without a usable truth or prediction are left out.
 pub fn ranked(task: Task, labels: usize, outcomes: &Outcomes) -> Vec<Ranked> {
-    let Truth::Classes(truth) = &outcomes.truth else {
-        return Vec::new();
-    };
     let (width, shown) = match task {
         Task::Binary => (1, 1..2),
         _ => (labels, 0..labels),
     };
-    let rows: Vec<(u32, &[f64])> = truth
-        .iter()
-        .copied()
-        .zip(outcomes.predictions.chunks_exact(width.max(1)))
-        .filter(|(t, p)| (*t as usize) < labels.max(2) && p.iter().all(|p| p.is_finite()))
+    // Whether a row is of a label; `None` where its truth is not known.
+    let of = |row: usize, label: usize| match &outcomes.truth {
+        Truth::Classes(codes) => {
+            let known = (codes[row] as usize) < labels.max(2);
+            known.then(|| codes[row] as usize == label)
+        }
+        Truth::Labels(sets) => sets.get(row * labels + label).copied(),
+        _ => None,
+    };
+    let rows: Vec<(usize, &[f64])> = outcomes
+        .predictions
+        .chunks_exact(width.max(1))
+        .enumerate()
+        .filter(|(row, p)| of(*row, 0).is_some() && p.iter().all(|p| p.is_finite()))
         .take(MOST_ROWS)
         .collect();
     let most = (4_000 / shown.len().max(1)).clamp(16, MOST_POINTS);
@@ -114,7 +120,11 @@ pub fn ranked(task: Task, labels: usize, outcomes: &Outcomes) -> Vec<Ranked> {
             let scores: Vec<f64> = rows.iter().map(|(_, p)| p[at]).collect();
             Ranked {
                 label,
-                order: order(rows.len(), |r| scores[r], |r| rows[r].0 as usize == label),
+                order: order(
+                    rows.len(),
+                    |r| scores[r],
+                    |r| of(rows[r].0, label) == Some(true),
+                ),
                 scores,
                 most,
             }

@@ -148,22 +148,23 @@ fn what_is_kept_is_what_was_scored() {
         predictions: (0..n).map(|i| f64::from(i) / f64::from(n)).collect(),
     };
     let positions: Vec<u32> = (0..n).collect();
-    let kept = HeldOut::of(&outcomes, 1, &positions);
+    let kept = HeldOut::of(Task::Binary, 2, &outcomes, 1, &positions);
     assert_eq!((kept.rows, kept.truth.len()), (20_000, 20_000));
-    assert!(kept.is_sound(1) && !kept.is_sound(3));
+    assert!(kept.is_sound(Task::Binary, 2, 1) && !kept.is_sound(Task::Binary, 2, 3));
     let back = kept.outcomes(Task::Binary);
     let full = curve(
         &(0..n).map(|i| i % 2).collect::<Vec<_>>(),
         &outcomes.predictions,
     );
-    assert_eq!(back.truth.len(), 20_000);
+    assert_eq!(back.predictions.len(), 20_000);
     assert_eq!(full.rows(), n as usize);
-    let other = HeldOut::of(&outcomes, 1, &positions[1..]);
+    let other = HeldOut::of(Task::Binary, 2, &outcomes, 1, &positions[1..]);
     assert_ne!(kept.fingerprint, other.fingerprint);
     // Crafted numbers become no class.
     let crafted = HeldOut {
         rows: 3,
         width: 1,
+        told: 1,
         truth: vec![-1.0, f32::NAN, 1.0],
         predictions: vec![0.5; 3],
         ..HeldOut::default()

@@ -132,6 +132,9 @@ fn few_or_unusable_rows_leave_metrics_out_and_all_numbers_finite() {
         let truths = match &truth {
             Truth::Classes(t) => t.len(),
             Truth::Values(t) => t.len(),
+            Truth::Labels(t) => t.len() / classes,
+            Truth::Survival { times, .. } => times.len(),
+            Truth::Uplift { outcomes, .. } => outcomes.len(),
         };
         assert!(e.rows as usize <= truths);
         if e.rows == 0 {

@@ -30,7 +30,7 @@ pub fn slices(
     }
     let width = outcomes.predictions.len() / rows.len().max(1);
     let parts = parts(column, rows)?.into_iter().map(|(name, part)| {
-        let own = outcomes.pick(&part, width);
+        let own = outcomes.pick(task, labels.len(), &part, width);
         let scores = evaluate(
             task,
             labels,

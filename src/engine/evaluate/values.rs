@@ -1,7 +1,7 @@
 //! Scores of predicted values (regression).
 
 use super::{
-    Baseline, Evaluation,
+    Baseline, Evaluation, Gauge,
     bootstrap::{Name, Scores, summarise},
 };
 
@@ -16,10 +16,44 @@ pub(super) struct Values {
     by_size: Vec<u32>,
     /// All truths are the same.
     constant: bool,
+    /// What the model has learned to make small, and that of each row.
+    gauge: Option<(Gauge, Vec<f64>)>,
+}
+
+impl Gauge {
+    pub(super) fn metric(self) -> &'static str {
+        match self {
+            Gauge::Absolute => "mae",
+            Gauge::Pinball(_) => "mean_pinball_loss",
+            Gauge::Poisson => "mean_poisson_deviance",
+            Gauge::Tweedie(_) => "mean_tweedie_deviance",
+        }
+    }
+
+    /// Of one row; NaN where a deviance is not defined.
+    fn of(self, y: f64, predicted: f64) -> f64 {
+        match self {
+            Gauge::Absolute => (y - predicted).abs(),
+            Gauge::Pinball(q) => f64::max(q * (y - predicted), (q - 1.0) * (y - predicted)),
+            _ if y < 0.0 || predicted <= 0.0 => f64::NAN,
+            Gauge::Poisson => {
+                let log = if y > 0.0 {
+                    y * (y / predicted).ln()
+                } else {
+                    0.0
+                };
+                2.0 * (log - y + predicted)
+            }
+            Gauge::Tweedie(p) => {
+                let (a, b) = (1.0 - p, 2.0 - p);
+                2.0 * (y.powf(b) / (a * b) - y * predicted.powf(a) / a + predicted.powf(b) / b)
+            }
+        }
+    }
 }
 
 impl Values {
-    pub fn new(truth: &[f64], predicted: impl Fn(usize) -> f64) -> Values {
+    pub fn new(truth: &[f64], predicted: impl Fn(usize) -> f64, gauge: Option<Gauge>) -> Values {
         let mean = truth.iter().sum::<f64>() / truth.len() as f64;
         let errors: Vec<f64> = truth
             .iter()
@@ -32,7 +66,13 @@ impl Values {
             size(a).total_cmp(&size(b))
         });
         let relative = truth.iter().zip(&errors).map(|(y, e)| (e / y).abs());
+        let gauged = |gauge: Gauge| {
+            let rows = truth.iter().enumerate();
+            let each = rows.map(|(i, y)| gauge.of(*y, predicted(i)));
+            (gauge, each.collect())
+        };
         Values {
+            gauge: gauge.map(gauged),
             constant: truth.iter().all(|y| *y == truth[0]),
             centred: truth.iter().map(|y| y - mean).collect(),
             relative: match truth.contains(&0.0) {
@@ -98,6 +138,7 @@ impl Scores for Values {
         4 * self.errors.len()
     }
     fn names(&self) -> Vec<Name> {
+        let own = self.gauge.as_ref().map(|(gauge, _)| gauge.metric());
         [
             "loss",
             "rmse",
@@ -108,8 +149,10 @@ impl Scores for Values {
             "explained_variance",
             "mse",
         ]
+        .into_iter()
+        .chain(own.filter(|name| *name != "mae"))
         .map(|n| (n, None))
-        .to_vec()
+        .collect()
     }
     fn score(&self, weights: &[u8]) -> Vec<f64> {
         let (mut n, mut squares, mut sizes, mut sum) = (0.0, 0.0, 0.0, 0.0);
@@ -129,8 +172,12 @@ impl Scores for Values {
         };
         // The same without what the errors have in common.
         let varying = (squares - sum * sum / n).max(0.0);
-        vec![
-            mse,
+        let own = self.gauge.as_ref().map(|(_, each)| {
+            let all = each.iter().zip(weights).filter(|(_, w)| **w > 0);
+            all.map(|(e, w)| e * f64::from(*w)).sum::<f64>() / n
+        });
+        let mut scores = vec![
+            own.unwrap_or(mse),
             mse.sqrt(),
             sizes / n,
             self.median(weights),
@@ -138,7 +185,10 @@ impl Scores for Values {
             self.r2(weights, squares),
             self.r2(weights, varying),
             mse,
-        ]
+        ];
+        scores.extend(own);
+        scores.truncate(self.names().len());
+        scores
     }
 }
 
@@ -154,11 +204,15 @@ pub(super) fn evaluate(truth: &[f64], predicted: &[f64], seed: u64, out: &mut Ev
     if truth.is_empty() {
         return;
     }
-    let baseline = match &out.baseline {
-        Baseline::Mean(mean) if mean.is_finite() => Some(Values::new(&truth, |_| *mean)),
-        _ => None,
+    let (guess, gauge) = match out.baseline {
+        Baseline::Mean(mean) => (mean, None),
+        Baseline::Value { value, gauge } => (value, Some(gauge)),
+        _ => (f64::NAN, None),
     };
+    let baseline = guess
+        .is_finite()
+        .then(|| Values::new(&truth, |_| guess, gauge));
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
-    let scores = Values::new(&truth, |i| predicted[i]);
+    let scores = Values::new(&truth, |i| predicted[i], gauge);
     out.metrics = summarise(&scores, baseline, &[], seed);
 }

@@ -7,6 +7,7 @@ use crate::{
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
+    models::Output,
     params::{Algorithm, ValidParams},
     settled::Settled,
     train::{self, Device, Trained},
@@ -29,23 +30,32 @@ pub(super) fn artifact(
         notes,
     } = prepared;
     let device = describe(match params.algorithm {
-        Algorithm::Gbdt => Device::Cpu,
+        Algorithm::Gbdt | Algorithm::RandomForest | Algorithm::Linear => Device::Cpu,
         _ => request.device,
     });
+    let coefficients = match params.algorithm {
+        Algorithm::Linear => matrices.coefficients(&trained.parts, &answers.labels),
+        _ => Vec::new(),
+    };
     Artifact {
         task: answers.task,
         target: Target {
             name: request.target.clone(),
             type_name: frame.columns[answers.column].type_name.clone(),
             labels: answers.labels.clone(),
-            mean: matrices.mean,
-            scale: matrices.scale,
+            mean: matrices.scale.mean,
+            scale: matrices.scale.factor,
+            log: matrices.output == Output::Exp,
+            ends: matrices.scale.ends.clone(),
+            uplift: matrices.scale.uplift.clone(),
+            companion: request.of_task.companion().cloned(),
         },
         recipe: matrices.recipe,
         parts: trained.parts,
-        evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        evaluation: Evaluation::empty(answers.baseline(&parts.train, &params, &matrices.scale)),
         settled: Settled::default(),
         history: trained.history,
+        trials: Vec::new(),
         sources: request.sources.clone(),
         provenance: Provenance {
             algorithm: params.algorithm.name().into(),
@@ -79,6 +89,7 @@ pub(super) fn artifact(
             calibration: String::new(),
             threshold: None,
         },
+        coefficients,
     }
 }
 
@@ -96,18 +107,26 @@ pub(super) fn judge(
     answers: &Answers,
     parts: Parts,
     params: &ValidParams,
+    held_out: Option<train::HeldOut>,
 ) -> Result<Judged, FitError> {
-    let artifact = settle::settle(artifact, frame, answers, &parts, params)?;
-    let rows = if parts.test.is_empty() {
-        parts.validation
-    } else {
-        parts.test
-    };
+    let in_turn = held_out
+        .as_ref()
+        .is_some_and(|h| h.in_turn(parts.train.len()));
+    let apart = parts.test.is_empty();
+    let (artifact, held_out) = settle::settle(artifact, answers, &parts, params, held_out)?;
+    let rows = if apart { parts.validation } else { parts.test };
     let predictor = predictor(artifact)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, &rows, 1);
-    let predict_seconds = started.elapsed().as_secs_f64();
+    let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
+    let (mut rows, mut predictions) = (rows, predictions);
+    // Models that held each part of the rows out in turn have seen the validation rows: they are judged by their answers then.
+    if let Some(own) = held_out.filter(|_| apart && in_turn) {
+        predict_seconds *= own.rows.len() as f64 / rows.len().max(1) as f64;
+        (rows, predictions) = (own.rows, own.predictions);
+        artifact.provenance.evaluated_on = "out_of_fold".into();
+    }
     let truth = answers.truth(&rows);
     let baseline = artifact.evaluation.baseline.clone();
     artifact.evaluation = evaluate(
@@ -121,7 +140,8 @@ pub(super) fn judge(
     );
     let width = predictions.len() / rows.len().max(1);
     let outcomes = Outcomes { truth, predictions };
-    artifact.settled.held_out = HeldOut::of(&outcomes, width, &rows);
+    let labels = artifact.target.labels.len();
+    artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,

@@ -1,8 +1,8 @@
 //! From rows as they were read to matrices: everything learned on the way comes from the training rows.
 
 use super::cleaning::Cleaning;
-use super::split::Parts;
-use super::target::Answers;
+use super::split::{Parts, Split};
+use super::target::{Answers, Scale};
 use super::trial::Trials;
 use super::{
     Choice, Construction, FitError, Progress, Request, columns, construct, features, guard,
@@ -10,7 +10,8 @@ use super::{
 use crate::{
     clean::report::Change,
     frame::Frame,
-    models::Output,
+    linear,
+    models::{self, Output},
     params::ValidParams,
     profile::leakage::Leak,
     recipe::{Construct, Matrix, Recipe},
@@ -33,9 +34,7 @@ pub(super) struct Matrices {
     pub validation: Part,
     pub output: Output,
     pub outputs: usize,
-    /// Of the target among the training rows (regression), else 0 and 1.
-    pub mean: f64,
-    pub scale: f64,
+    pub scale: Scale,
 }
 
 /// Prepared rows and their targets.
@@ -111,7 +110,17 @@ fn learn(
     let dropped = selection.iter().filter(|choice| !choice.kept);
     excluded.extend(dropped.map(|c| (c.column.clone(), format!("not selected: {}", c.reason))));
     cleaning.rows_and_gaps(request, &columns, answers, parts)?;
-    let params = request.params.check(answers.task, parts.train.len())?;
+    let mut params = request.params.check(answers.task, parts.train.len())?;
+    if request.split != Split::Random && params.folds > 1 {
+        if request.params.folds.is_some() {
+            return Err(
+                FitError::new("22023", "option \"folds\" needs a random split")
+                    .hint("Leave \"folds\" out, or split at random."),
+            );
+        }
+        // Folds at random would put what belongs apart together.
+        params.folds = 1;
+    }
     let (made, construction) = if params.construct == Construct::None {
         Default::default()
     } else {
@@ -124,7 +133,7 @@ fn learn(
         construct::construct(&trials, &columns, &mut step)?
     };
     let frame = &request.frame;
-    let truth = answers.truth(&parts.train);
+    let truth = answers.guide(&parts.train);
     let how = &params.preparation;
     let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how)
         .with_constructed(&made, frame, &parts.train, Some(&truth), how);
@@ -155,25 +164,47 @@ impl Matrices {
         parts: &Parts,
         params: &ValidParams,
     ) -> Result<Matrices, FitError> {
-        let (mean, scale) = answers.moments(&parts.train);
-        let (output, outputs) = Output::of(answers.task, answers.labels.len());
+        let scale = answers.scale(&parts.train, params)?;
+        let (output, outputs) = answers.output(&scale);
         Ok(Matrices {
             train: Part {
                 matrix: recipe.transform_training(frame, &parts.train),
-                targets: answers.network_targets(&parts.train, mean, scale),
+                targets: answers.network_targets(&parts.train, &scale),
                 weights: answers.weights(&parts.train, &params.class_weight)?,
             },
             validation: Part {
                 matrix: recipe.transform(frame, &parts.validation),
-                targets: answers.network_targets(&parts.validation, mean, scale),
+                targets: answers.network_targets(&parts.validation, &scale),
                 weights: Vec::new(),
             },
             recipe,
             output,
             outputs,
-            mean,
             scale,
         })
+    }
+
+    /// What a linear model trained on these rows says of each input.
+    pub(super) fn coefficients(
+        &self,
+        parts: &[models::Part],
+        labels: &[String],
+    ) -> Vec<linear::Coefficient> {
+        let goal = linear::Goal {
+            output: self.output,
+            outputs: self.outputs,
+            targets: &self.train.targets,
+            weights: &self.train.weights,
+        };
+        let unit = (self.scale.mean, self.scale.factor);
+        linear::coefficients(parts, &self.recipe, &self.train.matrix, &goal, labels, unit)
+    }
+
+    /// Mean loss of a model on the rows it was not trained on.
+    pub(super) fn loss(&self, trained: &Trained, params: &ValidParams) -> f64 {
+        let (train, validation) = (self.train.examples(), self.validation.examples());
+        let loss = trained.held_out_loss(&train, &validation, self.output, self.outputs, params);
+        loss.unwrap_or(f64::INFINITY)
     }
 
     /// Trains on these rows.

@@ -1,16 +1,23 @@
-//! Settles how a trained model's answers are to be read, on the validation rows: training has not learned from them, though
-//! they have decided when to stop.
+//! Settles how a trained model's answers are to be read, on rows that were held out: those of the validation part, or each
+//! row in turn. Training has not learned from them, though they have decided when to stop.
 
-use super::{FitError, finish::predictor, split::Parts, target::Answers};
+use super::{FitError, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, Task},
     calibrate,
     calibrate::Method,
     conformal::Conformal,
     evaluate::{Ranked, Truth},
-    frame::Frame,
     params::{ClassWeight, ValidParams},
+    train::HeldOut,
 };
+
+/// Rows that were held out, and what is answered for them.
+pub(super) struct Unseen {
+    pub rows: Vec<u32>,
+    /// Row-major as the predictor gives them.
+    pub predictions: Vec<f64>,
+}
 
 /// Calibrates probabilities, finds the threshold, and keeps what errors tell.
 ///
@@ -18,20 +25,29 @@ use crate::{
 /// 22023 for a calibration, a goal or a capacity without validation rows.
 pub(super) fn settle(
     artifact: Artifact,
-    frame: &Frame,
     answers: &Answers,
     parts: &Parts,
     params: &ValidParams,
-) -> Result<Artifact, FitError> {
-    let rows = &parts.validation;
-    if rows.is_empty() {
+    held_out: Option<HeldOut>,
+) -> Result<(Artifact, Option<Unseen>), FitError> {
+    let Some(held_out) = held_out else {
         needs_rows(params)?;
-    }
-    let predictor = predictor(artifact)?;
-    let mut predictions = predictor.predict_frame(frame, rows, 1);
-    let width = predictor.width();
-    let mut artifact = predictor.into_artifact();
-    let truth = answers.truth(rows);
+        return Ok((artifact, None));
+    };
+    let of = |row: &u32| {
+        let row = *row as usize;
+        match row.checked_sub(parts.train.len()) {
+            Some(row) => parts.validation[row],
+            None => parts.train[row],
+        }
+    };
+    let rows: Vec<u32> = held_out.rows.iter().map(of).collect();
+    let mut predictions = held_out.predictions;
+    let width = predictions.len() / rows.len().max(1);
+    let each = predictions.chunks_exact_mut(width.max(1));
+    each.for_each(|row| artifact.read(row));
+    let mut artifact = artifact;
+    let truth = answers.truth(&rows);
     let task = artifact.task;
     let settled = &mut artifact.settled;
     if let Truth::Classes(codes) = &truth {
@@ -54,7 +70,7 @@ pub(super) fn settle(
     }
     artifact.provenance.calibration = settled.calibration.name().into();
     settled.conformal = Conformal::new(&truth, &predictions, width);
-    Ok(artifact)
+    Ok((artifact, Some(Unseen { rows, predictions })))
 }
 
 fn needs_rows(params: &ValidParams) -> Result<(), FitError> {

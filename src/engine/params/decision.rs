@@ -117,7 +117,7 @@ pub(super) fn calibration(method: Option<Method>, task: Task) -> Result<Method, 
     let method = method.unwrap_or_default();
     let fits = match method {
         Method::Auto | Method::None => true,
-        Method::Temperature => task != Task::Regression,
+        Method::Temperature => task.has_one_label(),
         Method::Isotonic | Method::Beta => task == Task::Binary,
     };
     if fits {
@@ -131,7 +131,7 @@ pub(super) fn calibration(method: Option<Method>, task: Task) -> Result<Method, 
         option: "calibration".into(),
         message: format!("calibration {name} does not fit a {task:?} target").to_lowercase(),
         hint: match task {
-            Task::Regression => "Numbers have no probabilities: leave \"calibration\" out.",
+            _ if !task.has_one_label() => "Leave \"calibration\" out.",
             _ => "Use temperature, auto or none.",
         }
         .into(),

@@ -190,9 +190,9 @@ fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> [f64
     for i in 0..N {
         for j in i + 1..N {
             let factor = matrix[j][i] / matrix[i][i];
-            for k in i..N {
-                matrix[j][k] -= factor * matrix[i][k];
-            }
+            let (above, below) = matrix.split_at_mut(j);
+            let pairs = below[0].iter_mut().zip(&above[i]);
+            pairs.for_each(|(own, other)| *own -= factor * other);
             right[j] -= factor * right[i];
         }
     }

@@ -30,7 +30,10 @@ fn insight_coefficients(
     let artifact = predictor.artifact();
     if artifact.coefficients.is_empty() {
         Error::new("22023", format!("model \"{model}\" has no coefficients"))
-            .detail(format!("Its algorithm is {}.", artifact.provenance.algorithm))
+            .detail(format!(
+                "Its algorithm is {}.",
+                artifact.provenance.algorithm
+            ))
             .hint("Train with {\"algorithm\": \"linear\"}.")
             .raise();
     }

@@ -9,8 +9,8 @@ use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Trans
 use crate::select::Select;
 use crate::{artifact::Task, models::Activation};
 use choices::{
-    ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS, SELECT,
-    STANDARDISE, TRANSFORMS,
+    ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
+    SELECT, STANDARDISE, TRANSFORMS,
 };
 use reader::Reader;
 use serde::{Deserialize, Serialize};

@@ -96,7 +96,10 @@ fn options_of_other_algorithms_are_refused() {
         json!({"algorithm": "random_forest", "trees": 10}),
         json!({"algorithm": "auto", "trees": 10, "folds": 2, "hidden": [8], "l1": 0.1}),
     ] {
-        assert!(read(good.clone()).unwrap().check(Task::Binary, 100).is_ok(), "{good}");
+        assert!(
+            read(good.clone()).unwrap().check(Task::Binary, 100).is_ok(),
+            "{good}"
+        );
     }
     let linear = read(json!({"algorithm": "linear", "l1": 0.1})).unwrap();
     let valid = linear.check(Task::Binary, 100).unwrap();
@@ -105,6 +108,12 @@ fn options_of_other_algorithms_are_refused() {
 
 #[test]
 fn small_tables_hold_each_part_out_in_turn() {
-    let folds = |rows| read(json!({})).unwrap().check(Task::Binary, rows).unwrap().folds;
+    let folds = |rows| {
+        read(json!({}))
+            .unwrap()
+            .check(Task::Binary, rows)
+            .unwrap()
+            .folds
+    };
     assert_eq!([100, 5_000, 20_000].map(folds), [5, 3, 1]);
 }

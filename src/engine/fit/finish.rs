@@ -111,7 +111,8 @@ pub(super) fn judge(
     let mut artifact = predictor.into_artifact();
     let (mut rows, mut predictions) = (rows, predictions);
     // Models that held each part of the rows out in turn have seen the validation rows: they are judged by their answers then.
-    if let Some(held_out) = held_out.filter(|held_out| apart && held_out.in_turn(parts.train.len())) {
+    if let Some(held_out) = held_out.filter(|held_out| apart && held_out.in_turn(parts.train.len()))
+    {
         let all = [parts.train, rows.clone()].concat();
         let seconds = predict_seconds / rows.len().max(1) as f64;
         rows = held_out.rows.iter().map(|row| all[*row as usize]).collect();

@@ -115,8 +115,10 @@ fn learn(
     let mut params = request.params.check(answers.task, parts.train.len())?;
     if request.split != Split::Random && params.folds > 1 {
         if request.params.folds.is_some() {
-            return Err(FitError::new("22023", "option \"folds\" needs a random split")
-                .hint("Leave \"folds\" out, or split at random."));
+            return Err(
+                FitError::new("22023", "option \"folds\" needs a random split")
+                    .hint("Leave \"folds\" out, or split at random."),
+            );
         }
         // Folds at random would put what belongs apart together.
         params.folds = 1;

@@ -278,7 +278,9 @@ fn add_answer(
                 Output::Identity => out[0] += part.share * f64::from(trees[0]),
                 _ if own.plain => {
                     let answers = trees.iter().map(|p| f64::from(p.clamp(0.0, 1.0)));
-                    out.iter_mut().zip(answers).for_each(|(out, p)| *out += part.share * p);
+                    out.iter_mut()
+                        .zip(answers)
+                        .for_each(|(out, p)| *out += part.share * p);
                 }
                 Output::Sigmoid => out[0] += part.share * sigmoid(f64::from(trees[0])),
                 Output::Softmax => softmax(trees, part.share, out),

@@ -62,7 +62,13 @@ pub(crate) fn coefficients(
     labels: &[String],
     (centre, spread): (f64, f64),
 ) -> Vec<Coefficient> {
-    let [Part { model: Model::Network(network), .. }] = parts else {
+    let [
+        Part {
+            model: Model::Network(network),
+            ..
+        },
+    ] = parts
+    else {
         return Vec::new();
     };
     if !network.layers.is_empty() || network.heads.len() != 1 {
@@ -80,24 +86,50 @@ pub(crate) fn coefficients(
         Output::Identity => (spread, centre),
         _ => (1.0, 0.0),
     };
-    let wide = quantile(1.0 - CONFIDENCE, refit.as_ref().map_or(f64::INFINITY, |r| r.freedom));
+    let wide = quantile(
+        1.0 - CONFIDENCE,
+        refit.as_ref().map_or(f64::INFINITY, |r| r.freedom),
+    );
     for (contrast, own) in own.iter().enumerate() {
         let label = (own.len() > 0 && goal.output == Output::Softmax)
             .then(|| labels.get(contrast + 1).cloned().unwrap_or_default());
-        let moved: f64 = names.iter().zip(&own[1..]).map(|(n, b)| n.scale * n.centre * b).sum();
+        let moved: f64 = names
+            .iter()
+            .zip(&own[1..])
+            .map(|(n, b)| n.scale * n.centre * b)
+            .sum();
         out.push(Coefficient {
             label: label.clone(),
-            ..told("(intercept)", None, unit * (own[0] - moved) + shift, None, wide)
+            ..told(
+                "(intercept)",
+                None,
+                unit * (own[0] - moved) + shift,
+                None,
+                wide,
+            )
         });
         let first = out.len() - 1;
         for (name, b) in names.iter().zip(&own[1..]) {
             out.push(Coefficient {
                 label: label.clone(),
-                ..told(&name.feature, name.level.clone(), unit * name.scale * b, None, wide)
+                ..told(
+                    &name.feature,
+                    name.level.clone(),
+                    unit * name.scale * b,
+                    None,
+                    wide,
+                )
             });
         }
         if let Some(refit) = &refit {
-            refit.tell(contrast, &names, own, (unit, shift), wide, &mut out[first..]);
+            refit.tell(
+                contrast,
+                &names,
+                own,
+                (unit, shift),
+                wide,
+                &mut out[first..],
+            );
         }
     }
     out
@@ -155,7 +187,11 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
     // Levels of a category from rare to frequent: the last one is what the others are compared with, where all have an input.
     inputs.sort_by_key(|&input| {
         let category = design.starts.partition_point(|start| *start <= input);
-        let count = if input < numbers { 0 } else { counts[input + 1] };
+        let count = if input < numbers {
+            0
+        } else {
+            counts[input + 1]
+        };
         (category, count, input)
     });
     if (inputs.len() + 1) * own.len() > MOST {
@@ -184,7 +220,10 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
         if !step.iter().all(|x| x.is_finite()) {
             return None;
         }
-        coefficients.iter_mut().zip(step).for_each(|(b, step)| *b += step);
+        coefficients
+            .iter_mut()
+            .zip(step)
+            .for_each(|(b, step)| *b += step);
     }
     let mut covariance = inverse(&cholesky(&curvature, size)?, size);
     let mut freedom = f64::INFINITY;
@@ -194,7 +233,9 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
             return None;
         }
         // The loss is half the sum of squares.
-        covariance.iter_mut().for_each(|v| *v *= 2.0 * loss / freedom);
+        covariance
+            .iter_mut()
+            .for_each(|v| *v *= 2.0 * loss / freedom);
     }
     Some(Refit {
         inputs,
@@ -272,7 +313,13 @@ fn joint(design: &Design<'_>, goal: &Goal<'_>, coefficients: &[f64], contrasts: 
         let p = |contrast: usize| (sums[contrast][row] - log).exp();
         for a in 0..contrasts {
             let truth = f64::from(u8::from(target as usize == a + 1));
-            let seconds = |b: usize| if a == b { p(a) * (1.0 - p(a)) } else { -p(a) * p(b) };
+            let seconds = |b: usize| {
+                if a == b {
+                    p(a) * (1.0 - p(a))
+                } else {
+                    -p(a) * p(b)
+                }
+            };
             add(a, p(a) - truth, &seconds);
         }
         let own = match target as usize {
@@ -312,7 +359,11 @@ impl Refit {
         let covariance = |a: usize, b: usize| self.covariance[(start + a) * size + start + b];
         // The intercept's place in the columns' units: what it loses by each shift.
         let moves: Vec<f64> = std::iter::once(1.0)
-            .chain(self.inputs.iter().map(|i| -names[*i].scale * names[*i].centre))
+            .chain(
+                self.inputs
+                    .iter()
+                    .map(|i| -names[*i].scale * names[*i].centre),
+            )
             .collect();
         let intercept: f64 = own.iter().zip(&moves).map(|(b, m)| b * m).sum();
         let variance: f64 = (0..width)
@@ -323,8 +374,11 @@ impl Refit {
             .sum();
         let mut write = |at: usize, value: f64, error: f64| {
             let known = &out[at];
-            let (feature, level, label) =
-                (known.feature.clone(), known.level.clone(), known.label.clone());
+            let (feature, level, label) = (
+                known.feature.clone(),
+                known.level.clone(),
+                known.label.clone(),
+            );
             let mut new = told(&feature, level, known.penalised, Some((value, error)), wide);
             new.p_value = new.z.map(|z| two_sided(z, self.freedom));
             out[at] = Coefficient { label, ..new };

@@ -12,8 +12,8 @@ mod tests;
 
 use crate::models::Output;
 use crate::recipe::Matrix;
-pub(crate) use coefficients::coefficients;
 pub use coefficients::Coefficient;
+pub(crate) use coefficients::coefficients;
 use rayon::prelude::*;
 pub(crate) use solve::{Fit, Penalty, fit, smallest_without};
 

@@ -65,11 +65,7 @@ fn derive(goal: &Goal<'_>, sums: &[Vec<f64>], row: usize, output: usize) -> (f64
             let all = log_sum(sums.iter().map(|s| s[row]));
             let p = (own - all).exp();
             let truth = f64::from(u8::from(target as usize == output));
-            (
-                all - sums[target as usize][row],
-                p - truth,
-                p * (1.0 - p),
-            )
+            (all - sums[target as usize][row], p - truth, p * (1.0 - p))
         }
         Output::Identity => {
             let error = own - target;
@@ -120,7 +116,11 @@ pub(crate) fn smallest_without(design: &Design<'_>, goal: &Goal<'_>) -> f64 {
     for (own, known) in from.coefficients.iter_mut().zip(&constant.coefficients) {
         own[0] = known[0];
     }
-    let sums: Vec<Vec<f64>> = from.coefficients.iter().map(|own| design.sums(own)).collect();
+    let sums: Vec<Vec<f64>> = from
+        .coefficients
+        .iter()
+        .map(|own| design.sums(own))
+        .collect();
     let total = goal.total(design.rows()).max(f64::MIN_POSITIVE);
     let pulls = (0..goal.outputs).map(|output| {
         let gradient = design.add_up(design.width, |row, entries, out| {
@@ -137,7 +137,11 @@ pub(crate) fn smallest_without(design: &Design<'_>, goal: &Goal<'_>) -> f64 {
 /// Fits at a penalty, from coefficients that are near.
 pub(crate) fn fit(design: &Design<'_>, goal: &Goal<'_>, by: Penalty, from: &Fit) -> Fit {
     let mut fit = from.clone();
-    let mut sums: Vec<Vec<f64>> = fit.coefficients.iter().map(|own| design.sums(own)).collect();
+    let mut sums: Vec<Vec<f64>> = fit
+        .coefficients
+        .iter()
+        .map(|own| design.sums(own))
+        .collect();
     // The loss before the last change, what was changed, and how often it was halved.
     let mut last: Option<(f64, usize, Vec<f64>)> = None;
     let (mut halved, mut cycle, mut output) = (0, f64::INFINITY, 0);

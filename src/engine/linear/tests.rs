@@ -139,17 +139,50 @@ fn logistic_coefficients_and_errors_are_those_of_statsmodels() {
         .map(|c| (c.feature.as_str(), c.level.as_deref()))
         .collect();
     let levels = [("c", Some("one")), ("c", Some("three")), ("c", Some("two"))];
-    assert_eq!(names[..3], [("(intercept)", None), ("a", None), ("b", None)]);
+    assert_eq!(
+        names[..3],
+        [("(intercept)", None), ("a", None), ("b", None)]
+    );
     assert_eq!(names[3..], levels);
     let all: Vec<&Coefficient> = found[..5].iter().collect();
     agree(
         &all,
         &[
-            [-0.66821156, 0.28018419, 1.70837197e-2, -1.21736249, -0.11906063],
-            [0.93271648, 0.13218022, 1.70871617e-12, 0.67364802, 1.19178495],
-            [-0.66111701, 0.22975373, 4.00836309e-3, -1.11142604, -0.21080797],
-            [0.40420346, 0.38853712, 2.98190629e-1, -0.3573153, 1.16572222],
-            [2.05279757, 0.43002048, 1.80853356e-6, 1.20997292, 2.89562223],
+            [
+                -0.66821156,
+                0.28018419,
+                1.70837197e-2,
+                -1.21736249,
+                -0.11906063,
+            ],
+            [
+                0.93271648,
+                0.13218022,
+                1.70871617e-12,
+                0.67364802,
+                1.19178495,
+            ],
+            [
+                -0.66111701,
+                0.22975373,
+                4.00836309e-3,
+                -1.11142604,
+                -0.21080797,
+            ],
+            [
+                0.40420346,
+                0.38853712,
+                2.98190629e-1,
+                -0.3573153,
+                1.16572222,
+            ],
+            [
+                2.05279757,
+                0.43002048,
+                1.80853356e-6,
+                1.20997292,
+                2.89562223,
+            ],
         ],
     );
     // The level the others are compared with.
@@ -165,11 +198,41 @@ fn linear_coefficients_and_errors_are_those_of_statsmodels() {
     agree(
         &all,
         &[
-            [0.01228216, 0.03239737, 7.04948708e-1, -0.05154423, 0.07610855],
-            [1.99902943, 0.01328493, 1.22657939e-235, 1.97285665, 2.02520221],
-            [-0.99123292, 0.02591261, 6.64061874e-103, -1.04228362, -0.94018223],
-            [1.03643768, 0.04584563, 7.00344862e-61, 0.94611674, 1.12675861],
-            [1.95065075, 0.04599837, 4.24550213e-112, 1.8600289, 2.0412726],
+            [
+                0.01228216,
+                0.03239737,
+                7.04948708e-1,
+                -0.05154423,
+                0.07610855,
+            ],
+            [
+                1.99902943,
+                0.01328493,
+                1.22657939e-235,
+                1.97285665,
+                2.02520221,
+            ],
+            [
+                -0.99123292,
+                0.02591261,
+                6.64061874e-103,
+                -1.04228362,
+                -0.94018223,
+            ],
+            [
+                1.03643768,
+                0.04584563,
+                7.00344862e-61,
+                0.94611674,
+                1.12675861,
+            ],
+            [
+                1.95065075,
+                0.04599837,
+                4.24550213e-112,
+                1.8600289,
+                2.0412726,
+            ],
         ],
     );
 }
@@ -209,16 +272,42 @@ fn penalised_coefficients_are_those_of_scikit_learn() {
         let found = found.coefficients.concat();
         assert_eq!(found.len(), wanted.len());
         for (own, wanted) in found.iter().zip(wanted) {
-            assert!((own - wanted).abs() < 2e-4, "{found:?} instead of {wanted:?}");
+            assert!(
+                (own - wanted).abs() < 2e-4,
+                "{found:?} instead of {wanted:?}"
+            );
         }
     };
-    let by = Penalty { l1: 0.01, l2: 0.005 };
+    let by = Penalty {
+        l1: 0.01,
+        l2: 0.005,
+    };
     let targets: Vec<f32> = (0..ROWS).map(yes).collect();
-    let wanted = [-0.12906085, 0.79148007, -0.41636571, 0.0, 1.00924697, -0.27309435];
+    let wanted = [
+        -0.12906085,
+        0.79148007,
+        -0.41636571,
+        0.0,
+        1.00924697,
+        -0.27309435,
+    ];
     check(Output::Sigmoid, 1, &targets, by, &wanted);
     let targets: Vec<f32> = (0..ROWS).map(value).collect();
-    let wanted = [1.0239353942, 1.93303914, -0.80309094, 0.0, 0.66172887, -0.7486999];
-    check(Output::Identity, 1, &targets, Penalty { l1: 0.1, l2: 0.05 }, &wanted);
+    let wanted = [
+        1.0239353942,
+        1.93303914,
+        -0.80309094,
+        0.0,
+        0.66172887,
+        -0.7486999,
+    ];
+    check(
+        Output::Identity,
+        1,
+        &targets,
+        Penalty { l1: 0.1, l2: 0.05 },
+        &wanted,
+    );
     // The intercepts of several labels are only known up to a constant: scikit-learn makes their sum 0.
     let targets: Vec<f32> = (0..ROWS).map(label).collect();
     let goal = goal(Output::Softmax, 3, &targets);
@@ -226,7 +315,14 @@ fn penalised_coefficients_are_those_of_scikit_learn() {
     let mean = found.iter().map(|own| own[0]).sum::<f64>() / 3.0;
     let wanted = [
         [-0.28091636, 0.21212043, 0.0, 0.0, 0.0, 0.0],
-        [-0.04748972, -0.19880995, 0.86875753, -0.33550985, 0.11971943, 0.0],
+        [
+            -0.04748972,
+            -0.19880995,
+            0.86875753,
+            -0.33550985,
+            0.11971943,
+            0.0,
+        ],
         [0.32840608, 0.0, -0.24608901, 0.03888907, -0.24062207, 0.0],
     ];
     for (own, wanted) in found.iter().zip(wanted) {
@@ -253,7 +349,11 @@ fn a_column_twice_and_a_level_that_decides_alone_do_no_harm() {
     assert!(of("a").standard_error.is_some());
     assert_eq!(of("again").coefficient, Some(0.0));
     let finite = |x: Option<f64>| x.is_none_or(f64::is_finite);
-    assert!(found.iter().all(|c| finite(c.coefficient) && finite(c.standard_error)));
+    assert!(
+        found
+            .iter()
+            .all(|c| finite(c.coefficient) && finite(c.standard_error))
+    );
     assert!(found.iter().all(|c| c.penalised.is_finite()));
     let three = found.iter().find(|c| c.level.as_deref() == Some("three"));
     let three = three.unwrap();

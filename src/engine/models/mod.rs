@@ -233,9 +233,8 @@ impl Inputs {
         let levels = |inputs: &Inputs| -> Vec<usize> {
             inputs.categories.iter().map(|c| c.levels).collect()
         };
-        let words = |inputs: &Inputs| -> Vec<usize> {
-            inputs.bags.iter().map(|b| b.vocabulary).collect()
-        };
+        let words =
+            |inputs: &Inputs| -> Vec<usize> { inputs.bags.iter().map(|b| b.vocabulary).collect() };
         self.numbers == network.numbers
             && levels(self) == levels(network)
             && words(self) == words(network)

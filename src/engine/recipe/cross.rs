@@ -249,7 +249,11 @@ impl Cross {
 
     fn pair_name(&self, place: usize, width: usize) -> String {
         let [left, right] = &self.sides;
-        format!("{} & {}", left.name(place / width), right.name(place % width))
+        format!(
+            "{} & {}",
+            left.name(place / width),
+            right.name(place % width)
+        )
     }
 
     /// Inputs of the network.

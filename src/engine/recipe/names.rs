@@ -57,14 +57,21 @@ fn number(feature: &str, level: Option<String>, of: &Number) -> Vec<InputName> {
 /// The levels of a category, from code 1.
 fn levels(feature: &str, of: &Category, before: &str) -> Vec<InputName> {
     let names = of.names().iter().map(|name| format!("{before}{name}"));
-    let names = names.chain(of.missing_is_a_level().then(|| format!("{before}(missing)")));
-    names.map(|name| InputName::new(feature, Some(name))).collect()
+    let names = names.chain(
+        of.missing_is_a_level()
+            .then(|| format!("{before}(missing)")),
+    );
+    names
+        .map(|name| InputName::new(feature, Some(name)))
+        .collect()
 }
 
 /// The numbers of a step, in the order in which it writes them; those that have no name of their own are counted.
 fn numbers(feature: &str, step: &Step) -> Vec<InputName> {
     let named = |names: &mut dyn Iterator<Item = String>| -> Vec<InputName> {
-        names.map(|name| InputName::new(feature, Some(name))).collect()
+        names
+            .map(|name| InputName::new(feature, Some(name)))
+            .collect()
     };
     let mut out = match step {
         Step::Number(own) => number(feature, None, own),
@@ -76,7 +83,11 @@ fn numbers(feature: &str, step: &Step) -> Vec<InputName> {
                 out[0].scale *= DAY;
             }
             for part in time.part_names() {
-                out.extend(named(&mut ["sine", "cosine"].map(|of| format!("{part} ({of})")).into_iter()));
+                out.extend(named(
+                    &mut ["sine", "cosine"]
+                        .map(|of| format!("{part} ({of})"))
+                        .into_iter(),
+                ));
             }
             out
         }
@@ -101,7 +112,9 @@ fn numbers(feature: &str, step: &Step) -> Vec<InputName> {
         Step::TargetMean(_) | Step::Vector(_) | Step::Picture(_) | Step::Hashed(_) => Vec::new(),
     };
     let own = out.len();
-    out.extend((own..step.numbers()).map(|i| InputName::new(feature, Some(format!("({})", i + 1)))));
+    out.extend(
+        (own..step.numbers()).map(|i| InputName::new(feature, Some(format!("({})", i + 1)))),
+    );
     out
 }
 
@@ -140,7 +153,11 @@ impl Recipe {
         for cross in &self.crosses {
             let made = cross_name(name(cross.left), name(cross.right));
             let pairs = cross.level_names();
-            out.extend(pairs.into_iter().map(|pair| InputName::new(&made, Some(pair))));
+            out.extend(
+                pairs
+                    .into_iter()
+                    .map(|pair| InputName::new(&made, Some(pair))),
+            );
         }
         out
     }

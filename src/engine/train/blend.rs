@@ -79,7 +79,9 @@ pub(super) fn auto(
         let begun = started.elapsed().as_secs_f64();
         let late = |budget: f64| begun + longest > budget;
         if turn > 0 && task.params.max_seconds.is_some_and(late) {
-            members.iter_mut().for_each(|m| m.stopped_by = "max_seconds");
+            members
+                .iter_mut()
+                .for_each(|m| m.stopped_by = "max_seconds");
             break;
         }
         let clock = Clock {
@@ -186,7 +188,9 @@ fn take_turn(
         let mut params = task.params.clone();
         params.algorithm = member.kind;
         params.penalty = None;
-        params.trees = (params.trees / params.folds.max(1)).max(FEWEST_TREES).min(params.trees);
+        params.trees = (params.trees / params.folds.max(1))
+            .max(FEWEST_TREES)
+            .min(params.trees);
         params.seed = params.seed.wrapping_add(turn as u64);
         params.max_seconds = clock.next(member.kind);
         match super::one(&task.with(&params), device, report) {
@@ -247,7 +251,10 @@ fn blind(
 
 /// The models with a share. The history is the network's, else that of the kind with the largest share.
 fn finish(members: Vec<Member>, shares: &[f64]) -> Trained {
-    let used = members.into_iter().zip(shares).filter(|(_, share)| **share > 0.0);
+    let used = members
+        .into_iter()
+        .zip(shares)
+        .filter(|(_, share)| **share > 0.0);
     let used: Vec<(Member, f64)> = used.map(|(member, share)| (member, *share)).collect();
     let shown = used.iter().max_by(|(a, share), (b, other)| {
         let network = |m: &Member| m.kind == Algorithm::Dnn;
@@ -259,7 +266,10 @@ fn finish(members: Vec<Member>, shares: &[f64]) -> Trained {
     };
     let parts = used.into_iter().flat_map(|(member, share)| {
         let share = share / member.parts.len().max(1) as f64;
-        member.parts.into_iter().map(move |part| Part { share, ..part })
+        member
+            .parts
+            .into_iter()
+            .map(move |part| Part { share, ..part })
     });
     Trained {
         parts: parts.collect(),
@@ -312,7 +322,9 @@ fn shares(all: &[&[f64]], worth: &[f64], loss: impl Fn(&[f64]) -> f64) -> Vec<f6
 fn mix(all: &[&[f64]], shares: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; all.first().map_or(0, |own| own.len())];
     for (own, share) in all.iter().zip(shares).filter(|(_, share)| **share > 0.0) {
-        out.iter_mut().zip(*own).for_each(|(sum, x)| *sum += share * x);
+        out.iter_mut()
+            .zip(*own)
+            .for_each(|(sum, x)| *sum += share * x);
     }
     out
 }

@@ -1,7 +1,7 @@
 //! A random forest (Breiman 2001) whose trees average labels or values.
 
-use super::boost::bins::{Feature, bin};
 use super::blend::mean_loss;
+use super::boost::bins::{Feature, bin};
 use super::{REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::forest::{Averaged, Binned, Forest, Growth};

@@ -38,16 +38,16 @@ SELECT insight_train('SELECT visits, plan, stays FROM visitors', 'stays', 'turns
 SELECT provenance->>'evaluated_on' AS judged_on, provenance->>'validation_rows' AS validation FROM insight.versions WHERE model = 'turns';
 SELECT sum(rows) AS judged FROM insight_confusion('turns');
 -- Little, missing and rare.
-CREATE VIEW odd AS SELECT visitor_id % 2 = 0 AS even, NULL::float8 AS nothing, NULL::text AS none, visits, visitor_id <= 12 AS rare,
+CREATE VIEW sparse AS SELECT visitor_id % 2 = 0 AS even, NULL::float8 AS nothing, NULL::text AS none, visits, visitor_id <= 12 AS rare,
   'label ' || visitor_id % 25 AS label, visitor_id FROM visitors;
 SELECT a AS algorithm, q.name, t.task, t.score BETWEEN 0 AND 1 AS scored
 FROM unnest(ARRAY['linear', 'random_forest', 'auto']) a,
-  (VALUES ('30 rows', 'even', 'SELECT even, visits FROM odd WHERE visitor_id <= 30'),
-          ('rare', 'rare', 'SELECT rare, visits FROM odd'),
-          ('25 labels', 'label', 'SELECT label, visits, visitor_id % 25 AS code FROM odd')) q (name, target, query),
+  (VALUES ('30 rows', 'even', 'SELECT even, visits FROM sparse WHERE visitor_id <= 30'),
+          ('rare', 'rare', 'SELECT rare, visits FROM sparse'),
+          ('25 labels', 'label', 'SELECT label, visits, visitor_id % 25 AS code FROM sparse')) q (name, target, query),
   LATERAL insight_train(q.query, q.target, 'odd', jsonb_build_object('algorithm', a, 'epochs', CASE WHEN a = 'auto' THEN 2 END)) t
 ORDER BY q.name, a;
-SELECT insight_train('SELECT even, nothing, none FROM odd', 'even', 'empty', '{"algorithm": "linear"}');
-DROP VIEW odd;
+SELECT insight_train('SELECT even, nothing, none FROM sparse', 'even', 'empty', '{"algorithm": "linear"}');
+DROP VIEW sparse;
 DROP TABLE visitors;
 SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd');

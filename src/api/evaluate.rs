@@ -1,8 +1,9 @@
 //! How good a model is, on its own test rows or on a relation.
 
-use crate::error::{or_raise, required};
+use crate::error::{Error, or_raise, required};
 use crate::relation::score;
 use crate::store::cache;
+use insight_engine::artifact::Task;
 use pgrx::prelude::*;
 
 /// The scores of a model with 95% intervals and the baseline's.
@@ -46,7 +47,15 @@ fn insight_confusion(
     ),
 > {
     let predictor = or_raise(required(model, "model").and_then(cache::predictor));
-    let evaluation = or_raise(score::class_evaluation(&predictor, relation));
+    if predictor.artifact().task == Task::Multilabel {
+        or_raise(Err(Error::new(
+            "22023",
+            "a row can have several of the model's labels, so none is taken for another",
+        )
+        .hint("Use insight_evaluate, which scores each label.")))
+    }
+    or_raise(score::needs_classes(&predictor));
+    let evaluation = or_raise(score::evaluation(&predictor, relation));
     let labels = predictor.artifact().target.labels.clone();
     let mut cells = Vec::new();
     for (actual, row) in labels.iter().zip(&evaluation.confusion) {
@@ -57,40 +66,35 @@ fn insight_confusion(
     TableIterator::new(cells)
 }
 
-/// The receiver operating characteristic: of the positive class, or of each label against the rest.
+/// What treating the rows with the greatest predicted effects brings.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
-fn insight_roc(
+fn insight_qini(
     model: Option<&str>,
     relation: default!(Option<&str>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(label, String),
+        name!(fraction, f64),
         name!(threshold, f64),
-        name!(true_positive_rate, f64),
-        name!(false_positive_rate, f64),
+        name!(qini, f64),
+        name!(random, f64),
+        name!(uplift, Option<f64>),
     ),
 > {
     let predictor = or_raise(required(model, "model").and_then(cache::predictor));
-    let evaluation = or_raise(score::class_evaluation(&predictor, relation));
-    let labels = &predictor.artifact().target.labels;
-    // A binary model has one curve: of its positive, last label.
-    let skipped = labels.len().saturating_sub(evaluation.roc.len());
-    let named = labels.iter().skip(skipped).cloned().zip(evaluation.roc);
-    let points: Vec<_> = named
-        .flat_map(|(label, curve)| {
-            curve.into_iter().map(move |p| {
-                (
-                    label.clone(),
-                    p.threshold,
-                    p.true_positive_rate,
-                    p.false_positive_rate,
-                )
-            })
-        })
-        .collect();
-    TableIterator::new(points)
+    if predictor.artifact().task != Task::Uplift {
+        or_raise(Err(Error::new(
+            "22023",
+            "the model does not predict the effect of a treatment",
+        )
+        .hint(
+            "Train one with {\"task\": \"uplift\", \"treatment\": \"...\"}.",
+        )))
+    }
+    let evaluation = or_raise(score::evaluation(&predictor, relation));
+    let points = evaluation.qini.into_iter();
+    TableIterator::new(points.map(|p| (p.fraction, p.threshold, p.qini, p.random, p.uplift)))
 }
 
 extension_sql!(
@@ -98,8 +102,9 @@ extension_sql!(
 COMMENT ON FUNCTION insight_evaluate(text, text) IS
 'scores of a model with 95% intervals beside the baseline: on its own test rows, or on a relation with the target';
 COMMENT ON FUNCTION insight_confusion(text, text) IS 'how many rows of each actual label were given each label';
-COMMENT ON FUNCTION insight_roc(text, text) IS 'the ROC curve of the positive class, or of each label against the rest';
+COMMENT ON FUNCTION insight_qini(text, text) IS
+'what the rows with the greatest predicted effects have more by the treatment, beside as many rows drawn at random';
 "#,
     name = "comment_evaluate",
-    requires = [insight_evaluate, insight_confusion, insight_roc]
+    requires = [insight_evaluate, insight_confusion, insight_qini]
 );

@@ -2,13 +2,17 @@
 
 mod clean;
 mod coefficients;
+mod compare;
+mod coverage;
 mod cross_validate;
+mod curves;
 mod data;
 mod evaluate;
 mod lifecycle;
 mod predict;
 mod recipe;
 mod sample;
+mod survival;
 mod system;
 mod train;
 mod value;

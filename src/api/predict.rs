@@ -107,7 +107,7 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
 ///
 /// # Safety
 /// `fcinfo` must be a valid call frame of (text, row or JSON).
-unsafe fn answer(
+pub(super) unsafe fn answer(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
@@ -163,14 +163,24 @@ unsafe fn object(
     }
 }
 
+/// Why a model has no single number to answer.
+fn no_value(predictor: &Predictor) -> Error {
+    let why = match predictor.artifact().task {
+        Task::Multilabel => "a row can have several of the model's labels",
+        _ => "the model has more than two classes",
+    };
+    Error::new("22023", format!("{why}, so there is no single probability"))
+        .hint("Use insight_probabilities or insight_classify.")
+}
+
 fn needs_classes(predictor: &Predictor) -> Result<()> {
-    if predictor.artifact().task == Task::Regression {
-        return Err(
-            Error::new("22023", "the model predicts a number and has no classes")
-                .hint("Use insight_predict."),
-        );
-    }
-    Ok(())
+    let hint = match predictor.artifact().task {
+        Task::Regression => "Use insight_predict.",
+        Task::Uplift => "Use insight_predict: the number is the effect of the treatment.",
+        Task::Survival => "Use insight_predict or insight_survival.",
+        _ => return Ok(()),
+    };
+    Err(Error::new("22023", "the model predicts a number and has no classes").hint(hint))
 }
 
 #[pg_guard]
@@ -179,14 +189,11 @@ pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo
     // SAFETY: called by PostgreSQL as declared below.
     unsafe {
         answer(fcinfo, |predictor, predictions| {
-            if predictor.artifact().task == Task::Multiclass {
-                return Err(Error::new(
-                    "22023",
-                    "the model has more than two classes, so there is no single probability",
-                )
-                .hint("Use insight_classify or insight_probabilities."));
-            }
-            Ok(pg_sys::Datum::from(predictions[0].to_bits()))
+            let value = predictor
+                .artifact()
+                .value(predictions)
+                .ok_or_else(|| no_value(predictor))?;
+            Ok(pg_sys::Datum::from(value.to_bits()))
         })
     }
 }
@@ -200,11 +207,10 @@ pub unsafe extern "C-unwind" fn insight_classify(
     unsafe {
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
-            let labels = &predictor.artifact().target.labels;
-            let label = labels
-                .get(predictor.class(predictions))
-                .map_or("", String::as_str);
-            label
+            predictor
+                .artifact()
+                .label(predictions)
+                .unwrap_or_default()
                 .into_datum()
                 .ok_or_else(|| Error::new("XX000", "the label cannot be answered"))
         })
@@ -221,9 +227,9 @@ pub unsafe extern "C-unwind" fn insight_probabilities(
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
             let labels = &predictor.artifact().target.labels;
-            let each: Vec<f64> = match predictions {
-                [positive] => vec![1.0 - positive, *positive],
-                many => many.to_vec(),
+            let each: Vec<f64> = match (predictor.artifact().task, predictions) {
+                (Task::Binary, [positive]) => vec![1.0 - positive, *positive],
+                (_, all) => all.to_vec(),
             };
             let object = labels
                 .iter()
@@ -273,6 +279,7 @@ macro_rules! version_1 {
         }
     )* };
 }
+pub(super) use version_1;
 version_1!(
     pg_finfo_insight_predict,
     pg_finfo_insight_classify,

@@ -5,7 +5,10 @@
 
 pub mod artifact;
 pub mod calendar;
+pub mod calibrate;
 pub mod clean;
+pub mod conformal;
+pub mod decision;
 pub mod embed;
 pub mod evaluate;
 pub mod fit;
@@ -21,5 +24,8 @@ pub mod random;
 pub mod recipe;
 pub mod sample;
 pub mod select;
+pub mod settled;
+pub mod survival;
 pub mod train;
+pub mod tune;
 pub mod value;

@@ -1,17 +1,22 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
 mod choices;
+mod decision;
 mod others;
 mod reader;
 
+use crate::calibrate::Method;
+use crate::decision::Decision;
 use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
+use crate::tune::Tune;
 use crate::{artifact::Task, models::Activation};
 use choices::{
     ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
     SELECT, STANDARDISE, TRANSFORMS,
 };
+pub use decision::profit;
 use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,6 +37,36 @@ pub enum Loss {
     MeanSquaredError,
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    MeanAbsoluteError,
+    Huber,
+    Quantile,
+    Poisson,
+    Tweedie,
+    Focal,
+}
+
+impl Loss {
+    /// As it is written in options.
+    pub fn name(self) -> &'static str {
+        let found = LOSSES.iter().find(|(_, l)| *l == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// The option that goes with it, if there is one.
+    fn parameter(self) -> Option<&'static str> {
+        match self {
+            Loss::Huber => Some("huber_delta"),
+            Loss::Quantile => Some("quantile"),
+            Loss::Tweedie => Some("tweedie_power"),
+            Loss::Focal => Some("focal_gamma"),
+            _ => None,
+        }
+    }
+
+    /// Whether the model answers e to its sums: for targets that are not negative.
+    pub fn of_logarithms(self) -> bool {
+        matches!(self, Loss::Poisson | Loss::Tweedie)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +131,10 @@ pub struct Params {
     pub activation: Option<Activation>,
     pub dropout: Option<f64>,
     pub loss: Option<Loss>,
+    pub huber_delta: Option<f64>,
+    pub quantile: Option<f64>,
+    pub tweedie_power: Option<f64>,
+    pub focal_gamma: Option<f64>,
     pub optimizer: Option<Optimizer>,
     pub learning_rate: Option<f64>,
     pub momentum: Option<f64>,
@@ -123,6 +162,15 @@ pub struct Params {
     pub members: Option<usize>,
     pub trees: Option<usize>,
     pub folds: Option<usize>,
+    pub max_leaf_nodes: Option<usize>,
+    pub min_samples_leaf: Option<usize>,
+    pub max_features: Option<f64>,
+    /// Hyper-parameters to search.
+    pub tune: Option<Tune>,
+    /// The options these come from.
+    pub given: Map<String, Value>,
+    pub calibration: Option<Method>,
+    pub decision: Decision,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -136,6 +184,15 @@ pub struct ValidParams {
     pub activation: Activation,
     pub dropout: f64,
     pub loss: Loss,
+    /// In standard deviations of the target.
+    #[serde(default)]
+    pub huber_delta: f64,
+    #[serde(default)]
+    pub quantile: f64,
+    #[serde(default)]
+    pub tweedie_power: f64,
+    #[serde(default)]
+    pub focal_gamma: f64,
     pub optimizer: Optimizer,
     pub learning_rate: f64,
     pub momentum: f64,
@@ -170,6 +227,9 @@ pub struct ValidParams {
     /// Parts that take turns to be held out in an ensemble; 1: only the validation rows are.
     #[serde(default)]
     pub folds: usize,
+    /// How boosted trees grow.
+    #[serde(default)]
+    pub boosting: Boosting,
     /// How columns become inputs.
     #[serde(flatten)]
     pub preparation: Preparation,
@@ -179,6 +239,35 @@ pub struct ValidParams {
     /// Try features made of two columns.
     #[serde(default)]
     pub construct: Construct,
+    #[serde(default)]
+    pub calibration: Method,
+    #[serde(flatten)]
+    pub decision: Decision,
+}
+
+/// How boosted trees grow.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Boosting {
+    /// Leaves of a tree, at most.
+    pub max_leaf_nodes: usize,
+    /// Rows of a leaf, at least.
+    pub min_samples_leaf: usize,
+    /// Share of the features that a tree looks at.
+    pub max_features: f64,
+    pub l2: f64,
+    pub learning_rate: f64,
+}
+
+impl Default for Boosting {
+    fn default() -> Boosting {
+        Boosting {
+            max_leaf_nodes: 31,
+            min_samples_leaf: 20,
+            max_features: 0.7,
+            l2: 1.0,
+            learning_rate: 0.05,
+        }
+    }
 }
 
 /// An epoch over this many rows is so many steps that few epochs tell whether more will help.
@@ -201,34 +290,46 @@ impl Params {
         "activation",
         "algorithm",
         "batch_size",
+        "calibration",
+        "capacity",
         "category_encoding",
         "class_weight",
         "construct",
         "dropout",
         "early_stopping",
         "epochs",
+        "focal_gamma",
         "folds",
         "hidden",
+        "huber_delta",
         "l1",
         "l2",
         "learning_rate",
         "loss",
+        "max_features",
+        "max_leaf_nodes",
         "max_seconds",
         "members",
+        "min_samples_leaf",
         "momentum",
         "number_embedding",
         "number_embedding_bins",
         "number_embedding_dim",
         "optimizer",
         "patience",
+        "profit",
+        "quantile",
         "seed",
         "select",
         "standardise",
         "test_size",
         "text_embedding_dim",
         "text_features",
+        "threshold",
         "transform",
         "trees",
+        "tune",
+        "tweedie_power",
         "validation_size",
     ];
 
@@ -240,7 +341,11 @@ impl Params {
     /// | hidden | by rows: \[64, 32\] to \[256, 128\] | 1 to 8 layers of 1 to 4096 | larger tables carry larger networks |
     /// | activation | silu | sigmoid, relu, tanh, silu | smooth, no dead units |
     /// | dropout | 0.1 | 0 to 0.95 | mild regularisation |
-    /// | loss | by task | mean_squared_error, binary_crossentropy, categorical_crossentropy | the task's likelihood |
+    /// | loss | by task | see [`Loss`] | the task's likelihood |
+    /// | huber_delta | 1 | 0.001 to 100 | standard deviations beyond which huber is linear |
+    /// | quantile | 0.5 | 0.001 to 0.999 | which quantile the loss quantile is for |
+    /// | tweedie_power | 1.5 | 1.01 to 1.99 | nearer to 1: like counts; nearer to 2: like amounts |
+    /// | focal_gamma | 2 | 0 to 10 | how little rows count that are easy |
     /// | optimizer | adamw | sgd, adam, adamw | robust to scaling |
     /// | learning_rate | 0.003 (mlp 0.002, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
     /// | momentum | 0.9 | 0 to 0.999 | sgd only |
@@ -260,12 +365,16 @@ impl Params {
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
     /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
+    /// | max_leaf_nodes, min_samples_leaf, max_features | 31, 20, 0.7 | 2 to 4096, 1 to 1,000,000, 0.01 to 1 | gbdt: LightGBM's, but for the features |
+    /// | tune | none | see [`Tune`] | searches the others |
     /// | folds | by rows: 5, 3 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
     /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
+    /// | calibration | auto | auto, none, temperature, isotonic, beta | probabilities that come true as often as they say |
+    /// | threshold, profit, capacity | 0.5, none, none | see [`Decision`] | decisions follow from what they earn |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
@@ -274,6 +383,10 @@ impl Params {
             activation: reader.choice("activation", ACTIVATIONS)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,
             loss: reader.choice("loss", LOSSES)?,
+            huber_delta: reader.number("huber_delta", 1e-3, 100.0)?,
+            quantile: reader.number("quantile", 1e-3, 0.999)?,
+            tweedie_power: reader.number("tweedie_power", 1.01, 1.99)?,
+            focal_gamma: reader.number("focal_gamma", 0.0, 10.0)?,
             optimizer: reader.choice("optimizer", OPTIMIZERS)?,
             learning_rate: reader.number("learning_rate", 1e-9, 10.0)?,
             momentum: reader.number("momentum", 0.0, 0.999)?,
@@ -309,6 +422,20 @@ impl Params {
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
             trees: reader.integer("trees", 1, 5000)?.map(|n| n as usize),
             folds: reader.integer("folds", 1, 20)?.map(|n| n as usize),
+            max_leaf_nodes: reader
+                .integer("max_leaf_nodes", 2, 4096)?
+                .map(|n| n as usize),
+            min_samples_leaf: reader
+                .integer("min_samples_leaf", 1, 1_000_000)?
+                .map(|n| n as usize),
+            max_features: reader.number("max_features", 0.01, 1.0)?,
+            tune: match reader.get("tune") {
+                None => None,
+                Some(value) => Tune::read(value)?,
+            },
+            given: options.clone(),
+            calibration: reader.choice("calibration", decision::CALIBRATIONS)?,
+            decision: reader.decision()?,
             text_model: None,
         })
     }
@@ -337,6 +464,20 @@ impl Params {
                 option: "momentum".into(),
                 message: "option \"momentum\" needs the optimizer sgd".into(),
                 hint: "Add \"optimizer\": \"sgd\", or leave momentum out.".into(),
+            });
+        }
+        let loss = self.loss_for(task)?;
+        if matches!(algorithm, Algorithm::Linear | Algorithm::RandomForest)
+            && !matches!(
+                loss,
+                Loss::MeanSquaredError | Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy
+            )
+        {
+            let name = algorithm.name();
+            return Err(ParamError {
+                option: "loss".into(),
+                message: format!("the algorithm {name} has no such loss"),
+                hint: "Use dnn, mlp, gbdt or auto.".into(),
             });
         }
         let (hidden, batch_size, members) = match rows {
@@ -368,7 +509,11 @@ impl Params {
             hidden: self.hidden.clone().unwrap_or(hidden),
             activation: self.activation.unwrap_or(Activation::Silu),
             dropout: self.dropout.unwrap_or(0.1),
-            loss: self.loss_for(task)?,
+            loss,
+            huber_delta: self.huber_delta.unwrap_or(1.0),
+            quantile: self.quantile.unwrap_or(0.5),
+            tweedie_power: self.tweedie_power.unwrap_or(1.5),
+            focal_gamma: self.focal_gamma.unwrap_or(2.0),
             optimizer,
             learning_rate: self.learning_rate.unwrap_or(learning_rate),
             momentum: self.momentum.unwrap_or(0.9),
@@ -396,10 +541,50 @@ impl Params {
                 .then(|| [self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)]),
             trees: self.trees.unwrap_or(300),
             folds,
+            boosting: self.boosting(task, algorithm, rows, folds),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
+            calibration: decision::calibration(self.calibration, task)?,
+            decision: decision::check(self.decision, task)?,
         })
+    }
+
+    /// With other algorithms, learning_rate and l2 are not those of trees.
+    fn boosting(&self, task: Task, algorithm: Algorithm, rows: usize, folds: usize) -> Boosting {
+        let default = Boosting::default();
+        let own = algorithm == Algorithm::Gbdt;
+        let leaves = match (task, rows) {
+            (Task::Regression, _) => 31,
+            // A label tells less than a value does.
+            (_, 0..5_000) => 8,
+            (_, 5_000..12_000) => 15,
+            _ => 31,
+        };
+        let learning_rate = match rows {
+            // The models of several turns steady each other.
+            0..MANY_ROWS if folds > 1 => 0.07,
+            0..MANY_ROWS => 0.05,
+            _ => 0.1,
+        };
+        Boosting {
+            max_leaf_nodes: self.max_leaf_nodes.unwrap_or(leaves),
+            min_samples_leaf: self.min_samples_leaf.unwrap_or(default.min_samples_leaf),
+            max_features: self.max_features.unwrap_or(default.max_features),
+            l2: self.l2.filter(|_| own).unwrap_or(default.l2),
+            learning_rate: self.learning_rate.filter(|_| own).unwrap_or(learning_rate),
+        }
+    }
+
+    /// The same with some options replaced.
+    pub fn with(&self, options: &Map<String, Value>) -> Result<Params, ParamError> {
+        let mut all = self.given.clone();
+        all.extend(options.clone());
+        let mut params = Params::from_json(&all)?;
+        params.text_model.clone_from(&self.text_model);
+        // Not as given: reading took some of it.
+        params.max_seconds = self.max_seconds;
+        Ok(params)
     }
 
     fn preparation(&self) -> Preparation {
@@ -428,29 +613,85 @@ impl Params {
     }
 
     fn loss_for(&self, task: Task) -> Result<Loss, ParamError> {
-        let own = match task {
-            Task::Binary => Loss::BinaryCrossentropy,
-            Task::Multiclass => Loss::CategoricalCrossentropy,
-            Task::Regression => Loss::MeanSquaredError,
-        };
-        match self.loss {
-            None => Ok(own),
-            Some(loss) if loss == own || loss == Loss::MeanSquaredError => Ok(loss),
-            Some(loss) => {
-                let name = |loss: Loss| {
-                    LOSSES
-                        .iter()
-                        .find(|(_, l)| *l == loss)
-                        .map_or("", |(n, _)| n)
-                };
-                Err(ParamError {
-                    option: "loss".into(),
-                    message: format!("loss {} does not fit a {task:?} target", name(loss))
-                        .to_lowercase(),
-                    hint: format!("Use {} or mean_squared_error.", name(own)),
-                })
-            }
+        let known = losses(task);
+        if task == Task::Uplift && self.loss.is_some() {
+            return Err(ParamError {
+                option: "loss".into(),
+                message: "option \"loss\" means nothing to the task uplift".into(),
+                hint: "Leave loss out: each of the models has its own.".into(),
+            });
         }
+        let loss = self.loss.unwrap_or(known[0]);
+        let error = |option: &str, message: String, hint: String| {
+            Err(ParamError {
+                option: option.into(),
+                message: message.to_lowercase(),
+                hint,
+            })
+        };
+        if !known.contains(&loss) {
+            let names: Vec<&str> = known.iter().map(|loss| loss.name()).collect();
+            return error(
+                "loss",
+                format!("loss {} does not fit a {task:?} target", loss.name()),
+                format!("Use {}.", names.join(" or ")),
+            );
+        }
+        if self.algorithm == Some(Algorithm::Gbdt)
+            && loss == Loss::MeanSquaredError
+            && known[0] != loss
+        {
+            return error(
+                "loss",
+                "boosted trees cannot learn probabilities by loss mean_squared_error".into(),
+                format!("Use {}, or another algorithm than gbdt.", known[0].name()),
+            );
+        }
+        let given = [
+            (self.huber_delta.is_some(), Loss::Huber),
+            (self.quantile.is_some(), Loss::Quantile),
+            (self.tweedie_power.is_some(), Loss::Tweedie),
+            (self.focal_gamma.is_some(), Loss::Focal),
+        ];
+        match given.into_iter().find(|(given, l)| *given && *l != loss) {
+            Some((_, other)) => {
+                let option = other.parameter().unwrap_or_default();
+                error(
+                    option,
+                    format!("option \"{option}\" needs the loss {}", other.name()),
+                    format!("Add \"loss\": \"{}\", or leave {option} out.", other.name()),
+                )
+            }
+            None => Ok(loss),
+        }
+    }
+}
+
+/// The losses that fit a task, the first by default.
+fn losses(task: Task) -> &'static [Loss] {
+    match task {
+        Task::Binary => &[
+            Loss::BinaryCrossentropy,
+            Loss::MeanSquaredError,
+            Loss::Focal,
+        ],
+        Task::Multiclass => &[
+            Loss::CategoricalCrossentropy,
+            Loss::MeanSquaredError,
+            Loss::Focal,
+        ],
+        Task::Multilabel => &[Loss::BinaryCrossentropy, Loss::Focal],
+        // Each of its models has a loss of its own.
+        Task::Uplift => &[Loss::MeanSquaredError],
+        Task::Ordinal | Task::Survival => &[Loss::BinaryCrossentropy],
+        Task::Regression => &[
+            Loss::MeanSquaredError,
+            Loss::MeanAbsoluteError,
+            Loss::Huber,
+            Loss::Quantile,
+            Loss::Poisson,
+            Loss::Tweedie,
+        ],
     }
 }
 

@@ -76,6 +76,52 @@ fn trees_refuse_the_options_of_networks() {
 }
 
 #[test]
+fn decisions_need_what_they_decide_by() {
+    let read = |text: &str, task: Task| {
+        let options = serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let params = Params::from_json(options.as_object().unwrap())?;
+        params.check(task, 1_000)
+    };
+    let profit = read(
+        r#"{"profit": {"tp": 90, "fn": -3}, "capacity": 5}"#,
+        Task::Binary,
+    )
+    .unwrap();
+    let text = serde_json::to_value(profit.decision).unwrap();
+    assert_eq!(
+        text,
+        serde_json::json!({"threshold": "profit", "capacity": 5,
+            "profit": {"tp": 90.0, "fp": 0.0, "fn": -3.0, "tn": 0.0}})
+    );
+    for (options, task, option) in [
+        (r#"{"threshold": 1.5}"#, Task::Binary, "threshold"),
+        (r#"{"threshold": "accuracy"}"#, Task::Binary, "threshold"),
+        (r#"{"threshold": "profit"}"#, Task::Binary, "threshold"),
+        (r#"{"threshold": "f1"}"#, Task::Multiclass, "threshold"),
+        (r#"{"capacity": 0}"#, Task::Binary, "capacity"),
+        (r#"{"capacity": 5}"#, Task::Regression, "capacity"),
+        (r#"{"profit": {}}"#, Task::Binary, "profit"),
+        (r#"{"profit": 5}"#, Task::Binary, "profit"),
+        (r#"{"profit": {"true": 5}}"#, Task::Binary, "profit"),
+        (r#"{"profit": {"tp": "5"}}"#, Task::Binary, "profit"),
+        (r#"{"profit": {"tp": 1e300}}"#, Task::Binary, "profit"),
+        (r#"{"calibration": "platt"}"#, Task::Binary, "calibration"),
+        (
+            r#"{"calibration": "beta"}"#,
+            Task::Multiclass,
+            "calibration",
+        ),
+        (
+            r#"{"calibration": "temperature"}"#,
+            Task::Regression,
+            "calibration",
+        ),
+    ] {
+        assert_eq!(read(options, task).unwrap_err().option, option, "{options}");
+    }
+}
+
+#[test]
 fn options_of_other_algorithms_are_refused() {
     for (algorithm, option, value) in [
         ("linear", "hidden", json!([8])),

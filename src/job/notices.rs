@@ -46,6 +46,26 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
             );
         }
     }
+    if !matches!(provenance.calibration.as_str(), "" | "none") {
+        notice!(
+            "probabilities are calibrated ({}) on the validation rows",
+            provenance.calibration
+        );
+    }
+    if let (Some(threshold), Some(label)) = (provenance.threshold, artifact.target.labels.last())
+        && threshold != 0.5
+    {
+        notice!("label \"{label}\" is answered from a probability of {threshold:.4}");
+    }
+    if let Some(uplift) = &artifact.target.uplift
+        && uplift.confounded
+        && let (Some(auc), Some(treatment)) = (uplift.treatment_auc, &artifact.target.companion)
+    {
+        notice!(
+            "the features foretell \"{treatment}\" (roc_auc {auc:.2}): rows were not treated at random, so part of the effects \
+             may be why they were treated"
+        );
+    }
     let score = |name: &str| {
         artifact
             .evaluation
@@ -54,7 +74,14 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
             .find(|m| m.metric == name && m.class.is_none())
             .map(|m| m.value)
     };
-    let shown: Vec<String> = ["loss", "accuracy", "roc_auc", "rmse", "r2"]
+    let headline = artifact.evaluation.headline();
+    let mut names = vec!["loss", "accuracy", "roc_auc", "rmse", "r2"];
+    names.extend(
+        headline
+            .map(|m| m.metric.as_str())
+            .filter(|name| !names.contains(name)),
+    );
+    let shown: Vec<String> = names
         .iter()
         .filter_map(|name| score(name).map(|value| format!("{name} {value:.4}")))
         .collect();

@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 use crate::relation::{decode::Decoder, resolve::Source};
 use crate::settings;
 use insight_engine::{
-    artifact::Task,
     clean::CleanParams,
     fit::{Leakage, Split},
     frame::Kind,
@@ -98,17 +97,6 @@ pub fn outcome_time(
         );
     }
     Ok(Some(name))
-}
-
-pub fn task(options: &Map<String, Value>) -> Result<Option<Task>> {
-    match text(options, "task")?.as_deref() {
-        None => Ok(None),
-        Some("binary") => Ok(Some(Task::Binary)),
-        Some("multiclass") => Ok(Some(Task::Multiclass)),
-        Some("regression") => Ok(Some(Task::Regression)),
-        Some(other) => Err(Error::new("22023", format!("unknown task \"{other}\""))
-            .hint("Known are: binary, multiclass, regression.")),
-    }
 }
 
 /// How rows come to stand in the parts: one of the options `time`, `group`, `split`, the name of a column.

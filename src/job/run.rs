@@ -240,6 +240,7 @@ impl Run<'_> {
             params,
             device: trainer::resolve_device(&spec.device)?,
             positive: spec.positive.clone(),
+            of_task: spec.of_task.clone(),
             clean: spec.clean()?,
             leakage: spec.leakage,
             outcome_time: spec.outcome_time.clone(),

@@ -1,7 +1,10 @@
 //! What to train, checked in the caller's session before anything is queued.
 
+mod task;
+
 use super::options::{
-    boolean, clean_params, leakage, names, outcome_time, scalar_text, split, task, text, threads,
+    boolean, clean_params, leakage, names, outcome_time, scalar_text, split, text, threads,
+    wrong_type,
 };
 use super::{access, session};
 use crate::error::{Error, Result, required};
@@ -13,7 +16,7 @@ use insight_engine::{
     artifact::Task,
     clean::CleanParams,
     embed,
-    fit::{Folds, Leakage, Split},
+    fit::{Folds, Leakage, Split, TaskOptions},
     frame::Kind,
     params::Params,
 };
@@ -54,6 +57,8 @@ pub struct Spec {
     pub task: Option<Task>,
     pub positive: Option<String>,
     #[serde(default)]
+    pub of_task: TaskOptions,
+    #[serde(default)]
     pub leakage: Leakage,
     #[serde(default)]
     pub outcome_time: Option<String>,
@@ -87,11 +92,13 @@ const KEYS: &[&str] = &[
     "clean",
     "deploy",
     "device",
+    "event",
     "exclude",
     "group",
     "include",
     "key",
     "leakage",
+    "order",
     "outcome_time",
     "positive",
     "sources",
@@ -99,6 +106,8 @@ const KEYS: &[&str] = &[
     "task",
     "threads",
     "time",
+    "treatment",
+    "uplift_method",
     "wait",
 ];
 
@@ -131,7 +140,7 @@ pub fn check(
     let model = model_name(model, &source, target)?;
     let include = names(options, "include")?;
     let exclude = names(options, "exclude")?;
-    let task = task(options)?;
+    let task = task::named(options)?;
     let keyed = matches!(work, Work::CrossValidate(folds) if folds.predictions);
     // Where predictions are kept, a key tells their rows apart without related tables, too.
     let related = if keyed && !options.contains_key("sources") {
@@ -151,7 +160,8 @@ pub fn check(
     let (before, exclude): (Vec<_>, Vec<_>) = exclude
         .into_iter()
         .partition(|name| base.column(name).is_some() && source.column(name).is_none());
-    let (mut columns, mut excluded) = choose_columns(&source, target, &include, &exclude)?;
+    let of_task = task::options(options, task, &source, target)?;
+    let (mut columns, mut excluded) = choose_columns(&source, target, task, &include, &exclude)?;
     excluded.extend(before.into_iter().map(|name| (name, EXCLUDED.to_owned())));
     if let Some(sources) = &sources {
         leave_out(sources, &include, &mut columns, &mut excluded);
@@ -164,7 +174,8 @@ pub fn check(
     }
     let split = split(options, &base, target)?;
     // Read, but no features.
-    for name in outcome_time.as_deref().into_iter().chain(split.column()) {
+    let beside = outcome_time.as_deref().into_iter().chain(split.column());
+    for name in beside.chain(of_task.companion().map(String::as_str)) {
         excluded.retain(|(column, _)| column != name);
         if !columns.iter().any(|c| c == name) {
             columns.insert(0, name.to_owned());
@@ -231,6 +242,7 @@ pub fn check(
         excluded,
         task,
         positive: scalar_text(&options, "positive")?,
+        of_task,
         leakage: leakage(&options)?,
         outcome_time,
         split,
@@ -346,6 +358,7 @@ type Chosen = (Vec<String>, Vec<(String, String)>);
 fn choose_columns(
     source: &Source,
     target: &str,
+    task: Option<Task>,
     include: &[String],
     exclude: &[String],
 ) -> Result<Chosen> {
@@ -405,21 +418,7 @@ fn choose_columns(
         )
         .hint("Numbers, booleans, text, enums, dates, timestamps, intervals, arrays, JSON and images can be used."));
     }
-    let target_column = source.require(target)?;
-    let kind = Decoder::for_type(target_column.type_oid).map(|d| d.kind);
-    if matches!(
-        kind,
-        None | Some(Kind::Vector | Kind::Tags | Kind::Json | Kind::Image)
-    ) {
-        return Err(Error::new(
-            "0A000",
-            format!(
-                "target \"{target}\" has the unsupported type {}",
-                target_column.type_name
-            ),
-        )
-        .hint("Cast it to a number, boolean or text in a SELECT."));
-    }
+    task::check_target(source, target, task)?;
     columns.push(target.to_owned());
     Ok((columns, excluded))
 }

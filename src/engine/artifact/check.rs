@@ -1,7 +1,7 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
-use super::{Artifact, ArtifactError, Task};
-use crate::models::{Basis, Dense, Encoding, Model, Network, Output};
+use super::{Artifact, ArtifactError, Task, Uplift, UpliftMethod};
+use crate::models::{Basis, Dense, Encoding, Model, Network};
 
 /// The most members that can be asked for.
 const MOST_MEMBERS: usize = 64;
@@ -32,16 +32,22 @@ impl Artifact {
         let labels = self.target.labels.len();
         let fits = match self.task {
             Task::Binary => labels == 2,
-            Task::Multiclass => labels >= 2,
+            Task::Multiclass | Task::Ordinal => labels >= 2,
+            Task::Multilabel => labels >= 1,
+            Task::Survival => labels == 0 && self.intervals_hold(),
+            Task::Uplift => labels == 0 || labels == 2,
             Task::Regression => true,
         };
         require(fits, || {
             format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
+        self.settled.check(self.task, labels, self.width())?;
         require(!self.parts.is_empty(), || "there is no network".into())?;
-        let share: f64 = self.parts.iter().map(|part| part.share).sum();
-        let shares = self.parts.iter().all(|part| part.share >= 0.0);
-        require(shares && (share - 1.0).abs() < 1e-6, || {
+        require(
+            (self.task == Task::Uplift) == self.target.uplift.is_some(),
+            || "effects of a treatment belong to the task uplift alone".into(),
+        )?;
+        require(self.shares_hold(), || {
             "the shares of the parts do not add up to 1".into()
         })?;
         for part in &self.parts {
@@ -55,7 +61,7 @@ impl Artifact {
                     let fits = trees.is_sound()
                         && trees.numbers == inputs.numbers
                         && trees.categories == inputs.categories.len()
-                        && trees.base.len() == self.outputs();
+                        && trees.base.len() == self.output().1;
                     require(fits, || "the trees do not hold together".into())?;
                 }
             }
@@ -66,12 +72,22 @@ impl Artifact {
         )
     }
 
-    /// Outputs of a model for this task.
-    fn outputs(&self) -> usize {
-        match self.task {
-            Task::Binary | Task::Regression => 1,
-            Task::Multiclass => self.target.labels.len(),
-        }
+    /// Whether the shares add up to 1; with two models for effects those of the second, which are negative, to -1.
+    fn shares_hold(&self) -> bool {
+        let sum = |sign: f64| -> f64 {
+            let own = self.parts.iter().map(|part| part.share * sign);
+            own.filter(|share| *share > 0.0).sum()
+        };
+        let two = |uplift: &Uplift| uplift.method == UpliftMethod::TwoModel;
+        let less = f64::from(u8::from(self.target.uplift.as_ref().is_some_and(two)));
+        (sum(1.0) - 1.0).abs() < 1e-6 && (sum(-1.0) - less).abs() < 1e-6
+    }
+
+    /// Whether the intervals of survival rise from 0.
+    fn intervals_hold(&self) -> bool {
+        let ends = &self.target.ends;
+        let rises = ends.windows(2).all(|pair| pair[0] < pair[1]);
+        rises && ends.first().is_some_and(|e| *e > 0.0) && ends.iter().all(|e| e.is_finite())
     }
 
     fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {
@@ -80,14 +96,7 @@ impl Artifact {
         })?;
         let outputs = network.outputs();
         let labels = self.target.labels.len();
-        let fits = match self.task {
-            Task::Binary => network.output == Output::Sigmoid && outputs == 1 && labels == 2,
-            Task::Multiclass => {
-                network.output == Output::Softmax && outputs == labels && labels >= 2
-            }
-            Task::Regression => network.output == Output::Identity && outputs == 1,
-        };
-        require(fits, || {
+        require((network.output, outputs) == self.output(), || {
             format!(
                 "a {:?} model with {labels} labels cannot have {outputs} {:?} outputs",
                 self.task, network.output
@@ -116,8 +125,10 @@ impl Artifact {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
+        let held_out = &self.settled.held_out;
+        let kept = held_out.truth.len() + held_out.predictions.len();
         // In memory the text's strings and numbers take about twice their written length.
-        2 * text.0 + words.sum::<usize>() * size_of::<f32>()
+        2 * text.0 + (words.sum::<usize>() + kept) * size_of::<f32>()
     }
 }
 

@@ -10,9 +10,11 @@ use crate::{
     evaluate::Evaluation,
     fit::{Choice, Construction},
     linear::Coefficient,
-    models::Part,
+    models::{Output, Part},
     profile::leakage::Leak,
     recipe::Recipe,
+    settled::Settled,
+    tune::Trial,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,18 +25,101 @@ pub enum Task {
     Binary,
     Multiclass,
     Regression,
+    /// Any number of labels of a row at once.
+    Multilabel,
+    /// Labels in an order.
+    Ordinal,
+    /// The time until an event, of which some rows tell only that it had not happened by then.
+    Survival,
+    /// The effect of a treatment on an outcome of two labels or a number.
+    Uplift,
+}
+
+impl Task {
+    /// As it is written in options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Binary => "binary",
+            Task::Multiclass => "multiclass",
+            Task::Regression => "regression",
+            Task::Multilabel => "multilabel",
+            Task::Ordinal => "ordinal",
+            Task::Survival => "survival",
+            Task::Uplift => "uplift",
+        }
+    }
+
+    /// Whether a row has one of several labels.
+    pub fn has_one_label(self) -> bool {
+        matches!(self, Task::Binary | Task::Multiclass | Task::Ordinal)
+    }
+
+    /// All there are, in the order in which they are told.
+    pub const ALL: [Task; 7] = [
+        Task::Binary,
+        Task::Multiclass,
+        Task::Regression,
+        Task::Multilabel,
+        Task::Ordinal,
+        Task::Survival,
+        Task::Uplift,
+    ];
 }
 
 /// The target column as the model knows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Target {
     pub name: String,
     pub type_name: String,
-    /// Classification: the labels as the user wrote them, index = class code; binary: `[negative, positive]`.
+    /// Classification: the labels as the user wrote them, index = class code; binary: `[negative, positive]`; ordinal: from
+    /// the lowest.
     pub labels: Vec<String>,
     /// Regression: the network's output y is returned as `y * scale + mean`.
     pub mean: f64,
     pub scale: f64,
+    /// Regression: the outputs are logarithms, and e to them is what y is above; the mean is 0 then.
+    #[serde(default)]
+    pub log: bool,
+    /// Survival: where the intervals end whose hazards the outputs are.
+    #[serde(default)]
+    pub ends: Vec<f64>,
+    /// The column that goes with the target: whether the event happened (survival), or the row was treated (uplift).
+    #[serde(default)]
+    pub companion: Option<String>,
+    #[serde(default)]
+    pub uplift: Option<Uplift>,
+}
+
+/// How effects of a treatment are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpliftMethod {
+    /// Parts that know the treated rows, with positive shares, and parts that know the others, with negative ones.
+    TwoModel,
+    /// The effect itself is learned, from outcomes transformed so that it is their mean.
+    Transformed,
+}
+
+impl UpliftMethod {
+    /// What the outputs mean where the outcome is one of two labels, or a number.
+    pub fn output(self, binary: bool) -> Output {
+        match (self, binary) {
+            (UpliftMethod::TwoModel, true) => Output::Sigmoid,
+            _ => Output::Identity,
+        }
+    }
+}
+
+/// What is known of a treatment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Uplift {
+    pub method: UpliftMethod,
+    /// Share of the training rows that were treated.
+    pub treated: f64,
+    /// How well the features foretell the treatment: the area under the ROC curve on validation rows.
+    pub treatment_auc: Option<f64>,
+    /// That is more than chance: rows were not treated at random.
+    pub confounded: bool,
 }
 
 /// One epoch of training.
@@ -103,6 +188,12 @@ pub struct Provenance {
     /// Features made of two columns that were tried, and whether they were kept.
     #[serde(default)]
     pub construction: Vec<Construction>,
+    /// What was done to the probabilities: `none`, `temperature`, `beta` or `isotonic`.
+    #[serde(default)]
+    pub calibration: String,
+    /// From which probability the positive label of a binary target is answered.
+    #[serde(default)]
+    pub threshold: Option<f64>,
 }
 
 /// A trained model.
@@ -114,7 +205,13 @@ pub struct Artifact {
     /// Their shares add up to 1.
     pub parts: Vec<Part>,
     pub evaluation: Evaluation,
+    /// How the answers are to be read.
+    #[serde(default)]
+    pub settled: Settled,
     pub history: Vec<Epoch>,
+    /// The trials of a search for hyper-parameters.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
     /// Where some of the recipe's columns come from; only who predicts understands it.
     #[serde(default)]
     pub sources: Option<serde_json::Value>,
@@ -125,12 +222,26 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// What the outputs of the parts mean, and how many there are.
+    pub fn output(&self) -> (Output, usize) {
+        if let Some(uplift) = &self.target.uplift {
+            return (uplift.method.output(!self.target.labels.is_empty()), 1);
+        }
+        let count = match self.task {
+            Task::Survival => self.target.ends.len(),
+            _ => self.target.labels.len(),
+        };
+        Output::of(self.task, count, self.target.log)
+    }
+
     /// Whether two models are the same in all but when and how fast they were trained: recipe, weights, scores.
     pub fn same_model(&self, other: &Artifact) -> bool {
         let mut own = self.clone();
         let mut other = other.clone();
-        own.history.clear();
-        other.history.clear();
+        for model in [&mut own, &mut other] {
+            model.history.clear();
+            model.trials.clear();
+        }
         own.provenance = other.provenance.clone();
         own.to_bytes() == other.to_bytes()
     }

@@ -60,6 +60,7 @@ fn model(frame: Frame) -> Artifact {
         key: None,
         sources: None,
         purchases: Vec::new(),
+        of_task: Default::default(),
         max_bytes: None,
     };
     fit(request, &mut |_| true).expect("the example's data can be fitted")

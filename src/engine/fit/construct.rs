@@ -3,7 +3,6 @@
 
 use super::trial::{AS_GOOD, Trials};
 use super::{FitError, split::Parts};
-use crate::artifact::Task;
 use crate::profile::leakage::Outcome;
 use crate::profile::{construction, crosses};
 use crate::recipe::{Construct, Constructed, describe::cross_name};
@@ -30,7 +29,7 @@ pub(super) fn construct(
     let frame = &trials.request.frame;
     let outcome = Outcome {
         target: &frame.columns[trials.answers.column],
-        regression: trials.answers.task == Task::Regression,
+        regression: trials.answers.is_number(),
         time: None,
     };
     let Parts {

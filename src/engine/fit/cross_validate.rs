@@ -1,7 +1,6 @@
 //! k-fold cross-validation of the whole pipeline: everything is learned anew for each fold, from the rows of the others.
 
 use super::{Cleaning, Divider, FitError, Progress, Request, on, target};
-use crate::evaluate::Truth;
 use crate::frame::Cell;
 use crate::infer::{Answer, answer};
 use serde::{Deserialize, Serialize};
@@ -68,6 +67,7 @@ pub fn cross_validate(
     let mut answers = target::prepare(&request)?;
     Cleaning::start(&request, &mut answers)?;
     let params = request.params.check(answers.task, answers.rows.len())?;
+    answers.check_loss(&request.target, &params)?;
     let mut splits = Vec::new();
     for repeat in 0..folds.repeats {
         let divider = Divider::new(&request.frame, &answers, &request.split, &params)?;
@@ -97,7 +97,6 @@ pub fn cross_validate(
             }
             let keys = request.key.as_ref().and_then(|k| request.frame.column(k));
             let width = judged.predictions.len() / judged.rows.len().max(1);
-            let truth = answers.truth(&judged.rows);
             for (i, &row) in judged.rows.iter().enumerate() {
                 let key = match keys.map(|column| column.cell(row as usize)) {
                     Some(Cell::Text(text)) => Some(text.to_owned()),
@@ -109,10 +108,7 @@ pub fn cross_validate(
                     key,
                     repeat,
                     fold,
-                    actual: match &truth {
-                        Truth::Classes(codes) => answers.labels[codes[i] as usize].clone(),
-                        Truth::Values(values) => values[i].to_string(),
-                    },
+                    actual: answers.actual(row),
                     answer: answer(&artifact, predicted),
                 });
             }

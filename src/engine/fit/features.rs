@@ -2,7 +2,6 @@
 
 use super::trial::{AS_GOOD, Trials};
 use super::{FitError, canceled};
-use crate::artifact::Task;
 use crate::profile::leakage::Outcome;
 use crate::profile::selection::screen;
 use crate::recipe::Constructed;
@@ -99,12 +98,9 @@ fn judge(
         columns,
         train: &parts.train,
         validation: &parts.validation,
-        truth: &answers.truth(&parts.train),
-        held_out: &answers.truth(&parts.validation),
-        classes: match answers.task {
-            Task::Regression => 0,
-            _ => answers.labels.len(),
-        },
+        truth: &answers.guide(&parts.train),
+        held_out: &answers.guide(&parts.validation),
+        classes: answers.guide_classes(),
         how: &trials.params.preparation,
         seed: trials.params.seed,
     };
@@ -129,7 +125,7 @@ fn screened(trials: &Trials<'_>, columns: &[usize]) -> Vec<Judgement> {
     let frame = &trials.request.frame;
     let outcome = Outcome {
         target: &frame.columns[trials.answers.column],
-        regression: trials.answers.task == Task::Regression,
+        regression: trials.answers.is_number(),
         time: None,
     };
     let verdicts = screen(frame, columns, &outcome, &trials.parts.train);

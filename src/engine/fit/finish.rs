@@ -1,14 +1,16 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Request, split::Parts, target::Answers};
+use super::{FitError, Request, settle, split::Parts, target::Answers};
 use crate::{
-    artifact::{Artifact, ArtifactError, Provenance, Target, Task},
-    evaluate::{Evaluation, evaluate},
+    artifact::{Artifact, ArtifactError, Provenance, Target},
+    evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
-    params::Algorithm,
-    train::{self, Device, HeldOut, Trained},
+    models::Output,
+    params::{Algorithm, ValidParams},
+    settled::Settled,
+    train::{self, Device, Trained},
 };
 use std::time::Instant;
 
@@ -41,13 +43,19 @@ pub(super) fn artifact(
             name: request.target.clone(),
             type_name: frame.columns[answers.column].type_name.clone(),
             labels: answers.labels.clone(),
-            mean: matrices.mean,
-            scale: matrices.scale,
+            mean: matrices.scale.mean,
+            scale: matrices.scale.factor,
+            log: matrices.output == Output::Exp,
+            ends: matrices.scale.ends.clone(),
+            uplift: matrices.scale.uplift.clone(),
+            companion: request.of_task.companion().cloned(),
         },
         recipe: matrices.recipe,
         parts: trained.parts,
-        evaluation: Evaluation::empty(answers.baseline(&parts.train)),
+        evaluation: Evaluation::empty(answers.baseline(&parts.train, &params, &matrices.scale)),
+        settled: Settled::default(),
         history: trained.history,
+        trials: Vec::new(),
         sources: request.sources.clone(),
         provenance: Provenance {
             algorithm: params.algorithm.name().into(),
@@ -78,6 +86,8 @@ pub(super) fn artifact(
             shared_rows: notes.shared_rows as u64,
             selection: notes.selection,
             construction: notes.construction,
+            calibration: String::new(),
+            threshold: None,
         },
         coefficients,
     }
@@ -96,32 +106,25 @@ pub(super) fn judge(
     frame: &Frame,
     answers: &Answers,
     parts: Parts,
-    held_out: Option<HeldOut>,
-    seed: u64,
+    params: &ValidParams,
+    held_out: Option<train::HeldOut>,
 ) -> Result<Judged, FitError> {
+    let in_turn = held_out
+        .as_ref()
+        .is_some_and(|h| h.in_turn(parts.train.len()));
     let apart = parts.test.is_empty();
+    let (artifact, held_out) = settle::settle(artifact, answers, &parts, params, held_out)?;
     let rows = if apart { parts.validation } else { parts.test };
-    let broken = |e: ArtifactError| {
-        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
-    };
-    let predictor = Predictor::new(artifact).map_err(broken)?;
+    let predictor = predictor(artifact)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, &rows, 1);
     let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
     let (mut rows, mut predictions) = (rows, predictions);
     // Models that held each part of the rows out in turn have seen the validation rows: they are judged by their answers then.
-    if let Some(held_out) = held_out.filter(|held_out| apart && held_out.in_turn(parts.train.len()))
-    {
-        let all = [parts.train, rows.clone()].concat();
-        let seconds = predict_seconds / rows.len().max(1) as f64;
-        rows = held_out.rows.iter().map(|row| all[*row as usize]).collect();
-        predict_seconds = seconds * rows.len() as f64;
-        predictions = held_out.predictions;
-        if artifact.task == Task::Regression {
-            let Target { mean, scale, .. } = artifact.target;
-            predictions.iter_mut().for_each(|y| *y = *y * scale + mean);
-        }
+    if let Some(own) = held_out.filter(|_| apart && in_turn) {
+        predict_seconds *= own.rows.len() as f64 / rows.len().max(1) as f64;
+        (rows, predictions) = (own.rows, own.predictions);
         artifact.provenance.evaluated_on = "out_of_fold".into();
     }
     let truth = answers.truth(&rows);
@@ -131,15 +134,28 @@ pub(super) fn judge(
         &artifact.target.labels,
         &truth,
         &predictions,
+        artifact.settled.threshold,
         &baseline,
-        seed,
+        params.seed,
     );
+    let width = predictions.len() / rows.len().max(1);
+    let outcomes = Outcomes { truth, predictions };
+    let labels = artifact.target.labels.len();
+    artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,
         rows,
-        predictions,
+        predictions: outcomes.predictions,
     })
+}
+
+/// Makes a trained model ready to answer.
+pub(super) fn predictor(artifact: Artifact) -> Result<Predictor, FitError> {
+    let broken = |e: ArtifactError| {
+        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
+    };
+    Predictor::new(artifact).map_err(broken)
 }
 
 fn describe(device: Device) -> (String, String) {

@@ -2,7 +2,6 @@
 //! trained on.
 
 use super::{FitError, Request, split::Parts, target::Answers};
-use crate::artifact::Task;
 use crate::profile::{duplicates::row_hashes, leakage, leakage::Leak};
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
@@ -32,7 +31,7 @@ pub(super) fn watch(
     let frame = &request.frame;
     let outcome = leakage::Outcome {
         target: &frame.columns[answers.column],
-        regression: answers.task == Task::Regression,
+        regression: answers.is_number(),
         time: request
             .outcome_time
             .as_ref()

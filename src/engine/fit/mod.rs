@@ -9,11 +9,15 @@ mod finish;
 mod guard;
 mod prepare;
 mod request;
+mod settle;
 mod split;
 mod target;
 mod trial;
+mod tuned;
+mod uplift;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Task};
+use crate::train::Step;
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
@@ -21,12 +25,12 @@ pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
 use request::canceled;
-pub use request::{FitError, Progress, Request};
+pub use request::{FitError, Progress, Request, TaskOptions};
 pub use split::Split;
 use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
-pub use target::label_of;
+pub use target::{label_of, truth_of};
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(
@@ -39,6 +43,7 @@ pub fn fit(
     let cleaning = Cleaning::start(&request, &mut answers)?;
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
+    answers.check_loss(&request.target, &sizes)?;
     let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
     let judged = on(&mut request, &answers, parts, cleaning, started, report)?;
     Ok(judged.artifact)
@@ -53,23 +58,47 @@ fn on(
     started: Instant,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Judged, FitError> {
-    let prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
+    let mut prepared = prepare::prepare(request, answers, &mut parts, cleaning, report)?;
     go(report(&Progress::phase("training")))?;
     let mut params = prepared.params.clone();
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
-    let mut trained = prepared
-        .matrices
-        .train(&params, request.device, &mut |step| {
-            report(&Progress::of_step(step))
-        })?;
+    // Folds within the training rows would tear groups apart, and learn from the future.
+    if request.split != Split::Random {
+        params.folds = 1;
+    }
+    let mut step = |step: &Step| report(&Progress::of_step(step));
+    let (mut trained, trials) = match &request.params.tune {
+        None if answers.task == Task::Uplift => (
+            uplift::train(&mut prepared, request, answers, &parts, &params, &mut step)?,
+            Vec::new(),
+        ),
+        Some(_) if answers.task == Task::Uplift => {
+            return Err(FitError::new("22023", "option \"tune\" is not for uplift")
+                .hint("Leave it out: two models, or one of a transformed outcome, are trained."));
+        }
+        None => (
+            prepared
+                .matrices
+                .train(&params, request.device, &mut step)?,
+            Vec::new(),
+        ),
+        Some(tune) => {
+            let (task, matrices) = (answers.task, &prepared.matrices);
+            let (trained, chosen, trials) =
+                tuned::tuned(tune, request, task, matrices, &params, &mut step)?;
+            params = chosen;
+            (trained, trials)
+        }
+    };
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
-    let seed = params.seed;
     let held_out = trained.held_out.take();
-    let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
-    finish::judge(artifact, &request.frame, answers, parts, held_out, seed)
+    prepared.params = params.clone();
+    let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
+    artifact.trials = trials;
+    finish::judge(artifact, &request.frame, answers, parts, &params, held_out)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {
@@ -79,4 +108,10 @@ fn go(ok: bool) -> Result<(), FitError> {
 #[cfg(test)]
 mod features_test;
 #[cfg(test)]
+mod losses_test;
+#[cfg(test)]
+mod tasks_test;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tuned_test;

@@ -2,7 +2,7 @@
 
 use super::cleaning::Cleaning;
 use super::split::{Parts, Split};
-use super::target::Answers;
+use super::target::{Answers, Scale};
 use super::trial::Trials;
 use super::{
     Choice, Construction, FitError, Progress, Request, columns, construct, features, guard,
@@ -34,9 +34,7 @@ pub(super) struct Matrices {
     pub validation: Part,
     pub output: Output,
     pub outputs: usize,
-    /// Of the target among the training rows (regression), else 0 and 1.
-    pub mean: f64,
-    pub scale: f64,
+    pub scale: Scale,
 }
 
 /// Prepared rows and their targets.
@@ -135,7 +133,7 @@ fn learn(
         construct::construct(&trials, &columns, &mut step)?
     };
     let frame = &request.frame;
-    let truth = answers.truth(&parts.train);
+    let truth = answers.guide(&parts.train);
     let how = &params.preparation;
     let recipe = Recipe::fit_with(frame, &columns, &parts.train, Some(&truth), how)
         .with_constructed(&made, frame, &parts.train, Some(&truth), how);
@@ -166,23 +164,22 @@ impl Matrices {
         parts: &Parts,
         params: &ValidParams,
     ) -> Result<Matrices, FitError> {
-        let (mean, scale) = answers.moments(&parts.train);
-        let (output, outputs) = Output::of(answers.task, answers.labels.len());
+        let scale = answers.scale(&parts.train, params)?;
+        let (output, outputs) = answers.output(&scale);
         Ok(Matrices {
             train: Part {
                 matrix: recipe.transform_training(frame, &parts.train),
-                targets: answers.network_targets(&parts.train, mean, scale),
+                targets: answers.network_targets(&parts.train, &scale),
                 weights: answers.weights(&parts.train, &params.class_weight)?,
             },
             validation: Part {
                 matrix: recipe.transform(frame, &parts.validation),
-                targets: answers.network_targets(&parts.validation, mean, scale),
+                targets: answers.network_targets(&parts.validation, &scale),
                 weights: Vec::new(),
             },
             recipe,
             output,
             outputs,
-            mean,
             scale,
         })
     }
@@ -199,8 +196,15 @@ impl Matrices {
             targets: &self.train.targets,
             weights: &self.train.weights,
         };
-        let unit = (self.mean, self.scale);
+        let unit = (self.scale.mean, self.scale.factor);
         linear::coefficients(parts, &self.recipe, &self.train.matrix, &goal, labels, unit)
+    }
+
+    /// Mean loss of a model on the rows it was not trained on.
+    pub(super) fn loss(&self, trained: &Trained, params: &ValidParams) -> f64 {
+        let (train, validation) = (self.train.examples(), self.validation.examples());
+        let loss = trained.held_out_loss(&train, &validation, self.output, self.outputs, params);
+        loss.unwrap_or(f64::INFINITY)
     }
 
     /// Trains on these rows.

@@ -2,7 +2,7 @@
 
 use super::{Leakage, Split};
 use crate::{
-    artifact::Task,
+    artifact::{Task, UpliftMethod},
     clean::CleanParams,
     frame::Frame,
     params::{ParamError, Params},
@@ -24,6 +24,8 @@ pub struct Request {
     pub excluded: Vec<(String, String)>,
     pub params: Params,
     pub device: Device,
+    /// What only some tasks need to know.
+    pub of_task: TaskOptions,
     /// The positive label of a binary target; `None`: the last in sorted order (true, 1, yes).
     pub positive: Option<String>,
     /// What is done to the values of the features, and which rows are left out.
@@ -42,11 +44,35 @@ pub struct Request {
     pub max_bytes: Option<usize>,
 }
 
+/// What only some tasks need to know.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskOptions {
+    /// Ordinal: the labels from the lowest; empty: numbers by value.
+    pub order: Vec<String>,
+    /// Survival: the column that says whether the event happened; not a feature.
+    pub event: Option<String>,
+    /// Uplift: the column that says which rows were treated; not a feature.
+    pub treatment: Option<String>,
+    /// Uplift; `None`: the one with the better Qini coefficient on the validation rows.
+    pub uplift_method: Option<UpliftMethod>,
+}
+
+impl TaskOptions {
+    /// The column that goes with the target.
+    pub fn companion(&self) -> Option<&String> {
+        self.event.as_ref().or(self.treatment.as_ref())
+    }
+}
+
 impl Request {
     /// Why a column that was read is no feature. Columns named in `include` are features all the same.
     pub(super) fn aside(&self, column: &str) -> Option<&'static str> {
         if self.outcome_time.as_deref() == Some(column) {
             return Some("the time of the outcome");
+        }
+        if self.of_task.companion().is_some_and(|name| name == column) {
+            return Some("goes with the target");
         }
         if self.key.as_deref() == Some(column) {
             return Some("identifies the row");

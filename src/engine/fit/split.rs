@@ -1,7 +1,6 @@
 //! The split into training, validation and test rows, and into folds, fixed before anything is fitted.
 
 use super::{FitError, target::Answers};
-use crate::artifact::Task;
 use crate::frame::{Cell, Column, Frame, Values};
 use crate::params::ValidParams;
 use crate::random::Random;
@@ -196,11 +195,14 @@ impl<'a> Divider<'a> {
             _ => self.drawn(rows, test_size, validation_size, random),
         };
         let [train, validation, test] = <[Vec<u32>; 3]>::try_from(parts).unwrap_or_default();
-        let parts = Parts {
+        let mut parts = Parts {
             train,
             validation,
             test,
         };
+        if self.column.is_none() {
+            self.answers.cover(&mut parts);
+        }
         parts.sorted()
     }
 
@@ -241,7 +243,7 @@ impl<'a> Divider<'a> {
     }
 
     fn by_class(&self, rows: &[u32]) -> Vec<Vec<u32>> {
-        let mut classes = vec![Vec::new(); self.answers.labels.len().max(1)];
+        let mut classes = vec![Vec::new(); self.answers.strata()];
         for &row in rows {
             classes[self.class(row)].push(row);
         }
@@ -249,10 +251,7 @@ impl<'a> Divider<'a> {
     }
 
     fn class(&self, row: u32) -> usize {
-        match self.answers.task {
-            Task::Regression => 0,
-            _ => self.answers.code(row) as usize,
-        }
+        self.answers.stratum(row)
     }
 
     /// Deals whole groups out, each to the part that it leaves least full, judged by the classes it has (after Sechidis and
@@ -263,7 +262,7 @@ impl<'a> Divider<'a> {
         shares: &[f64],
         random: &mut Random,
     ) -> Vec<Vec<u32>> {
-        let classes = self.answers.labels.len().max(1);
+        let classes = self.answers.strata();
         let mut counts = vec![0.0f64; classes];
         for &row in groups.iter().flatten() {
             counts[self.class(row)] += 1.0;
@@ -334,13 +333,7 @@ impl<'a> Divider<'a> {
         if parts.train.len() < 2 {
             return Err(FitError::new("22023", "the split leaves no rows to train on").hint(hint));
         }
-        let mut found = vec![false; self.answers.labels.len()];
-        for row in &parts.train {
-            if let Some(found) = found.get_mut(self.class(*row)) {
-                *found = true;
-            }
-        }
-        match found.iter().position(|found| !found) {
+        match self.answers.lacking(&parts.train) {
             None => Ok(()),
             Some(class) => Err(FitError::new(
                 "22023",

@@ -1,10 +1,20 @@
 //! The target: which task it is, its labels, and what the network should answer.
 
+mod companion;
+mod known;
+mod multilabel;
+mod ordinal;
+mod survival;
+mod uplift;
+
 use super::{FitError, Request};
-use crate::artifact::Task;
-use crate::evaluate::{Baseline, Truth};
+use crate::artifact::{Task, Uplift};
+use crate::evaluate::{Baseline, Gauge, Truth};
 use crate::frame::{Cell, Column, Kind, Values};
-use crate::params::ClassWeight;
+use crate::infer::array_literal;
+use crate::models::Output;
+use crate::params::{ClassWeight, Loss, ValidParams};
+pub use known::truth_of;
 use std::collections::{BTreeMap, HashMap};
 
 /// More labels than this are no classes.
@@ -26,6 +36,24 @@ pub(super) struct Answers {
     codes: Vec<u32>,
     /// Values by row of the frame (regression).
     values: Vec<f64>,
+    /// Whether each label is the row's, by row of the frame `[rows][labels]` (multilabel).
+    sets: Vec<bool>,
+    /// How many rows have each label (multilabel).
+    label_rows: Vec<usize>,
+    /// What the column that goes with the target says, by row of the frame: whether the event happened (survival), or the row
+    /// was treated (uplift).
+    marks: Vec<bool>,
+}
+
+/// How targets become what a model learns.
+pub(super) struct Scale {
+    /// Of the target (regression), else 0 and 1. With logarithms the factor is the mean.
+    pub mean: f64,
+    pub factor: f64,
+    pub log: bool,
+    /// Where intervals end (survival).
+    pub ends: Vec<f64>,
+    pub uplift: Option<Uplift>,
 }
 
 /// Reads the target and decides the task.
@@ -77,8 +105,17 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
             "At least {MIN_ROWS} rows with a target that is not NULL are needed."
         )));
     }
+    if request.task == Some(Task::Uplift) {
+        return uplift::prepare(request, column, rows);
+    }
     let labels = labels_by_row(target, &rows);
     let task = task(request, target, &rows, &labels)?;
+    if task == Task::Survival {
+        return survival::prepare(request, column, rows);
+    }
+    if task == Task::Multilabel {
+        return multilabel::prepare(target, column, rows);
+    }
     if task == Task::Regression {
         if request.positive.is_some() {
             return Err(FitError::new(
@@ -113,6 +150,9 @@ fn regression(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers,
         rows,
         codes: Vec::new(),
         values: values.clone(),
+        sets: Vec::new(),
+        label_rows: Vec::new(),
+        marks: Vec::new(),
     })
 }
 
@@ -219,6 +259,9 @@ fn task(
     labels: &Option<Labels>,
 ) -> Result<Task, FitError> {
     let distinct = labels.as_ref().map_or(0, |l| l.names.len());
+    if let Some(task) = multilabel::task(request, target)? {
+        return Ok(task);
+    }
     if target.kind == Kind::Time {
         return Err(FitError::new(
             "42804",
@@ -294,11 +337,15 @@ fn classes(
         return Err(FitError::new("22023", format!("class \"{}\" of target \"{}\" has a single row", names[lonely], target.name))
             .hint("A class needs rows to learn from and to test on: leave it out or join it with another in a SELECT."));
     }
-    let task = if names.len() == 2 && request.task != Some(Task::Multiclass) {
-        Task::Binary
-    } else {
-        Task::Multiclass
+    let task = match request.task {
+        Some(Task::Ordinal) => Task::Ordinal,
+        Some(Task::Multiclass) => Task::Multiclass,
+        _ if names.len() == 2 => Task::Binary,
+        _ => Task::Multiclass,
     };
+    if task == Task::Ordinal {
+        ordinal::arrange(request, target, &rows, &mut names, &mut codes)?;
+    }
     let positive = positive(request, target, task, &names)?;
     if positive == Some(0) {
         names.swap(0, 1);
@@ -311,6 +358,9 @@ fn classes(
         rows,
         codes,
         values: Vec::new(),
+        sets: Vec::new(),
+        label_rows: Vec::new(),
+        marks: Vec::new(),
     })
 }
 
@@ -359,76 +409,243 @@ impl Answers {
         self.codes.get(row as usize).copied().unwrap_or(0)
     }
 
-    /// Mean and standard deviation of the training rows (regression), else 0 and 1.
-    pub(super) fn moments(&self, rows: &[u32]) -> (f64, f64) {
-        if self.task != Task::Regression {
-            return (0.0, 1.0);
-        }
+    /// Mean and standard deviation of the values of rows; 0 and the mean for logarithms.
+    fn moments(&self, rows: &[u32], log: bool) -> (f64, f64) {
         let count = rows.len().max(1) as f64;
-        let mean = rows
-            .iter()
-            .map(|row| self.values[*row as usize])
-            .sum::<f64>()
-            / count;
-        let variance = rows
-            .iter()
-            .map(|row| (self.values[*row as usize] - mean).powi(2))
-            .sum::<f64>()
-            / count;
-        let deviation = variance.sqrt();
-        (
-            mean,
-            if deviation > 0.0 && deviation.is_finite() {
-                deviation
-            } else {
-                1.0
-            },
-        )
-    }
-
-    /// Class codes or standardised values.
-    pub(super) fn network_targets(&self, rows: &[u32], mean: f64, scale: f64) -> Vec<f32> {
-        let target = |row: &u32| match self.task {
-            Task::Regression => ((self.values[*row as usize] - mean) / scale) as f32,
-            _ => self.code(*row) as f32,
+        let values = || rows.iter().map(|row| self.values[*row as usize]);
+        let mean = values().sum::<f64>() / count;
+        let or_one = |scale: f64| match scale > 0.0 && scale.is_finite() {
+            true => scale,
+            false => 1.0,
         };
-        rows.iter().map(target).collect()
+        if log {
+            return (0.0, or_one(mean));
+        }
+        let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        (mean, or_one(variance.sqrt()))
     }
 
+    /// How the training rows say that targets become what a model learns.
+    pub(super) fn scale(&self, rows: &[u32], params: &ValidParams) -> Result<Scale, FitError> {
+        let log = params.loss.of_logarithms();
+        let (mean, factor) = match self.task {
+            Task::Regression => self.moments(rows, log),
+            Task::Uplift if self.labels.is_empty() => self.moments(rows, false),
+            _ => (0.0, 1.0),
+        };
+        let ends = match self.task {
+            Task::Survival => self.intervals(rows)?,
+            _ => Vec::new(),
+        };
+        Ok(Scale {
+            mean,
+            factor,
+            log,
+            ends,
+            uplift: None,
+        })
+    }
+
+    /// What the outputs mean, and how many there are.
+    pub(super) fn output(&self, scale: &Scale) -> (Output, usize) {
+        let count = match self.task {
+            Task::Survival => scale.ends.len(),
+            _ => self.labels.len(),
+        };
+        Output::of(self.task, count, scale.log)
+    }
+
+    /// # Errors
+    /// A loss of logarithms with negative targets.
+    pub(super) fn check_loss(&self, target: &str, params: &ValidParams) -> Result<(), FitError> {
+        let negative = |row: &&u32| self.values.get(**row as usize).is_some_and(|v| *v < 0.0);
+        let negative = self.rows.iter().filter(negative).count();
+        if !params.loss.of_logarithms() || negative == 0 {
+            return Ok(());
+        }
+        let loss = params.loss.name();
+        Err(FitError::new(
+            "22023",
+            format!("target \"{target}\" is negative in {negative} rows, which loss {loss} cannot learn"),
+        )
+        .hint("Leave these rows out with a WHERE clause, or use the loss huber or mean_squared_error."))
+    }
+
+    /// What the outputs should be, as [`crate::train::Examples`] has it.
+    pub(super) fn network_targets(&self, rows: &[u32], scale: &Scale) -> Vec<f32> {
+        let each = |of: &dyn Fn(u32) -> f32| rows.iter().map(|row| of(*row)).collect();
+        let flag = |of: bool| f32::from(u8::from(of));
+        match self.task {
+            Task::Regression => {
+                each(&|row| ((self.values[row as usize] - scale.mean) / scale.factor) as f32)
+            }
+            Task::Uplift if self.labels.is_empty() => {
+                each(&|row| ((self.values[row as usize] - scale.mean) / scale.factor) as f32)
+            }
+            Task::Binary | Task::Multiclass | Task::Uplift => each(&|row| self.code(row) as f32),
+            Task::Survival => self.survived(rows, &scale.ends),
+            Task::Multilabel => {
+                let sets = rows.iter().flat_map(|row| self.set(*row));
+                sets.map(|has| flag(*has)).collect()
+            }
+            Task::Ordinal => {
+                let above = 0..self.labels.len() as u32 - 1;
+                let cells = rows
+                    .iter()
+                    .flat_map(|row| above.clone().map(move |k| (*row, k)));
+                cells.map(|(row, k)| flag(self.code(row) > k)).collect()
+            }
+        }
+    }
+
+    /// What is true of rows, to score a model by.
     pub(super) fn truth(&self, rows: &[u32]) -> Truth {
         match self.task {
             Task::Regression => {
                 Truth::Values(rows.iter().map(|row| self.values[*row as usize]).collect())
             }
-            _ => Truth::Classes(rows.iter().map(|row| self.code(*row)).collect()),
+            Task::Binary | Task::Multiclass | Task::Ordinal => {
+                Truth::Classes(rows.iter().map(|row| self.code(*row)).collect())
+            }
+            Task::Multilabel => {
+                let sets = rows.iter().flat_map(|row| self.set(*row));
+                Truth::Labels(sets.copied().collect())
+            }
+            Task::Uplift => Truth::Uplift {
+                outcomes: self.outcomes(rows),
+                treated: self.treated(rows),
+            },
+            Task::Survival => Truth::Survival {
+                times: rows.iter().map(|row| self.values[*row as usize]).collect(),
+                events: rows.iter().map(|row| self.marks[*row as usize]).collect(),
+            },
         }
+    }
+
+    /// What is true of a row, in words; a time that was cut short ends in `+`.
+    pub(super) fn actual(&self, row: u32) -> String {
+        let at = row as usize;
+        match self.task {
+            Task::Multilabel => {
+                let own = self
+                    .labels
+                    .iter()
+                    .zip(self.set(row))
+                    .filter(|(_, has)| **has);
+                array_literal(own.map(|(label, _)| label.as_str()))
+            }
+            Task::Survival if !self.marks[at] => format!("{}+", self.values[at]),
+            _ if self.labels.is_empty() => self.values[at].to_string(),
+            _ => self.labels[self.code(row) as usize].clone(),
+        }
+    }
+
+    /// The same as one class or one value for each row, for what prepares and chooses features.
+    pub(super) fn guide(&self, rows: &[u32]) -> Truth {
+        let values =
+            |of: &dyn Fn(u32) -> f64| Truth::Values(rows.iter().map(|row| of(*row)).collect());
+        match self.task {
+            Task::Ordinal => values(&|row| f64::from(self.code(row))),
+            Task::Survival => Truth::Values(self.residuals(rows)),
+            Task::Uplift if self.labels.is_empty() => Truth::Values(self.outcomes(rows)),
+            Task::Uplift => Truth::Classes(rows.iter().map(|row| self.code(*row)).collect()),
+            Task::Multilabel => {
+                values(&|row| self.set(row).iter().filter(|has| **has).count() as f64)
+            }
+            _ => self.truth(rows),
+        }
+    }
+
+    /// Classes of [`Answers::guide`]; 0 for values.
+    pub(super) fn guide_classes(&self) -> usize {
+        match self.task {
+            Task::Binary | Task::Multiclass | Task::Uplift => self.labels.len(),
+            _ => 0,
+        }
+    }
+
+    /// Whether the target is a number to be estimated rather than classes.
+    pub(super) fn is_number(&self) -> bool {
+        self.guide_classes() == 0
+            && matches!(self.task, Task::Regression | Task::Survival | Task::Uplift)
+    }
+
+    /// Rows that should have their share in each part, by number.
+    pub(super) fn stratum(&self, row: u32) -> usize {
+        match self.task {
+            Task::Regression => 0,
+            Task::Multilabel => self.rarest(row),
+            Task::Survival => usize::from(self.marks[row as usize]),
+            Task::Uplift => 2 * self.code(row) as usize + usize::from(self.marks[row as usize]),
+            _ => self.code(row) as usize,
+        }
+    }
+
+    /// How many strata there are.
+    pub(super) fn strata(&self) -> usize {
+        // One more for rows without a label, twice as many by treatment.
+        2 * self.labels.len().max(1) + 1
+    }
+
+    /// A class that none of the rows has. A label of many may be lacking.
+    pub(super) fn lacking(&self, rows: &[u32]) -> Option<usize> {
+        if self.labels.is_empty() || self.task == Task::Multilabel {
+            return None;
+        }
+        self.counts(rows).iter().position(|count| *count == 0)
     }
 
     fn counts(&self, rows: &[u32]) -> Vec<usize> {
         let mut counts = vec![0usize; self.labels.len()];
-        rows.iter()
-            .for_each(|row| counts[self.code(*row) as usize] += 1);
+        for &row in rows {
+            if self.task == Task::Multilabel {
+                let set = counts.iter_mut().zip(self.set(row));
+                set.for_each(|(count, has)| *count += usize::from(*has));
+            } else {
+                counts[self.code(row) as usize] += 1;
+            }
+        }
         counts
     }
 
-    pub(super) fn baseline(&self, rows: &[u32]) -> Baseline {
+    pub(super) fn baseline(&self, rows: &[u32], params: &ValidParams, scale: &Scale) -> Baseline {
+        if self.task == Task::Survival {
+            return self.kaplan_meier(rows, &scale.ends);
+        }
+        if self.task == Task::Uplift {
+            return self.average_effect(rows);
+        }
         if self.task == Task::Regression {
-            return Baseline::Mean(self.moments(rows).0);
+            let quantile = |q: f64| {
+                let mut values: Vec<f64> = rows.iter().map(|r| self.values[*r as usize]).collect();
+                values.sort_unstable_by(f64::total_cmp);
+                let at = (values.len().saturating_sub(1) as f64 * q).round() as usize;
+                values.get(at).copied().unwrap_or(0.0)
+            };
+            let mean = self.moments(rows, false).0;
+            let (value, gauge) = match params.loss {
+                Loss::MeanAbsoluteError => (quantile(0.5), Gauge::Absolute),
+                Loss::Quantile => (quantile(params.quantile), Gauge::Pinball(params.quantile)),
+                Loss::Poisson => (mean, Gauge::Poisson),
+                Loss::Tweedie => (mean, Gauge::Tweedie(params.tweedie_power)),
+                _ => return Baseline::Mean(mean),
+            };
+            return Baseline::Value { value, gauge };
         }
         let count = rows.len().max(1) as f64;
-        Baseline::Shares(
-            self.counts(rows)
-                .into_iter()
-                .map(|c| c as f64 / count)
-                .collect(),
-        )
+        let counts = self.counts(rows).into_iter();
+        let shares = counts.map(|c| c as f64 / count).collect();
+        match self.task {
+            Task::Multilabel => Baseline::Rates(shares),
+            _ => Baseline::Shares(shares),
+        }
     }
 
     /// Row weights of the training rows; empty where all are 1. Balanced: n / (classes · rows of the class).
     pub(super) fn weights(&self, rows: &[u32], wanted: &ClassWeight) -> Result<Vec<f32>, FitError> {
         let by_class: Vec<f64> = match wanted {
             ClassWeight::None => return Ok(Vec::new()),
-            _ if self.task == Task::Regression => {
+            _ if !matches!(self.task, Task::Binary | Task::Multiclass | Task::Ordinal) => {
                 return Err(FitError::new(
                     "22023",
                     "option \"class_weight\" needs a target of classes",

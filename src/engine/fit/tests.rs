@@ -49,6 +49,7 @@ pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) ->
         params: Params::from_json(options.as_object().unwrap()).unwrap(),
         device: Device::Cpu,
         positive: None,
+        of_task: Default::default(),
         clean: Default::default(),
         leakage: Default::default(),
         outcome_time: None,

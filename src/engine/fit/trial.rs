@@ -42,7 +42,7 @@ impl Trials<'_> {
         params.patience = params.patience.min(5);
         params.max_seconds = params.max_seconds.map(|seconds| seconds * TIME);
         let frame = &request.frame;
-        let truth = answers.truth(&parts.train);
+        let truth = answers.guide(&parts.train);
         let how = &params.preparation;
         let recipe = Recipe::fit_with(frame, columns, &parts.train, Some(&truth), how)
             .with_constructed(made, frame, &parts.train, Some(&truth), how);

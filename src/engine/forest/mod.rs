@@ -61,11 +61,7 @@ impl Averaged {
                 outputs: 1,
                 values: values.iter().map(|y| *y as f32).collect(),
             },
-            Truth::Classes(codes) if classes <= 2 => Averaged {
-                outputs: 1,
-                values: codes.iter().map(|code| *code as f32).collect(),
-            },
-            Truth::Classes(codes) => {
+            Truth::Classes(codes) if classes > 2 => {
                 let mut values = vec![0.0; codes.len() * classes];
                 let each = values.chunks_exact_mut(classes).zip(codes);
                 each.for_each(|(row, code)| row[*code as usize] = 1.0);
@@ -74,6 +70,14 @@ impl Averaged {
                     values,
                 }
             }
+            Truth::Classes(codes) => Averaged {
+                outputs: 1,
+                values: codes.iter().map(|code| *code as f32).collect(),
+            },
+            _ => Averaged {
+                outputs: 1,
+                values: Vec::new(),
+            },
         }
     }
 

@@ -1,9 +1,13 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
 mod activation;
+mod answer;
 pub(crate) use activation::exp;
+pub(crate) use answer::array_literal;
+pub use answer::{Answer, answer};
 mod forward;
 mod kernel;
+mod ordinal;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -15,7 +19,6 @@ use crate::{
 };
 use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
@@ -33,6 +36,9 @@ pub struct Scratch {
 /// A model ready to answer.
 pub struct Predictor {
     artifact: Artifact,
+    output: Output,
+    /// Of each part.
+    outputs: usize,
     parts: Vec<Prepared>,
     /// Numbers and categories of a prepared row.
     widths: (usize, usize),
@@ -55,52 +61,13 @@ impl Prepared {
     }
 }
 
-/// What a table of predictions says of a row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The probability of the positive class (binary), or the value (regression).
-    pub prediction: Option<f64>,
-    /// The label, as the user wrote it, and its probability (classification).
-    pub label: Option<String>,
-    pub probability: Option<f64>,
-}
-
-/// The answer that one row's predictions stand for.
-pub fn answer(artifact: &Artifact, predictions: &[f64]) -> Answer {
-    if artifact.task == Task::Regression {
-        return Answer {
-            prediction: predictions.first().copied(),
-            label: None,
-            probability: None,
-        };
-    }
-    let class = decide(artifact.task, predictions);
-    let label = artifact.target.labels.get(class).cloned();
-    match (artifact.task, predictions) {
-        (Task::Binary, [positive]) => Answer {
-            prediction: Some(*positive),
-            label,
-            probability: Some(if class == 1 {
-                *positive
-            } else {
-                1.0 - positive
-            }),
-        },
-        _ => Answer {
-            prediction: None,
-            label,
-            probability: predictions.get(class).copied(),
-        },
-    }
-}
-
-/// The class code that one row's predictions stand for: binary 1 from a probability of 0.5, else the first of the
+/// The class code that one row's predictions stand for: binary 1 from a probability of `threshold`, else the first of the
 /// largest probabilities.
-pub fn decide(task: Task, predictions: &[f64]) -> usize {
+pub fn decide(task: Task, threshold: f64, predictions: &[f64]) -> usize {
     match task {
-        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
-        Task::Regression => 0,
-        Task::Multiclass => {
+        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= threshold)),
+        Task::Regression | Task::Multilabel | Task::Survival | Task::Uplift => 0,
+        Task::Multiclass | Task::Ordinal => {
             let mut best = 0;
             for (i, p) in predictions.iter().enumerate() {
                 if *p > predictions[best] {
@@ -126,6 +93,8 @@ impl Predictor {
         Ok(Predictor {
             bytes: bytes.sum::<usize>() + artifact.bytes(),
             widths: (inputs.numbers, inputs.categories.len()),
+            output: artifact.output().0,
+            outputs: artifact.output().1,
             artifact,
             parts,
         })
@@ -153,17 +122,14 @@ impl Predictor {
         Scratch {
             features: self.artifact.recipe.scratch(),
             layers: std::array::from_fn(|_| vec![0.0; widest.unwrap_or(0)]),
-            sums: vec![0.0; self.width()],
+            sums: vec![0.0; self.outputs],
             outputs: vec![0.0; self.width()],
         }
     }
 
-    /// Values per row: binary 1 (probability of the positive class), multiclass one probability per label, regression 1 (the value).
+    /// Values per row, see [`Artifact::width`].
     pub fn width(&self) -> usize {
-        match self.artifact.task {
-            Task::Binary | Task::Regression => 1,
-            Task::Multiclass => self.artifact.target.labels.len(),
-        }
+        self.artifact.width()
     }
 
     /// Cells in the recipe's feature order, one for each of its columns.
@@ -181,7 +147,7 @@ impl Predictor {
         self.artifact.recipe.apply(cells, features);
         if outputs.len() != self.width() {
             *outputs = vec![0.0; self.width()];
-            *sums = vec![0.0; self.width()];
+            *sums = vec![0.0; self.outputs];
         }
         let row = Row {
             numbers: &features.numbers,
@@ -224,7 +190,7 @@ impl Predictor {
     fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
         let matrix = self.artifact.recipe.transform(frame, rows);
         let mut layers = Buffers::default();
-        let mut sums = vec![0.0; self.width()];
+        let mut sums = vec![0.0; self.outputs];
         for (i, out) in out.chunks_exact_mut(self.width()).enumerate() {
             self.answer(Row::of(&matrix, i), &mut layers, &mut sums, out);
         }
@@ -234,19 +200,20 @@ impl Predictor {
     /// of its members'. `trees` has room for the sums of trees.
     fn answer(&self, row: Row<'_>, layers: &mut Buffers, trees: &mut [f32], out: &mut [f64]) {
         out.fill(0.0);
-        let output = Output::of(self.artifact.task, 0).0;
         for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
-            add_answer(part, prepared, output, row, layers, trees, out);
+            add_answer(part, prepared, self.output, row, layers, trees, out);
         }
-        if self.artifact.task == Task::Regression {
-            let target = &self.artifact.target;
-            out[0] = out[0] * target.scale + target.mean;
-        }
+        self.artifact.read(out);
+        self.artifact.settled.calibration.apply(out);
     }
 
     /// The class code for one row's predictions (classification).
     pub fn class(&self, predictions: &[f64]) -> usize {
-        decide(self.artifact.task, predictions)
+        decide(
+            self.artifact.task,
+            self.artifact.settled.threshold,
+            predictions,
+        )
     }
 }
 
@@ -265,25 +232,17 @@ fn add_answer(
             let share = part.share / network.members as f64;
             let sums = forward.run(row, layers);
             for sums in sums.chunks_exact(network.outputs()) {
-                match output {
-                    Output::Sigmoid => out[0] += share * sigmoid(f64::from(sums[0])),
-                    Output::Softmax => softmax(sums, share, out),
-                    Output::Identity => out[0] += share * f64::from(sums[0]),
-                }
+                output.add(sums, share, out);
             }
         }
         (Model::Trees(own), _) => {
             own.sums(row.numbers, row.codes, trees);
-            match output {
-                Output::Identity => out[0] += part.share * f64::from(trees[0]),
-                _ if own.plain => {
-                    let answers = trees.iter().map(|p| f64::from(p.clamp(0.0, 1.0)));
-                    out.iter_mut()
-                        .zip(answers)
-                        .for_each(|(out, p)| *out += part.share * p);
-                }
-                Output::Sigmoid => out[0] += part.share * sigmoid(f64::from(trees[0])),
-                Output::Softmax => softmax(trees, part.share, out),
+            if own.plain && output != Output::Identity {
+                let answers = trees.iter().map(|p| f64::from(p.clamp(0.0, 1.0)));
+                let sums = out.iter_mut().zip(answers);
+                sums.for_each(|(out, p)| *out += part.share * p);
+            } else {
+                output.add(trees, part.share, out);
             }
         }
         // A part is prepared as what it is.

@@ -67,7 +67,8 @@ fn derive(goal: &Goal<'_>, sums: &[Vec<f64>], row: usize, output: usize) -> (f64
             let truth = f64::from(u8::from(target as usize == output));
             (all - sums[target as usize][row], p - truth, p * (1.0 - p))
         }
-        Output::Identity => {
+        // With a logarithm as link it is not asked for.
+        Output::Identity | Output::Exp => {
             let error = own - target;
             (error * error, 2.0 * error, 2.0)
         }

@@ -101,7 +101,7 @@ fn plain(frame: &Frame, targets: &[f32], output: Output, outputs: usize) -> Vec<
     let task = match output {
         Output::Sigmoid => Task::Binary,
         Output::Softmax => Task::Multiclass,
-        Output::Identity => Task::Regression,
+        Output::Identity | Output::Exp => Task::Regression,
     };
     let recipe = recipe(frame, "standard");
     let rows: Vec<u32> = (0..ROWS as u32).collect();

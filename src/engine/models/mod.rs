@@ -4,11 +4,12 @@ mod init;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod network;
 mod number_embedding;
+mod output;
 mod trees;
 
-use crate::artifact::Task;
 pub use init::Architecture;
 pub(crate) use number_embedding::place;
+pub use output::Output;
 use serde::{Deserialize, Serialize};
 pub use trees::{Node, Trees};
 
@@ -20,29 +21,6 @@ pub enum Activation {
     Tanh,
     /// x · sigmoid(x) (Elfwing et al. 2018), the default.
     Silu,
-}
-
-/// What the last layer's output means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Output {
-    /// Regression: one value, standardised.
-    Identity,
-    /// Binary: one logit.
-    Sigmoid,
-    /// Multiclass: one logit per label.
-    Softmax,
-}
-
-impl Output {
-    /// What a task needs, and how many outputs.
-    pub fn of(task: Task, labels: usize) -> (Output, usize) {
-        match task {
-            Task::Binary => (Output::Sigmoid, 1),
-            Task::Multiclass => (Output::Softmax, labels),
-            Task::Regression => (Output::Identity, 1),
-        }
-    }
 }
 
 /// How one categorical input enters the first layer.

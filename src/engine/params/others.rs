@@ -5,12 +5,21 @@ use super::{Algorithm, Params};
 impl Params {
     /// The first option given that the algorithm does not understand.
     pub(super) fn of_others(&self, algorithm: Algorithm) -> Option<&'static str> {
-        use Algorithm::{Auto, Dnn, Linear, Mlp, RandomForest};
+        use Algorithm::{Auto, Dnn, Gbdt, Linear, Mlp, RandomForest};
         if self.folds.is_some() && algorithm != Auto {
             return Some("folds");
         }
         if self.trees.is_some() && !matches!(algorithm, Auto | RandomForest) {
             return Some("trees");
+        }
+        let boosts = matches!(algorithm, Auto | Gbdt);
+        let of_boosting = [
+            ("max_leaf_nodes", self.max_leaf_nodes.is_some()),
+            ("min_samples_leaf", self.min_samples_leaf.is_some()),
+            ("max_features", self.max_features.is_some()),
+        ];
+        if let Some((option, _)) = of_boosting.iter().find(|(_, given)| *given && !boosts) {
+            return Some(option);
         }
         if matches!(algorithm, Auto | Dnn | Mlp) {
             return None;
@@ -20,12 +29,14 @@ impl Params {
             ("hidden", self.hidden.is_some()),
             ("activation", self.activation.is_some()),
             ("dropout", self.dropout.is_some()),
-            ("loss", self.loss.is_some()),
             ("optimizer", self.optimizer.is_some()),
-            ("learning_rate", self.learning_rate.is_some()),
+            (
+                "learning_rate",
+                self.learning_rate.is_some() && algorithm != Gbdt,
+            ),
             ("momentum", self.momentum.is_some()),
             ("l1", self.l1.is_some() && !penalties),
-            ("l2", self.l2.is_some() && !penalties),
+            ("l2", self.l2.is_some() && !penalties && algorithm != Gbdt),
             ("epochs", self.epochs.is_some()),
             ("batch_size", self.batch_size.is_some()),
             ("early_stopping", self.early_stopping.is_some()),

@@ -66,6 +66,28 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// Some of the rows.
+    pub fn pick(&self, rows: &[usize]) -> Matrix {
+        let (numbers, codes) = (self.inputs.numbers, self.inputs.categories.len());
+        let mut picked = Matrix {
+            rows: rows.len(),
+            inputs: self.inputs.clone(),
+            singles: self.singles.clone(),
+            ..Matrix::default()
+        };
+        for &row in rows {
+            let own = &self.numbers[row * numbers..(row + 1) * numbers];
+            picked.numbers.extend_from_slice(own);
+            let own = &self.codes[row * codes..(row + 1) * codes];
+            picked.codes.extend_from_slice(own);
+            for bag in 0..self.inputs.bags.len() {
+                picked.tokens.extend_from_slice(self.bag(row, bag));
+                picked.token_ends.push(picked.tokens.len());
+            }
+        }
+        picked
+    }
+
     /// The tokens of one bag of one row.
     pub fn bag(&self, row: usize, bag: usize) -> &[u32] {
         let at = row * self.inputs.bags.len() + bag;

@@ -92,6 +92,7 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         params: Params::default(),
         device: Device::Cpu,
         positive: None,
+        of_task: Default::default(),
         clean: CleanParams::default(),
         leakage: Leakage::Warn,
         outcome_time: None,

@@ -70,12 +70,12 @@ impl Means {
     /// Learns from the codes (0 to `levels`) and the targets of the training rows. `None` where the classes are many.
     pub(super) fn fit(codes: &[u32], levels: usize, truth: &Truth) -> Option<Means> {
         let width = match truth {
-            Truth::Values(_) => 1,
             // Two classes: the mean of one says all.
             Truth::Classes(codes) => match codes.iter().max().map_or(1, |c| *c as usize + 1) {
                 0..=2 => 1,
                 classes => classes,
             },
+            _ => 1,
         };
         if width > MAX_CLASSES {
             return None;
@@ -84,6 +84,7 @@ impl Means {
             Truth::Values(values) => values[position],
             Truth::Classes(classes) if width == 1 => f64::from(classes[position]),
             Truth::Classes(classes) => f64::from(u8::from(classes[position] as usize == output)),
+            _ => 0.0,
         };
         let fold = |position: usize| position.wrapping_mul(0x9e37_79b9) >> 8 & 0xffff;
         let levels = levels + 1;

@@ -128,7 +128,6 @@ enum Tally<'a> {
 impl Tally<'_> {
     fn new(truth: Option<&Truth>, terms: usize, classes: usize) -> Tally<'_> {
         match truth {
-            None => Tally::Frequency,
             Some(Truth::Classes(codes)) => Tally::Classes {
                 codes,
                 all: vec![0; classes],
@@ -141,6 +140,7 @@ impl Tally<'_> {
                 squares: 0.0,
                 with: vec![0.0; terms],
             },
+            _ => Tally::Frequency,
         }
     }
 

@@ -67,6 +67,7 @@ fn some(rows: &[u32], truth: &Truth, most: usize) -> (Vec<u32>, Truth) {
     let truth = match truth {
         Truth::Classes(codes) => Truth::Classes(places.iter().map(|p| codes[*p]).collect()),
         Truth::Values(values) => Truth::Values(places.iter().map(|p| values[*p]).collect()),
+        other => other.clone(),
     };
     (places.iter().map(|p| rows[*p]).collect(), truth)
 }

@@ -41,6 +41,7 @@ fn kept(classes: usize, method: impl Fn(&Sample<'_>) -> Vec<Judgement>) -> Vec<b
     let of = |rows: &[u32]| match &truth {
         Truth::Classes(codes) => Truth::Classes(rows.iter().map(|r| codes[*r as usize]).collect()),
         Truth::Values(values) => Truth::Values(rows.iter().map(|r| values[*r as usize]).collect()),
+        other => other.clone(),
     };
     let judgements = method(&Sample {
         frame: &frame,

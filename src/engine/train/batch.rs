@@ -12,7 +12,7 @@ pub struct Batch<B: Backend> {
     pub codes: Option<Tensor<B, 2, Int>>,
     /// Per bag: `[rows, longest]` tokens, and what each counts, 1 / length or 0 beyond the end.
     pub bags: Vec<(Tensor<B, 2, Int>, Tensor<B, 2>)>,
-    /// `[rows]`.
+    /// `[rows][targets of a row]`.
     pub targets: Vec<f32>,
     /// `[rows]`; empty: all 1.
     pub weights: Vec<f32>,
@@ -45,11 +45,9 @@ pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Dev
         codes.extend(embeddings.iter().map(|&c| row_codes[c] as i32));
     }
     let pick = |values: &[f32]| -> Vec<f32> {
-        if values.is_empty() {
-            Vec::new()
-        } else {
-            rows.iter().map(|&row| values[row as usize]).collect()
-        }
+        let width = values.len() / matrix.rows.max(1);
+        let own = |&row: &u32| &values[row as usize * width..(row as usize + 1) * width];
+        rows.iter().flat_map(own).copied().collect()
     };
     let bags = (0..inputs.bags.len()).map(|b| {
         let of = |&row: &u32| matrix.bag(row as usize, b);

@@ -1,10 +1,10 @@
 //! Several kinds of models together, by shares found on rows they have not seen.
 
 use super::folds::Folds;
-use super::{Device, Examples, HeldOut, Step, Task, TrainError, Trained};
+use super::{Device, HeldOut, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::infer::answers;
-use crate::models::{Output, Part};
+use crate::models::Part;
 use crate::params::Algorithm;
 use std::time::Instant;
 
@@ -44,10 +44,11 @@ fn kinds(task: &Task<'_>) -> Vec<Algorithm> {
     let levels = inputs.categories.iter().map(|c| c.levels);
     let width = inputs.numbers + levels.sum::<usize>();
     let mut kinds = vec![Algorithm::Gbdt];
-    if width <= MOST_INPUTS {
+    let usual = task.objective().is_usual();
+    if usual && width <= MOST_INPUTS {
         kinds.push(Algorithm::Linear);
     }
-    if task.train.matrix.rows <= FOREST_ROWS {
+    if usual && task.train.matrix.rows <= FOREST_ROWS {
         kinds.push(Algorithm::RandomForest);
     }
     kinds.push(Algorithm::Dnn);
@@ -118,7 +119,8 @@ pub(super) fn auto(
             &own.judges()
         }
     };
-    let loss = |answers: &[f64]| mean_loss(task.output, answers, part);
+    let objective = task.objective().steep();
+    let loss = |answers: &[f64]| objective.mean(answers, part);
     let all: Vec<&[f64]> = members.iter().map(|m| &m.held_out[..]).collect();
     let worth: Vec<f64> = members.iter().map(Member::worth).collect();
     let shares = shares(&all, &worth, loss);
@@ -327,25 +329,6 @@ fn mix(all: &[&[f64]], shares: &[f64]) -> Vec<f64> {
             .for_each(|(sum, x)| *sum += share * x);
     }
     out
-}
-
-/// Mean log loss of probabilities, or mean squared error of values; `answers` is `[rows][outputs]`.
-pub(super) fn mean_loss(output: Output, answers: &[f64], part: &Examples<'_>) -> f64 {
-    let width = answers.len() / part.targets.len().max(1);
-    let log = |p: f64| -p.max(1e-15).ln();
-    let mut sum = 0.0;
-    for (row, answer) in answers.chunks_exact(width.max(1)).enumerate() {
-        let target = part.targets[row];
-        let loss = match output {
-            Output::Sigmoid if target == 1.0 => log(answer[0]),
-            Output::Sigmoid => log(1.0 - answer[0]),
-            Output::Softmax => log(answer[target as usize]),
-            Output::Identity => (answer[0] - f64::from(target)).powi(2),
-        };
-        sum += part.weights.get(row).map_or(1.0, |w| f64::from(*w)) * loss;
-    }
-    let rows: Vec<u32> = (0..part.targets.len() as u32).collect();
-    sum / part.weight(&rows).max(f64::MIN_POSITIVE)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::models::Output;
 
 #[test]
 fn shares_are_those_that_do_best_together() {

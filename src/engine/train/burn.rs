@@ -1,11 +1,12 @@
 //! Training with Burn, generic over its backends: what a GPU runs.
 
-use super::batch::{Batch, gather};
+use super::batch::gather;
 use super::epochs::Learner;
+use super::loss::tensors::{loss_sum, mean_answer};
 use super::{Examples, Task};
+use crate::models::Network;
 use crate::models::network::{Dropout, Net};
-use crate::models::{Network, Output};
-use crate::params::{Loss, Optimizer, ValidParams};
+use crate::params::{Optimizer, ValidParams};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -13,8 +14,8 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer as _, Sgd, SgdConfig,
 };
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Int, Tensor, TensorData, activation};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{ElementConversion, Tensor};
 
 /// Rows of one forward pass over the validation part.
 const VALIDATION_BATCH: usize = 8192;
@@ -69,58 +70,6 @@ impl<B: AutodiffBackend> Optimiser<B> {
     }
 }
 
-/// Σ of the rows' losses, each times its weight, as `[1]`. `logits` is `[rows, outputs]`.
-fn loss_sum<B: Backend>(
-    logits: Tensor<B, 2>,
-    batch: &Batch<B>,
-    loss: Loss,
-    output: Output,
-    device: &B::Device,
-) -> Tensor<B, 1> {
-    let [rows, outputs] = logits.dims();
-    let targets =
-        |values: Vec<f32>| Tensor::<B, 1>::from_data(TensorData::new(values, [rows]), device);
-    let per_row: Tensor<B, 1> = match (loss, output) {
-        (Loss::BinaryCrossentropy, _) => {
-            // log(1 + e^z) - y z, written so that nothing overflows.
-            let z = logits.reshape([rows]);
-            let y = targets(batch.targets.clone());
-            activation::relu(z.clone()) - z.clone() * y + (z.abs().neg().exp() + 1.0).log()
-        }
-        (Loss::CategoricalCrossentropy, _) => {
-            let codes: Vec<i32> = batch.targets.iter().map(|t| *t as i32).collect();
-            let codes = Tensor::<B, 2, Int>::from_data(TensorData::new(codes, [rows, 1]), device);
-            activation::log_softmax(logits, 1)
-                .gather(1, codes)
-                .reshape([rows])
-                .neg()
-        }
-        (Loss::MeanSquaredError, Output::Identity) => {
-            (logits.reshape([rows]) - targets(batch.targets.clone())).powf_scalar(2.0)
-        }
-        (Loss::MeanSquaredError, Output::Sigmoid) => (activation::sigmoid(logits.reshape([rows]))
-            - targets(batch.targets.clone()))
-        .powf_scalar(2.0),
-        (Loss::MeanSquaredError, Output::Softmax) => {
-            let mut one_hot = vec![0f32; rows * outputs];
-            for (row, target) in batch.targets.iter().enumerate() {
-                one_hot[row * outputs + *target as usize] = 1.0;
-            }
-            let truth =
-                Tensor::<B, 2>::from_data(TensorData::new(one_hot, [rows, outputs]), device);
-            (activation::softmax(logits, 1) - truth)
-                .powf_scalar(2.0)
-                .sum_dim(1)
-                .reshape([rows])
-        }
-    };
-    if batch.weights.is_empty() {
-        per_row.sum()
-    } else {
-        (per_row * targets(batch.weights.clone())).sum()
-    }
-}
-
 /// Burn's network with its optimiser on a device.
 pub(super) struct Burn<'a, B: AutodiffBackend> {
     task: &'a Task<'a>,
@@ -159,7 +108,7 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         let members = self.shapes.members;
         let mut sum: Option<Tensor<B, 1>> = None;
         for logits in net.forward(&batch, self.dropout.as_mut()) {
-            let loss = loss_sum(logits, &batch, params.loss, self.task.output, &self.device);
+            let loss = loss_sum(logits, &batch, &self.task.objective(), &self.device);
             sum = Some(sum.map_or(loss.clone(), |sum| sum + loss));
         }
         let Some(sum) = sum.map(|sum| sum.div_scalar(members as f64)) else {
@@ -193,8 +142,7 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         for chunk in rows.chunks(VALIDATION_BATCH) {
             let batch = gather::<B::InnerBackend>(part, chunk, &self.device);
             let logits = mean_answer(net.forward(&batch, None), self.task.output);
-            let loss = self.task.params.loss;
-            sum += loss_sum(logits, &batch, loss, self.task.output, &self.device)
+            sum += loss_sum(logits, &batch, &self.task.objective(), &self.device)
                 .into_scalar()
                 .elem::<f64>();
         }
@@ -211,36 +159,5 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
             best.export(&mut network);
         }
         network
-    }
-}
-
-/// The sums that stand for the mean of the members' answers: for probabilities the one whose sigmoid or softmax is their
-/// mean.
-fn mean_answer<B: Backend>(mut members: Vec<Tensor<B, 2>>, output: Output) -> Tensor<B, 2> {
-    if members.len() == 1 {
-        return members.remove(0);
-    }
-    let count = members.len() as f64;
-    let probability = |sums: Tensor<B, 2>| match output {
-        Output::Identity => sums,
-        Output::Sigmoid => activation::sigmoid(sums),
-        Output::Softmax => activation::softmax(sums, 1),
-    };
-    let all: Vec<Tensor<B, 3>> = members
-        .into_iter()
-        .map(|sums| probability(sums).unsqueeze::<3>())
-        .collect();
-    let [_, rows, outputs] = all[0].dims();
-    let mean = Tensor::cat(all, 0)
-        .sum_dim(0)
-        .div_scalar(count)
-        .reshape([rows, outputs]);
-    match output {
-        Output::Identity => mean,
-        Output::Sigmoid => {
-            let p = mean.clamp(1e-7, 1.0 - 1e-7);
-            p.clone().log() - (p.neg() + 1.0).log()
-        }
-        Output::Softmax => mean.clamp_min(1e-7).log(),
     }
 }

@@ -53,21 +53,23 @@ impl Folds {
         let train = &task.train;
         let targets = [train.targets, validation.targets].concat();
         let matrix = train.matrix.with(validation.matrix);
+        let width = task.objective().width();
         let weights = if train.weights.is_empty() {
             Vec::new()
         } else {
             // What a label weighs, a validation row has not been told.
-            let alike = |target: &f32| {
-                let found = train.targets.iter().position(|known| known == target);
+            let alike = |target: &[f32]| {
+                let mut known = train.targets.chunks_exact(width);
+                let found = known.position(|known| known == target);
                 found.map_or(1.0, |row| train.weights[row])
             };
-            let more = validation.targets.iter().map(alike);
+            let more = validation.targets.chunks_exact(width).map(alike);
             train.weights.iter().copied().chain(more).collect()
         };
         let mut random = Random::new(task.params.seed ^ 0x1b87_3593);
         let mut rows: Vec<usize> = (0..matrix.rows).collect();
         random.shuffle(&mut rows);
-        if task.output != Output::Identity {
+        if width == 1 && matches!(task.output, Output::Sigmoid | Output::Softmax) {
             rows.sort_by(|a, b| targets[*a].total_cmp(&targets[*b]));
         }
         let mut of = vec![0; matrix.rows];

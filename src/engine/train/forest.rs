@@ -1,6 +1,5 @@
 //! A random forest (Breiman 2001) whose trees average labels or values.
 
-use super::blend::mean_loss;
 use super::boost::bins::{Feature, bin};
 use super::{REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
@@ -39,7 +38,7 @@ pub(super) fn forest(
             rows.for_each(|(row, code)| row[*code as usize] = 1.0);
             values
         }
-        Output::Sigmoid | Output::Identity => task.train.targets.to_vec(),
+        Output::Sigmoid | Output::Identity | Output::Exp => task.train.targets.to_vec(),
     };
     let target = Averaged { outputs, values };
     let wanted = task.params.trees;
@@ -66,6 +65,7 @@ pub(super) fn forest(
             last_report = Some(Instant::now());
             let step = Step {
                 boosting: true,
+                ended: false,
                 epoch: grown as u32,
                 epochs: wanted as u32,
                 rows_per_second: (matrix.rows * grown) as f64 / seconds.max(1e-9),
@@ -94,7 +94,7 @@ pub(super) fn forest(
     let seconds = started.elapsed().as_secs_f64();
     let loss = |part: &super::Examples<'_>| {
         let all = answers(&model, task.output, outputs, part.matrix);
-        mean_loss(task.output, &all, part)
+        task.objective().steep().mean(&all, part)
     };
     let history = vec![Epoch {
         epoch: grown as u32,
@@ -127,7 +127,7 @@ impl Ordered {
             let targets = task.train.targets;
             let label = match task.output {
                 Output::Softmax => Some(most_frequent(targets, task.outputs)),
-                Output::Sigmoid | Output::Identity => None,
+                Output::Sigmoid | Output::Identity | Output::Exp => None,
             };
             let (mut sums, mut counts) = (vec![0.0; feature.count], vec![0.0f64; feature.count]);
             for (bin, target) in feature.bins.iter().zip(targets) {

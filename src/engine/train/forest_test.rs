@@ -27,7 +27,14 @@ fn grown(kind: Kind, output: Output, outputs: usize, weights: &[f32], threads: u
 fn unseen(trained: &Trained, output: Output, outputs: usize) -> (f64, Vec<f64>) {
     let unseen = data(1000, 3);
     let all = answers(&trained.parts[0].model, output, outputs, &unseen.0);
-    (mean_loss(output, &all, &examples(&unseen)), all)
+    let kind = match output {
+        Output::Sigmoid => Kind::Binary,
+        Output::Softmax => Kind::Multiclass,
+        Output::Identity | Output::Exp => Kind::Regression,
+    };
+    let params = Params::default().check(kind, 1000).unwrap();
+    let objective = crate::train::Objective::new(&params, output, outputs);
+    (objective.mean(&all, &examples(&unseen)), all)
 }
 
 #[test]

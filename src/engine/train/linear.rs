@@ -1,6 +1,5 @@
 //! A linear model: the penalty that does best on the validation rows.
 
-use super::blend::mean_loss;
 use super::{Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::infer::answers;
@@ -60,7 +59,7 @@ pub(super) fn linear(
             let loss = |part: &super::Examples<'_>| {
                 let model = Model::Network(network.clone());
                 let all = answers(&model, task.output, task.outputs, part.matrix);
-                mean_loss(task.output, &all, part)
+                task.objective().steep().mean(&all, part)
             };
             let train_loss = loss(&task.train);
             let validation_loss = task.validation.as_ref().map(loss);
@@ -83,6 +82,7 @@ pub(super) fn linear(
             }
             let step = Step {
                 boosting: false,
+                ended: true,
                 epoch,
                 epochs: tried,
                 rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),

@@ -12,6 +12,7 @@ mod epochs;
 mod folds;
 mod forest;
 mod linear;
+mod loss;
 mod start;
 
 #[cfg(any(test, feature = "cuda"))]
@@ -19,6 +20,7 @@ pub(crate) use batch::Batch;
 #[cfg(test)]
 pub(crate) use batch::gather;
 pub use device::{devices, resolve_device};
+pub(crate) use loss::Objective;
 
 use crate::{
     artifact::Epoch,
@@ -66,6 +68,8 @@ pub enum TrainError {
 pub struct Step {
     /// Whether it is trees that grow, and an epoch a round.
     pub boosting: bool,
+    /// Whether an epoch has just ended.
+    pub ended: bool,
     pub epoch: u32,
     pub epochs: u32,
     pub rows_per_second: f64,
@@ -77,7 +81,8 @@ pub struct Step {
 /// Prepared rows with what the network should answer and how much each row counts.
 pub struct Examples<'a> {
     pub matrix: &'a Matrix,
-    /// Class codes (0 or 1 for binary) or standardised values; length `rows`.
+    /// Class codes of a softmax, length `rows`; else for each output a number (0 or 1 for a sigmoid, standardised or scaled
+    /// values), row-major `[rows][outputs]`: NaN where the output does not count for the row.
     pub targets: &'a [f32],
     /// Row weights (class weights applied), length `rows`; empty: all 1.
     pub weights: &'a [f32],
@@ -91,6 +96,17 @@ impl Examples<'_> {
         }
         let weight = |&row: &u32| f64::from(self.weights[row as usize]);
         rows.iter().map(weight).sum()
+    }
+
+    /// Mean of the rows' losses by their weights.
+    fn mean(&self, losses: impl Iterator<Item = f64>) -> f64 {
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (row, loss) in losses.enumerate() {
+            let weight = self.weights.get(row).map_or(1.0, |w| f64::from(*w));
+            sum += weight * loss;
+            total += weight;
+        }
+        sum / f64::max(total, f64::MIN_POSITIVE)
     }
 }
 
@@ -133,6 +149,35 @@ impl HeldOut {
     }
 }
 
+impl Trained {
+    /// Mean loss on the rows that were held out; `None` where there are none.
+    pub fn held_out_loss(
+        &self,
+        train: &Examples<'_>,
+        validation: &Examples<'_>,
+        output: Output,
+        outputs: usize,
+        params: &ValidParams,
+    ) -> Option<f64> {
+        let held_out = self.held_out.as_ref()?;
+        let objective = Objective::new(params, output, outputs).steep();
+        let first = train.matrix.rows;
+        let targets = held_out.rows.iter().flat_map(|&row| {
+            let row = row as usize;
+            match row.checked_sub(first) {
+                Some(row) => objective.of(validation.targets, row),
+                None => objective.of(train.targets, row),
+            }
+        });
+        let part = Examples {
+            matrix: validation.matrix,
+            targets: &targets.copied().collect::<Vec<f32>>(),
+            weights: &[],
+        };
+        Some(objective.mean(&held_out.predictions, &part))
+    }
+}
+
 /// One training, whatever the device.
 struct Task<'a> {
     train: Examples<'a>,
@@ -143,6 +188,10 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
+    fn objective(&self) -> Objective {
+        Objective::new(self.params, self.output, self.outputs)
+    }
+
     /// The same with other parameters.
     fn with<'b>(&self, params: &'b ValidParams) -> Task<'b>
     where

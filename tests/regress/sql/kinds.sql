@@ -32,7 +32,7 @@ SELECT insight_predict('visits_complains', '{"picture": {"a": 1}}'::jsonb);
 SELECT insight_predict('visits_complains', '{"picture": ["a"]}'::jsonb);
 SELECT insight_predict('visits_complains', '{"tags": "t1"}'::jsonb);
 SELECT insight_predict('visits_complains', '{"review": [1]}'::jsonb);
-SELECT insight_train('visits', 'tags');
+SELECT insight_train('visits', 'details');
 SELECT insight_train('visits', 'complains', options => '{"standardise": "log"}');
 SELECT insight_train('visits', 'complains', options => '{"text_features": -1}');
 -- Texts in twenty scripts, and of a megabyte; arrays of any length, documents of any shape, numbers that are none.

@@ -75,7 +75,13 @@ fn unseen_loss(trained: &Trained, output: Output, outputs: usize) -> f64 {
     let unseen = data(2000, 3);
     let model = &trained.parts[0].model;
     let answers = crate::infer::answers(model, output, outputs, &unseen.0);
-    mean_loss(output, &answers, &examples(&unseen))
+    let kind = match output {
+        Output::Sigmoid => Kind::Binary,
+        Output::Softmax => Kind::Multiclass,
+        _ => Kind::Regression,
+    };
+    let objective = Objective::new(&params(kind), output, outputs);
+    objective.mean(&answers, &examples(&unseen))
 }
 
 #[test]

@@ -4,10 +4,10 @@
 use super::inputs::Front;
 use super::parameters::{Layout, Table};
 use super::vector::{View, activate, add_bias, add_rows, multiply, product};
-use crate::models::{Activation, Output};
-use crate::params::Loss;
+use crate::models::Activation;
 use crate::random::Random;
 use crate::recipe::Matrix;
+use crate::train::loss::Objective;
 
 /// What all chunks share during a step.
 pub(super) struct Shared<'a> {
@@ -19,9 +19,7 @@ pub(super) struct Shared<'a> {
     pub(super) curves: &'a [Vec<f32>],
     pub(super) activation: Activation,
     pub(super) members: usize,
-    pub(super) outputs: usize,
-    pub(super) loss: Loss,
-    pub(super) output: Output,
+    pub(super) objective: Objective,
     /// A unit is dropped where 16 random bits are below this.
     pub(super) dropped: u16,
 }
@@ -111,7 +109,7 @@ impl Chunk {
             Some(values) => values,
             None => &self.x,
         };
-        let outputs = shared.outputs;
+        let outputs = shared.objective.outputs;
         let sums = resize(&mut self.sums, tall * outputs);
         for (m, (w, b)) in layout.heads.iter().enumerate() {
             let out = &mut sums[m * n * outputs..(m + 1) * n * outputs];
@@ -138,8 +136,9 @@ impl Chunk {
             weights,
             ..
         } = shared;
+        let objective = shared.objective;
         let (n, width, members, outputs) =
-            (rows.len(), front.width, shared.members, shared.outputs);
+            (rows.len(), front.width, shared.members, objective.outputs);
         let tall = members * n;
         self.gradient.resize(layout.len, 0.0);
         self.loss = 0.0;
@@ -149,7 +148,7 @@ impl Chunk {
         {
             let row = rows[i % n] as usize;
             let weight = row_weights.get(row).map_or(1.0, |w| f64::from(*w));
-            let loss = derive(shared.loss, shared.output, sums, targets[row]);
+            let loss = objective.derive(sums, objective.of(targets, row));
             self.loss += weight * loss / members as f64;
             let factor = (weight * scale) as f32;
             sums.iter_mut().for_each(|d| *d *= factor);
@@ -282,63 +281,4 @@ fn drop_units(random: &mut Random, dropped: u16, values: &mut [f32], slopes: &mu
         *v *= m;
         *s *= m;
     }
-}
-
-/// One row's loss; its derivative by the sums takes their place.
-pub(super) fn derive(loss: Loss, output: Output, sums: &mut [f32], target: f32) -> f64 {
-    match (loss, output) {
-        (Loss::BinaryCrossentropy, _) => {
-            let z = sums[0];
-            sums[0] = sigmoid(z) - target;
-            // log(1 + e^z) - y z, written so that nothing overflows.
-            f64::from(z.max(0.0) - z * target) + f64::from((-z.abs()).exp()).ln_1p()
-        }
-        (Loss::CategoricalCrossentropy, _) => {
-            let code = target as usize;
-            let largest = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let own = sums[code] - largest;
-            let total = softmax(sums);
-            sums[code] -= 1.0;
-            f64::from(total).ln() - f64::from(own)
-        }
-        (Loss::MeanSquaredError, Output::Identity) => {
-            let error = sums[0] - target;
-            sums[0] = 2.0 * error;
-            f64::from(error).powi(2)
-        }
-        (Loss::MeanSquaredError, Output::Sigmoid) => {
-            let p = sigmoid(sums[0]);
-            let error = p - target;
-            sums[0] = 2.0 * error * p * (1.0 - p);
-            f64::from(error).powi(2)
-        }
-        (Loss::MeanSquaredError, Output::Softmax) => {
-            softmax(sums);
-            let error = |i: usize, p: f32| p - f32::from(i == target as usize);
-            let errors = sums.iter().enumerate().map(|(i, p)| (error(i, *p), *p));
-            let (squares, shared) = errors.fold((0.0, 0.0), |(s, t), (e, p)| {
-                (s + f64::from(e).powi(2), t + e * p)
-            });
-            for (i, p) in sums.iter_mut().enumerate() {
-                *p = 2.0 * *p * (error(i, *p) - shared);
-            }
-            squares
-        }
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-/// In place; answers Σ e^(x - largest).
-fn softmax(sums: &mut [f32]) -> f32 {
-    let largest = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut total = 0.0;
-    for x in sums.iter_mut() {
-        *x = (*x - largest).exp();
-        total += *x;
-    }
-    sums.iter_mut().for_each(|p| *p /= total);
-    total
 }

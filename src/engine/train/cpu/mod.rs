@@ -10,9 +10,9 @@ mod vector;
 
 use super::epochs::Learner;
 use super::{Examples, Task};
-use crate::models::{Network, Output};
+use crate::models::Network;
 use crate::random::Random;
-use chunk::{Chunk, Shared, derive};
+use chunk::{Chunk, Shared};
 use inputs::Front;
 use parameters::{Dense, Layout, Rule, Table};
 use rayon::prelude::*;
@@ -90,9 +90,7 @@ impl<'a> Cpu<'a> {
             curves: &curves,
             activation: network.activation,
             members: network.members,
-            outputs: network.outputs(),
-            loss: self.task.params.loss,
-            output: network.output,
+            objective: self.task.objective(),
             dropped: (self.task.params.dropout * 65_536.0).round() as u16,
         };
         let parts = self.chunks.iter_mut().zip(rows.chunks(size)).enumerate();
@@ -159,24 +157,37 @@ impl Learner for Cpu<'_> {
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
-        let (output, loss) = (self.network.output, self.task.params.loss);
-        let (members, outputs) = (self.network.members, self.network.outputs());
+        let objective = self.task.objective();
+        let (members, outputs) = (self.network.members, objective.outputs);
         let block = (MOST_CHUNKS * CHUNK / members).max(1);
         let mut sum = 0.0;
         for rows in rows.chunks(block) {
             let losses = self.in_chunks(rows, |shared, chunk, _, rows| {
                 chunk.forward(shared, part.matrix, rows, None);
-                let mut answer = vec![0f32; outputs];
+                let (mut answer, mut mean) = (vec![0f64; outputs], vec![0f32; outputs]);
                 let mut sum = 0.0;
                 for (r, &row) in rows.iter().enumerate() {
                     let of = |m: usize| (m * rows.len() + r) * outputs;
-                    let members = (0..members).map(|m| &chunk.sums[of(m)..of(m) + outputs]);
-                    mean_answer(output, members, &mut answer);
+                    if members == 1 {
+                        mean.copy_from_slice(&chunk.sums[of(0)..of(0) + outputs]);
+                    } else {
+                        // The sums that stand for the mean of the members' answers.
+                        answer.fill(0.0);
+                        for m in 0..members {
+                            let sums = &chunk.sums[of(m)..of(m) + outputs];
+                            let share = 1.0 / members as f64;
+                            objective.output.add(sums, share, &mut answer);
+                        }
+                        for (mean, answer) in mean.iter_mut().zip(&answer) {
+                            *mean = objective.output.sum_of(*answer) as f32;
+                        }
+                    }
                     let weight = part
                         .weights
                         .get(row as usize)
                         .map_or(1.0, |w| f64::from(*w));
-                    sum += weight * derive(loss, output, &mut answer, part.targets[row as usize]);
+                    let targets = objective.of(part.targets, row as usize);
+                    sum += weight * objective.derive(&mut mean, targets);
                 }
                 sum
             });
@@ -202,41 +213,5 @@ impl Learner for Cpu<'_> {
             *own = table;
         }
         network
-    }
-}
-
-/// The sums that stand for the mean of the members' answers: for probabilities the one whose sigmoid or softmax is their
-/// mean.
-fn mean_answer<'s>(
-    output: Output,
-    members: impl ExactSizeIterator<Item = &'s [f32]>,
-    answer: &mut [f32],
-) {
-    let count = members.len() as f32;
-    if count == 1.0 {
-        members.for_each(|sums| answer.copy_from_slice(sums));
-        return;
-    }
-    answer.fill(0.0);
-    for sums in members {
-        match output {
-            Output::Identity => answer[0] += sums[0] / count,
-            Output::Sigmoid => answer[0] += 1.0 / (1.0 + (-sums[0]).exp()) / count,
-            Output::Softmax => {
-                let largest = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let total: f32 = sums.iter().map(|x| (x - largest).exp()).sum();
-                for (a, x) in answer.iter_mut().zip(sums) {
-                    *a += (x - largest).exp() / total / count;
-                }
-            }
-        }
-    }
-    match output {
-        Output::Identity => {}
-        Output::Sigmoid => {
-            let p = answer[0].clamp(1e-7, 1.0 - 1e-7);
-            answer[0] = (p / (1.0 - p)).ln();
-        }
-        Output::Softmax => answer.iter_mut().for_each(|p| *p = p.max(1e-7).ln()),
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::artifact::Task as Kind;
 use crate::infer::testing::{Random as Draw, embedding, ensemble, one_hot, row};
-use crate::models::{Activation, BagInput, Inputs, Model};
+use crate::models::{Activation, BagInput, Inputs, Model, Output};
 use crate::params::{Params, ValidParams};
 use crate::recipe::Matrix;
 use crate::train::burn::Burn;
@@ -60,6 +60,14 @@ fn a_step_equals_burns() {
         (Kind::Regression, Output::Identity, 1, "mean_squared_error"),
         (Kind::Binary, Output::Sigmoid, 1, "mean_squared_error"),
         (Kind::Multiclass, Output::Softmax, 4, "mean_squared_error"),
+        (Kind::Binary, Output::Sigmoid, 3, "binary_crossentropy"),
+        (Kind::Regression, Output::Identity, 2, "mean_absolute_error"),
+        (Kind::Regression, Output::Identity, 1, "huber"),
+        (Kind::Regression, Output::Identity, 1, "quantile"),
+        (Kind::Regression, Output::Exp, 1, "poisson"),
+        (Kind::Regression, Output::Exp, 1, "tweedie"),
+        (Kind::Binary, Output::Sigmoid, 1, "focal"),
+        (Kind::Multiclass, Output::Softmax, 4, "focal"),
     ];
     let activations = [
         Activation::Silu,
@@ -76,11 +84,18 @@ fn a_step_equals_burns() {
     for (kind, output, outputs, loss) in tasks {
         for (activation, (members, dim, hidden)) in activations.into_iter().zip(shapes) {
             let matrix = matrix(300, &mut random);
-            let targets: Vec<f32> = (0..matrix.rows)
+            // Of several outputs some do not count.
+            let width = if output == Output::Softmax {
+                1
+            } else {
+                outputs
+            };
+            let targets: Vec<f32> = (0..matrix.rows * width)
                 .map(|_| match kind {
-                    Kind::Regression => random.unit(),
+                    _ if width > 1 && random.below(4) == 0 => f32::NAN,
+                    Kind::Regression => random.unit().abs(),
                     Kind::Binary => random.below(2) as f32,
-                    Kind::Multiclass => random.below(outputs) as f32,
+                    _ => random.below(outputs) as f32,
                 })
                 .collect();
             let weights: Vec<f32> = (0..matrix.rows)

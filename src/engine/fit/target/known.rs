@@ -1,0 +1,92 @@
+//! What is true of the rows of a relation, for a model that is there already.
+
+use super::{FitError, companion, label_of, multilabel, survival, uplift};
+use crate::artifact::{Target, Task};
+use crate::evaluate::Truth;
+use crate::frame::{Frame, Values};
+
+/// The rows of a frame whose target is known, and what is true of them.
+///
+/// # Errors
+/// A target of another type than the model's, a label that the model does not know, no row.
+pub fn truth_of(task: Task, target: &Target, frame: &Frame) -> Result<(Vec<u32>, Truth), FitError> {
+    let name = &target.name;
+    let Some(column) = frame.column(name) else {
+        return Err(FitError::new(
+            "42703",
+            format!("target column \"{name}\" does not exist"),
+        ));
+    };
+    let marks = match &target.companion {
+        Some(companion) => Some(companion::marks(frame, companion)?),
+        None => None,
+    };
+    let known = |row: &u32| match &marks {
+        Some(marks) => marks[*row as usize].is_some(),
+        None => true,
+    };
+    let rows: Vec<u32> = (0..frame.rows() as u32)
+        .filter(|row| !column.nulls.get(*row as usize) && known(row))
+        .collect();
+    let marked = || {
+        let mark = |row: &u32| {
+            let marks = marks.as_ref()?;
+            marks[*row as usize]
+        };
+        rows.iter()
+            .map(|row| mark(row).unwrap_or_default())
+            .collect()
+    };
+    if rows.is_empty() {
+        return Err(FitError::new(
+            "22023",
+            format!("there is no row whose target \"{name}\" is known"),
+        ));
+    }
+    let unknown = |label: &str| {
+        FitError::new(
+            "22023",
+            format!("target \"{name}\" has the label \"{label}\", which the model does not know"),
+        )
+        .hint(format!("Known are: {}.", target.labels.join(", ")))
+    };
+    let truth = match task {
+        Task::Regression => {
+            let Values::Number(values) = &column.values else {
+                return Err(FitError::new(
+                    "42804",
+                    format!("target \"{name}\" is not a number"),
+                ));
+            };
+            Truth::Values(rows.iter().map(|row| values[*row as usize]).collect())
+        }
+        Task::Binary | Task::Multiclass | Task::Ordinal => {
+            let code = |row: &u32| {
+                let label = label_of(column.cell(*row as usize));
+                let code = target.labels.iter().position(|l| *l == label);
+                code.map(|code| code as u32).ok_or_else(|| unknown(&label))
+            };
+            Truth::Classes(rows.iter().map(code).collect::<Result<_, _>>()?)
+        }
+        Task::Uplift => Truth::Uplift {
+            outcomes: uplift::outcomes(column, &target.labels, &rows)?,
+            treated: marked(),
+        },
+        Task::Survival => Truth::Survival {
+            times: survival::durations(column, &rows)?,
+            events: marked(),
+        },
+        Task::Multilabel => {
+            let width = target.labels.len();
+            let mut sets = vec![false; rows.len() * width];
+            for (row, out) in rows.iter().zip(sets.chunks_exact_mut(width.max(1))) {
+                let cell = column.cell(*row as usize);
+                if let Some(label) = multilabel::set(cell, &target.labels, out) {
+                    return Err(unknown(label));
+                }
+            }
+            Truth::Labels(sets)
+        }
+    };
+    Ok((rows, truth))
+}

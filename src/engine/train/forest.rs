@@ -15,7 +15,7 @@ const LEAF: usize = 3;
 const LEAVES: usize = 4_000;
 
 /// `params.trees` trees on bootstrap samples, drawn in proportion to the rows' weights. Each split looks at the square root of
-/// the features for labels and at a third of them for values (as Breiman's and R's forests do).
+/// the features, for values at a third of them where these are more (as Breiman's forests do).
 pub(super) fn forest(
     task: &Task<'_>,
     report: &mut dyn FnMut(&Step) -> bool,
@@ -46,7 +46,8 @@ pub(super) fn forest(
         trees: 0,
         leaf: LEAF.max(matrix.rows / LEAVES),
         tried: match task.output {
-            Output::Identity => Some((features.len() / 3).max(1)),
+            // Of few features a third would be hardly any.
+            Output::Identity if features.len() > 9 => Some(features.len() / 3),
             _ => None,
         },
         seed: task.params.seed ^ 0x3c6e_f372,

@@ -522,3 +522,21 @@ fn uplift_needs_both_kinds_of_rows() {
         "10 treated and 290 other rows are too few to compare"
     );
 }
+
+#[test]
+fn only_two_labels_have_a_positive_one() {
+    let mut of_sets = request(interested(), "interests", quick("mlp"));
+    of_sets.positive = Some("sports".into());
+    let e = fit(of_sets, &mut |_| true).unwrap_err();
+    assert_eq!(
+        e.message,
+        "option \"positive\" needs a target of two values"
+    );
+}
+
+#[test]
+fn sets_of_labels_stay_within_memory() {
+    let mut small = request(interested(), "interests", quick("mlp"));
+    small.max_bytes = Some(20_000);
+    assert_eq!(fit(small, &mut |_| true).unwrap_err().sqlstate, "53200");
+}

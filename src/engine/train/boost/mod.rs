@@ -59,8 +59,8 @@ pub(super) fn boost(
     for round in 1..=rounds {
         let round_started = Instant::now();
         let mut train_loss = 0.0;
-        // All outputs of a round start from the same scores.
-        let before: Option<Vec<Vec<f32>>> = (outputs > 1).then(|| scores.clone());
+        // The labels of a softmax start a round from the same scores; other outputs know nothing of each other.
+        let before = (task.output == Output::Softmax).then(|| scores.clone());
         for output in 0..outputs {
             let from = before.as_ref().unwrap_or(&scores);
             let loss = derive(&task.train, &objective, from, output, &mut pairs);

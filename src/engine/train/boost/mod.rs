@@ -58,6 +58,10 @@ impl Track {
     }
 }
 
+/// Leaves of a tree of hazards, and events that are likely in each, at least.
+const HAZARD_LEAVES: usize = 6;
+const LEAST_EVENTS: f64 = 10.0;
+
 /// Boosted trees on the training rows: log-odds, one sum per label beyond two, or values.
 pub(super) fn boost(
     task: &Task<'_>,
@@ -73,6 +77,13 @@ pub(super) fn boost(
         least_rows: 20,
         l2: 1.0,
         learning_rate: if matrix.rows < 200_000 { 0.05 } else { 0.1 },
+    };
+    // Some outputs do not count for some rows: hazards, whose events are few in each interval. Trees of many leaves would learn
+    // them by heart before they have learned what they have in common.
+    let hazards = outputs > 1 && task.train.targets.iter().any(|y| y.is_nan());
+    let shape = Shape {
+        leaves: if hazards { HAZARD_LEAVES } else { shape.leaves },
+        ..shape
     };
     let mut grower = Grower::new(&features, matrix.rows, shape);
     let objective = task.objective().steep();
@@ -114,6 +125,13 @@ pub(super) fn boost(
             let from = before.as_ref().unwrap_or(&scores);
             let loss = derive(&task.train, &objective, from, output, &mut pairs);
             tracks[track].train_loss = loss;
+            if hazards {
+                // So many rows as are likely to meet as many events.
+                let events = pairs.iter().map(|p| p[1]).sum::<f64>() / LEAST_EVENTS;
+                let least = matrix.rows as f64 / events.max(f64::MIN_POSITIVE);
+                let most = (matrix.rows / 8).max(shape.least_rows);
+                grower.shape.least_rows = (least as usize).clamp(shape.least_rows, most);
+            }
             let mut used: Vec<usize> = (0..features.len()).collect();
             random.shuffle(&mut used);
             used.truncate(((features.len() as f64 * FEATURES).ceil() as usize).max(1));

@@ -55,6 +55,19 @@ CREATE TABLE insight.epoch (
 );
 COMMENT ON TABLE insight.epoch IS 'one row per epoch of each version';
 
+CREATE TABLE insight.trial (
+  version bigint NOT NULL REFERENCES insight.version ON DELETE CASCADE,
+  trial   integer NOT NULL,
+  status  text NOT NULL,
+  options jsonb NOT NULL,
+  loss    double precision,
+  epochs  integer NOT NULL,
+  seconds double precision NOT NULL,
+  best    boolean NOT NULL,
+  PRIMARY KEY (version, trial)
+);
+COMMENT ON TABLE insight.trial IS 'one row per trial of the search for hyper-parameters of each version';
+
 CREATE TABLE insight.metric (
   version  bigint NOT NULL REFERENCES insight.version ON DELETE CASCADE,
   position integer NOT NULL,
@@ -100,6 +113,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('insight.model', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.epoch', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.trial', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.metric', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');

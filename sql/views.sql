@@ -42,6 +42,11 @@ SELECT m.name AS model, v.version, e.epoch, e.train_loss, e.validation_loss, e.l
 FROM insight.epoch e JOIN insight.version v ON v.id = e.version JOIN insight.model m ON m.id = v.model;
 COMMENT ON VIEW insight.history IS 'one row per epoch of each version';
 
+CREATE VIEW insight.trials AS
+SELECT m.name AS model, v.version, t.trial, t.status, t.loss, t.options, t.epochs, t.seconds, t.best
+FROM insight.trial t JOIN insight.version v ON v.id = t.version JOIN insight.model m ON m.id = v.model;
+COMMENT ON VIEW insight.trials IS 'one row per trial of a search for hyper-parameters (option tune), with its validation loss';
+
 -- A worker holds an advisory lock for its whole life: a job that claims to run while its lock is free is dead. A standby
 -- sees no locks of its primary and shows what the row says.
 CREATE VIEW insight.jobs AS
@@ -72,4 +77,4 @@ WHERE j.status = 'running'
   AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'));
 COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
 
-GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.features, insight.jobs, insight.progress TO PUBLIC;
+GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.trials, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -54,7 +54,8 @@ fn insight_confusion(
         )
         .hint("Use insight_evaluate, which scores each label.")))
     }
-    let evaluation = or_raise(score::class_evaluation(&predictor, relation));
+    or_raise(score::needs_classes(&predictor));
+    let evaluation = or_raise(score::evaluation(&predictor, relation));
     let labels = predictor.artifact().target.labels.clone();
     let mut cells = Vec::new();
     for (actual, row) in labels.iter().zip(&evaluation.confusion) {
@@ -63,42 +64,6 @@ fn insight_confusion(
         }
     }
     TableIterator::new(cells)
-}
-
-/// The receiver operating characteristic: of the positive class, or of each label against the rest.
-#[pg_extern]
-#[allow(clippy::type_complexity)]
-fn insight_roc(
-    model: Option<&str>,
-    relation: default!(Option<&str>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(label, String),
-        name!(threshold, f64),
-        name!(true_positive_rate, f64),
-        name!(false_positive_rate, f64),
-    ),
-> {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
-    let evaluation = or_raise(score::class_evaluation(&predictor, relation));
-    let labels = &predictor.artifact().target.labels;
-    // A binary model has one curve: of its positive, last label.
-    let skipped = labels.len().saturating_sub(evaluation.roc.len());
-    let named = labels.iter().skip(skipped).cloned().zip(evaluation.roc);
-    let points: Vec<_> = named
-        .flat_map(|(label, curve)| {
-            curve.into_iter().map(move |p| {
-                (
-                    label.clone(),
-                    p.threshold,
-                    p.true_positive_rate,
-                    p.false_positive_rate,
-                )
-            })
-        })
-        .collect();
-    TableIterator::new(points)
 }
 
 /// What treating the rows with the greatest predicted effects brings.
@@ -139,13 +104,7 @@ COMMENT ON FUNCTION insight_evaluate(text, text) IS
 COMMENT ON FUNCTION insight_confusion(text, text) IS 'how many rows of each actual label were given each label';
 COMMENT ON FUNCTION insight_qini(text, text) IS
 'what the rows with the greatest predicted effects have more by the treatment, beside as many rows drawn at random';
-COMMENT ON FUNCTION insight_roc(text, text) IS 'the ROC curve of the positive class, or of each label against the rest';
 "#,
     name = "comment_evaluate",
-    requires = [
-        insight_evaluate,
-        insight_confusion,
-        insight_roc,
-        insight_qini
-    ]
+    requires = [insight_evaluate, insight_confusion, insight_qini]
 );

@@ -1,7 +1,11 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
 mod clean;
+mod coefficients;
+mod compare;
+mod coverage;
 mod cross_validate;
+mod curves;
 mod data;
 mod evaluate;
 mod lifecycle;

@@ -279,6 +279,7 @@ macro_rules! version_1 {
         }
     )* };
 }
+pub(super) use version_1;
 version_1!(
     pg_finfo_insight_predict,
     pg_finfo_insight_classify,

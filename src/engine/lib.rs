@@ -5,13 +5,17 @@
 
 pub mod artifact;
 pub mod calendar;
+pub mod calibrate;
 pub mod clean;
+pub mod conformal;
+pub mod decision;
 pub mod embed;
 pub mod evaluate;
 pub mod fit;
 pub mod forest;
 pub mod frame;
 pub mod infer;
+pub mod linear;
 pub mod models;
 pub mod params;
 pub mod picture;
@@ -20,6 +24,8 @@ pub mod random;
 pub mod recipe;
 pub mod sample;
 pub mod select;
+pub mod settled;
 pub mod survival;
 pub mod train;
+pub mod tune;
 pub mod value;

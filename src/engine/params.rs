@@ -1,11 +1,22 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+mod choices;
+mod decision;
+mod others;
 mod reader;
 
+use crate::calibrate::Method;
+use crate::decision::Decision;
 use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
+use crate::tune::Tune;
 use crate::{artifact::Task, models::Activation};
+use choices::{
+    ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
+    SELECT, STANDARDISE, TRANSFORMS,
+};
+pub use decision::profit;
 use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -76,7 +87,11 @@ pub enum Algorithm {
     Mlp,
     /// Gradient boosted trees.
     Gbdt,
-    /// A network (`Dnn`) and trees, by the shares that do best on the validation rows.
+    /// A linear or logistic model with an elastic net penalty.
+    Linear,
+    /// The mean of trees on bootstrap samples.
+    RandomForest,
+    /// Several of these, by the shares that do best on rows they have not seen.
     #[default]
     Auto,
 }
@@ -145,6 +160,17 @@ pub struct Params {
     pub bins: Option<usize>,
     pub text_dim: Option<usize>,
     pub members: Option<usize>,
+    pub trees: Option<usize>,
+    pub folds: Option<usize>,
+    pub max_leaf_nodes: Option<usize>,
+    pub min_samples_leaf: Option<usize>,
+    pub max_features: Option<f64>,
+    /// Hyper-parameters to search.
+    pub tune: Option<Tune>,
+    /// The options these come from.
+    pub given: Map<String, Value>,
+    pub calibration: Option<Method>,
+    pub decision: Decision,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -192,6 +218,18 @@ pub struct ValidParams {
     /// Members of the ensemble within the network.
     #[serde(default)]
     pub members: usize,
+    /// A linear model's l1 and l2 where they were given; else they are found on the validation rows.
+    #[serde(default)]
+    pub penalty: Option<[f64; 2]>,
+    /// Trees of a random forest.
+    #[serde(default)]
+    pub trees: usize,
+    /// Parts that take turns to be held out in an ensemble; 1: only the validation rows are.
+    #[serde(default)]
+    pub folds: usize,
+    /// How boosted trees grow.
+    #[serde(default)]
+    pub boosting: Boosting,
     /// How columns become inputs.
     #[serde(flatten)]
     pub preparation: Preparation,
@@ -201,10 +239,50 @@ pub struct ValidParams {
     /// Try features made of two columns.
     #[serde(default)]
     pub construct: Construct,
+    #[serde(default)]
+    pub calibration: Method,
+    #[serde(flatten)]
+    pub decision: Decision,
+}
+
+/// How boosted trees grow.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Boosting {
+    /// Leaves of a tree, at most.
+    pub max_leaf_nodes: usize,
+    /// Rows of a leaf, at least.
+    pub min_samples_leaf: usize,
+    /// Share of the features that a tree looks at.
+    pub max_features: f64,
+    pub l2: f64,
+    pub learning_rate: f64,
+}
+
+impl Default for Boosting {
+    fn default() -> Boosting {
+        Boosting {
+            max_leaf_nodes: 31,
+            min_samples_leaf: 20,
+            max_features: 0.7,
+            l2: 1.0,
+            learning_rate: 0.05,
+        }
+    }
 }
 
 /// An epoch over this many rows is so many steps that few epochs tell whether more will help.
 const MANY_ROWS: usize = 200_000;
+/// Below so many rows an ensemble holds each part of the rows out in turn.
+const FEW_ROWS: usize = 20_000;
+
+/// How many parts of the rows an ensemble holds out in turn.
+fn turns(rows: usize) -> usize {
+    match rows {
+        0..5_000 => 5,
+        5_000..FEW_ROWS => 3,
+        _ => 1,
+    }
+}
 
 impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
@@ -212,6 +290,8 @@ impl Params {
         "activation",
         "algorithm",
         "batch_size",
+        "calibration",
+        "capacity",
         "category_encoding",
         "class_weight",
         "construct",
@@ -219,20 +299,25 @@ impl Params {
         "early_stopping",
         "epochs",
         "focal_gamma",
+        "folds",
         "hidden",
         "huber_delta",
         "l1",
         "l2",
         "learning_rate",
         "loss",
+        "max_features",
+        "max_leaf_nodes",
         "max_seconds",
         "members",
+        "min_samples_leaf",
         "momentum",
         "number_embedding",
         "number_embedding_bins",
         "number_embedding_dim",
         "optimizer",
         "patience",
+        "profit",
         "quantile",
         "seed",
         "select",
@@ -240,7 +325,10 @@ impl Params {
         "test_size",
         "text_embedding_dim",
         "text_features",
+        "threshold",
         "transform",
+        "trees",
+        "tune",
         "tweedie_power",
         "validation_size",
     ];
@@ -249,7 +337,7 @@ impl Params {
     ///
     /// | name | default | range | why |
     /// |---|---|---|---|
-    /// | algorithm | auto | auto, dnn, mlp, gbdt | see [`Algorithm`] |
+    /// | algorithm | auto | auto, dnn, mlp, gbdt, linear, random_forest | see [`Algorithm`] |
     /// | hidden | by rows: \[64, 32\] to \[256, 128\] | 1 to 8 layers of 1 to 4096 | larger tables carry larger networks |
     /// | activation | silu | sigmoid, relu, tanh, silu | smooth, no dead units |
     /// | dropout | 0.1 | 0 to 0.95 | mild regularisation |
@@ -276,11 +364,17 @@ impl Params {
     /// | number_embedding_dim | 8 | 1 to 256 | width of a number's embedding |
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
+    /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
+    /// | max_leaf_nodes, min_samples_leaf, max_features | 31, 20, 0.7 | 2 to 4096, 1 to 1,000,000, 0.01 to 1 | gbdt: LightGBM's, but for the features |
+    /// | tune | none | see [`Tune`] | searches the others |
+    /// | folds | by rows: 5, 3 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
     /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
+    /// | calibration | auto | auto, none, temperature, isotonic, beta | probabilities that come true as often as they say |
+    /// | threshold, profit, capacity | 0.5, none, none | see [`Decision`] | decisions follow from what they earn |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
@@ -326,6 +420,22 @@ impl Params {
                 .integer("number_embedding_bins", 2, 1024)?
                 .map(|n| n as usize),
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
+            trees: reader.integer("trees", 1, 5000)?.map(|n| n as usize),
+            folds: reader.integer("folds", 1, 20)?.map(|n| n as usize),
+            max_leaf_nodes: reader
+                .integer("max_leaf_nodes", 2, 4096)?
+                .map(|n| n as usize),
+            min_samples_leaf: reader
+                .integer("min_samples_leaf", 1, 1_000_000)?
+                .map(|n| n as usize),
+            max_features: reader.number("max_features", 0.01, 1.0)?,
+            tune: match reader.get("tune") {
+                None => None,
+                Some(value) => Tune::read(value)?,
+            },
+            given: options.clone(),
+            calibration: reader.choice("calibration", decision::CALIBRATIONS)?,
+            decision: reader.decision()?,
             text_model: None,
         })
     }
@@ -335,13 +445,18 @@ impl Params {
         let algorithm = self.algorithm.unwrap_or_default();
         let plain = algorithm == Algorithm::Mlp;
         let optimizer = self.optimizer.unwrap_or(Optimizer::Adamw);
-        if algorithm == Algorithm::Gbdt
-            && let Some(option) = self.of_networks()
-        {
+        if let Some(option) = self.of_others(algorithm) {
+            let what = match algorithm {
+                Algorithm::Gbdt => "boosted trees",
+                Algorithm::RandomForest => "a random forest",
+                Algorithm::Linear => "a linear model",
+                _ => "a network",
+            };
+            let name = algorithm.name();
             return Err(ParamError {
                 option: option.into(),
-                message: format!("option \"{option}\" means nothing to boosted trees"),
-                hint: format!("Leave \"{option}\" out, or use another algorithm than gbdt."),
+                message: format!("option \"{option}\" means nothing to {what}"),
+                hint: format!("Leave \"{option}\" out, or use another algorithm than {name}."),
             });
         }
         if self.momentum.is_some() && optimizer != Optimizer::Sgd {
@@ -351,12 +466,32 @@ impl Params {
                 hint: "Add \"optimizer\": \"sgd\", or leave momentum out.".into(),
             });
         }
+        let loss = self.loss_for(task)?;
+        if matches!(algorithm, Algorithm::Linear | Algorithm::RandomForest)
+            && !matches!(
+                loss,
+                Loss::MeanSquaredError | Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy
+            )
+        {
+            let name = algorithm.name();
+            return Err(ParamError {
+                option: "loss".into(),
+                message: format!("the algorithm {name} has no such loss"),
+                hint: "Use dnn, mlp, gbdt or auto.".into(),
+            });
+        }
         let (hidden, batch_size, members) = match rows {
             0..5_000 => (vec![64, 32], 32, 8),
             5_000..20_000 => (vec![128, 64], 128, 8),
             20_000..200_000 => (vec![256, 128], 256, 4),
             _ => (vec![256, 128], 1024, 2),
         };
+        let folds = match algorithm {
+            Algorithm::Auto => self.folds.unwrap_or(turns(rows)),
+            _ => 1,
+        };
+        // Several networks need fewer members each.
+        let members = if folds > 1 { members.min(4) } else { members };
         let learning_rate = if optimizer == Optimizer::Sgd {
             0.02
         } else if plain {
@@ -374,7 +509,7 @@ impl Params {
             hidden: self.hidden.clone().unwrap_or(hidden),
             activation: self.activation.unwrap_or(Activation::Silu),
             dropout: self.dropout.unwrap_or(0.1),
-            loss: self.loss_for(task)?,
+            loss,
             huber_delta: self.huber_delta.unwrap_or(1.0),
             quantile: self.quantile.unwrap_or(0.5),
             tweedie_power: self.tweedie_power.unwrap_or(1.5),
@@ -402,35 +537,54 @@ impl Params {
             number_dim: self.number_dim.unwrap_or(8),
             bins: self.bins.unwrap_or(48),
             members: self.members.unwrap_or(if plain { 1 } else { members }),
+            penalty: (self.l1.is_some() || self.l2.is_some())
+                .then(|| [self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)]),
+            trees: self.trees.unwrap_or(300),
+            folds,
+            boosting: self.boosting(task, algorithm, rows, folds),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),
             construct: self.construct.unwrap_or_default(),
+            calibration: decision::calibration(self.calibration, task)?,
+            decision: decision::check(self.decision, task)?,
         })
     }
 
-    /// The first option given that only a network understands.
-    fn of_networks(&self) -> Option<&'static str> {
-        [
-            ("hidden", self.hidden.is_some()),
-            ("activation", self.activation.is_some()),
-            ("dropout", self.dropout.is_some()),
-            ("optimizer", self.optimizer.is_some()),
-            ("learning_rate", self.learning_rate.is_some()),
-            ("momentum", self.momentum.is_some()),
-            ("l1", self.l1.is_some()),
-            ("l2", self.l2.is_some()),
-            ("epochs", self.epochs.is_some()),
-            ("batch_size", self.batch_size.is_some()),
-            ("early_stopping", self.early_stopping.is_some()),
-            ("patience", self.patience.is_some()),
-            ("number_embedding", self.number_embedding.is_some()),
-            ("number_embedding_dim", self.number_dim.is_some()),
-            ("number_embedding_bins", self.bins.is_some()),
-            ("members", self.members.is_some()),
-            ("text_embedding_dim", self.text_dim.is_some()),
-        ]
-        .into_iter()
-        .find_map(|(option, given)| given.then_some(option))
+    /// With other algorithms, learning_rate and l2 are not those of trees.
+    fn boosting(&self, task: Task, algorithm: Algorithm, rows: usize, folds: usize) -> Boosting {
+        let default = Boosting::default();
+        let own = algorithm == Algorithm::Gbdt;
+        let leaves = match (task, rows) {
+            (Task::Regression, _) => 31,
+            // A label tells less than a value does.
+            (_, 0..5_000) => 8,
+            (_, 5_000..12_000) => 15,
+            _ => 31,
+        };
+        let learning_rate = match rows {
+            // The models of several turns steady each other.
+            0..MANY_ROWS if folds > 1 => 0.07,
+            0..MANY_ROWS => 0.05,
+            _ => 0.1,
+        };
+        Boosting {
+            max_leaf_nodes: self.max_leaf_nodes.unwrap_or(leaves),
+            min_samples_leaf: self.min_samples_leaf.unwrap_or(default.min_samples_leaf),
+            max_features: self.max_features.unwrap_or(default.max_features),
+            l2: self.l2.filter(|_| own).unwrap_or(default.l2),
+            learning_rate: self.learning_rate.filter(|_| own).unwrap_or(learning_rate),
+        }
+    }
+
+    /// The same with some options replaced.
+    pub fn with(&self, options: &Map<String, Value>) -> Result<Params, ParamError> {
+        let mut all = self.given.clone();
+        all.extend(options.clone());
+        let mut params = Params::from_json(&all)?;
+        params.text_model.clone_from(&self.text_model);
+        // Not as given: reading took some of it.
+        params.max_seconds = self.max_seconds;
+        Ok(params)
     }
 
     fn preparation(&self) -> Preparation {
@@ -438,12 +592,22 @@ impl Params {
         Preparation {
             text_features: self.text_features.unwrap_or(default.text_features),
             text_dim: self.text_dim.unwrap_or(match self.algorithm {
-                Some(Algorithm::Mlp) => 0,
+                Some(Algorithm::Mlp | Algorithm::Linear) => 0,
                 _ => default.text_dim,
             }),
-            standardise: self.standardise.unwrap_or(default.standardise),
-            transform: self.transform.unwrap_or(default.transform),
-            category_encoding: self.category_encoding.unwrap_or(default.category_encoding),
+            standardise: self.standardise.unwrap_or(match self.algorithm {
+                // One unit of the column must stay one unit.
+                Some(Algorithm::Linear) => Standardise::Standard,
+                _ => default.standardise,
+            }),
+            transform: self.transform.unwrap_or(match self.algorithm {
+                Some(Algorithm::Linear) => Transform::None,
+                _ => default.transform,
+            }),
+            category_encoding: self.category_encoding.unwrap_or(match self.algorithm {
+                Some(Algorithm::Linear) => CategoryEncoding::OneHot,
+                _ => default.category_encoding,
+            }),
             text_model: self.text_model.clone(),
         }
     }
@@ -530,89 +694,6 @@ fn losses(task: Task) -> &'static [Loss] {
         ],
     }
 }
-
-const ALGORITHMS: &[(&str, Algorithm)] = &[
-    ("auto", Algorithm::Auto),
-    ("dnn", Algorithm::Dnn),
-    ("mlp", Algorithm::Mlp),
-    ("gbdt", Algorithm::Gbdt),
-];
-
-const ACTIVATIONS: &[(&str, Activation)] = &[
-    ("silu", Activation::Silu),
-    ("relu", Activation::Relu),
-    ("tanh", Activation::Tanh),
-    ("sigmoid", Activation::Sigmoid),
-];
-
-/// The first name of each is the one that is shown.
-const LOSSES: &[(&str, Loss)] = &[
-    ("mean_squared_error", Loss::MeanSquaredError),
-    ("binary_crossentropy", Loss::BinaryCrossentropy),
-    ("categorical_crossentropy", Loss::CategoricalCrossentropy),
-    ("mean_absolute_error", Loss::MeanAbsoluteError),
-    ("huber", Loss::Huber),
-    ("quantile", Loss::Quantile),
-    ("poisson", Loss::Poisson),
-    ("tweedie", Loss::Tweedie),
-    ("focal", Loss::Focal),
-    ("mse", Loss::MeanSquaredError),
-    ("mae", Loss::MeanAbsoluteError),
-    ("binary_cross_entropy", Loss::BinaryCrossentropy),
-    ("categorical_cross_entropy", Loss::CategoricalCrossentropy),
-];
-
-const SELECT: &[(&str, Select)] = &[
-    ("none", Select::None),
-    ("auto", Select::Auto),
-    ("l1", Select::L1),
-    ("permutation", Select::Permutation),
-    ("boruta", Select::Boruta),
-];
-
-const CONSTRUCT: &[(&str, Construct)] = &[
-    ("none", Construct::None),
-    ("pairs", Construct::Pairs),
-    ("crosses", Construct::Crosses),
-    ("auto", Construct::Auto),
-];
-
-const OPTIMIZERS: &[(&str, Optimizer)] = &[
-    ("adamw", Optimizer::Adamw),
-    ("adam", Optimizer::Adam),
-    ("sgd", Optimizer::Sgd),
-];
-
-const STANDARDISE: &[(&str, Standardise)] = &[
-    ("auto", Standardise::Auto),
-    ("standard", Standardise::Standard),
-    ("robust", Standardise::Robust),
-    ("minmax", Standardise::Minmax),
-    ("quantile", Standardise::Quantile),
-    ("none", Standardise::None),
-];
-
-const NUMBER_ENCODINGS: &[(&str, NumberEncoding)] = &[
-    ("none", NumberEncoding::None),
-    ("piecewise_linear", NumberEncoding::PiecewiseLinear),
-    ("periodic", NumberEncoding::Periodic),
-];
-
-const TRANSFORMS: &[(&str, Transform)] = &[
-    ("auto", Transform::Auto),
-    ("none", Transform::None),
-    ("log", Transform::Log),
-    ("power", Transform::Power),
-    ("quantile", Transform::Quantile),
-];
-
-const CATEGORY_ENCODINGS: &[(&str, CategoryEncoding)] = &[
-    ("auto", CategoryEncoding::Auto),
-    ("embedding", CategoryEncoding::Embedding),
-    ("target", CategoryEncoding::Target),
-    ("one_hot", CategoryEncoding::OneHot),
-    ("hash", CategoryEncoding::Hash),
-];
 
 #[cfg(test)]
 #[path = "params_test.rs"]

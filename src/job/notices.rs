@@ -48,6 +48,17 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
             );
         }
     }
+    if !matches!(provenance.calibration.as_str(), "" | "none") {
+        notice!(
+            "probabilities are calibrated ({}) on the validation rows",
+            provenance.calibration
+        );
+    }
+    if let (Some(threshold), Some(label)) = (provenance.threshold, artifact.target.labels.last())
+        && threshold != 0.5
+    {
+        notice!("label \"{label}\" is answered from a probability of {threshold:.4}");
+    }
     if let Some(uplift) = &artifact.target.uplift
         && uplift.confounded
         && let (Some(auc), Some(treatment)) = (uplift.treatment_auc, &artifact.target.companion)
@@ -78,6 +89,7 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
         .collect();
     let (part, rows) = match provenance.evaluated_on.as_str() {
         "test" => ("test", "unseen rows"),
+        "out_of_fold" => ("out of fold", "rows, each by models that have not seen it"),
         _ => (
             "validation",
             "rows that also decided when to stop; no test rows were held out",

@@ -2,6 +2,7 @@
 
 mod arrays;
 pub mod clean;
+pub mod compare;
 pub mod decode;
 mod nested;
 pub mod profile;

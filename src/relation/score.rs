@@ -8,10 +8,12 @@ use crate::error::{Error, Result};
 use crate::settings;
 use crate::store::cache;
 use insight_engine::artifact::Task;
-use insight_engine::evaluate::{Evaluation, evaluate};
+use insight_engine::decision::{allowed, most_profitable};
+use insight_engine::evaluate::{Cut, Evaluation, Outcomes, Ranked, Truth, evaluate, ranked};
 use insight_engine::fit::truth_of;
-use insight_engine::frame::{Cell, Frame};
+use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::infer::Predictor;
+use insight_engine::params;
 
 /// Predictions of a relation's rows, row-major as the predictor gives them.
 pub struct Scored {
@@ -129,40 +131,136 @@ fn predict_all(predictor: &Predictor, frame: &Frame, rows: &[u32]) -> Vec<f64> {
     predictions
 }
 
-/// The stored scores of the model on its test rows, or its scores on the rows of a relation whose target is known.
-pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
-    let artifact = predictor.artifact();
-    let Some(relation) = relation else {
-        return Ok(artifact.evaluation.clone());
+/// Rows of a relation whose target is known.
+pub struct Known {
+    pub frame: Frame,
+    pub rows: Vec<u32>,
+    pub truth: Truth,
+}
+
+impl Known {
+    /// What a model answers for the rows.
+    pub fn predictions(&self, predictor: &Predictor) -> Vec<f64> {
+        predict_all(predictor, &self.frame, &self.rows)
+    }
+
+    /// A column that was read.
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        let found = self.frame.columns.iter().find(|c| c.name == name);
+        found.ok_or_else(|| Error::new("XX000", format!("column \"{name}\" was not read")))
+    }
+}
+
+/// Reads, in one pass, what one model or two with the same target and labels need of a relation, and other columns of it.
+pub fn known(predictors: &[&Predictor], relation: &str, others: &[&str]) -> Result<Known> {
+    let Some(first) = predictors.first() else {
+        return Err(Error::new("XX000", "no model was given"));
     };
+    let target = &first.artifact().target;
     let base = resolve::resolve(relation)?;
-    let target = base.require(&artifact.target.name)?.name.clone();
-    let mut beside = vec![target.as_str()];
-    if let Some(companion) = &artifact.target.companion {
+    let name = base.require(&target.name)?.name.clone();
+    let mut beside = vec![name.as_str()];
+    if let Some(companion) = &target.companion {
         base.require(companion)?;
         beside.push(companion);
     }
-    let source = joined(predictor, base, &beside)?;
-    let mut wanted = columns(predictor, &source)?;
-    wanted.extend(beside);
+    for other in others {
+        let column = base.require(other)?;
+        if Decoder::for_type(column.type_oid).is_none() {
+            return Err(Error::new(
+                "42804",
+                format!(
+                    "column \"{other}\" is {}, which is not read",
+                    column.type_name
+                ),
+            )
+            .hint("Cast it in a SELECT."));
+        }
+        beside.push(other);
+    }
+    // Of models with related tables, what the other one needs is beside.
+    let joining = predictors
+        .iter()
+        .position(|p| p.artifact().sources.is_some())
+        .unwrap_or(0);
+    for (i, predictor) in predictors.iter().enumerate() {
+        cache::with_text_model(predictor)?;
+        let recipe = &predictor.artifact().recipe;
+        let of_base = |name: &&str| base.column(name).is_some();
+        if i != joining {
+            let names = recipe.columns().iter().map(|c| c.name.as_str());
+            beside.extend(names.filter(of_base));
+        }
+    }
+    let source = joined(predictors[joining], base.clone(), &beside)?;
+    let mut wanted: Vec<&str> = Vec::new();
+    for predictor in predictors {
+        wanted.extend(columns(predictor, &source)?);
+    }
+    wanted.push(&name);
+    wanted.extend(target.companion.as_deref());
+    wanted.extend(others);
+    let mut seen = std::collections::HashSet::new();
+    wanted.retain(|name| seen.insert(*name));
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
-    let (rows, truth) = truth_of(artifact.task, &artifact.target, &frame)?;
-    let predictions = predict_all(predictor, &frame, &rows);
-    let seed = artifact.provenance.seed;
+    let (rows, truth) = truth_of(first.artifact().task, target, &frame)?;
+    Ok(Known { frame, rows, truth })
+}
+
+/// What came of the model's test rows (of at most 20,000 of them), or of the rows of a relation whose target is known.
+pub fn outcomes(predictor: &Predictor, relation: Option<&str>) -> Result<Outcomes> {
+    let artifact = predictor.artifact();
+    let Some(relation) = relation else {
+        let held_out = &artifact.settled.held_out;
+        if held_out.rows == 0 {
+            return Err(
+                Error::new("55000", "the version keeps no predictions of its test rows")
+                    .hint("Give a relation with the target to score, or train the model again."),
+            );
+        }
+        return Ok(held_out.outcomes(artifact.task));
+    };
+    let known = known(&[predictor], relation, &[])?;
+    Ok(Outcomes {
+        predictions: known.predictions(predictor),
+        truth: known.truth,
+    })
+}
+
+/// The stored scores of the model on its test rows, or its scores on the rows of a relation whose target is known.
+pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
+    let artifact = predictor.artifact();
+    if relation.is_none() {
+        return Ok(artifact.evaluation.clone());
+    }
+    let outcomes = outcomes(predictor, relation)?;
     Ok(evaluate(
         artifact.task,
         &artifact.target.labels,
-        &truth,
-        &predictions,
+        &outcomes.truth,
+        &outcomes.predictions,
+        artifact.settled.threshold,
         &artifact.evaluation.baseline,
-        seed,
+        artifact.provenance.seed,
     ))
 }
 
-/// The evaluation of a model of classes.
-pub fn class_evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
+/// The rows of each label against the rest, by falling probability; binary: of the positive label.
+pub fn curves(predictor: &Predictor, relation: Option<&str>) -> Result<Vec<(String, Ranked)>> {
+    needs_classes(predictor)?;
+    let outcomes = outcomes(predictor, relation)?;
+    let artifact = predictor.artifact();
+    let labels = &artifact.target.labels;
+    let curves = ranked(artifact.task, labels.len(), &outcomes).into_iter();
+    Ok(curves
+        .filter_map(|curve| Some((labels.get(curve.label)?.clone(), curve)))
+        .collect())
+}
+
+/// An error for models of numbers.
+pub fn needs_classes(predictor: &Predictor) -> Result<()> {
     if matches!(
         predictor.artifact().task,
         Task::Regression | Task::Survival | Task::Uplift
@@ -172,5 +270,48 @@ pub fn class_evaluation(predictor: &Predictor, relation: Option<&str>) -> Result
                 .hint("Use insight_evaluate."),
         );
     }
-    evaluation(predictor, relation)
+    Ok(())
+}
+
+/// What decisions earn at each of about 200 thresholds: whether it is the best within the capacity, what comes of it, the
+/// profit. What is not said is as the model was trained with.
+pub fn profit(
+    predictor: &Predictor,
+    relation: Option<&str>,
+    profit: Option<&serde_json::Value>,
+    capacity: Option<u64>,
+) -> Result<Vec<(bool, Cut, f64)>> {
+    let artifact = predictor.artifact();
+    if artifact.task != Task::Binary {
+        return Err(
+            Error::new("22023", "profit needs a model of two labels")
+                .hint("Train one for a label against the rest: the target may be an expression in a SELECT."),
+        );
+    }
+    let settled = &artifact.settled;
+    let profit = match (profit, settled.profit) {
+        (Some(given), _) => params::profit(given)?,
+        (None, Some(stored)) => stored,
+        (None, None) => {
+            return Err(Error::new(
+                "22023",
+                "the model was trained without the option \"profit\"",
+            )
+            .hint("Say what decisions earn: profit => '{\"tp\": 90, \"fp\": -10}'."));
+        }
+    };
+    let mut out = Vec::new();
+    for (_, curve) in curves(predictor, relation)? {
+        let cuts = curve.cuts();
+        // Test rows stand for the relation trained on; a relation for itself.
+        let rows = match relation {
+            Some(_) => curve.rows() as u64,
+            None => artifact.provenance.rows,
+        };
+        let allowed = allowed(&cuts, capacity.or(settled.capacity), rows);
+        let best = most_profitable(&cuts, allowed, &profit);
+        let cuts = curve.thin_cuts(cuts, best).into_iter();
+        out.extend(cuts.map(|(best, cut)| (best, cut, profit.of(&cut))));
+    }
+    Ok(out)
 }

@@ -230,6 +230,7 @@ fn publish_as_owner(
         return Err(Error::new("XX000", "the version could not be stored"));
     };
     store_epochs(client, version_id, artifact)?;
+    store_trials(client, version_id, artifact)?;
     store_metrics(client, version_id, artifact)?;
     if publication.deploy {
         point_to(client, id, version, role)?;
@@ -252,6 +253,21 @@ fn store_epochs(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -
          validation_loss float8, learning_rate float8, rows_per_second float8, seconds float8)",
         None,
         &[version.into(), JsonB(history).into()],
+    )?;
+    Ok(())
+}
+
+fn store_trials(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -> Result<()> {
+    if artifact.trials.is_empty() {
+        return Ok(());
+    }
+    let trials = serde_json::to_value(&artifact.trials).unwrap_or_default();
+    client.update(
+        "INSERT INTO insight.trial (version, trial, status, options, loss, epochs, seconds, best) \
+         SELECT $1, t.* FROM jsonb_to_recordset($2) AS t (trial integer, status text, options jsonb, loss float8, \
+         epochs integer, seconds float8, best boolean)",
+        None,
+        &[version.into(), JsonB(trials).into()],
     )?;
     Ok(())
 }

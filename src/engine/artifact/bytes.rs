@@ -7,6 +7,7 @@
 //! | length of everything, u64 | 8 |
 //! | length of the header, u32 | 4 |
 //! | header: the [`Artifact`] as JSON, without weights | |
+//! | of the rows held out: truths, then predictions, as f32 | |
 //! | of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees | |
 //! | checksum of all the above, u64 | 8 |
 //!
@@ -33,13 +34,18 @@ impl Artifact {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
-        let total = PREFIX + header.len() + words.sum::<usize>() * size_of::<u32>() + CHECKSUM;
+        let held_out = &self.settled.held_out;
+        let kept = [&held_out.truth, &held_out.predictions];
+        let words = words.sum::<usize>() + kept.iter().map(|k| k.len()).sum::<usize>();
+        let total = PREFIX + header.len() + words * size_of::<u32>() + CHECKSUM;
         let mut out = Vec::with_capacity(total);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&(total as u64).to_le_bytes());
         out.extend_from_slice(&(header.len() as u32).to_le_bytes());
         out.extend_from_slice(&header);
+        let kept = kept.into_iter().flatten();
+        kept.for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
         for part in &self.parts {
             match &part.model {
                 Model::Network(network) => {
@@ -89,6 +95,9 @@ impl Artifact {
         )?;
         let mut artifact: Artifact = serde_json::from_slice(header)
             .map_err(|e| ArtifactError::Damaged(format!("the header cannot be read: {e}")))?;
+        let held_out = &mut artifact.settled.held_out;
+        held_out.truth = rest.floats(held_out.rows.checked_mul(held_out.told))?;
+        held_out.predictions = rest.floats(held_out.rows.checked_mul(held_out.width))?;
         for part in &mut artifact.parts {
             match &mut part.model {
                 Model::Network(network) => read_weights(network, &mut rest)?,

@@ -41,6 +41,7 @@ impl Artifact {
         require(fits, || {
             format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
+        self.settled.check(self.task, labels, self.width())?;
         require(!self.parts.is_empty(), || "there is no network".into())?;
         require(
             (self.task == Task::Uplift) == self.target.uplift.is_some(),
@@ -90,7 +91,7 @@ impl Artifact {
     }
 
     fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {
-        require(self.recipe.inputs() == network.inputs, || {
+        require(self.recipe.inputs().fit(&network.inputs), || {
             "the network takes other inputs than the recipe prepares".into()
         })?;
         let outputs = network.outputs();
@@ -124,8 +125,10 @@ impl Artifact {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
+        let held_out = &self.settled.held_out;
+        let kept = held_out.truth.len() + held_out.predictions.len();
         // In memory the text's strings and numbers take about twice their written length.
-        2 * text.0 + words.sum::<usize>() * size_of::<f32>()
+        2 * text.0 + (words.sum::<usize>() + kept) * size_of::<f32>()
     }
 }
 

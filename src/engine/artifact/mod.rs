@@ -9,9 +9,12 @@ use crate::{
     clean::report::Change,
     evaluate::Evaluation,
     fit::{Choice, Construction},
+    linear::Coefficient,
     models::{Output, Part},
     profile::leakage::Leak,
     recipe::Recipe,
+    settled::Settled,
+    tune::Trial,
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +47,11 @@ impl Task {
             Task::Survival => "survival",
             Task::Uplift => "uplift",
         }
+    }
+
+    /// Whether a row has one of several labels.
+    pub fn has_one_label(self) -> bool {
+        matches!(self, Task::Binary | Task::Multiclass | Task::Ordinal)
     }
 
     /// All there are, in the order in which they are told.
@@ -160,7 +168,8 @@ pub struct Provenance {
     /// A 64-bit hash of the training data, as hexadecimal.
     pub data_fingerprint: String,
     pub engine_version: String,
-    /// The rows the scores are measured on: `test`, or `validation` where no test rows were held out.
+    /// The rows the scores are measured on: `test`; where no test rows were held out, `validation`, or
+    /// `out_of_fold` where each part of the rows was held out in turn.
     pub evaluated_on: String,
     /// Columns left out and why, as `(column, reason)`.
     pub excluded: Vec<(String, String)>,
@@ -179,6 +188,12 @@ pub struct Provenance {
     /// Features made of two columns that were tried, and whether they were kept.
     #[serde(default)]
     pub construction: Vec<Construction>,
+    /// What was done to the probabilities: `none`, `temperature`, `beta` or `isotonic`.
+    #[serde(default)]
+    pub calibration: String,
+    /// From which probability the positive label of a binary target is answered.
+    #[serde(default)]
+    pub threshold: Option<f64>,
 }
 
 /// A trained model.
@@ -190,11 +205,20 @@ pub struct Artifact {
     /// Their shares add up to 1.
     pub parts: Vec<Part>,
     pub evaluation: Evaluation,
+    /// How the answers are to be read.
+    #[serde(default)]
+    pub settled: Settled,
     pub history: Vec<Epoch>,
+    /// The trials of a search for hyper-parameters.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
     /// Where some of the recipe's columns come from; only who predicts understands it.
     #[serde(default)]
     pub sources: Option<serde_json::Value>,
     pub provenance: Provenance,
+    /// Of a linear model: what it says of each input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coefficients: Vec<Coefficient>,
 }
 
 impl Artifact {
@@ -214,8 +238,10 @@ impl Artifact {
     pub fn same_model(&self, other: &Artifact) -> bool {
         let mut own = self.clone();
         let mut other = other.clone();
-        own.history.clear();
-        other.history.clear();
+        for model in [&mut own, &mut other] {
+            model.history.clear();
+            model.trials.clear();
+        }
         own.provenance = other.provenance.clone();
         own.to_bytes() == other.to_bytes()
     }

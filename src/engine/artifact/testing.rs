@@ -2,11 +2,13 @@
 
 use super::{Artifact, Epoch, Provenance, Target, Task};
 use crate::{
-    evaluate::{Baseline, Truth, evaluate},
+    conformal::Conformal,
+    evaluate::{Baseline, HeldOut, Outcomes, Truth, evaluate},
     frame::{Cell, Column, Frame, Kind},
     infer::testing::{Random, network},
     models::{Activation, Model, Network, Node, Output, Part, Trees},
     recipe::Recipe,
+    settled::Settled,
 };
 
 /// Rows of customers: a number with gaps, a flag, few and many categories, a date.
@@ -62,17 +64,56 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
     let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
     let random = &mut Random(11);
     let network = network(recipe.inputs(), hidden, outputs, activation, output, random);
+    let shares = || vec![0.1; labels.len()];
     let (truth, baseline) = match task {
         Task::Regression => (Truth::Values(vec![0.1, 0.2]), Baseline::Mean(0.3)),
-        _ => (
-            Truth::Classes(vec![0, 1]),
-            Baseline::Shares(vec![0.1; labels.len()]),
+        Task::Multilabel => (
+            Truth::Labels(vec![true, false, true, false, true, true]),
+            Baseline::Rates(shares()),
         ),
+        Task::Survival => (
+            Truth::Survival {
+                times: vec![1.0, 2.0],
+                events: vec![true, false],
+            },
+            Baseline::Survival {
+                ends: vec![1.0],
+                hazards: vec![0.1],
+                seen: Vec::new(),
+            },
+        ),
+        Task::Uplift => (
+            Truth::Uplift {
+                outcomes: vec![1.0, 0.0],
+                treated: vec![true, false],
+            },
+            Baseline::Effect(0.1),
+        ),
+        _ => (Truth::Classes(vec![0, 1]), Baseline::Shares(shares())),
     };
-    let predictions = vec![1.0 / 3.0; 2 * labels.len().max(1)];
+    let width = match task {
+        Task::Binary | Task::Regression | Task::Uplift => 1,
+        Task::Survival => outputs,
+        _ => labels.len(),
+    };
+    let predictions = vec![1.0 / 3.0; 2 * width];
     Artifact {
         task,
-        evaluation: evaluate(task, &labels, &truth, &predictions, &baseline, 1),
+        evaluation: evaluate(task, &labels, &truth, &predictions, 0.5, &baseline, 1),
+        settled: Settled {
+            held_out: HeldOut::of(
+                task,
+                labels.len(),
+                &Outcomes {
+                    truth: truth.clone(),
+                    predictions: predictions.clone(),
+                },
+                width,
+                &[3, 8],
+            ),
+            conformal: Conformal::new(&truth, &predictions, width),
+            ..Settled::default()
+        },
         target: Target {
             name: "churn".into(),
             type_name: "text".into(),
@@ -96,6 +137,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             share: 1.0,
             model: Model::Network(network),
         }],
+        trials: Vec::new(),
         history: vec![Epoch {
             epoch: 1,
             train_loss: 0.1,
@@ -129,7 +171,10 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             shared_rows: 0,
             selection: Vec::new(),
             construction: Vec::new(),
+            calibration: "none".into(),
+            threshold: None,
         },
+        coefficients: Vec::new(),
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) trait Scores: Sync {
     /// Rows visited by one call of [`Scores::score`].
     fn visits(&self) -> usize;
     fn names(&self) -> Vec<Name>;
+    /// Which row each weight belongs to, where they are not in order.
+    fn row_order(&self) -> Option<&[u32]> {
+        None
+    }
     /// In the order of [`Scores::names`]; NaN where undefined.
     fn score(&self, weights: &[u8]) -> Vec<f64>;
 }
@@ -30,7 +34,7 @@ pub(super) fn values(scores: &dyn Scores) -> Vec<Option<f64>> {
     named
         .map(|((name, _), value)| {
             // `zero_division=0`, as in scikit-learn.
-            let ratio = matches!(name, "precision" | "recall" | "f1");
+            let ratio = matches!(name, "precision" | "recall" | "f1" | "specificity");
             let value = if ratio && value.is_nan() { 0.0 } else { value };
             value.is_finite().then_some(value)
         })
@@ -44,24 +48,10 @@ pub(super) fn summarise(
     labels: &[String],
     seed: u64,
 ) -> Vec<Metric> {
-    let rows = scores.rows();
     let names = scores.names();
-    let visits = (scores.visits() + rows).max(1);
-    let resamples = (VISITS / visits).clamp(FEWEST, RESAMPLES);
-    let one = |i: usize, weights: &mut Vec<u8>| {
-        draw(rows, seed, i as u64, weights);
+    let drawn = resample(scores.rows(), scores.visits(), RESAMPLES, seed, |weights| {
         scores.score(weights)
-    };
-    // Outside a pool rayon would start one; a server process must stay without threads.
-    let drawn: Vec<Vec<f64>> = if rayon::current_thread_index().is_some() {
-        (0..resamples)
-            .into_par_iter()
-            .map_init(Vec::new, |weights, i| one(i, weights))
-            .collect()
-    } else {
-        let mut weights = Vec::new();
-        (0..resamples).map(|i| one(i, &mut weights)).collect()
-    };
+    });
     let against: Vec<(Name, Option<f64>)> = baseline
         .map(|b| b.names().into_iter().zip(values(b)).collect())
         .unwrap_or_default();
@@ -87,6 +77,31 @@ pub(super) fn summarise(
     metrics
 }
 
+/// What `score` answers for each of so many draws of the rows; fewer where one visits very many.
+pub(super) fn resample(
+    rows: usize,
+    visits: usize,
+    most: usize,
+    seed: u64,
+    score: impl Fn(&[u8]) -> Vec<f64> + Sync,
+) -> Vec<Vec<f64>> {
+    let resamples = (VISITS / (visits + rows).max(1)).clamp(FEWEST, most);
+    let one = |i: usize, weights: &mut Vec<u8>| {
+        draw(rows, seed, i as u64, weights);
+        score(weights)
+    };
+    // Outside a pool rayon would start one; a server process must stay without threads.
+    if rayon::current_thread_index().is_some() {
+        (0..resamples)
+            .into_par_iter()
+            .map_init(Vec::new, |weights, i| one(i, weights))
+            .collect()
+    } else {
+        let mut weights = Vec::new();
+        (0..resamples).map(|i| one(i, &mut weights)).collect()
+    }
+}
+
 /// Draws `rows` rows with replacement; `weights` becomes how often each was drawn.
 fn draw(rows: usize, seed: u64, resample: u64, weights: &mut Vec<u8>) {
     weights.clear();
@@ -109,7 +124,7 @@ fn mix(z: u64) -> u64 {
 }
 
 /// The quantile `q` of sorted values, interpolated linearly.
-fn percentile(sorted: &[f64], q: f64) -> Option<f64> {
+pub(super) fn percentile(sorted: &[f64], q: f64) -> Option<f64> {
     let at = q * (sorted.len().checked_sub(1)?) as f64;
     let below = sorted[at.floor() as usize];
     let above = sorted[at.ceil() as usize];

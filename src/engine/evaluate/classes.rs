@@ -4,9 +4,13 @@ use super::{
     Baseline, Evaluation,
     bootstrap::{Name, Scores, summarise},
     counts::{Counts, overall},
-    curve::{Areas, MOST_ROWS, by_rank, order, positive, roc, row, walk},
+    curve::{Above, Areas, Gains, MOST_ROWS, by_rank, order, positive, row, walk},
+    ranked::bin_numbers,
 };
 use crate::{artifact::Task, infer::decide};
+
+/// Bins of the expected calibration error.
+const BINS: usize = 10;
 
 /// Beyond this many classes no confusion matrix is kept: it would be larger than the model.
 const MOST_CONFUSED: usize = 1_000;
@@ -16,23 +20,65 @@ pub(super) fn log_loss(p: f64) -> f64 {
     -p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }
 
+/// What the predictions stand for.
+pub(super) struct How<'a> {
+    pub task: Task,
+    pub labels: &'a [String],
+    /// From which probability the positive label is answered.
+    pub threshold: f64,
+}
+
+/// The expected calibration error (Naeini, Cooper and Hauskrecht 2015) over bins of about equally many rows.
+struct Calibration {
+    /// By row.
+    bins: Vec<u8>,
+    /// By row: what was promised, less what came true.
+    surplus: Vec<f64>,
+}
+
+impl Calibration {
+    /// Rows in order of falling probability.
+    fn new(order: &[u32], promised: impl Fn(usize) -> f64) -> Calibration {
+        let surplus = order
+            .iter()
+            .enumerate()
+            .map(|(i, e)| promised(i) - f64::from(u8::from(positive(*e))));
+        Calibration {
+            surplus: surplus.collect(),
+            bins: bin_numbers(order, BINS).iter().map(|b| *b as u8).collect(),
+        }
+    }
+
+    fn error(&self, rows: f64, weight: impl Fn(usize) -> u8) -> f64 {
+        let mut sums = [0.0; BINS];
+        for (i, (bin, surplus)) in self.bins.iter().zip(&self.surplus).enumerate() {
+            sums[usize::from(*bin)] += f64::from(weight(i)) * surplus;
+        }
+        sums.iter().map(|s| s.abs()).sum::<f64>() / rows
+    }
+}
+
 /// Two classes. Rows are in order of falling score.
-struct Binary {
+pub(super) struct Binary {
     /// `0..rows` with their marks.
     order: Vec<u32>,
+    /// Which row each is.
+    rows: Vec<u32>,
     answered: Vec<bool>,
     losses: Vec<f64>,
     squares: Vec<f64>,
+    calibration: Calibration,
 }
 
 impl Binary {
     /// Rows as `by_score` orders them, the truth marked in it.
-    fn new(by_score: &[u32], score: impl Fn(usize) -> f64) -> Binary {
+    pub fn new(by_score: &[u32], score: impl Fn(usize) -> f64, threshold: f64) -> Binary {
         let rows = || by_score.iter().map(|&e| (score(row(e)), positive(e)));
         Binary {
             order: by_rank(by_score),
+            rows: by_score.iter().map(|&e| row(e) as u32).collect(),
             answered: rows()
-                .map(|(p, _)| decide(Task::Binary, &[p]) == 1)
+                .map(|(p, _)| decide(Task::Binary, threshold, &[p]) == 1)
                 .collect(),
             losses: rows()
                 .map(|(p, yes)| log_loss(if yes { p } else { 1.0 - p }))
@@ -40,6 +86,7 @@ impl Binary {
             squares: rows()
                 .map(|(p, yes)| (p - f64::from(u8::from(yes))).powi(2))
                 .collect(),
+            calibration: Calibration::new(by_score, |i| score(row(by_score[i]))),
         }
     }
 }
@@ -49,7 +96,7 @@ impl Scores for Binary {
         self.order.len()
     }
     fn visits(&self) -> usize {
-        2 * self.order.len()
+        3 * self.order.len()
     }
     fn names(&self) -> Vec<Name> {
         [
@@ -58,15 +105,22 @@ impl Scores for Binary {
             "balanced_accuracy",
             "precision",
             "recall",
+            "specificity",
             "f1",
             "roc_auc",
             "average_precision",
             "log_loss",
             "brier",
             "mcc",
+            "ks",
+            "top_decile_lift",
+            "ece",
         ]
         .map(|name| (name, None))
         .to_vec()
+    }
+    fn row_order(&self) -> Option<&[u32]> {
+        Some(&self.rows)
     }
     fn score(&self, weights: &[u8]) -> Vec<f64> {
         let mut cells = [[0u64; 2]; 2];
@@ -83,36 +137,55 @@ impl Scores for Binary {
             hit: cells[c][c],
         });
         let mut areas = Areas::default();
+        let mut gains = Gains::new(Above {
+            positives: classes[1].actual,
+            negatives: classes[0].actual,
+        });
         walk(
             &self.order,
             |i| u64::from(weights[i]),
-            |_, above| areas.visit(above),
+            |_, above| {
+                areas.visit(above);
+                gains.visit(above);
+            },
         );
         let n = (classes[0].actual + classes[1].actual) as f64;
         let all = overall(&classes);
         let [precision, recall, f1] = classes[1].scores();
+        let [_, specificity, _] = classes[0].scores();
         vec![
             loss / n,
             all.accuracy,
             all.balanced_accuracy,
             precision,
             recall,
+            specificity,
             f1,
             areas.roc_auc(),
             areas.average_precision(),
             loss / n,
             square / n,
             all.mcc,
+            gains.ks(),
+            gains.top_decile_lift(),
+            self.calibration.error(n, |i| weights[i]),
         ]
     }
 }
 
 /// Many classes.
-struct Multiclass {
+pub(super) struct Multiclass {
     classes: usize,
     actual: Vec<u32>,
     predicted: Vec<u32>,
     losses: Vec<f64>,
+    squares: Vec<f64>,
+    /// Is the truth among the two likeliest labels?
+    second: Vec<bool>,
+    /// Of the answered labels, rows in `surest`'s order.
+    calibration: Calibration,
+    /// Rows by falling probability of the answered label.
+    surest: Vec<u32>,
     /// The classes with scores of their own: they occur or are answered.
     shown: Vec<usize>,
     /// Those that can be told from the rest, each with the rows by its falling probability.
@@ -120,13 +193,13 @@ struct Multiclass {
 }
 
 impl Multiclass {
-    fn new(truth: &[u32], classes: usize, score: impl Fn(usize, usize) -> f64) -> Multiclass {
-        let mut row = vec![0.0; classes];
+    pub fn new(truth: &[u32], classes: usize, score: impl Fn(usize, usize) -> f64) -> Multiclass {
+        let mut likelihoods = vec![0.0; classes];
         let mut answer = |r: usize| {
-            for (k, p) in row.iter_mut().enumerate() {
+            for (k, p) in likelihoods.iter_mut().enumerate() {
                 *p = score(r, k);
             }
-            decide(Task::Multiclass, &row) as u32
+            decide(Task::Multiclass, 0.5, &likelihoods) as u32
         };
         let predicted: Vec<u32> = (0..truth.len()).map(&mut answer).collect();
         let mut counts = vec![[0usize; 2]; classes];
@@ -143,8 +216,26 @@ impl Multiclass {
             let of_class = |r: usize| truth[r] as usize == k;
             (k, order(truth.len(), |r| score(r, k), of_class))
         };
+        let square = |r: usize| -> f64 {
+            let of = |k: usize| score(r, k) - f64::from(u8::from(truth[r] as usize == k));
+            (0..classes).map(|k| of(k).powi(2)).sum()
+        };
+        // Of labels of equal probability, scikit-learn prefers the later.
+        let second = |r: usize| {
+            let own = truth[r] as usize;
+            let before = |k: &usize| {
+                score(r, *k) > score(r, own) || score(r, *k) == score(r, own) && *k > own
+            };
+            (0..classes).filter(before).count() < 2
+        };
+        let sure = |r: usize| score(r, predicted[r] as usize);
+        let surest = order(truth.len(), sure, |r| truth[r] == predicted[r]);
         Multiclass {
             classes,
+            squares: (0..truth.len()).map(square).collect(),
+            second: (0..truth.len()).map(second).collect(),
+            calibration: Calibration::new(&surest, |i| sure(row(surest[i]))),
+            surest: surest.iter().map(|e| row(*e) as u32).collect(),
             losses: (0..truth.len())
                 .map(|r| log_loss(score(r, truth[r] as usize)))
                 .collect(),
@@ -161,7 +252,7 @@ impl Scores for Multiclass {
         self.actual.len()
     }
     fn visits(&self) -> usize {
-        self.actual.len() * (1 + self.ranked.len())
+        self.actual.len() * (2 + self.ranked.len())
     }
     fn names(&self) -> Vec<Name> {
         let overall = [
@@ -171,11 +262,18 @@ impl Scores for Multiclass {
             "precision",
             "recall",
             "f1",
+            "precision_weighted",
+            "recall_weighted",
+            "f1_weighted",
             "roc_auc",
+            "average_precision",
             "log_loss",
+            "brier",
             "mcc",
+            "top_2_accuracy",
+            "ece",
         ];
-        let of_class = ["precision", "recall", "f1", "roc_auc"];
+        let of_class = ["precision", "recall", "f1", "roc_auc", "average_precision"];
         let each = self
             .shown
             .iter()
@@ -188,7 +286,7 @@ impl Scores for Multiclass {
     }
     fn score(&self, weights: &[u8]) -> Vec<f64> {
         let mut counts = vec![Counts::default(); self.classes];
-        let (mut loss, mut n) = (0.0, 0.0);
+        let (mut loss, mut square, mut second, mut n) = (0.0, 0.0, 0.0, 0.0);
         for (i, &w) in weights.iter().enumerate() {
             let (actual, predicted) = (self.actual[i] as usize, self.predicted[i] as usize);
             let rows = u64::from(w);
@@ -196,9 +294,11 @@ impl Scores for Multiclass {
             counts[predicted].predicted += rows;
             counts[actual].hit += if actual == predicted { rows } else { 0 };
             loss += f64::from(w) * self.losses[i];
+            square += f64::from(w) * self.squares[i];
+            second += f64::from(w) * f64::from(u8::from(self.second[i]));
             n += f64::from(w);
         }
-        let mut areas = vec![f64::NAN; self.classes];
+        let mut areas = vec![[f64::NAN; 2]; self.classes];
         for (class, order) in &self.ranked {
             let mut under = Areas::default();
             walk(
@@ -206,12 +306,15 @@ impl Scores for Multiclass {
                 |i| u64::from(weights[i]),
                 |_, above| under.visit(above),
             );
-            areas[*class] = under.roc_auc();
+            areas[*class] = [under.roc_auc(), under.average_precision()];
         }
-        let defined = || areas.iter().filter(|a| !a.is_nan());
-        let area = defined().sum::<f64>() / defined().count() as f64;
+        let mean = |which: usize| {
+            let defined = || areas.iter().map(|a| a[which]).filter(|a| !a.is_nan());
+            defined().sum::<f64>() / defined().count() as f64
+        };
         let all = overall(&counts);
         let [precision, recall, f1] = all.macro_scores;
+        let [precision_weighted, recall_weighted, f1_weighted] = all.weighted_scores;
         let mut out = vec![
             loss / n,
             all.accuracy,
@@ -219,51 +322,80 @@ impl Scores for Multiclass {
             precision,
             recall,
             f1,
-            area,
+            precision_weighted,
+            recall_weighted,
+            f1_weighted,
+            mean(0),
+            mean(1),
             loss / n,
+            square / n,
             all.mcc,
+            if self.classes > 2 {
+                second / n
+            } else {
+                f64::NAN
+            },
+            self.calibration
+                .error(n, |i| weights[self.surest[i] as usize]),
         ];
         for &k in &self.shown {
             out.extend(counts[k].scores());
-            out.push(areas[k]);
+            out.extend(areas[k]);
         }
         out
     }
 }
 
-/// Most points of each of `curves` ROC curves: fewer where there are very many.
-pub(super) fn most_points(curves: usize) -> usize {
-    (4_000 / curves.max(1)).clamp(16, 200)
+/// The rows with a usable truth and prediction.
+pub(super) fn usable<'a>(
+    task: Task,
+    labels: usize,
+    truth: &'a [u32],
+    predictions: &'a [f64],
+) -> Vec<(u32, &'a [f64])> {
+    let binary = task == Task::Binary;
+    let classes = if binary { 2 } else { labels };
+    let width = if binary { 1 } else { classes };
+    if width == 0 {
+        return Vec::new();
+    }
+    truth
+        .iter()
+        .copied()
+        .zip(predictions.chunks_exact(width))
+        .filter(|(t, p)| (*t as usize) < classes && p.iter().all(|p| p.is_finite()))
+        .take(MOST_ROWS)
+        .collect()
+}
+
+/// The scores of usable rows.
+pub(super) fn scores(how: &How<'_>, rows: &[(u32, &[f64])]) -> Box<dyn Scores> {
+    let truth: Vec<u32> = rows.iter().map(|(t, _)| *t).collect();
+    if how.task == Task::Binary {
+        let score = |r: usize| rows[r].1[0];
+        let by_score = order(rows.len(), score, |r| truth[r] == 1);
+        Box::new(Binary::new(&by_score, score, how.threshold))
+    } else {
+        let classes = how.labels.len();
+        Box::new(Multiclass::new(&truth, classes, |r, k| rows[r].1[k]))
+    }
 }
 
 pub(super) fn evaluate(
-    task: Task,
-    labels: &[String],
+    how: &How<'_>,
     truth: &[u32],
     predictions: &[f64],
     seed: u64,
     out: &mut Evaluation,
 ) {
-    let binary = task == Task::Binary;
-    let classes = if binary { 2 } else { labels.len() };
-    let width = if binary { 1 } else { classes };
-    if width == 0 {
-        return;
-    }
-    let usable =
-        |(t, p): &(&u32, &[f64])| (**t as usize) < classes && p.iter().all(|p| p.is_finite());
-    let rows: Vec<(&u32, &[f64])> = truth
-        .iter()
-        .zip(predictions.chunks_exact(width))
-        .filter(usable)
-        .take(MOST_ROWS)
-        .collect();
-    let truth: Vec<u32> = rows.iter().map(|(t, _)| **t).collect();
+    let binary = how.task == Task::Binary;
+    let classes = if binary { 2 } else { how.labels.len() };
+    let rows = usable(how.task, how.labels.len(), truth, predictions);
     out.rows = rows.len() as u64;
     if classes <= MOST_CONFUSED {
         out.confusion = vec![vec![0; classes]; classes];
         for (t, p) in &rows {
-            out.confusion[**t as usize][decide(task, p)] += 1;
+            out.confusion[*t as usize][decide(how.task, how.threshold, p)] += 1;
         }
     }
     if rows.is_empty() {
@@ -273,23 +405,17 @@ pub(super) fn evaluate(
         Baseline::Shares(s) if s.len() == classes && s.iter().all(|p| p.is_finite()) => Some(s),
         _ => None,
     };
-    if binary {
-        let (score, yes) = (|r: usize| rows[r].1[0], |r: usize| truth[r] == 1);
-        let by_score = order(rows.len(), score, yes);
-        let scores = Binary::new(&by_score, score);
-        let baseline = shares.map(|s| Binary::new(&order(rows.len(), |_| s[1], yes), |_| s[1]));
-        let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
-        out.metrics = summarise(&scores, baseline, labels, seed);
-        out.roc = vec![roc(&by_score, score, most_points(1))];
-    } else {
-        let scores = Multiclass::new(&truth, classes, |r, k| rows[r].1[k]);
-        let baseline = shares.map(|s| Multiclass::new(&truth, classes, |_, k| s[k]));
-        let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
-        out.metrics = summarise(&scores, baseline, labels, seed);
-        out.roc = vec![Vec::new(); classes];
-        let most = most_points(scores.ranked.len());
-        for (k, by_score) in &scores.ranked {
-            out.roc[*k] = roc(by_score, |r| rows[r].1[*k], most);
-        }
-    }
+    let baseline = shares.map(|shares| {
+        let guess: &[f64] = if binary { &shares[1..] } else { shares };
+        let rows: Vec<(u32, &[f64])> = rows.iter().map(|(t, _)| (*t, guess)).collect();
+        scores(
+            &How {
+                threshold: 0.5,
+                ..*how
+            },
+            &rows,
+        )
+    });
+    let scores = scores(how, &rows);
+    out.metrics = summarise(&*scores, baseline.as_deref(), how.labels, seed);
 }

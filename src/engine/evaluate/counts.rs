@@ -34,6 +34,8 @@ pub(super) struct Overall {
     pub balanced_accuracy: f64,
     /// Macro precision, recall, F1 over the classes that occur or are answered, 0 / 0 counting 0.
     pub macro_scores: [f64; 3],
+    /// The same, each class counting as many times as it has rows.
+    pub weighted_scores: [f64; 3],
     /// Matthews correlation, for many classes as R_K of Gorodkin (2004); 0 where one factor is constant.
     pub mcc: f64,
 }
@@ -42,7 +44,7 @@ pub(super) fn overall(classes: &[Counts]) -> Overall {
     let rows: u64 = classes.iter().map(|c| c.actual).sum();
     let hits: u64 = classes.iter().map(|c| c.hit).sum();
     let (mut recall, mut occurring) = (0.0, 0u64);
-    let (mut macros, mut shown) = ([0.0; 3], 0u64);
+    let (mut macros, mut weighted, mut shown) = ([0.0; 3], [0.0; 3], 0u64);
     let (mut product, mut of_actual, mut of_predicted) = (0.0, 0.0, 0.0);
     for class in classes.iter().filter(|c| c.actual + c.predicted > 0) {
         let scores = class.scores();
@@ -51,8 +53,10 @@ pub(super) fn overall(classes: &[Counts]) -> Overall {
             recall += scores[1];
         }
         shown += 1;
-        for (sum, score) in macros.iter_mut().zip(scores) {
-            *sum += if score.is_nan() { 0.0 } else { score };
+        for (i, score) in scores.into_iter().enumerate() {
+            let score = if score.is_nan() { 0.0 } else { score };
+            macros[i] += score;
+            weighted[i] += class.actual as f64 * score;
         }
         let (actual, predicted) = (class.actual as f64, class.predicted as f64);
         product += actual * predicted;
@@ -70,6 +74,7 @@ pub(super) fn overall(classes: &[Counts]) -> Overall {
         accuracy: ratio(hits, rows),
         balanced_accuracy: recall / occurring as f64,
         macro_scores: macros.map(|sum| sum / shown as f64),
+        weighted_scores: weighted.map(|sum| sum / n),
         mcc,
     }
 }

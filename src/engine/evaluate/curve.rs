@@ -1,6 +1,4 @@
-//! Ranking: rows by falling score, the ROC curve, and the areas under curves.
-
-use super::RocPoint;
+//! Ranking: rows by falling score, and the areas under curves.
 
 /// Marks, in an [`order`], the last row of those with equal scores.
 const LAST: u32 = 1 << 31;
@@ -126,51 +124,57 @@ impl Areas {
     }
 }
 
-/// The ROC curve with at most `most` points, both ends kept. Points in the middle of a straight line are left out, then
-/// those are kept that lie most evenly along the curve. Empty where a class is lacking.
-pub(super) fn roc(order: &[u32], score: impl Fn(usize) -> f64, most: usize) -> Vec<RocPoint> {
-    let mut points: Vec<(f64, Above)> = Vec::new();
-    let start = order.first().map_or(0.0, |&e| score(row(e))) + 1.0;
-    points.push((start, Above::default()));
-    let all = walk(
-        order,
-        |_| 1,
-        |row, above| {
-            if let [.., (_, a), (_, b)] = points[..] {
-                let straight = (b.positives - a.positives) * (above.negatives - b.negatives)
-                    == (above.positives - b.positives) * (b.negatives - a.negatives);
-                if straight {
-                    points.pop();
-                }
-            }
-            points.push((score(row), above));
-        },
-    );
-    if all.positives == 0 || all.negatives == 0 {
-        return Vec::new();
-    }
-    let rates = points.into_iter().map(|(threshold, above)| RocPoint {
-        threshold,
-        true_positive_rate: above.positives as f64 / all.positives as f64,
-        false_positive_rate: above.negatives as f64 / all.negatives as f64,
-    });
-    let points: Vec<RocPoint> = rates.collect();
-    if points.len() <= most {
-        return points;
-    }
-    // Along the curve the sum of both rates runs from 0 to 2; each of `most` equal stretches keeps its first point.
-    let stretch = |p: &RocPoint| {
-        let along = (p.true_positive_rate + p.false_positive_rate) / 2.0;
-        (along * (most - 1) as f64) as usize
-    };
-    let mut kept: Vec<RocPoint> = Vec::with_capacity(most);
-    for point in points {
-        if kept
-            .last()
-            .is_none_or(|last| stretch(last) < stretch(&point))
-        {
-            kept.push(point);
+/// What a campaign looks at: how far apart the classes are at best, and how many positives are on top.
+pub(super) struct Gains {
+    all: Above,
+    before: Above,
+    /// Rows of the first tenth.
+    tenth: f64,
+    apart: u64,
+    /// Positives among the first tenth.
+    top: Option<f64>,
+}
+
+impl Gains {
+    /// Of rows of which `all` are to be visited.
+    pub fn new(all: Above) -> Gains {
+        Gains {
+            all,
+            before: Above::default(),
+            tenth: (all.positives + all.negatives) as f64 / 10.0,
+            apart: 0,
+            top: None,
         }
     }
-    kept
+
+    #[inline(always)]
+    pub fn visit(&mut self, above: Above) {
+        let (found, raised) = (
+            above.positives * self.all.negatives,
+            above.negatives * self.all.positives,
+        );
+        self.apart = self.apart.max(found.abs_diff(raised));
+        let rows = (above.positives + above.negatives) as f64;
+        if self.top.is_none() && rows > 0.0 && rows >= self.tenth {
+            // Straight between two thresholds: what is to be expected of rows of equal score in any order.
+            let before = (self.before.positives + self.before.negatives) as f64;
+            let part = (self.tenth - before) / (rows - before);
+            let positives = (above.positives - self.before.positives) as f64;
+            self.top = Some(self.before.positives as f64 + part * positives);
+        }
+        self.before = above;
+    }
+
+    /// The statistic of Kolmogorov and Smirnov: the largest difference of the classes' shares above a threshold. NaN where a
+    /// class is lacking.
+    pub fn ks(&self) -> f64 {
+        self.apart as f64 / (self.all.positives as f64 * self.all.negatives as f64)
+    }
+
+    /// Share of positives among the tenth of the rows with the highest scores, by that among all. NaN without positives.
+    pub fn top_decile_lift(&self) -> f64 {
+        let rows = (self.all.positives + self.all.negatives) as f64;
+        let base = self.all.positives as f64 / rows;
+        self.top.unwrap_or(f64::NAN) / self.tenth / base
+    }
 }

@@ -3,9 +3,9 @@
 use super::{
     Baseline, Evaluation,
     bootstrap::{Name, Scores, summarise},
-    classes::{log_loss, most_points},
+    classes::log_loss,
     counts::Counts,
-    curve::{Areas, order, roc, walk},
+    curve::{Areas, order, walk},
 };
 
 /// Beyond so many labels they have no scores of their own: there would be too many to read.
@@ -200,9 +200,4 @@ pub(super) fn evaluate(
     let baseline = rates.map(|rates| Labels::new(width, &truth, |_, k| rates[k]));
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
     out.metrics = summarise(&scores, baseline, labels, seed);
-    out.roc = vec![Vec::new(); width];
-    let most = most_points(scores.ranked.len());
-    for (k, by_score) in &scores.ranked {
-        out.roc[*k] = roc(by_score, |r| rows[r].1[*k], most);
-    }
 }

@@ -2,16 +2,25 @@
 
 mod bootstrap;
 mod classes;
+mod compare;
 mod counts;
 mod curve;
+mod delong;
 mod labels;
 mod ordinal;
+mod outcomes;
+mod ranked;
+mod slices;
 mod survival;
 mod uplift;
 mod values;
 
 use crate::artifact::Task;
+pub use compare::{Difference, compare};
+pub use outcomes::{HeldOut, Outcomes};
+pub use ranked::{Bin, Cut, PrecisionRecallPoint, Ranked, RocPoint, ranked};
 use serde::{Deserialize, Serialize};
+pub use slices::slices;
 pub(crate) use uplift::qini_coefficient;
 
 /// What was true. Features are prepared and chosen by classes or values alone.
@@ -84,13 +93,6 @@ pub struct Metric {
     pub baseline: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct RocPoint {
-    pub threshold: f64,
-    pub true_positive_rate: f64,
-    pub false_positive_rate: f64,
-}
-
 /// A place on a Qini curve: the rows with the greatest effects.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct QiniPoint {
@@ -112,10 +114,6 @@ pub struct Evaluation {
     pub metrics: Vec<Metric>,
     /// `[actual][predicted]`; empty for regression and beyond 1,000 classes.
     pub confusion: Vec<Vec<u64>>,
-    /// Per label (binary: one curve, of the positive class); empty for regression. A curve has at most 200 points, from
-    /// (0, 0), whose threshold is the largest score + 1, to (1, 1), by falling threshold; it is empty where the test rows
-    /// lack the class or have no other.
-    pub roc: Vec<Vec<RocPoint>>,
     /// Uplift: the Qini curve, by rising share of rows; empty where no row, or every row, was treated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qini: Vec<QiniPoint>,
@@ -142,7 +140,6 @@ impl Evaluation {
             rows: 0,
             metrics: Vec::new(),
             confusion: Vec::new(),
-            roc: Vec::new(),
             qini: Vec::new(),
             baseline,
         }
@@ -180,7 +177,8 @@ pub(crate) fn roc_auc(scores: &[f64], positive: &[bool]) -> f64 {
     areas.roc_auc()
 }
 
-/// Scores `predictions`, row-major `[rows][width]` as [`crate::infer::Predictor::predict_frame`] gives them.
+/// Scores `predictions`, row-major `[rows][width]` as [`crate::infer::Predictor::predict_frame`] gives them; a binary model
+/// answers its positive label from a probability of `threshold`, the baseline from one half.
 ///
 /// Definitions are those of scikit-learn 1.x with `zero_division=0`; macro averages are over the classes that occur
 /// among the truths or the answers, the macro `roc_auc` (one versus rest) over those among the truths. A metric that
@@ -195,21 +193,20 @@ pub fn evaluate(
     labels: &[String],
     truth: &Truth,
     predictions: &[f64],
+    threshold: f64,
     baseline: &Baseline,
     seed: u64,
 ) -> Evaluation {
-    let mut evaluation = Evaluation {
-        rows: 0,
-        metrics: Vec::new(),
-        confusion: Vec::new(),
-        roc: Vec::new(),
-        qini: Vec::new(),
-        baseline: baseline.clone(),
-    };
+    let mut evaluation = Evaluation::empty(baseline.clone());
     match truth {
         Truth::Values(truth) => values::evaluate(truth, predictions, seed, &mut evaluation),
         Truth::Classes(truth) => {
-            classes::evaluate(task, labels, truth, predictions, seed, &mut evaluation);
+            let how = classes::How {
+                task,
+                labels,
+                threshold,
+            };
+            classes::evaluate(&how, truth, predictions, seed, &mut evaluation);
             if task == Task::Ordinal {
                 ordinal::evaluate(labels.len(), truth, predictions, seed, &mut evaluation);
             }

@@ -63,14 +63,14 @@ pub(super) fn evaluate(
     let rows = truth.iter().zip(predictions.chunks_exact(labels.max(1)));
     let rows = rows.filter(|(t, p)| (**t as usize) < labels && p.iter().all(|p| p.is_finite()));
     let (actual, answered): (Vec<u32>, Vec<u32>) = rows
-        .map(|(t, p)| (*t, decide(Task::Ordinal, p) as u32))
+        .map(|(t, p)| (*t, decide(Task::Ordinal, 0.5, p) as u32))
         .unzip();
     if actual.is_empty() {
         return;
     }
     let guess = match &out.baseline {
         Baseline::Shares(shares) if shares.len() == labels => {
-            Some(decide(Task::Ordinal, shares) as u32)
+            Some(decide(Task::Ordinal, 0.5, shares) as u32)
         }
         _ => None,
     };

@@ -30,7 +30,7 @@ fn scores_of_labels_are_those_of_scikit_learn() {
     let t = [0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 1, 1, 0];
     let truth = Truth::Labels(t.iter().map(|t| *t == 1).collect());
     let baseline = Baseline::Rates(vec![0.5, 0.4, 0.3]);
-    let e = evaluate(Task::Multilabel, &labels(3), &truth, &p, &baseline, 1);
+    let e = evaluate(Task::Multilabel, &labels(3), &truth, &p, 0.5, &baseline, 1);
     assert_close(
         &e,
         &[
@@ -59,7 +59,7 @@ fn scores_of_ordered_labels_are_those_of_scikit_learn() {
     let p: Vec<f64> = answered.into_iter().flat_map(sure).collect();
     let baseline = Baseline::Shares(vec![0.3, 0.1, 0.4, 0.2]);
     let truth = Truth::Classes(truth.to_vec());
-    let e = evaluate(Task::Ordinal, &labels(4), &truth, &p, &baseline, 1);
+    let e = evaluate(Task::Ordinal, &labels(4), &truth, &p, 0.5, &baseline, 1);
     let expected = [
         ("quadratic_weighted_kappa", 0.8554913294797688),
         ("mae", 0.3333333333333333),
@@ -85,7 +85,7 @@ fn losses_of_values_are_those_of_scikit_learn() {
         (Gauge::Pinball(0.8), "mean_pinball_loss", 0.26),
     ] {
         let baseline = Baseline::Value { value: 2.0, gauge };
-        let e = evaluate(Task::Regression, &[], &truth, &p, &baseline, 1);
+        let e = evaluate(Task::Regression, &[], &truth, &p, 0.5, &baseline, 1);
         assert_close(&e, &[(name, want)]);
         assert_eq!(e.headline().unwrap().metric, name);
     }
@@ -95,7 +95,15 @@ fn losses_of_values_are_those_of_scikit_learn() {
         gauge: Gauge::Poisson,
     };
     let truth = Truth::Values(vec![-1.0, 2.0]);
-    let e = evaluate(Task::Regression, &[], &truth, &[1.0, 2.0], &baseline, 1);
+    let e = evaluate(
+        Task::Regression,
+        &[],
+        &truth,
+        &[1.0, 2.0],
+        0.5,
+        &baseline,
+        1,
+    );
     assert_eq!(e.headline().unwrap().metric, "rmse");
 }
 
@@ -121,7 +129,7 @@ fn scores_of_times_are_those_of_scikit_survival() {
             (5.0, 18.0 / 35.0),
         ],
     };
-    let e = evaluate(Task::Survival, &[], &truth, &hazards, &baseline, 1);
+    let e = evaluate(Task::Survival, &[], &truth, &hazards, 0.5, &baseline, 1);
     // The second by a few lines of Python that follow the definition.
     let expected = [
         ("concordance_index", 0.4148936170212766),
@@ -146,6 +154,7 @@ fn the_qini_curve_is_that_of_its_definition() {
         &[],
         &truth,
         &effects,
+        0.5,
         &Baseline::Effect(0.1),
         1,
     );

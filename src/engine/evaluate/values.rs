@@ -5,11 +5,15 @@ use super::{
     bootstrap::{Name, Scores, summarise},
 };
 
-struct Values {
+pub(super) struct Values {
     /// Truths less their mean, which keeps the sums of squares exact.
     centred: Vec<f64>,
     /// Prediction less truth.
     errors: Vec<f64>,
+    /// Size of the error by that of the truth; empty where a truth is 0.
+    relative: Vec<f64>,
+    /// Rows by rising size of the error.
+    by_size: Vec<u32>,
     /// All truths are the same.
     constant: bool,
     /// What the model has learned to make small, and that of each row.
@@ -49,9 +53,19 @@ impl Gauge {
 }
 
 impl Values {
-    fn new(truth: &[f64], predicted: impl Fn(usize) -> f64, gauge: Option<Gauge>) -> Values {
+    pub fn new(truth: &[f64], predicted: impl Fn(usize) -> f64, gauge: Option<Gauge>) -> Values {
         let mean = truth.iter().sum::<f64>() / truth.len() as f64;
-        let errors = truth.iter().enumerate();
+        let errors: Vec<f64> = truth
+            .iter()
+            .enumerate()
+            .map(|(i, y)| predicted(i) - y)
+            .collect();
+        let mut by_size: Vec<u32> = (0..errors.len() as u32).collect();
+        by_size.sort_by(|a, b| {
+            let size = |row: &u32| errors[*row as usize].abs();
+            size(a).total_cmp(&size(b))
+        });
+        let relative = truth.iter().zip(&errors).map(|(y, e)| (e / y).abs());
         let gauged = |gauge: Gauge| {
             let rows = truth.iter().enumerate();
             let each = rows.map(|(i, y)| gauge.of(*y, predicted(i)));
@@ -61,8 +75,30 @@ impl Values {
             gauge: gauge.map(gauged),
             constant: truth.iter().all(|y| *y == truth[0]),
             centred: truth.iter().map(|y| y - mean).collect(),
-            errors: errors.map(|(i, y)| predicted(i) - y).collect(),
+            relative: match truth.contains(&0.0) {
+                true => Vec::new(),
+                false => relative.collect(),
+            },
+            by_size,
+            errors,
         }
+    }
+
+    /// The median of the errors' sizes, halfway between the middle two of an even number.
+    fn median(&self, weights: &[u8]) -> f64 {
+        let rows: u64 = weights.iter().map(|w| u64::from(*w)).sum();
+        let (mut below, mut lower) = (0, f64::NAN);
+        for &row in &self.by_size {
+            below += u64::from(weights[row as usize]);
+            let size = self.errors[row as usize].abs();
+            if lower.is_nan() && 2 * below >= rows && below > 0 {
+                lower = size;
+            }
+            if 2 * below > rows {
+                return lower + (size - lower) / 2.0;
+            }
+        }
+        f64::NAN
     }
 
     /// R², 1 - residual / total sum of squares. NaN for fewer than two rows, and where only the rows drawn are all the
@@ -99,42 +135,71 @@ impl Scores for Values {
         self.errors.len()
     }
     fn visits(&self) -> usize {
-        2 * self.errors.len()
+        4 * self.errors.len()
     }
     fn names(&self) -> Vec<Name> {
         let own = self.gauge.as_ref().map(|(gauge, _)| gauge.metric());
-        ["loss", "rmse", "mae", "r2", "mse"]
-            .into_iter()
-            .chain(own.filter(|name| *name != "mae"))
-            .map(|n| (n, None))
-            .collect()
+        [
+            "loss",
+            "rmse",
+            "mae",
+            "median_absolute_error",
+            "mape",
+            "r2",
+            "explained_variance",
+            "mse",
+        ]
+        .into_iter()
+        .chain(own.filter(|name| *name != "mae"))
+        .map(|n| (n, None))
+        .collect()
     }
     fn score(&self, weights: &[u8]) -> Vec<f64> {
-        let (mut n, mut squares, mut sizes) = (0.0, 0.0, 0.0);
+        let (mut n, mut squares, mut sizes, mut sum) = (0.0, 0.0, 0.0, 0.0);
         for (e, &w) in self.errors.iter().zip(weights) {
             let w = f64::from(w);
             n += w;
             squares += w * e * e;
             sizes += w * e.abs();
+            sum += w * e;
         }
         let mse = squares / n;
+        let relative = self.relative.iter().zip(weights);
+        let relative: f64 = relative.map(|(r, w)| f64::from(*w) * r).sum();
+        let mape = match self.relative.is_empty() {
+            true => f64::NAN,
+            false => relative / n,
+        };
+        // The same without what the errors have in common.
+        let varying = (squares - sum * sum / n).max(0.0);
         let own = self.gauge.as_ref().map(|(_, each)| {
             let all = each.iter().zip(weights).filter(|(_, w)| **w > 0);
             all.map(|(e, w)| e * f64::from(*w)).sum::<f64>() / n
         });
-        let loss = own.unwrap_or(mse);
-        let r2 = self.r2(weights, squares);
-        let mut scores = vec![loss, mse.sqrt(), sizes / n, r2, mse];
+        let mut scores = vec![
+            own.unwrap_or(mse),
+            mse.sqrt(),
+            sizes / n,
+            self.median(weights),
+            mape,
+            self.r2(weights, squares),
+            self.r2(weights, varying),
+            mse,
+        ];
         scores.extend(own);
         scores.truncate(self.names().len());
         scores
     }
 }
 
+/// The rows with a usable truth and prediction, as truths and predictions.
+pub(super) fn usable(truth: &[f64], predicted: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let rows = truth.iter().copied().zip(predicted.iter().copied());
+    rows.filter(|(t, p)| t.is_finite() && p.is_finite()).unzip()
+}
+
 pub(super) fn evaluate(truth: &[f64], predicted: &[f64], seed: u64, out: &mut Evaluation) {
-    let rows = truth.iter().zip(predicted);
-    let (truth, predicted): (Vec<f64>, Vec<f64>) =
-        rows.filter(|(t, p)| t.is_finite() && p.is_finite()).unzip();
+    let (truth, predicted) = usable(truth, predicted);
     out.rows = truth.len() as u64;
     if truth.is_empty() {
         return;

@@ -1,14 +1,15 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Request, split::Parts, target::Answers};
+use super::{FitError, Request, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target},
-    evaluate::{Evaluation, evaluate},
+    evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
     models::Output,
-    params::Algorithm,
+    params::{Algorithm, ValidParams},
+    settled::Settled,
     train::{self, Device, Trained},
 };
 use std::time::Instant;
@@ -29,9 +30,13 @@ pub(super) fn artifact(
         notes,
     } = prepared;
     let device = describe(match params.algorithm {
-        Algorithm::Gbdt => Device::Cpu,
+        Algorithm::Gbdt | Algorithm::RandomForest | Algorithm::Linear => Device::Cpu,
         _ => request.device,
     });
+    let coefficients = match params.algorithm {
+        Algorithm::Linear => matrices.coefficients(&trained.parts, &answers.labels),
+        _ => Vec::new(),
+    };
     Artifact {
         task: answers.task,
         target: Target {
@@ -48,7 +53,9 @@ pub(super) fn artifact(
         recipe: matrices.recipe,
         parts: trained.parts,
         evaluation: Evaluation::empty(answers.baseline(&parts.train, &params, &matrices.scale)),
+        settled: Settled::default(),
         history: trained.history,
+        trials: Vec::new(),
         sources: request.sources.clone(),
         provenance: Provenance {
             algorithm: params.algorithm.name().into(),
@@ -79,7 +86,10 @@ pub(super) fn artifact(
             shared_rows: notes.shared_rows as u64,
             selection: notes.selection,
             construction: notes.construction,
+            calibration: String::new(),
+            threshold: None,
         },
+        coefficients,
     }
 }
 
@@ -96,21 +106,27 @@ pub(super) fn judge(
     frame: &Frame,
     answers: &Answers,
     parts: Parts,
-    seed: u64,
+    params: &ValidParams,
+    held_out: Option<train::HeldOut>,
 ) -> Result<Judged, FitError> {
-    let rows = if parts.test.is_empty() {
-        parts.validation
-    } else {
-        parts.test
-    };
-    let broken = |e: ArtifactError| {
-        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
-    };
-    let predictor = Predictor::new(artifact).map_err(broken)?;
+    let in_turn = held_out
+        .as_ref()
+        .is_some_and(|h| h.in_turn(parts.train.len()));
+    let apart = parts.test.is_empty();
+    let (artifact, held_out) = settle::settle(artifact, answers, &parts, params, held_out)?;
+    let rows = if apart { parts.validation } else { parts.test };
+    let predictor = predictor(artifact)?;
     let started = Instant::now();
     let predictions = predictor.predict_frame(frame, &rows, 1);
-    let predict_seconds = started.elapsed().as_secs_f64();
+    let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
+    let (mut rows, mut predictions) = (rows, predictions);
+    // Models that held each part of the rows out in turn have seen the validation rows: they are judged by their answers then.
+    if let Some(own) = held_out.filter(|_| apart && in_turn) {
+        predict_seconds *= own.rows.len() as f64 / rows.len().max(1) as f64;
+        (rows, predictions) = (own.rows, own.predictions);
+        artifact.provenance.evaluated_on = "out_of_fold".into();
+    }
     let truth = answers.truth(&rows);
     let baseline = artifact.evaluation.baseline.clone();
     artifact.evaluation = evaluate(
@@ -118,15 +134,28 @@ pub(super) fn judge(
         &artifact.target.labels,
         &truth,
         &predictions,
+        artifact.settled.threshold,
         &baseline,
-        seed,
+        params.seed,
     );
+    let width = predictions.len() / rows.len().max(1);
+    let outcomes = Outcomes { truth, predictions };
+    let labels = artifact.target.labels.len();
+    artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,
         rows,
-        predictions,
+        predictions: outcomes.predictions,
     })
+}
+
+/// Makes a trained model ready to answer.
+pub(super) fn predictor(artifact: Artifact) -> Result<Predictor, FitError> {
+    let broken = |e: ArtifactError| {
+        FitError::new("XX000", "the trained network cannot be used").detail(e.to_string())
+    };
+    Predictor::new(artifact).map_err(broken)
 }
 
 fn describe(device: Device) -> (String, String) {

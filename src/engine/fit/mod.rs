@@ -9,9 +9,11 @@ mod finish;
 mod guard;
 mod prepare;
 mod request;
+mod settle;
 mod split;
 mod target;
 mod trial;
+mod tuned;
 mod uplift;
 
 use crate::artifact::{Artifact, Task};
@@ -62,18 +64,41 @@ fn on(
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
+    // Folds within the training rows would tear groups apart, and learn from the future.
+    if request.split != Split::Random {
+        params.folds = 1;
+    }
     let mut step = |step: &Step| report(&Progress::of_step(step));
-    let trained = match answers.task {
-        Task::Uplift => uplift::train(&mut prepared, request, answers, &parts, &params, &mut step)?,
-        _ => prepared
-            .matrices
-            .train(&params, request.device, &mut step)?,
+    let (mut trained, trials) = match &request.params.tune {
+        None if answers.task == Task::Uplift => (
+            uplift::train(&mut prepared, request, answers, &parts, &params, &mut step)?,
+            Vec::new(),
+        ),
+        Some(_) if answers.task == Task::Uplift => {
+            return Err(FitError::new("22023", "option \"tune\" is not for uplift")
+                .hint("Leave it out: two models, or one of a transformed outcome, are trained."));
+        }
+        None => (
+            prepared
+                .matrices
+                .train(&params, request.device, &mut step)?,
+            Vec::new(),
+        ),
+        Some(tune) => {
+            let (task, matrices) = (answers.task, &prepared.matrices);
+            let (trained, chosen, trials) =
+                tuned::tuned(tune, request, task, matrices, &params, &mut step)?;
+            params = chosen;
+            (trained, trials)
+        }
     };
     let seconds = started.elapsed().as_secs_f64();
     go(report(&Progress::phase("evaluating")))?;
-    let seed = params.seed;
-    let artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
-    finish::judge(artifact, &request.frame, answers, parts, seed)
+    let held_out = trained.held_out.take();
+    prepared.params = params.clone();
+    let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
+    artifact.trials = trials;
+    finish::judge(artifact, &request.frame, answers, parts, &params, held_out)
 }
 
 fn go(ok: bool) -> Result<(), FitError> {
@@ -88,3 +113,5 @@ mod losses_test;
 mod tasks_test;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tuned_test;

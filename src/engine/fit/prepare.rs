@@ -1,7 +1,7 @@
 //! From rows as they were read to matrices: everything learned on the way comes from the training rows.
 
 use super::cleaning::Cleaning;
-use super::split::Parts;
+use super::split::{Parts, Split};
 use super::target::{Answers, Scale};
 use super::trial::Trials;
 use super::{
@@ -11,7 +11,8 @@ use crate::{
     artifact::Task,
     clean::report::Change,
     frame::Frame,
-    models::Output,
+    linear,
+    models::{self, Output},
     params::ValidParams,
     profile::leakage::Leak,
     recipe::{Construct, Matrix, Recipe},
@@ -110,7 +111,17 @@ fn learn(
     let dropped = selection.iter().filter(|choice| !choice.kept);
     excluded.extend(dropped.map(|c| (c.column.clone(), format!("not selected: {}", c.reason))));
     cleaning.rows_and_gaps(request, &columns, answers, parts)?;
-    let params = request.params.check(answers.task, parts.train.len())?;
+    let mut params = request.params.check(answers.task, parts.train.len())?;
+    if request.split != Split::Random && params.folds > 1 {
+        if request.params.folds.is_some() {
+            return Err(
+                FitError::new("22023", "option \"folds\" needs a random split")
+                    .hint("Leave \"folds\" out, or split at random."),
+            );
+        }
+        // Folds at random would put what belongs apart together.
+        params.folds = 1;
+    }
     let (made, construction) = if params.construct == Construct::None {
         Default::default()
     } else {
@@ -172,6 +183,29 @@ impl Matrices {
             outputs,
             scale,
         })
+    }
+
+    /// What a linear model trained on these rows says of each input.
+    pub(super) fn coefficients(
+        &self,
+        parts: &[models::Part],
+        labels: &[String],
+    ) -> Vec<linear::Coefficient> {
+        let goal = linear::Goal {
+            output: self.output,
+            outputs: self.outputs,
+            targets: &self.train.targets,
+            weights: &self.train.weights,
+        };
+        let unit = (self.scale.mean, self.scale.factor);
+        linear::coefficients(parts, &self.recipe, &self.train.matrix, &goal, labels, unit)
+    }
+
+    /// Mean loss of a model on the rows it was not trained on.
+    pub(super) fn loss(&self, trained: &Trained, params: &ValidParams) -> f64 {
+        let (train, validation) = (self.train.examples(), self.validation.examples());
+        let loss = trained.held_out_loss(&train, &validation, self.output, self.outputs, params);
+        loss.unwrap_or(f64::INFINITY)
     }
 
     /// Trains on these rows.

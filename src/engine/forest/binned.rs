@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 /// Bins of an input.
-pub(super) const BINS: usize = 64;
+const BINS: usize = 64;
 /// Rows by which bins are found.
 const BIN_ROWS: usize = 10_000;
 

@@ -3,10 +3,13 @@
 mod binned;
 
 use crate::evaluate::Truth;
+use crate::models::Node as Written;
 use crate::random::Random;
-use binned::BINS;
 pub use binned::{Binned, Cuts};
 use rayon::prelude::*;
+
+/// Bins of an input, at most: they fit a byte.
+const BINS: usize = 256;
 
 /// How a forest is grown.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +17,8 @@ pub struct Growth {
     pub trees: usize,
     /// Rows of a leaf, at least.
     pub leaf: usize,
+    /// Inputs looked at for each split; `None`: the square root of their number.
+    pub tried: Option<usize>,
     pub seed: u64,
 }
 
@@ -82,16 +87,55 @@ impl Averaged {
 }
 
 impl Forest {
+    /// A forest without trees yet.
+    pub fn of(outputs: usize) -> Forest {
+        Forest {
+            trees: Vec::new(),
+            outputs,
+        }
+    }
+
     /// Grows the trees; `target` has the rows of `binned`. The same seed gives the same forest with any number of threads.
     pub fn fit(binned: &Binned, target: &Averaged, growth: Growth) -> Forest {
-        let trees = (0..growth.trees as u64).into_par_iter().map(|number| {
+        let mut forest = Forest::of(target.outputs);
+        forest.grow(binned, target, &[], growth);
+        forest
+    }
+
+    /// Grows more trees of the same forest: `growth.trees` beyond those there are. Rows are drawn in proportion to `weights`;
+    /// none: evenly.
+    pub fn grow(&mut self, binned: &Binned, target: &Averaged, weights: &[f32], growth: Growth) {
+        let mut sum = 0.0;
+        let up_to: Vec<f64> = weights
+            .iter()
+            .map(|weight| {
+                sum += f64::from(*weight);
+                sum
+            })
+            .collect();
+        let first = self.trees.len() as u64;
+        let numbers = (first..first + growth.trees as u64).into_par_iter();
+        self.trees.par_extend(numbers.map(|number| {
             let seed = growth.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            Tree::grow(binned, target, growth.leaf, &mut Random::new(seed))
-        });
-        Forest {
-            trees: trees.collect(),
-            outputs: target.outputs,
-        }
+            Tree::grow(binned, target, &up_to, growth, &mut Random::new(seed))
+        }));
+    }
+
+    /// The trees with each leaf's means by the number of trees, so that their sums are the forest's answers; `ask` writes the
+    /// node of an input whose rows of at most a bin go left.
+    pub fn written(&self, ask: impl Fn(usize, u8, usize, usize) -> Written) -> Vec<Vec<Written>> {
+        let count = self.trees.len().max(1) as f32;
+        let tree = |tree: &Tree| {
+            let means = tree.means.chunks_exact(self.outputs);
+            let nodes = tree.nodes.iter().zip(means);
+            let nodes = nodes.map(|(node, means)| match (node.left as usize, means) {
+                (0, [mean]) => Written::Leaf(mean / count),
+                (0, means) => Written::Leaves(means.iter().map(|mean| mean / count).collect()),
+                (left, _) => ask(node.input as usize, node.bin, left, left + 1),
+            });
+            nodes.collect()
+        };
+        self.trees.iter().map(tree).collect()
     }
 
     /// The mean squared error over all outputs of the given rows, `bin` answering an input's bin of a row.
@@ -152,12 +196,25 @@ impl Forest {
 }
 
 impl Tree {
-    fn grow(binned: &Binned, target: &Averaged, leaf: usize, random: &mut Random) -> Tree {
-        let count = binned.rows;
+    /// `up_to` are the sums of the rows' weights up to each, or none.
+    fn grow(
+        binned: &Binned,
+        target: &Averaged,
+        up_to: &[f64],
+        growth: Growth,
+        random: &mut Random,
+    ) -> Tree {
+        let (count, leaf) = (binned.rows, growth.leaf);
         let mut seen = vec![false; count];
         let mut rows: Vec<u32> = (0..count)
             .map(|_| {
-                let row = random.below(count);
+                let row = match up_to.last() {
+                    None => random.below(count),
+                    Some(all) => {
+                        let drawn = random.uniform() * all;
+                        up_to.partition_point(|sum| *sum <= drawn).min(count - 1)
+                    }
+                };
                 seen[row] = true;
                 row as u32
             })
@@ -172,7 +229,8 @@ impl Tree {
         // A third of the inputs for numbers, the square root of their number for classes, as Breiman has it; two classes are
         // averaged like a number, and the square root does as well for numbers of many inputs.
         let inputs = binned.inputs.len();
-        let some = ((inputs as f64).sqrt().ceil() as usize).clamp(1, inputs.max(1));
+        let root = (inputs as f64).sqrt().ceil() as usize;
+        let some = growth.tried.unwrap_or(root).clamp(1, inputs.max(1));
         let mut order: Vec<usize> = (0..inputs).collect();
         let mut histogram = Histogram::new(target.outputs);
         tree.push(target, &rows);
@@ -286,7 +344,7 @@ impl Tree {
 /// Sums of the target by bin.
 struct Histogram {
     outputs: usize,
-    counts: [u32; BINS],
+    counts: Vec<u32>,
     sums: Vec<f64>,
 }
 
@@ -294,7 +352,7 @@ impl Histogram {
     fn new(outputs: usize) -> Histogram {
         Histogram {
             outputs,
-            counts: [0; BINS],
+            counts: vec![0; BINS],
             sums: vec![0.0; BINS * outputs],
         }
     }
@@ -308,8 +366,14 @@ impl Histogram {
         leaf: usize,
     ) -> Option<(f64, u8)> {
         let outputs = self.outputs;
-        self.counts.fill(0);
-        self.sums.fill(0.0);
+        // Deep in a tree few bins are left.
+        let bins = rows.iter().map(|row| usize::from(codes[*row as usize]));
+        let (low, high) = bins.fold((BINS, 0), |(low, high), bin| (low.min(bin), high.max(bin)));
+        if low >= high {
+            return None;
+        }
+        self.counts[low..=high].fill(0);
+        self.sums[low * outputs..(high + 1) * outputs].fill(0.0);
         for &row in rows {
             let bin = usize::from(codes[row as usize]);
             self.counts[bin] += 1;
@@ -320,14 +384,14 @@ impl Histogram {
                 .for_each(|(sum, y)| *sum += f64::from(*y));
         }
         let mut all = vec![0.0; outputs];
-        for sums in self.sums.chunks_exact(outputs) {
+        for sums in self.sums[low * outputs..(high + 1) * outputs].chunks_exact(outputs) {
             all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
         }
         let total = rows.len() as f64;
         let before: f64 = all.iter().map(|sum| sum * sum).sum::<f64>() / total;
         let mut left = vec![0.0; outputs];
         let (mut count, mut best) = (0u32, None::<(f64, u8)>);
-        for bin in 0..BINS - 1 {
+        for bin in low..high {
             if self.counts[bin] == 0 {
                 continue;
             }

@@ -15,6 +15,7 @@ fn sample(rows: usize, seed: u64, rule: impl Fn(f32, f32) -> f64) -> (Vec<Vec<f3
 const GROWTH: Growth = Growth {
     trees: 50,
     leaf: 5,
+    tried: None,
     seed: 1,
 };
 

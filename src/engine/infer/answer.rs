@@ -1,6 +1,6 @@
 //! What people read out of a row's predictions.
 
-use super::decide;
+use super::{decide, ordinal};
 use crate::artifact::{Artifact, Task};
 use crate::survival::Curve;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub struct Answer {
 
 /// The answer that one row's predictions stand for.
 pub fn answer(artifact: &Artifact, predictions: &[f64]) -> Answer {
-    let class = decide(artifact.task, predictions);
+    let class = artifact.class(predictions);
     let probability = match (artifact.task, predictions) {
         (Task::Binary, [positive]) if class == 0 => Some(1.0 - positive),
         (Task::Binary | Task::Multiclass | Task::Ordinal, all) => {
@@ -34,6 +34,33 @@ pub fn answer(artifact: &Artifact, predictions: &[f64]) -> Answer {
 }
 
 impl Artifact {
+    /// Makes what a row's parts answer together into what it stands for: a value in the target's units, a probability of each
+    /// label.
+    pub(crate) fn read(&self, row: &mut [f64]) {
+        match self.task {
+            Task::Regression | Task::Uplift => {
+                row[0] = row[0] * self.target.scale + self.target.mean;
+            }
+            Task::Ordinal => ordinal::probabilities(row),
+            Task::Binary | Task::Multiclass | Task::Multilabel | Task::Survival => {}
+        }
+    }
+
+    /// Predictions of a row: binary 1 (probability of the positive class), multiclass, multilabel and ordinal one probability
+    /// per label, regression 1 (the value), uplift 1 (the effect), survival one hazard per interval.
+    pub fn width(&self) -> usize {
+        match self.task {
+            Task::Binary | Task::Regression | Task::Uplift => 1,
+            Task::Multiclass | Task::Multilabel | Task::Ordinal => self.target.labels.len(),
+            Task::Survival => self.target.ends.len(),
+        }
+    }
+
+    /// The class code of a row.
+    fn class(&self, predictions: &[f64]) -> usize {
+        decide(self.task, self.settled.threshold, predictions)
+    }
+
     /// The one number that a row's predictions stand for, where there is one: the probability of the positive class, the value,
     /// the effect, or the mean time until the event, restricted to the last interval's end.
     pub fn value(&self, predictions: &[f64]) -> Option<f64> {
@@ -62,8 +89,7 @@ impl Artifact {
     pub fn label(&self, predictions: &[f64]) -> Option<String> {
         match self.task {
             Task::Binary | Task::Multiclass | Task::Ordinal => {
-                let class = decide(self.task, predictions);
-                self.target.labels.get(class).cloned()
+                self.target.labels.get(self.class(predictions)).cloned()
             }
             Task::Multilabel => Some(array_literal(self.labels(predictions))),
             Task::Regression | Task::Survival | Task::Uplift => None,

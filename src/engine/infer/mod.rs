@@ -61,11 +61,11 @@ impl Prepared {
     }
 }
 
-/// The class code that one row's predictions stand for: binary 1 from a probability of 0.5, else the first of the
+/// The class code that one row's predictions stand for: binary 1 from a probability of `threshold`, else the first of the
 /// largest probabilities.
-pub fn decide(task: Task, predictions: &[f64]) -> usize {
+pub fn decide(task: Task, threshold: f64, predictions: &[f64]) -> usize {
     match task {
-        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= 0.5)),
+        Task::Binary => usize::from(predictions.first().is_some_and(|&p| p >= threshold)),
         Task::Regression | Task::Multilabel | Task::Survival | Task::Uplift => 0,
         Task::Multiclass | Task::Ordinal => {
             let mut best = 0;
@@ -127,16 +127,9 @@ impl Predictor {
         }
     }
 
-    /// Values per row: binary 1 (probability of the positive class), multiclass, multilabel and ordinal one probability per
-    /// label, regression 1 (the value), uplift 1 (the effect), survival one hazard per interval.
+    /// Values per row, see [`Artifact::width`].
     pub fn width(&self) -> usize {
-        match self.artifact.task {
-            Task::Binary | Task::Regression | Task::Uplift => 1,
-            Task::Multiclass | Task::Multilabel | Task::Ordinal => {
-                self.artifact.target.labels.len()
-            }
-            Task::Survival => self.artifact.target.ends.len(),
-        }
+        self.artifact.width()
     }
 
     /// Cells in the recipe's feature order, one for each of its columns.
@@ -210,19 +203,17 @@ impl Predictor {
         for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
             add_answer(part, prepared, self.output, row, layers, trees, out);
         }
-        match self.artifact.task {
-            Task::Regression | Task::Uplift => {
-                let target = &self.artifact.target;
-                out[0] = out[0] * target.scale + target.mean;
-            }
-            Task::Ordinal => ordinal::probabilities(out),
-            Task::Binary | Task::Multiclass | Task::Multilabel | Task::Survival => {}
-        }
+        self.artifact.read(out);
+        self.artifact.settled.calibration.apply(out);
     }
 
     /// The class code for one row's predictions (classification).
     pub fn class(&self, predictions: &[f64]) -> usize {
-        decide(self.artifact.task, predictions)
+        decide(
+            self.artifact.task,
+            self.artifact.settled.threshold,
+            predictions,
+        )
     }
 }
 
@@ -246,7 +237,13 @@ fn add_answer(
         }
         (Model::Trees(own), _) => {
             own.sums(row.numbers, row.codes, trees);
-            output.add(trees, part.share, out);
+            if own.plain && output != Output::Identity {
+                let answers = trees.iter().map(|p| f64::from(p.clamp(0.0, 1.0)));
+                let sums = out.iter_mut().zip(answers);
+                sums.for_each(|(out, p)| *out += part.share * p);
+            } else {
+                output.add(trees, part.share, out);
+            }
         }
         // A part is prepared as what it is.
         (Model::Network(_), Prepared::Trees) => {}

@@ -200,11 +200,11 @@ fn parts_that_do_not_fit_are_refused() {
 
 #[test]
 fn classes_follow_from_probabilities() {
-    assert_eq!(decide(Task::Binary, &[0.5]), 1);
-    assert_eq!(decide(Task::Binary, &[0.499_999]), 0);
-    assert_eq!(decide(Task::Binary, &[f64::NAN]), 0);
-    assert_eq!(decide(Task::Multiclass, &[0.2, 0.4, 0.4]), 1);
-    assert_eq!(decide(Task::Multiclass, &[]), 0);
+    assert_eq!(decide(Task::Binary, 0.5, &[0.5]), 1);
+    assert_eq!(decide(Task::Binary, 0.5, &[0.499_999]), 0);
+    assert_eq!(decide(Task::Binary, 0.5, &[f64::NAN]), 0);
+    assert_eq!(decide(Task::Multiclass, 0.5, &[0.2, 0.4, 0.4]), 1);
+    assert_eq!(decide(Task::Multiclass, 0.5, &[]), 0);
 }
 
 #[test]

@@ -205,6 +205,19 @@ impl Network {
 }
 
 impl Inputs {
+    /// Whether rows prepared for these inputs can enter a network of the other: how categories are encoded and how wide the
+    /// vectors of tokens are is its own.
+    pub fn fit(&self, network: &Inputs) -> bool {
+        let levels = |inputs: &Inputs| -> Vec<usize> {
+            inputs.categories.iter().map(|c| c.levels).collect()
+        };
+        let words =
+            |inputs: &Inputs| -> Vec<usize> { inputs.bags.iter().map(|b| b.vocabulary).collect() };
+        self.numbers == network.numbers
+            && levels(self) == levels(network)
+            && words(self) == words(network)
+    }
+
     /// Width of the first layer's input.
     pub fn width(&self) -> usize {
         let encoded = |c: &CategoryInput| match c.encoding {

@@ -1,4 +1,4 @@
-//! Boosted trees as plain words.
+//! Trees, boosted ones or a forest, as plain words.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 const NODE: usize = 4;
 /// The node is a leaf: the next word is its value, an f32.
 const LEAF: u32 = u32::MAX;
+/// The node is a leaf with a value for each output: the next word is where they begin among the words after the nodes, f32s.
+const LEAVES: u32 = u32::MAX - 1;
 /// The node asks whether a category's code is in a set; without it whether a number is below a threshold, an f32.
 const SET: u32 = 1 << 31;
 
-/// Sums of trees (Friedman 2001, "Greedy function approximation"), as many as a row has outputs. A row's features are its
-/// dense numbers, then its category codes.
+/// Sums of trees (Friedman 2001, "Greedy function approximation"; Breiman 2001, "Random forests"), as many as a row has outputs.
+/// A row's features are its dense numbers, then its category codes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trees {
     pub numbers: usize,
@@ -24,6 +26,9 @@ pub struct Trees {
     pub nodes: usize,
     /// Words of the sets of codes that go left; each begins with its length in words.
     pub set_words: usize,
+    /// The sums are the answers, as a forest's means are; else they are log-odds (or, of a number, the value).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
     /// The nodes, then the sets.
     #[serde(skip)]
     pub words: Vec<u32>,
@@ -32,6 +37,8 @@ pub struct Trees {
 /// One node before it is written down.
 pub enum Node {
     Leaf(f32),
+    /// A value for each output.
+    Leaves(Vec<f32>),
     /// Goes left below the threshold.
     Number {
         feature: usize,
@@ -49,12 +56,13 @@ pub enum Node {
 }
 
 impl Node {
-    /// What a tree, its root first, says of one row; the way of [`Trees::sums`].
+    /// What a tree of one output, its root first, says of one row; the way of [`Trees::sums`].
     pub fn value(tree: &[Node], numbers: &[f32], codes: &[u32]) -> f32 {
         let mut at = 0;
         while let Some(node) = tree.get(at) {
             at = match node {
                 Node::Leaf(value) => return *value,
+                Node::Leaves(values) => return values.first().copied().unwrap_or(0.0),
                 Node::Number {
                     feature,
                     threshold,
@@ -95,6 +103,7 @@ impl Trees {
             roots: Vec::new(),
             nodes: 0,
             set_words: 0,
+            plain: false,
             words: Vec::new(),
         }
     }
@@ -110,6 +119,11 @@ impl Trees {
                 let child = |at: usize| root + at as u32;
                 nodes.extend(match node {
                     Node::Leaf(value) => [LEAF, value.to_bits(), 0, 0],
+                    Node::Leaves(values) => {
+                        let at = sets.len() as u32;
+                        sets.extend(values.iter().map(|value| value.to_bits()));
+                        [LEAVES, at, 0, 0]
+                    }
                     Node::Number {
                         feature,
                         threshold,
@@ -167,6 +181,11 @@ impl Trees {
         };
         let node = |(at, node): (usize, &[u32; NODE])| match *node {
             [LEAF, value, ..] => f32::from_bits(value).is_finite(),
+            [LEAVES, start, ..] => {
+                let values = sets.get(start as usize..);
+                let values = values.and_then(|rest| rest.get(..self.base.len()));
+                values.is_some_and(|v| v.iter().all(|v| f32::from_bits(*v).is_finite()))
+            }
             [asked, value, left, right] => {
                 let end = end(at);
                 let after = |child: u32| child as usize > at && (child as usize) < end;
@@ -201,6 +220,11 @@ impl Trees {
                 let [asked, value, left, right] = nodes[at];
                 if asked == LEAF {
                     out[output] += f32::from_bits(value);
+                    break;
+                }
+                if asked == LEAVES {
+                    let values = sets[value as usize..].iter().map(|v| f32::from_bits(*v));
+                    out.iter_mut().zip(values).for_each(|(out, v)| *out += v);
                     break;
                 }
                 let goes_left = if asked & SET == 0 {
@@ -256,6 +280,29 @@ mod tests {
             trees.sums(&[x], &[code], &mut out);
             assert_eq!(out, [want], "{x} {code}");
         }
+    }
+
+    #[test]
+    fn leaves_of_several_outputs_add_to_each() {
+        let mut trees = Trees::new(1, 0, vec![0.0, 0.5]);
+        let number = Node::Number {
+            feature: 0,
+            threshold: 2.0,
+            left: 1,
+            right: 2,
+        };
+        let leaves = |a, b| Node::Leaves(vec![a, b]);
+        trees.write(vec![(0, vec![number, leaves(1.0, 2.0), leaves(3.0, 4.0)])]);
+        assert!(trees.is_sound());
+        let mut out = [0.0; 2];
+        trees.sums(&[5.0], &[], &mut out);
+        assert_eq!(out, [3.0, 4.5]);
+        let mut damaged = trees.clone();
+        damaged.words[1] = 0;
+        damaged.words[4 + 1] = 3;
+        assert!(!damaged.is_sound(), "values beyond the end");
+        trees.words[3 * 4] = f32::NAN.to_bits();
+        assert!(!trees.is_sound(), "no number");
     }
 
     #[test]

@@ -224,17 +224,36 @@ impl Cross {
     pub(super) fn parameters(&self) -> serde_json::Value {
         let width = self.sides[1].levels() + 1;
         let frequent = self.codes.iter().enumerate().filter(|(_, code)| **code > 0);
-        let name = |(place, _): (usize, &u32)| {
-            format!(
-                "{} & {}",
-                self.sides[0].name(place / width),
-                self.sides[1].name(place % width)
-            )
-        };
+        let name = |(place, _): (usize, &u32)| self.pair_name(place, width);
         serde_json::json!({
             "pairs": frequent.take(LISTED).map(name).collect::<Vec<_>>(),
             "pairs_in_all": self.levels,
         })
+    }
+
+    /// The pairs from code 1; none where there is no code.
+    pub(super) fn level_names(&self) -> Vec<String> {
+        let width = self.sides[1].levels() + 1;
+        let Some(category) = self.category() else {
+            return Vec::new();
+        };
+        let mut names = vec!["(rare)".to_owned(); category.levels];
+        for (place, code) in self.codes.iter().enumerate() {
+            let own = (*code as usize).checked_sub(1);
+            if let Some(name) = own.and_then(|at| names.get_mut(at)) {
+                *name = self.pair_name(place, width);
+            }
+        }
+        names
+    }
+
+    fn pair_name(&self, place: usize, width: usize) -> String {
+        let [left, right] = &self.sides;
+        format!(
+            "{} & {}",
+            left.name(place / width),
+            right.name(place % width)
+        )
     }
 
     /// Inputs of the network.

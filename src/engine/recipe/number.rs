@@ -168,6 +168,27 @@ impl Number {
         }
     }
 
+    /// Centre and scale where (x - centre) · scale is all that is done; 0 and 1 for a constant column or a value taken as it is.
+    pub(super) fn line(&self) -> Option<(f64, f64)> {
+        match (self.shape, self.method) {
+            (Shape::Plain, Method::None) => Some((0.0, 1.0)),
+            (Shape::Plain, method) if method != Method::Quantile => Some(match self.scale {
+                0.0 => (0.0, 1.0),
+                scale => (self.mean, scale),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What is done to the shape, in a word.
+    pub(super) fn shape_name(&self) -> &'static str {
+        match self.shape {
+            Shape::Log => "log",
+            Shape::Power { .. } => "power",
+            Shape::Plain | Shape::Quantile => "quantile",
+        }
+    }
+
     /// What is done, in words.
     pub(super) fn words(&self) -> String {
         if self.scale == 0.0 && self.method != Method::None {

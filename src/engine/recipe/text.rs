@@ -174,6 +174,10 @@ impl Text {
         self.terms.iter().map(|term| term.text.as_str())
     }
 
+    pub(super) fn length(&self) -> &Number {
+        &self.length
+    }
+
     pub(super) fn width(&self) -> usize {
         let sentence = self.sentence.as_ref().map_or(0, Sentence::width);
         self.terms.len() + self.length.width() + sentence

@@ -89,6 +89,15 @@ impl Time {
         self.elapsed.is_sound()
     }
 
+    pub(super) fn elapsed(&self) -> &Number {
+        &self.elapsed
+    }
+
+    /// The parts of the calendar, each two inputs.
+    pub(super) fn part_names(&self) -> impl Iterator<Item = &'static str> {
+        self.parts.iter().map(|part| part.name())
+    }
+
     /// What is done, in words.
     pub(super) fn words(&self) -> String {
         let parts: Vec<&str> = self.parts.iter().map(|part| part.name()).collect();

@@ -38,6 +38,7 @@ pub fn boruta(sample: &Sample<'_>, go_on: &mut dyn FnMut() -> bool) -> Vec<Judge
         let growth = Growth {
             trees: TREES,
             leaf: LEAF,
+            tried: None,
             seed: sample.seed.wrapping_add(1000 * (round + 1)),
         };
         let forest = Forest::fit(&inputs, &target, growth);

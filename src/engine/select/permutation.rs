@@ -23,6 +23,7 @@ pub fn permutation(sample: &Sample<'_>) -> Vec<Judgement> {
     let growth = Growth {
         trees: TREES,
         leaf: LEAF,
+        tried: None,
         seed: sample.seed,
     };
     let forest = Forest::fit(&cuts.bin(&design.train), &target, growth);

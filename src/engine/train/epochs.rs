@@ -64,6 +64,7 @@ pub(super) fn run(
                 let left = f64::from(params.epochs) * order.len() as f64 - rows_done as f64;
                 let step = Step {
                     boosting: false,
+                    ended: false,
                     epoch,
                     epochs: params.epochs,
                     rows_per_second: speed,
@@ -99,6 +100,22 @@ pub(super) fn run(
             best = Some((judged, epoch));
             learner.keep();
         }
+        let speed = epoch_rows as f64 / train_seconds;
+        let left = f64::from(params.epochs) * order.len() as f64 - rows_done as f64;
+        let step = Step {
+            boosting: false,
+            ended: true,
+            epoch,
+            epochs: params.epochs,
+            rows_per_second: speed,
+            loss: train_loss,
+            validation_loss,
+            eta_seconds: eta(left / speed, deadline),
+        };
+        last_report = Instant::now();
+        if !report(&step) {
+            return Err(TrainError::Canceled);
+        }
         let since = best.map_or(0, |(_, at)| epoch - at);
         if out_of_time || deadline.is_some_and(|d| Instant::now() >= d) {
             stopped_by = "max_seconds";
@@ -120,6 +137,7 @@ pub(super) fn run(
         history,
         best_epoch,
         stopped_by,
+        held_out: None,
     })
 }
 

@@ -59,6 +59,22 @@ impl Objective {
         Objective { loss, ..self }
     }
 
+    /// Whether a mean, or shares of labels, make it small: squared error of one value, log loss of one label of several.
+    pub(crate) fn is_usual(&self) -> bool {
+        let of_labels = matches!(
+            self.loss,
+            Loss::BinaryCrossentropy | Loss::CategoricalCrossentropy
+        );
+        match self.output {
+            Output::Softmax => of_labels || self.loss == Loss::MeanSquaredError,
+            Output::Sigmoid => {
+                self.outputs == 1 && (of_labels || self.loss == Loss::MeanSquaredError)
+            }
+            Output::Identity => self.outputs == 1 && self.loss == Loss::MeanSquaredError,
+            Output::Exp => false,
+        }
+    }
+
     /// Targets of a row: a code for a softmax, else one for each output.
     pub(crate) fn width(&self) -> usize {
         match self.output {

@@ -9,6 +9,9 @@ mod burn;
 mod cpu;
 mod device;
 mod epochs;
+mod folds;
+mod forest;
+mod linear;
 mod loss;
 mod start;
 
@@ -21,6 +24,7 @@ pub(crate) use loss::Objective;
 
 use crate::{
     artifact::Epoch,
+    infer::answers,
     models::{Model, Output, Part},
     params::{Algorithm, ValidParams},
     recipe::Matrix,
@@ -64,6 +68,8 @@ pub enum TrainError {
 pub struct Step {
     /// Whether it is trees that grow, and an epoch a round.
     pub boosting: bool,
+    /// Whether an epoch has just ended.
+    pub ended: bool,
     pub epoch: u32,
     pub epochs: u32,
     pub rows_per_second: f64,
@@ -111,6 +117,65 @@ pub struct Trained {
     pub best_epoch: u32,
     /// `epochs`, `early_stopping` or `max_seconds`.
     pub stopped_by: &'static str,
+    /// What the model, or the part of it that has not seen a row, answers for rows that were held out.
+    pub held_out: Option<HeldOut>,
+}
+
+/// Answers for rows that were held out while the model was trained: what calibration, thresholds and intervals can be
+/// learned from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldOut {
+    /// Ascending; the training rows are counted first, from 0, then the validation rows. Usually the latter alone; all of both
+    /// where each part of the rows was held out in turn.
+    pub rows: Vec<u32>,
+    /// Row-major `[rows.len()][outputs]`: probabilities, or standardised values.
+    pub predictions: Vec<f64>,
+}
+
+impl HeldOut {
+    /// Whether training rows, too, were held out; there are so many of these.
+    pub(crate) fn in_turn(&self, train: usize) -> bool {
+        self.rows.first().is_some_and(|row| (*row as usize) < train)
+    }
+
+    fn sorted(rows: Vec<u32>, predictions: Vec<f64>, outputs: usize) -> HeldOut {
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|at| rows[*at]);
+        let own = |at: &usize| &predictions[at * outputs..(at + 1) * outputs];
+        HeldOut {
+            predictions: order.iter().flat_map(own).copied().collect(),
+            rows: order.iter().map(|at| rows[*at]).collect(),
+        }
+    }
+}
+
+impl Trained {
+    /// Mean loss on the rows that were held out; `None` where there are none.
+    pub fn held_out_loss(
+        &self,
+        train: &Examples<'_>,
+        validation: &Examples<'_>,
+        output: Output,
+        outputs: usize,
+        params: &ValidParams,
+    ) -> Option<f64> {
+        let held_out = self.held_out.as_ref()?;
+        let objective = Objective::new(params, output, outputs).steep();
+        let first = train.matrix.rows;
+        let targets = held_out.rows.iter().flat_map(|&row| {
+            let row = row as usize;
+            match row.checked_sub(first) {
+                Some(row) => objective.of(validation.targets, row),
+                None => objective.of(train.targets, row),
+            }
+        });
+        let part = Examples {
+            matrix: validation.matrix,
+            targets: &targets.copied().collect::<Vec<f32>>(),
+            weights: &[],
+        };
+        Some(objective.mean(&held_out.predictions, &part))
+    }
 }
 
 /// One training, whatever the device.
@@ -165,10 +230,31 @@ pub fn train(
         outputs,
         params,
     };
-    match params.algorithm {
-        Algorithm::Dnn | Algorithm::Mlp => network(&task, device, report),
-        Algorithm::Gbdt => boost::boost(&task, report),
-        Algorithm::Auto => blend::both(&task, device, report),
+    let mut trained = one(&task, device, report)?;
+    if trained.held_out.is_none()
+        && let (Some(unseen), [part]) = (&task.validation, &trained.parts[..])
+    {
+        let first = task.train.matrix.rows as u32;
+        trained.held_out = Some(HeldOut {
+            rows: (first..first + unseen.matrix.rows as u32).collect(),
+            predictions: answers(&part.model, output, outputs, unseen.matrix),
+        });
+    }
+    Ok(trained)
+}
+
+/// Trains what is asked for.
+fn one(
+    task: &Task<'_>,
+    device: Device,
+    report: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    match task.params.algorithm {
+        Algorithm::Dnn | Algorithm::Mlp => network(task, device, report),
+        Algorithm::Gbdt => boost::boost(task, report),
+        Algorithm::Linear => linear::linear(task, report),
+        Algorithm::RandomForest => forest::forest(task, report),
+        Algorithm::Auto => blend::auto(task, device, report),
     }
 }
 

@@ -10,11 +10,11 @@ const BINS: usize = 255;
 const ROWS: usize = 200_000;
 
 /// One feature of all rows.
-pub(super) struct Feature {
+pub(in crate::train) struct Feature {
     /// The bin of each row.
-    pub(super) bins: Vec<u8>,
+    pub(in crate::train) bins: Vec<u8>,
     /// How many bins there are.
-    pub(super) count: usize,
+    pub(in crate::train) count: usize,
     kind: Kind,
 }
 
@@ -26,7 +26,7 @@ enum Kind {
 }
 
 /// All features of a matrix: its numbers, then its categories.
-pub(super) fn bin(matrix: &Matrix) -> Vec<Feature> {
+pub(in crate::train) fn bin(matrix: &Matrix) -> Vec<Feature> {
     let (numbers, categories) = (matrix.inputs.numbers, matrix.inputs.categories.len());
     (0..numbers + categories)
         .into_par_iter()
@@ -97,13 +97,13 @@ fn category(matrix: &Matrix, category: usize) -> Feature {
 }
 
 impl Feature {
-    pub(super) fn is_category(&self) -> bool {
+    pub(in crate::train) fn is_category(&self) -> bool {
         matches!(self.kind, Kind::Category { .. })
     }
 
     /// The node that sends rows of the given bins left; for a number these are all up to the last of them. `feature` is its
     /// own position.
-    pub(super) fn node(
+    pub(in crate::train) fn node(
         &self,
         feature: usize,
         goes_left: &[bool],

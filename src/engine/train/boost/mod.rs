@@ -1,11 +1,11 @@
 //! Gradient boosted trees (Friedman 2001; the second-order form of Chen and Guestrin 2016) with early stopping.
 
-mod bins;
+pub(super) mod bins;
 mod grow;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-use super::{Examples, Objective, REPORT, Step, Task, TrainError, Trained};
+use super::{Examples, Objective, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
@@ -19,8 +19,6 @@ const ROUNDS: u32 = 2000;
 const PATIENCE: u32 = 50;
 /// Rounds where there is no validation part to stop them.
 const BLIND: u32 = 200;
-/// Share of the features that a tree looks at.
-const FEATURES: f64 = 0.7;
 
 /// Outputs that begin and stop together.
 #[derive(Clone)]
@@ -72,17 +70,20 @@ pub(super) fn boost(
     let deadline = task.params.max_seconds;
     let deadline = deadline.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
     let features = bins::bin(matrix);
+    let wanted = task.params.boosting;
     let shape = Shape {
-        leaves: 31,
-        least_rows: 20,
-        l2: 1.0,
-        learning_rate: if matrix.rows < 200_000 { 0.05 } else { 0.1 },
+        leaves: wanted.max_leaf_nodes,
+        least_rows: wanted.min_samples_leaf,
+        l2: wanted.l2,
+        learning_rate: wanted.learning_rate,
     };
     // Some outputs do not count for some rows: hazards, whose events are few in each interval. Trees of many leaves would learn
     // them by heart before they have learned what they have in common.
     let hazards = outputs > 1 && task.train.targets.iter().any(|y| y.is_nan());
     let shape = Shape {
-        leaves: if hazards { HAZARD_LEAVES } else { shape.leaves },
+        leaves: shape
+            .leaves
+            .min(if hazards { HAZARD_LEAVES } else { usize::MAX }),
         ..shape
     };
     let mut grower = Grower::new(&features, matrix.rows, shape);
@@ -110,7 +111,6 @@ pub(super) fn boost(
         }
     ];
     let of = |output: usize, tracks: usize| output.min(tracks - 1);
-    let mut last_report: Option<Instant> = None;
     let rounds = if validation.is_some() { ROUNDS } else { BLIND };
     let mut stopped_by = "epochs";
     for round in 1..=rounds {
@@ -134,7 +134,7 @@ pub(super) fn boost(
             }
             let mut used: Vec<usize> = (0..features.len()).collect();
             random.shuffle(&mut used);
-            used.truncate(((features.len() as f64 * FEATURES).ceil() as usize).max(1));
+            used.truncate(((features.len() as f64 * wanted.max_features).ceil() as usize).max(1));
             used.sort_unstable();
             let tree = grower.tree(&pairs, &used, &mut scores[output]);
             trees.push((round, output, tree));
@@ -160,21 +160,19 @@ pub(super) fn boost(
             rows_per_second: matrix.rows as f64 / round_started.elapsed().as_secs_f64().max(1e-9),
             seconds: started.elapsed().as_secs_f64(),
         });
-        if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
-            last_report = Some(Instant::now());
-            let step = Step {
-                boosting: true,
-                epoch: round,
-                epochs: rounds,
-                rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),
-                loss: train_loss,
-                validation_loss,
-                eta_seconds: started.elapsed().as_secs_f64() / f64::from(round)
-                    * f64::from(rounds - round),
-            };
-            if !report(&step) {
-                return Err(TrainError::Canceled);
-            }
+        let step = Step {
+            boosting: true,
+            ended: true,
+            epoch: round,
+            epochs: rounds,
+            rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),
+            loss: train_loss,
+            validation_loss,
+            eta_seconds: started.elapsed().as_secs_f64() / f64::from(round)
+                * f64::from(rounds - round),
+        };
+        if !report(&step) {
+            return Err(TrainError::Canceled);
         }
         if deadline.is_some_and(|d| Instant::now() >= d) {
             stopped_by = "max_seconds";
@@ -201,6 +199,7 @@ pub(super) fn boost(
         history,
         best_epoch,
         stopped_by,
+        held_out: None,
     })
 }
 

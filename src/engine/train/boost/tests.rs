@@ -9,7 +9,7 @@ use crate::train::Examples;
 use serde_json::json;
 
 /// Whether two numbers have the same sign, turned round for every other level of a category.
-fn data(rows: usize, seed: u64) -> (Matrix, Vec<f32>) {
+pub(in crate::train) fn data(rows: usize, seed: u64) -> (Matrix, Vec<f32>) {
     let mut random = Random::new(seed);
     let category = CategoryInput {
         levels: 40,
@@ -46,7 +46,7 @@ fn params(kind: Kind) -> ValidParams {
         .unwrap()
 }
 
-fn examples<'a>((matrix, targets): &'a (Matrix, Vec<f32>)) -> Examples<'a> {
+pub(in crate::train) fn examples<'a>((matrix, targets): &'a (Matrix, Vec<f32>)) -> Examples<'a> {
     Examples {
         matrix,
         targets,

@@ -69,6 +69,9 @@ fn damaged_artifacts_are_refused() {
         "insight_evaluate('m', 'customers')",
         "insight_confusion('m')",
         "insight_roc('m')",
+        "insight_calibration('m')",
+        "insight_compare('m', 'm')",
+        "insight_classes('m', '{}'::jsonb)",
     ] {
         let call = call.replace("'m'", &format!("'m@{last}'"));
         let error = m

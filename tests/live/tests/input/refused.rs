@@ -88,6 +88,17 @@ fn unknown_names_are_refused_with_what_there_is() {
         ("42704", "Known are: m.", "insight_evaluate('unheard_of')"),
         ("42704", "Known are: m.", "insight_confusion('unheard_of')"),
         ("42704", "Known are: m.", "insight_roc('unheard_of')"),
+        ("42704", "Known are: m.", "insight_lift('unheard_of')"),
+        ("42704", "Known are: m.", "insight_calibration('unheard_of')"),
+        ("42704", "Known are: m.", "insight_profit('unheard_of')"),
+        ("42704", "Known are: m.", "insight_compare('m', 'unheard_of')"),
+        (
+            "42704",
+            "Known are: m.",
+            "insight_classes('unheard_of', '{}'::jsonb)",
+        ),
+        ("42P01", near, "insight_slices('m', 'id', 'custmers')"),
+        ("42P01", near, "insight_compare('m', 'm', 'custmers')"),
         (
             "42704",
             "Known are: m.",

@@ -86,6 +86,9 @@ fn use_everything(s: &mut Session) {
          SELECT * FROM public.insight_predict_table('hers', 'public.t', 'y');
          SELECT * FROM public.insight_evaluate('hers', 'public.t');
          SELECT * FROM public.insight_confusion('hers');
+         SELECT * FROM public.insight_lift('hers', 'public.t'), public.insight_calibration('hers');
+         SELECT * FROM public.insight_compare('hers', 'hers', 'public.t');
+         SELECT public.insight_classes('hers', t) FROM public.t;
          SELECT public.insight_rollback('hers');
          SELECT public.insight_deploy('hers', 1);
          SELECT * FROM insight.models; SELECT * FROM insight.versions; SELECT * FROM insight.metrics;

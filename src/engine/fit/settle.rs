@@ -1,0 +1,95 @@
+//! Settles how a trained model's answers are to be read, on rows that were held out: those of the validation part, or each
+//! row in turn. Training has not learned from them, though they have decided when to stop.
+
+use super::{FitError, split::Parts, target::Answers};
+use crate::{
+    artifact::{Artifact, Task},
+    calibrate,
+    calibrate::Method,
+    conformal::Conformal,
+    evaluate::{Ranked, Truth},
+    params::{ClassWeight, ValidParams},
+    train::HeldOut,
+};
+
+/// Rows that were held out, and what is answered for them.
+pub(super) struct Unseen {
+    pub rows: Vec<u32>,
+    /// Row-major as the predictor gives them.
+    pub predictions: Vec<f64>,
+}
+
+/// Calibrates probabilities, finds the threshold, and keeps what errors tell.
+///
+/// # Errors
+/// 22023 for a calibration, a goal or a capacity without validation rows.
+pub(super) fn settle(
+    artifact: Artifact,
+    answers: &Answers,
+    parts: &Parts,
+    params: &ValidParams,
+    held_out: Option<HeldOut>,
+) -> Result<(Artifact, Option<Unseen>), FitError> {
+    let Some(held_out) = held_out else {
+        needs_rows(params)?;
+        return Ok((artifact, None));
+    };
+    let of = |row: &u32| {
+        let row = *row as usize;
+        match row.checked_sub(parts.train.len()) {
+            Some(row) => parts.validation[row],
+            None => parts.train[row],
+        }
+    };
+    let rows: Vec<u32> = held_out.rows.iter().map(of).collect();
+    let mut predictions = held_out.predictions;
+    let width = predictions.len() / rows.len().max(1);
+    let each = predictions.chunks_exact_mut(width.max(1));
+    each.for_each(|row| artifact.read(row));
+    let mut artifact = artifact;
+    let truth = answers.truth(&rows);
+    let task = artifact.task;
+    let settled = &mut artifact.settled;
+    if let Truth::Classes(codes) = &truth {
+        settled.calibration = calibrate::fit(params.calibration, task, &predictions, codes);
+        let calibration = &settled.calibration;
+        let each = predictions.chunks_exact_mut(width.max(1));
+        each.for_each(|row| calibration.apply(row));
+        if task == Task::Binary {
+            let decision = &params.decision;
+            // Weights say that one label is to be answered more often: calibrated probabilities must not undo that.
+            let usual = match params.class_weight {
+                ClassWeight::None => 0.5,
+                _ => calibration.of(0.5),
+            };
+            let ranked = Ranked::new(predictions.clone(), |row| codes[row] == 1);
+            settled.threshold = decision.threshold(&ranked, answers.rows.len() as u64, usual);
+            (settled.profit, settled.capacity) = (decision.profit, decision.capacity);
+            artifact.provenance.threshold = Some(settled.threshold);
+        }
+    }
+    artifact.provenance.calibration = settled.calibration.name().into();
+    settled.conformal = Conformal::new(&truth, &predictions, width);
+    Ok((artifact, Some(Unseen { rows, predictions })))
+}
+
+fn needs_rows(params: &ValidParams) -> Result<(), FitError> {
+    use crate::decision::Threshold;
+    let asked = match params.calibration {
+        Method::Auto | Method::None => match params.decision.threshold {
+            Some(Threshold::Best(_)) => Some("threshold"),
+            _ => params.decision.capacity.map(|_| "capacity"),
+        },
+        _ => Some("calibration"),
+    };
+    match asked {
+        None => Ok(()),
+        Some(option) => Err(FitError::new(
+            "22023",
+            format!("option \"{option}\" needs validation rows"),
+        )
+        .hint(format!(
+            "Give validation_size above 0, or leave \"{option}\" out."
+        ))),
+    }
+}

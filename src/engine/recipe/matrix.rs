@@ -1,0 +1,74 @@
+//! Rows of matrices, put together and taken apart.
+
+use super::Matrix;
+
+impl Matrix {
+    /// The given rows, in that order.
+    pub(crate) fn some(&self, rows: &[u32]) -> Matrix {
+        let mut out = Matrix {
+            inputs: self.inputs.clone(),
+            singles: self.singles.clone(),
+            ..Matrix::default()
+        };
+        out.numbers.reserve_exact(rows.len() * self.inputs.numbers);
+        rows.iter().for_each(|row| out.take(self, *row as usize));
+        out
+    }
+
+    /// These rows, then those of another matrix of the same inputs.
+    pub(crate) fn with(&self, other: &Matrix) -> Matrix {
+        let mut out = self.clone();
+        (0..other.rows).for_each(|row| out.take(other, row));
+        out
+    }
+
+    fn take(&mut self, from: &Matrix, row: usize) {
+        let (numbers, codes) = (self.inputs.numbers, self.inputs.categories.len());
+        let own = &from.numbers[row * numbers..(row + 1) * numbers];
+        self.numbers.extend_from_slice(own);
+        let own = &from.codes[row * codes..(row + 1) * codes];
+        self.codes.extend_from_slice(own);
+        for bag in 0..self.inputs.bags.len() {
+            self.tokens.extend_from_slice(from.bag(row, bag));
+            self.token_ends.push(self.tokens.len());
+        }
+        self.rows += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{BagInput, CategoryInput, Encoding, Inputs};
+
+    #[test]
+    fn rows_keep_their_numbers_codes_and_tokens() {
+        let category = CategoryInput {
+            levels: 9,
+            encoding: Encoding::OneHot,
+        };
+        let bag = BagInput {
+            vocabulary: 9,
+            dim: 1,
+        };
+        let matrix = Matrix {
+            rows: 2,
+            numbers: vec![1.0, 2.0],
+            codes: vec![3, 4],
+            tokens: vec![5, 6, 7],
+            token_ends: vec![1, 1, 3, 3],
+            inputs: Inputs {
+                numbers: 1,
+                categories: vec![category],
+                bags: vec![bag; 2],
+            },
+            singles: vec![0],
+        };
+        let turned = matrix.with(&matrix).some(&[3, 0]);
+        assert_eq!(turned.rows, 2);
+        assert_eq!((turned.numbers, turned.codes), (vec![2.0, 1.0], vec![4, 3]));
+        let all = matrix.with(&matrix).some(&[3, 0]);
+        assert_eq!((all.bag(0, 0), all.bag(1, 0)), (&[6, 7][..], &[5][..]));
+        assert!(all.bag(0, 1).is_empty() && all.bag(1, 1).is_empty());
+    }
+}

@@ -1,0 +1,53 @@
+-- What each algorithm trains, and what a linear model says.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS insight;
+CREATE TABLE visitors AS
+  SELECT i AS visitor_id, ((i * 7919) % 61 - 30) / 10.0 AS visits, ((i * 104729) % 997) / 100.0 AS spend,
+         (ARRAY['basic', 'plus', 'premium'])[1 + i % 3] AS plan,
+         (i::bigint * 611953) % 1000 < 1000 / (1 + exp(-((i * 7919) % 61 - 30) / 15.0 - (i % 3 - 1))) AS stays,
+         (ARRAY['north', 'south', 'west'])[1 + ((i * 7919) % 61 > 20)::int + ((i * 104729) % 997 > 500)::int] AS region,
+         ((i * 7919) % 61 - 30) / 5.0 - ((i * 104729) % 997) / 100.0 + (i % 3) + ((i::bigint * 611953) % 1000) / 1000.0 AS worth
+  FROM generate_series(1, 1500) i;
+SELECT target, a AS algorithm, t.task, t.metric, t.algorithm = a AS as_asked,
+  CASE WHEN t.task = 'regression' THEN t.score < 0.6 ELSE t.score > CASE target WHEN 'stays' THEN 0.7 ELSE 0.85 END END AS good
+FROM unnest(ARRAY['stays', 'region', 'worth']) target, unnest(ARRAY['linear', 'random_forest', 'gbdt', 'auto']) a,
+  LATERAL insight_train(format('SELECT visits, spend, plan, %I FROM visitors', target), target, a || ' ' || target,
+    jsonb_build_object('algorithm', a, 'epochs', CASE WHEN a = 'auto' THEN 10 END, 'trees', CASE WHEN a = 'random_forest' THEN 50 END)) t
+ORDER BY target, a;
+-- Single rows and whole tables agree, whatever answers.
+SELECT count(*) FROM visitors v, unnest(ARRAY['linear', 'random_forest', 'auto']) a, unnest(ARRAY['stays', 'worth']) target
+WHERE v.visitor_id <= 20 AND abs(insight_predict(a || ' ' || target, v) -
+  (SELECT prediction FROM insight_predict_table(a || ' ' || target, 'visitors', 'visitor_id') WHERE key = v.visitor_id::text)) > 1e-9;
+-- 1 more visit: e^(10/15) times the odds; premium against basic: e^2.
+SELECT insight_train('SELECT visits, plan, stays FROM visitors', 'stays', 'plain', '{"algorithm": "linear", "l1": 0, "l2": 0}') IS NOT NULL AS trained;
+SELECT feature, level, coefficient BETWEEN low AND high AS inside, odds_ratio BETWEEN exp(low) AND exp(high) AS ratio,
+  p_value < 0.001 AS sure, abs(penalised - coefficient) < 0.01 OR coefficient = 0 AS same, label
+FROM insight_coefficients('plain');
+SELECT abs(coefficient - 2.0 / 3) < 2.5 * standard_error AS near FROM insight_coefficients('plain') WHERE feature = 'visits';
+SELECT feature, level, coefficient IS NOT NULL AS known, odds_ratio FROM insight_coefficients('linear worth') WHERE feature <> 'plan';
+SELECT label, count(*) FROM insight_coefficients('linear region') GROUP BY 1 ORDER BY 1;
+SELECT insight_coefficients('auto stays');
+-- Options of others.
+SELECT insight_train('visitors', 'stays', options => '{"algorithm": "linear", "hidden": [8]}');
+SELECT insight_train('visitors', 'stays', options => '{"algorithm": "random_forest", "l2": 0.1}');
+SELECT insight_train('visitors', 'stays', options => '{"algorithm": "gbdt", "trees": 10}');
+SELECT insight_train('visitors', 'stays', options => '{"algorithm": "dnn", "folds": 3}');
+SELECT insight_train('visitors', 'stays', options => '{"folds": 3, "group": "plan"}');
+-- Parts held out in turn judge where there are no test rows.
+SELECT rows, provenance->>'evaluated_on' AS judged_on, provenance->>'validation_rows' AS validation
+FROM insight_train('SELECT visits, plan, stays FROM visitors', 'stays', 'turns', '{"test_size": 0, "epochs": 3}') JOIN insight.versions USING (model, version);
+SELECT max(rows) FROM (SELECT sum(rows) AS rows FROM insight_confusion('turns')) s;
+-- Little, missing and rare.
+CREATE VIEW odd AS SELECT visitor_id % 2 = 0 AS even, NULL::float8 AS nothing, NULL::text AS none, visits, visitor_id <= 12 AS rare,
+  'label ' || visitor_id % 25 AS label, visitor_id FROM visitors;
+SELECT a AS algorithm, q.name, t.task, t.score BETWEEN 0 AND 1 AS scored
+FROM unnest(ARRAY['linear', 'random_forest', 'auto']) a,
+  (VALUES ('30 rows', 'even', 'SELECT even, visits FROM odd WHERE visitor_id <= 30'),
+          ('rare', 'rare', 'SELECT rare, visits FROM odd'),
+          ('25 labels', 'label', 'SELECT label, visits, visitor_id % 25 AS code FROM odd')) q (name, target, query),
+  LATERAL insight_train(q.query, q.target, 'odd', jsonb_build_object('algorithm', a, 'epochs', CASE WHEN a = 'auto' THEN 2 END)) t
+ORDER BY q.name, a;
+SELECT insight_train('SELECT even, nothing, none FROM odd', 'even', 'empty', '{"algorithm": "linear"}');
+DROP VIEW odd;
+DROP TABLE visitors;
+SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd');

@@ -524,6 +524,16 @@ fn uplift_needs_both_kinds_of_rows() {
 }
 
 #[test]
+fn models_of_one_output_do_not_learn_many() {
+    for algorithm in ["linear", "random_forest"] {
+        let many = request(interested(), "interests", json!({"algorithm": algorithm}));
+        let e = fit(many, &mut |_| true).unwrap_err();
+        let want = format!("the algorithm {algorithm} cannot learn the task multilabel");
+        assert_eq!((e.sqlstate.as_str(), e.message), ("22023", want));
+    }
+}
+
+#[test]
 fn only_two_labels_have_a_positive_one() {
     let mut of_sets = request(interested(), "interests", quick("mlp"));
     of_sets.positive = Some("sports".into());

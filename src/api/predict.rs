@@ -290,16 +290,16 @@ extension_sql!(
     r#"
 CREATE FUNCTION insight_predict(model text, "row" anyelement) RETURNS double precision
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
-COMMENT ON FUNCTION insight_predict(text, anyelement) IS 'the probability of the positive class (binary) or the value (regression) for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_predict(text, anyelement) IS 'the probability of the positive class (binary), the value (regression), the mean time (survival) or the effect (uplift) for a table row, ROW(...) or jsonb';
 CREATE FUNCTION insight_predict(model text, "row" text) RETURNS double precision
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
-COMMENT ON FUNCTION insight_predict(text, text) IS 'the probability of the positive class (binary) or the value (regression) for a row that is JSON in text';
+COMMENT ON FUNCTION insight_predict(text, text) IS 'the probability of the positive class (binary), the value (regression), the mean time (survival) or the effect (uplift) for a row that is JSON in text';
 CREATE FUNCTION insight_classify(model text, "row" anyelement) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
-COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label (multilabel: all likely ones, as an array) for a table row, ROW(...) or jsonb';
 CREATE FUNCTION insight_classify(model text, "row" text) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
-COMMENT ON FUNCTION insight_classify(text, text) IS 'the most likely label for a row that is JSON in text';
+COMMENT ON FUNCTION insight_classify(text, text) IS 'the most likely label (multilabel: all likely ones, as an array) for a row that is JSON in text';
 CREATE FUNCTION insight_probabilities(model text, "row" anyelement) RETURNS jsonb
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
 COMMENT ON FUNCTION insight_probabilities(text, anyelement) IS 'the probability of each label for a table row, ROW(...) or jsonb';
@@ -307,7 +307,7 @@ CREATE FUNCTION insight_probabilities(model text, "row" text) RETURNS jsonb
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
 COMMENT ON FUNCTION insight_probabilities(text, text) IS 'the probability of each label for a row that is JSON in text';
 COMMENT ON FUNCTION insight_predict_table(text, text, text) IS
-'predicts every row of a relation: key, prediction (probability of the positive class, or value), label and its probability';
+'predicts every row of a relation: key, prediction (what insight_predict answers), label and its probability';
 "#,
     name = "predict",
     requires = [insight_predict_table]

@@ -480,6 +480,19 @@ impl Params {
                 hint: "Use dnn, mlp, gbdt or auto.".into(),
             });
         }
+        if matches!(algorithm, Algorithm::Linear | Algorithm::RandomForest)
+            && matches!(task, Task::Multilabel | Task::Ordinal | Task::Survival)
+        {
+            return Err(ParamError {
+                option: "algorithm".into(),
+                message: format!(
+                    "the algorithm {} cannot learn the task {}",
+                    algorithm.name(),
+                    task.name()
+                ),
+                hint: "Use dnn, mlp, gbdt or auto.".into(),
+            });
+        }
         let (hidden, batch_size, members) = match rows {
             0..5_000 => (vec![64, 32], 32, 8),
             5_000..20_000 => (vec![128, 64], 128, 8),

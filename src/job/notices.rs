@@ -11,8 +11,10 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
         notice!("column \"{column}\" left out: {reason}");
     }
     if provenance.null_target_rows > 0 {
+        let beside = artifact.target.companion.as_ref();
+        let beside = beside.map_or(String::new(), |name| format!(" or \"{name}\""));
         notice!(
-            "{} rows left out: target \"{}\" is NULL",
+            "{} rows left out: target \"{}\"{beside} is NULL",
             provenance.null_target_rows,
             artifact.target.name
         );

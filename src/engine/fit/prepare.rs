@@ -8,6 +8,7 @@ use super::{
     Choice, Construction, FitError, Progress, Request, columns, construct, features, guard,
 };
 use crate::{
+    artifact::Task,
     clean::report::Change,
     frame::Frame,
     linear,
@@ -139,7 +140,7 @@ fn learn(
         .with_constructed(&made, frame, &parts.train, Some(&truth), how);
     let (recipe, not_made) = recipe.with_forecasts(&request.purchases, frame, &parts.train, how);
     excluded.extend(not_made);
-    check_memory(&recipe, frame, parts, request.max_bytes)?;
+    check_memory(&recipe, frame, answers, parts, request.max_bytes)?;
     let matrices = Matrices::of(recipe, frame, answers, parts, &params)?;
     Ok(Prepared {
         matrices,
@@ -231,6 +232,7 @@ impl Matrices {
 fn check_memory(
     recipe: &Recipe,
     frame: &Frame,
+    answers: &Answers,
     parts: &Parts,
     max_bytes: Option<usize>,
 ) -> Result<(), FitError> {
@@ -244,6 +246,11 @@ fn check_memory(
     let prepared = rows
         .saturating_mul(width)
         .saturating_mul(size_of::<f32>() + 1);
+    // Both kinds of rows are copied out.
+    let prepared = match answers.task {
+        Task::Uplift => prepared.saturating_mul(2),
+        _ => prepared,
+    };
     if frame.bytes().saturating_add(prepared) <= limit {
         return Ok(());
     }

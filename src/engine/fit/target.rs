@@ -110,22 +110,30 @@ pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
     }
     let labels = labels_by_row(target, &rows);
     let task = task(request, target, &rows, &labels)?;
+    if matches!(task, Task::Survival | Task::Multilabel | Task::Regression) {
+        no_positive(request)?;
+    }
     if task == Task::Survival {
         return survival::prepare(request, column, rows);
     }
     if task == Task::Multilabel {
-        return multilabel::prepare(target, column, rows);
+        return multilabel::prepare(request, column, rows);
     }
     if task == Task::Regression {
-        if request.positive.is_some() {
-            return Err(FitError::new(
-                "22023",
-                "option \"positive\" needs a target of two values",
-            ));
-        }
         return regression(target, column, rows);
     }
     classes(request, target, column, rows, labels)
+}
+
+/// A positive label was not asked for where there is none.
+fn no_positive(request: &Request) -> Result<(), FitError> {
+    match &request.positive {
+        None => Ok(()),
+        Some(_) => Err(FitError::new(
+            "22023",
+            "option \"positive\" needs a target of two values",
+        )),
+    }
 }
 
 fn regression(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers, FitError> {

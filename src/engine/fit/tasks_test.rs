@@ -321,7 +321,7 @@ fn times_until_an_event_are_learned_although_some_are_cut_short() {
                 let want = (-0.1 * x.exp() * time).exp();
                 let found = curve.at(time).unwrap().survival;
                 // Trees learn each interval by itself, from the few events in it.
-                let far = if algorithm == "gbdt" { 0.15 } else { 0.1 };
+                let far = if algorithm == "gbdt" { 0.17 } else { 0.1 };
                 assert!(
                     (found - want).abs() < far,
                     "{algorithm} {x} {time}: {found}, not {want}"
@@ -521,4 +521,32 @@ fn uplift_needs_both_kinds_of_rows() {
         e.message,
         "10 treated and 290 other rows are too few to compare"
     );
+}
+
+#[test]
+fn models_of_one_output_do_not_learn_many() {
+    for algorithm in ["linear", "random_forest"] {
+        let many = request(interested(), "interests", json!({"algorithm": algorithm}));
+        let e = fit(many, &mut |_| true).unwrap_err();
+        let want = format!("the algorithm {algorithm} cannot learn the task multilabel");
+        assert_eq!((e.sqlstate.as_str(), e.message), ("22023", want));
+    }
+}
+
+#[test]
+fn only_two_labels_have_a_positive_one() {
+    let mut of_sets = request(interested(), "interests", quick("mlp"));
+    of_sets.positive = Some("sports".into());
+    let e = fit(of_sets, &mut |_| true).unwrap_err();
+    assert_eq!(
+        e.message,
+        "option \"positive\" needs a target of two values"
+    );
+}
+
+#[test]
+fn sets_of_labels_stay_within_memory() {
+    let mut small = request(interested(), "interests", quick("mlp"));
+    small.max_bytes = Some(20_000);
+    assert_eq!(fit(small, &mut |_| true).unwrap_err().sqlstate, "53200");
 }

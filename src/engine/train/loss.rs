@@ -188,6 +188,26 @@ impl Objective {
         loss
     }
 
+    /// Adds one row's losses times its weight: the sum of all outputs', or one by one where `losses` has a place for each. The
+    /// sums may be changed.
+    pub(crate) fn add_losses(
+        &self,
+        sums: &mut [f32],
+        targets: &[f32],
+        weight: f64,
+        losses: &mut [f64],
+    ) {
+        if let [all] = losses {
+            *all += weight * self.derive(sums, targets);
+            return;
+        }
+        for ((loss, z), y) in losses.iter_mut().zip(sums).zip(targets) {
+            if !y.is_nan() {
+                *loss += weight * self.point(f64::from(*z), f64::from(*y)).loss;
+            }
+        }
+    }
+
     fn derive_softmax(&self, sums: &mut [f32], code: usize) -> f64 {
         let largest = sums.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let own = sums[code] - largest;

@@ -1,7 +1,7 @@
 //! Where training starts: which numbers get an embedding, and the first weights.
 
 use super::{Examples, Task};
-use crate::models::{Architecture, Encoding, Network};
+use crate::models::{Architecture, Encoding, Network, Output};
 use crate::params::NumberEncoding;
 
 /// Numbers that differ in fewer bins than this enter as they are.
@@ -33,7 +33,16 @@ pub(super) fn network(task: &Task<'_>) -> Network {
         number_dim: params.number_dim,
         embedded,
     };
-    Network::init(&matrix.inputs, &architecture, params.seed)
+    let mut network = Network::init(&matrix.inputs, &architecture, params.seed);
+    if task.output == Output::Sigmoid && task.outputs > 1 {
+        // Labels and hazards are rare, each in its way: to learn how rare would take many steps.
+        let start = task.objective().start(&task.train);
+        network
+            .heads
+            .iter_mut()
+            .for_each(|head| head.bias.clone_from(&start));
+    }
+    network
 }
 
 /// Quantiles of a column that differ; `None` where there are too few.

@@ -37,7 +37,12 @@ pub(super) fn task(request: &Request, target: &Column) -> Result<Option<Task>, F
     }
 }
 
-pub(super) fn prepare(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers, FitError> {
+pub(super) fn prepare(
+    request: &Request,
+    column: usize,
+    rows: Vec<u32>,
+) -> Result<Answers, FitError> {
+    let target = &request.frame.columns[column];
     let labels = match target.kind {
         Kind::Tags => occurring(target, &rows),
         _ => positions(target, &rows)?,
@@ -59,6 +64,21 @@ pub(super) fn prepare(target: &Column, column: usize, rows: Vec<u32>) -> Result<
             labels.len()
         ))
         .hint("Leave rare labels out of the arrays in a SELECT."));
+    }
+    // Each label of each row is a byte here, and a number where it is learned.
+    let bytes = target.len().saturating_mul(labels.len()).saturating_mul(5);
+    if let Some(limit) = request.max_bytes.filter(|limit| bytes > *limit) {
+        return Err(FitError::new(
+            "53200",
+            format!("training needs more than the {} MB it may use", limit >> 20),
+        )
+        .detail(format!(
+            "{} labels of {} rows take {} MB.",
+            labels.len(),
+            target.len(),
+            bytes >> 20
+        ))
+        .hint("Train on fewer rows, or leave rare labels out of the arrays in a SELECT."));
     }
     let mut sets = vec![false; target.len() * labels.len()];
     for &row in &rows {

@@ -1,6 +1,8 @@
 //! The effect of a treatment: an outcome, and which rows were treated.
 
-use super::{Answers, FitError, Request, classes, companion, labels_by_row, regression};
+use super::{
+    Answers, FitError, Request, classes, companion, labels_by_row, no_positive, regression,
+};
 use crate::artifact::Task;
 use crate::evaluate::Baseline;
 use crate::frame::{Column, Values};
@@ -39,7 +41,10 @@ pub(super) fn prepare(
     let distinct = labels.as_ref().map_or(0, |l| l.names.len());
     let mut answers = match &target.values {
         _ if distinct == 2 => classes(request, target, column, rows, labels)?,
-        Values::Number(_) => regression(target, column, rows)?,
+        Values::Number(_) => {
+            no_positive(request)?;
+            regression(target, column, rows)?
+        }
         _ if distinct == 1 => classes(request, target, column, rows, labels)?,
         _ => {
             return Err(FitError::new(

@@ -48,7 +48,7 @@ pub(super) struct Grower<'a> {
     /// Where each feature's bins begin in a histogram.
     starts: Vec<usize>,
     bins: usize,
-    shape: Shape,
+    pub(super) shape: Shape,
     /// Rows, those of a leaf side by side.
     order: Vec<u32>,
     spare: Vec<u32>,

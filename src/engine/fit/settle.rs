@@ -32,6 +32,16 @@ pub(super) fn settle(
 ) -> Result<(Artifact, Option<Unseen>), FitError> {
     let Some(held_out) = held_out else {
         needs_rows(params)?;
+        let mut artifact = artifact;
+        artifact.provenance.calibration = artifact.settled.calibration.name().into();
+        if artifact.task == Task::Binary {
+            // Neither a goal nor a capacity is left, but a number may have been asked for.
+            let nothing = Ranked::new(Vec::new(), |_| false);
+            let decision = &params.decision;
+            artifact.settled.threshold = decision.threshold(&nothing, 0, 0.5);
+            artifact.settled.profit = decision.profit;
+            artifact.provenance.threshold = Some(artifact.settled.threshold);
+        }
         return Ok((artifact, None));
     };
     let of = |row: &u32| {

@@ -132,6 +132,8 @@ mod features_test;
 #[cfg(test)]
 mod losses_test;
 #[cfg(test)]
+mod partition_test;
+#[cfg(test)]
 mod settle_test;
 #[cfg(test)]
 mod tasks_test;

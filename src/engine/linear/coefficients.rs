@@ -91,7 +91,7 @@ pub(crate) fn coefficients(
         refit.as_ref().map_or(f64::INFINITY, |r| r.freedom),
     );
     for (contrast, own) in own.iter().enumerate() {
-        let label = (own.len() > 0 && goal.output == Output::Softmax)
+        let label = (goal.output == Output::Softmax)
             .then(|| labels.get(contrast + 1).cloned().unwrap_or_default());
         let moved: f64 = names
             .iter()

@@ -150,7 +150,7 @@ pub(crate) fn fit(design: &Design<'_>, goal: &Goal<'_>, by: Penalty, from: &Fit)
         let slope = slope(design, goal, &sums, output);
         let loss = slope.loss + fit.penalty(by);
         if let Some((before, changed, old)) = &mut last
-            && !(loss <= *before + SETTLED * before.abs())
+            && (loss.is_nan() || loss > *before + SETTLED * before.abs())
         {
             halved += 1;
             let own = &mut fit.coefficients[*changed];

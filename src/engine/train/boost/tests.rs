@@ -55,7 +55,7 @@ pub(in crate::train) fn examples<'a>((matrix, targets): &'a (Matrix, Vec<f32>)) 
 }
 
 fn trained(kind: Kind, output: Output, outputs: usize, threads: usize) -> Trained {
-    let (train, validation) = (data(4000, 1), data(1000, 2));
+    let (train, validation) = (data(12_000, 1), data(1000, 2));
     let params = params(kind);
     let task = Task {
         train: examples(&train),

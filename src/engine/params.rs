@@ -250,6 +250,9 @@ pub struct ValidParams {
 pub struct Boosting {
     /// Leaves of a tree, at most.
     pub max_leaf_nodes: usize,
+    /// An ensemble has trees of so many leaves, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or_max_leaf_nodes: Option<usize>,
     /// Rows of a leaf, at least.
     pub min_samples_leaf: usize,
     /// Share of the features that a tree looks at.
@@ -262,6 +265,7 @@ impl Default for Boosting {
     fn default() -> Boosting {
         Boosting {
             max_leaf_nodes: 31,
+            or_max_leaf_nodes: None,
             min_samples_leaf: 20,
             max_features: 0.7,
             l2: 1.0,
@@ -582,6 +586,10 @@ impl Params {
         };
         Boosting {
             max_leaf_nodes: self.max_leaf_nodes.unwrap_or(leaves),
+            or_max_leaf_nodes: (algorithm == Algorithm::Auto
+                && self.max_leaf_nodes.is_none()
+                && leaves < default.max_leaf_nodes)
+                .then_some(default.max_leaf_nodes),
             min_samples_leaf: self.min_samples_leaf.unwrap_or(default.min_samples_leaf),
             max_features: self.max_features.unwrap_or(default.max_features),
             l2: self.l2.filter(|_| own).unwrap_or(default.l2),

@@ -26,6 +26,8 @@ const FOREST_ROWS: usize = 20_000;
 /// One kind of model, as far as it has been trained.
 struct Member {
     kind: Algorithm,
+    /// Leaves of its trees, where they are not those asked for.
+    leaves: Option<usize>,
     /// One for each fold.
     parts: Vec<Part>,
     /// Answers for the rows held out so far, `[rows][outputs]`.
@@ -36,9 +38,9 @@ struct Member {
 }
 
 /// The kinds that may pay for what is to be learned.
-fn kinds(task: &Task<'_>) -> Vec<Algorithm> {
+fn kinds(task: &Task<'_>) -> Vec<Member> {
     if task.outputs > MOST_LABELS {
-        return vec![Algorithm::Dnn];
+        return vec![Member::new(Algorithm::Dnn)];
     }
     let inputs = &task.train.matrix.inputs;
     let levels = inputs.categories.iter().map(|c| c.levels);
@@ -52,7 +54,18 @@ fn kinds(task: &Task<'_>) -> Vec<Algorithm> {
         kinds.push(Algorithm::RandomForest);
     }
     kinds.push(Algorithm::Dnn);
-    kinds
+    let mut members: Vec<Member> = kinds.into_iter().map(Member::new).collect();
+    // Small trees learn less of the noise of few rows, large ones how several inputs go together.
+    if let Some(leaves) = task.params.boosting.or_max_leaf_nodes {
+        members.push(Member {
+            leaves: Some(leaves),
+            ..Member::new(Algorithm::Gbdt)
+        });
+        // The network comes last: it has what the others leave of the time.
+        let network = members.len() - 2;
+        members.swap(network, network + 1);
+    }
+    members
 }
 
 /// Trains several kinds of models and takes them by shares (Caruana et al. 2004, "Ensemble selection from libraries of
@@ -73,7 +86,7 @@ pub(super) fn auto(
         count => Some((Folds::deal(task, validation, count), count)),
     };
     let turns = folds.as_ref().map_or(1, |(_, count)| *count);
-    let mut members: Vec<Member> = kinds(task).into_iter().map(Member::new).collect();
+    let mut members = kinds(task);
     let mut judged: Vec<u32> = Vec::new();
     let mut longest: f64 = 0.0;
     for turn in 0..turns {
@@ -141,6 +154,7 @@ impl Member {
     fn new(kind: Algorithm) -> Member {
         Member {
             kind,
+            leaves: None,
             parts: Vec::new(),
             held_out: Vec::new(),
             history: Vec::new(),
@@ -189,6 +203,7 @@ fn take_turn(
         }
         let mut params = task.params.clone();
         params.algorithm = member.kind;
+        params.boosting.max_leaf_nodes = member.leaves.unwrap_or(params.boosting.max_leaf_nodes);
         params.penalty = None;
         params.trees = (params.trees / params.folds.max(1))
             .max(FEWEST_TREES)
@@ -228,8 +243,8 @@ fn blind(
         whole: task.params.max_seconds,
     };
     let mut members = Vec::new();
-    for kind in kinds(task) {
-        if !matches!(kind, Algorithm::Gbdt | Algorithm::Dnn) {
+    for Member { kind, leaves, .. } in kinds(task) {
+        if leaves.is_some() || !matches!(kind, Algorithm::Gbdt | Algorithm::Dnn) {
             continue;
         }
         let mut params = task.params.clone();

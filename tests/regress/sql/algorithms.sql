@@ -1,7 +1,7 @@
 -- What each algorithm trains, and what a linear model says.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS insight;
-CREATE TABLE visitors AS
+CREATE TABLE travellers AS
   SELECT i AS visitor_id, ((i * 7919) % 61 - 30) / 10.0 AS visits, ((i * 104729) % 997) / 100.0 AS spend,
          (ARRAY['basic', 'plus', 'premium'])[1 + i % 3] AS plan,
          (i::bigint * 611953) % 1000 < 1000 / (1 + exp(-((i * 7919) % 61 - 30) / 15.0 - (i % 3 - 1))) AS stays,
@@ -11,15 +11,15 @@ CREATE TABLE visitors AS
 SELECT target, a AS algorithm, t.task, t.metric, t.algorithm = a AS as_asked,
   CASE target WHEN 'stays' THEN t.score > 0.7 WHEN 'region' THEN t.score > 0.6 ELSE t.score < 1 END AS good
 FROM unnest(ARRAY['stays', 'region', 'worth']) target, unnest(ARRAY['linear', 'random_forest', 'gbdt', 'auto']) a,
-  LATERAL insight_train(format('SELECT visits, spend, plan, %I FROM visitors', target), target, a || ' ' || target,
+  LATERAL insight_train(format('SELECT visits, spend, plan, %I FROM travellers', target), target, a || ' ' || target,
     jsonb_build_object('algorithm', a, 'epochs', CASE WHEN a = 'auto' THEN 10 END, 'trees', CASE WHEN a = 'random_forest' THEN 50 END)) t
 ORDER BY target, a;
 -- Single rows and whole tables agree, whatever answers.
-SELECT count(*) FROM visitors v, unnest(ARRAY['linear', 'random_forest', 'auto']) a, unnest(ARRAY['stays', 'worth']) target
+SELECT count(*) FROM travellers v, unnest(ARRAY['linear', 'random_forest', 'auto']) a, unnest(ARRAY['stays', 'worth']) target
 WHERE v.visitor_id <= 20 AND abs(insight_predict(a || ' ' || target, v) -
-  (SELECT prediction FROM insight_predict_table(a || ' ' || target, 'visitors', 'visitor_id') WHERE key = v.visitor_id::text)) > 1e-9;
+  (SELECT prediction FROM insight_predict_table(a || ' ' || target, 'travellers', 'visitor_id') WHERE key = v.visitor_id::text)) > 1e-9;
 -- 1 more visit: e^(10/15) times the odds; premium against basic: e^2.
-SELECT insight_train('SELECT visits, plan, stays FROM visitors', 'stays', 'plain', '{"algorithm": "linear", "l1": 0, "l2": 0}') IS NOT NULL AS trained;
+SELECT insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'plain', '{"algorithm": "linear", "l1": 0, "l2": 0}') IS NOT NULL AS trained;
 SELECT feature, level, coefficient BETWEEN low AND high AS inside, odds_ratio BETWEEN exp(low) AND exp(high) AS ratio,
   p_value < 0.001 AS sure, abs(penalised - coefficient) < 0.01 OR feature <> 'visits' AS same, label
 FROM insight_coefficients('plain');
@@ -28,18 +28,18 @@ SELECT feature, level, coefficient IS NOT NULL AS known, odds_ratio FROM insight
 SELECT label, count(*) FROM insight_coefficients('linear region') GROUP BY 1 ORDER BY 1;
 SELECT insight_coefficients('auto stays');
 -- Options of others.
-SELECT insight_train('visitors', 'stays', options => '{"algorithm": "linear", "hidden": [8]}');
-SELECT insight_train('visitors', 'stays', options => '{"algorithm": "random_forest", "l2": 0.1}');
-SELECT insight_train('visitors', 'stays', options => '{"algorithm": "gbdt", "trees": 10}');
-SELECT insight_train('visitors', 'stays', options => '{"algorithm": "dnn", "folds": 3}');
-SELECT insight_train('SELECT *, visitor_id % 50 AS city FROM visitors', 'stays', options => '{"folds": 3, "group": "city"}');
+SELECT insight_train('travellers', 'stays', options => '{"algorithm": "linear", "hidden": [8]}');
+SELECT insight_train('travellers', 'stays', options => '{"algorithm": "random_forest", "l2": 0.1}');
+SELECT insight_train('travellers', 'stays', options => '{"algorithm": "gbdt", "trees": 10}');
+SELECT insight_train('travellers', 'stays', options => '{"algorithm": "dnn", "folds": 3}');
+SELECT insight_train('SELECT *, visitor_id % 50 AS city FROM travellers', 'stays', options => '{"folds": 3, "group": "city"}');
 -- Parts held out in turn judge where there are no test rows.
-SELECT insight_train('SELECT visits, plan, stays FROM visitors', 'stays', 'turns', '{"test_size": 0, "epochs": 3}') IS NOT NULL AS trained;
+SELECT insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'turns', '{"test_size": 0, "epochs": 3}') IS NOT NULL AS trained;
 SELECT provenance->>'evaluated_on' AS judged_on, provenance->>'validation_rows' AS validation FROM insight.versions WHERE model = 'turns';
 SELECT sum(rows) AS judged FROM insight_confusion('turns');
 -- Little, missing and rare.
 CREATE VIEW sparse AS SELECT visitor_id % 2 = 0 AS even, NULL::float8 AS nothing, NULL::text AS none, visits, visitor_id <= 12 AS rare,
-  'label ' || visitor_id % 25 AS label, visitor_id FROM visitors;
+  'label ' || visitor_id % 25 AS label, visitor_id FROM travellers;
 SELECT a AS algorithm, q.name, t.task, t.score BETWEEN 0 AND 1 AS scored
 FROM unnest(ARRAY['linear', 'random_forest', 'auto']) a,
   (VALUES ('30 rows', 'even', 'SELECT even, visits FROM sparse WHERE visitor_id <= 30'),
@@ -49,5 +49,5 @@ FROM unnest(ARRAY['linear', 'random_forest', 'auto']) a,
 ORDER BY q.name, a;
 SELECT insight_train('SELECT even, nothing, none FROM sparse', 'even', 'empty', '{"algorithm": "linear"}');
 DROP VIEW sparse;
-DROP TABLE visitors;
+DROP TABLE travellers;
 SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd');

@@ -48,9 +48,12 @@ SELECT model, version, status, algorithm FROM insight_retrain('by_group', '{"alg
 UPDATE households SET spend = spend + 1 WHERE person_id = 77;
 SELECT same, detail ~ '^the data is not the same: 1000 rows then, 1000 now' AS why FROM insight_reproduce('by_time@2');
 SELECT version FROM insight.versions WHERE model = 'by_time' ORDER BY 1;
+\set VERBOSITY terse
 SELECT insight_retrain('nobody');
+\set VERBOSITY default
 SELECT insight_retrain('by_group', '[]');
 SELECT insight_reproduce('by_time@7');
 SELECT insight_reproduce(NULL);
 DROP TABLE households;
+\set VERBOSITY terse
 SELECT insight_retrain('by_group');

@@ -3,8 +3,12 @@
 use super::spec::{self, Call, Work};
 use super::submit;
 use crate::error::{Error, Result, required};
+use crate::relation::resolve;
+use crate::relation::sources::{self, trust};
+use crate::store::catalog::Record;
 use crate::store::{cache, catalog};
 use insight_engine::artifact::Artifact;
+use pgrx::pg_sys;
 use serde_json::Value;
 
 /// A call of `insight_train` as it was made for the deployed version (or the one named), with some options replaced.
@@ -14,7 +18,7 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         return Err(Error::new("22023", "options must be a JSON object")
             .hint("For example '{\"epochs\": 20}'."));
     };
-    let record = catalog::record(cache::version(reference)?)?;
+    let record = trusted(catalog::record(cache::version(reference)?)?)?;
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
         // How the call was made says nothing about the model.
@@ -24,6 +28,33 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
     }
     let (relation, target) = (Some(&*record.relation), Some(&*record.target));
     spec::check(relation, target, Some(&record.model), &options, Work::Train)
+}
+
+/// A record whose relation may be read with the caller's rights: by its author, who had them, or a plain table. What else there
+/// is would run code that the caller has not named.
+fn trusted(record: Record) -> Result<Record> {
+    // SAFETY: a membership look-up of two role oids, the caller's read from this process.
+    if unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) } {
+        return Ok(record);
+    }
+    let source = resolve::resolve(&record.relation)?;
+    if source.relation.is_none() {
+        return Err(Error::new(
+            "42501",
+            "the model was trained on a query, which could run its author's code with your rights",
+        )
+        .hint(
+            "Do it as the role that trained the version, or call insight_train with the query.",
+        ));
+    }
+    let (schema, name) = source.qualified()?;
+    trust::check(&schema, &name)?;
+    if let Value::Object(options) = &record.options
+        && let Some(sources) = sources::parse(options, &source)?
+    {
+        sources.check_trust()?;
+    }
+    Ok(record)
 }
 
 /// What came of training a version again.
@@ -42,7 +73,7 @@ pub struct Reproduction {
 pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     let reference = required(model, "model")?;
     let id = cache::version(reference)?;
-    let record = catalog::record(id)?;
+    let record = trusted(catalog::record(id)?)?;
     let predictor = cache::predictor(&format!("{}@{}", record.model, record.version))?;
     let before = predictor.artifact();
     let mut options = record.options;

@@ -22,6 +22,14 @@ const POLL: Duration = Duration::from_millis(50);
 const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
 const SECURITY_RESTRICTED_OPERATION: i32 = 2;
 
+/// Settings under which a query reads rows in the same order each time: parts are drawn, and data is recognised, by their place.
+fn in_one_order() -> [(String, String); 2] {
+    [
+        ("max_parallel_workers_per_gather".into(), "0".into()),
+        ("synchronize_seqscans".into(), "off".into()),
+    ]
+}
+
 /// Shows what the worker does in pg_stat_activity.
 pub fn activity(what: Option<&str>) {
     let state = if what.is_some() {
@@ -197,6 +205,7 @@ impl Run<'_> {
                     &spec.settings,
                     pg_sys::superuser_arg(spec.session_role.into()),
                 );
+                session::apply(&in_one_order(), false);
                 pg_sys::SetUserIdAndSecContext(
                     spec.role.into(),
                     SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION,

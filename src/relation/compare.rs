@@ -8,7 +8,7 @@ use insight_engine::infer::Predictor;
 
 /// Compares two models on the test rows both were scored on, or on the rows of a relation.
 pub fn compare(a: &Predictor, b: &Predictor, relation: Option<&str>) -> Result<Vec<Difference>> {
-    check(a, b)?;
+    check(a, b, relation.is_some())?;
     let artifacts = [a.artifact(), b.artifact()];
     let (truth, [of_a, of_b]) = match relation {
         Some(relation) => {
@@ -42,7 +42,7 @@ pub fn compare(a: &Predictor, b: &Predictor, relation: Option<&str>) -> Result<V
 }
 
 /// Do two models answer the same question?
-fn check(a: &Predictor, b: &Predictor) -> Result<()> {
+fn check(a: &Predictor, b: &Predictor, on_a_relation: bool) -> Result<()> {
     let [a, b] = [a.artifact(), b.artifact()];
     let differ = |what: &str, of_a: String, of_b: String| {
         Err(
@@ -74,7 +74,7 @@ fn check(a: &Predictor, b: &Predictor) -> Result<()> {
         });
     }
     match (&a.sources, &b.sources) {
-        (Some(a), Some(b)) if a != b => Err(Error::new(
+        (Some(a), Some(b)) if a != b && on_a_relation => Err(Error::new(
             "0A000",
             "models with different related tables cannot be compared on a relation",
         )

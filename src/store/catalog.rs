@@ -369,6 +369,8 @@ pub struct Record {
     pub relation: String,
     pub target: String,
     pub options: serde_json::Value,
+    /// Who has trained it; `InvalidOid`: a role that is gone.
+    pub author: pg_sys::Oid,
 }
 
 /// The record of a version.
@@ -376,7 +378,8 @@ pub fn record(id: i64) -> Result<Record> {
     as_owner(|| {
         Spi::connect(|client| {
             let rows = client.select(
-                "SELECT m.name, v.version, COALESCE(NULLIF(v.summary->>'source', ''), v.relation), v.target, v.options \
+                "SELECT m.name, v.version, COALESCE(NULLIF(v.summary->>'source', ''), v.relation), v.target, v.options, \
+                 (SELECT r.oid FROM pg_roles r WHERE r.rolname = v.created_by) \
                  FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
                 None,
                 &[id.into()],
@@ -395,6 +398,7 @@ pub fn record(id: i64) -> Result<Record> {
                 relation,
                 target,
                 options,
+                author: row.get::<pg_sys::Oid>(6)?.unwrap_or(pg_sys::InvalidOid),
             })
         })
     })

@@ -32,7 +32,7 @@ TABLES = [  # name, relation, target, columns left out, the positive label (None
     ("ai4i2020", "machines", "machine_failure", MACHINES, 1),
     ("california_housing", "housing", "median_house_value", [], None),
 ]
-server = psycopg.connect(autocommit=True)
+server = psycopg.connect(autocommit=True, prepare_threshold=None)
 
 
 def insight(table, target, left_out, positive, test, seed):

@@ -102,13 +102,7 @@ fn check(answers: &Answers, parts: &Parts) -> Result<(), FitError> {
     if parts.train.len() < MIN_ROWS {
         return Err(too_few(parts.train.len()));
     }
-    let mut found = vec![false; answers.labels.len()];
-    for row in &parts.train {
-        if let Some(found) = found.get_mut(answers.code(*row) as usize) {
-            *found = true;
-        }
-    }
-    match found.iter().position(|found| !found) {
+    match answers.lacking(&parts.train) {
         None => Ok(()),
         Some(class) => Err(FitError::new(
             "22023",

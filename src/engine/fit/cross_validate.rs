@@ -1,6 +1,6 @@
 //! k-fold cross-validation of the whole pipeline: everything is learned anew for each fold, from the rows of the others.
 
-use super::{Cleaning, Divider, FitError, Progress, Request, on, target};
+use super::{Answers, Cleaning, Divider, FitError, Progress, Request, on, target};
 use crate::frame::Cell;
 use crate::infer::{Answer, answer};
 use serde::{Deserialize, Serialize};
@@ -68,19 +68,24 @@ pub fn cross_validate(
     Cleaning::start(&request, &mut answers)?;
     let params = request.params.check(answers.task, answers.rows.len())?;
     answers.check_loss(&request.target, &params)?;
-    let mut splits = Vec::new();
-    for repeat in 0..folds.repeats {
-        let divider = Divider::new(&request.frame, &answers, &request.split, &params)?;
-        splits.push(divider.folds(folds.folds, repeat as u64)?);
-    }
-    let all: usize = splits.iter().map(Vec::len).sum();
+    let deal = |request: &Request, answers: &Answers, repeat: usize| {
+        let divider = Divider::new(&request.frame, answers, &request.split, &params)?;
+        divider.folds(folds.folds, repeat as u64)
+    };
+    let mut first = Some(deal(&request, &answers, 0)?);
+    let all = first.iter().map(Vec::len).sum::<usize>() * folds.repeats;
     request.params.max_seconds = params.max_seconds.map(|s| s / all as f64);
     let mut collected = CrossValidation {
         scores: Vec::new(),
         rows: Vec::new(),
     };
     let (mut done, mut test_to_train) = (0, 0.0);
-    for (repeat, splits) in (1..).zip(splits) {
+    for repeat in 1..=folds.repeats as u32 {
+        // One repeat at a time: the rows of all would be many.
+        let splits = match first.take() {
+            Some(splits) => splits,
+            None => deal(&request, &answers, repeat as usize - 1)?,
+        };
         for (fold, parts) in (1..).zip(splits) {
             let (train, test) = (parts.train.len(), parts.test.len());
             test_to_train += test as f64 / (train + parts.validation.len()) as f64 / all as f64;

@@ -3,7 +3,7 @@
 use super::prepare::Prepared;
 use super::{FitError, Request, settle, split::Parts, target::Answers};
 use crate::{
-    artifact::{Artifact, ArtifactError, Provenance, Target},
+    artifact::{Artifact, ArtifactError, Provenance, Target, Task},
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     frame::{Frame, Values},
     infer::Predictor,
@@ -34,7 +34,10 @@ pub(super) fn artifact(
         _ => request.device,
     });
     let coefficients = match params.algorithm {
-        Algorithm::Linear => matrices.coefficients(&trained.parts, &answers.labels),
+        // Effects are no outcome.
+        Algorithm::Linear if answers.task != Task::Uplift => {
+            matrices.coefficients(&trained.parts, &answers.labels)
+        }
         _ => Vec::new(),
     };
     Artifact {

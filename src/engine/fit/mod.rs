@@ -69,7 +69,7 @@ fn on(
     if request.split != Split::Random {
         params.folds = 1;
     }
-    partition::check(request, answers.task, parts.validation.len())?;
+    partition::check(request, answers.task, &parts, &prepared)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {
         params.max_seconds = whole.map(|s| s * partition::SHARED);

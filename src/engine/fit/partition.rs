@@ -250,10 +250,16 @@ fn compare(
 }
 
 /// What is refused before anything is trained.
-pub(super) fn check(request: &Request, task: Task, unseen: usize) -> Result<(), FitError> {
+pub(super) fn check(
+    request: &Request,
+    task: Task,
+    parts: &Parts,
+    prepared: &Prepared,
+) -> Result<(), FitError> {
     let Some(column) = &request.partition else {
         return Ok(());
     };
+    let unseen = parts.validation.len();
     if task == Task::Uplift {
         return Err(
             FitError::new("22023", "option \"partition\" is not for uplift")
@@ -272,5 +278,13 @@ pub(super) fn check(request: &Request, task: Task, unseen: usize) -> Result<(), 
                 .hint("Partition by a feature."),
         );
     }
-    Ok(())
+    let columns = prepared.matrices.recipe.columns();
+    if !columns.iter().any(|c| c.name == *column) {
+        return Err(FitError::new(
+            "22023",
+            format!("column \"{column}\" is no feature of the model, so it cannot partition it"),
+        )
+        .hint("Partition by a feature of few values, such as a region or a kind of customer."));
+    }
+    segments(column, request, parts).map(|_| ())
 }

@@ -52,10 +52,15 @@ pub(super) fn settle(
         }
     };
     let rows: Vec<u32> = held_out.rows.iter().map(of).collect();
-    let mut predictions = held_out.predictions;
-    let width = predictions.len() / rows.len().max(1);
-    let each = predictions.chunks_exact_mut(width.max(1));
-    each.for_each(|row| artifact.read(row));
+    // Where a row stands for more than its parts answer, the places for it come last.
+    let width = artifact.width();
+    let mut predictions = vec![0.0; rows.len() * width];
+    let own = held_out.predictions.len() / rows.len().max(1);
+    let answered = held_out.predictions.chunks_exact(own.max(1));
+    for (row, answered) in predictions.chunks_exact_mut(width.max(1)).zip(answered) {
+        row[..own].copy_from_slice(answered);
+        artifact.read(row);
+    }
     let mut artifact = artifact;
     let truth = answers.truth(&rows);
     let task = artifact.task;

@@ -1,6 +1,7 @@
 //! The split into training, validation and test rows, and into folds, fixed before anything is fitted.
 
 use super::{FitError, target::Answers};
+use crate::artifact::Task;
 use crate::frame::{Cell, Column, Frame, Values};
 use crate::params::ValidParams;
 use crate::random::Random;
@@ -9,6 +10,9 @@ use std::collections::BTreeMap;
 
 /// More validation rows than this tell no more about when to stop.
 const MAX_VALIDATION: usize = 50_000;
+
+/// Folds that a column may make.
+const MOST_FOLDS: usize = 1_000;
 
 /// How rows come to stand in a part.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -144,9 +148,20 @@ impl<'a> Divider<'a> {
                 self.spread(groups, &vec![1.0; count], &mut random)
             }
             (Split::Column(_), Some(column)) => {
+                let name = self.how.column().unwrap_or_default();
                 let mut folds: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
                 for &row in rows {
+                    if column.nulls.get(row as usize) {
+                        return Err(unknown_part(name, "NULL"));
+                    }
                     folds.entry(Key::of(column, row)).or_default().push(row);
+                    if folds.len() > MOST_FOLDS {
+                        return Err(FitError::new(
+                            "22023",
+                            format!("column \"{name}\" has more than {MOST_FOLDS} values to make folds of"),
+                        )
+                        .hint("Each value of a split column is a fold: name one with few values."));
+                    }
                 }
                 folds.into_values().collect()
             }
@@ -332,6 +347,16 @@ impl<'a> Divider<'a> {
         let hint = "Give more rows to training, or use another split.";
         if parts.train.len() < 2 {
             return Err(FitError::new("22023", "the split leaves no rows to train on").hint(hint));
+        }
+        if self.answers.task == Task::Uplift {
+            let treated = self.answers.treated(&parts.train);
+            if treated.iter().all(|t| *t) || !treated.contains(&true) {
+                return Err(FitError::new(
+                    "22023",
+                    "the split leaves no training rows with, or none without, the treatment",
+                )
+                .hint(hint));
+            }
         }
         match self.answers.lacking(&parts.train) {
             None => Ok(()),

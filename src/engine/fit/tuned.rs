@@ -33,6 +33,8 @@ pub(super) fn tuned(
         let mut wanted = wanted.clone();
         // The rows are prepared.
         wanted.preparation = params.preparation.clone();
+        // Where the split allows no folds, no trial has any.
+        wanted.folds = wanted.folds.min(params.folds);
         let trained = matrices.train(&wanted, device, report)?;
         let loss = matrices.loss(&trained, &wanted);
         Ok::<_, TrainError>((trained, loss))
@@ -54,6 +56,7 @@ pub(super) fn tuned(
     if !auto {
         let mut found = tune.search(&request.params, ground, report)?;
         found.params.preparation = params.preparation.clone();
+        found.params.folds = found.params.folds.min(params.folds);
         return Ok((found.trained, found.params, found.trials));
     }
     // Each kind by itself, then all together with what was found.

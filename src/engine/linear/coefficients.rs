@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 /// An input that the earlier ones explain but for this share of its variation has no coefficient of its own.
 const ALIKE: f64 = 1e-8;
 /// More coefficients than this are not refitted: the time grows with the third power.
-const MOST: usize = 2000;
+const MOST: usize = 1000;
+/// Nor is it worth more multiplications than this for one of its steps.
+const MOST_WORK: f64 = 2e10;
 /// Newton steps of the refit, and the relative fall of the deviance that ends them (as R's glm has it, but finer).
 const STEPS: usize = 50;
 const SETTLED: f64 = 1e-12;
@@ -194,7 +196,11 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
         };
         (category, count, input)
     });
-    if (inputs.len() + 1) * own.len() > MOST {
+    let entries = inputs.iter().filter(|input| **input < numbers).count()
+        + design.matrix.inputs.categories.len()
+        + 1;
+    let work = design.rows() as f64 * ((own.len() * entries) as f64).powi(2);
+    if (inputs.len() + 1) * own.len() > MOST || work > MOST_WORK {
         return None;
     }
     let inputs = apart(design, goal, inputs);

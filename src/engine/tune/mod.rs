@@ -282,9 +282,10 @@ impl Search<'_> {
     ) -> Result<(), TrainError> {
         let mut jobs = Vec::with_capacity(batch.len());
         for place in &batch {
-            let options = place
-                .as_ref()
-                .map_or_else(Map::new, |p| self.space.options(p));
+            let options = match place {
+                Some(place) => self.space.options(place),
+                None => self.space.start(),
+            };
             // Options may exclude each other: such a place is no good.
             let valid = params
                 .with(&options)

@@ -13,6 +13,7 @@ const FIXED: &[&str] = &[
     "construct",
     "early_stopping",
     "focal_gamma",
+    "folds",
     "huber_delta",
     "loss",
     "max_seconds",
@@ -233,6 +234,13 @@ impl Space {
     fn named(space: Vec<(&str, Domain)>) -> Space {
         let named = space.into_iter().map(|(name, d)| (name.to_owned(), d));
         Space(named.collect())
+    }
+
+    /// What the first trial is told beside the call's options: the first of the algorithms there are.
+    pub(super) fn start(&self) -> Map<String, Value> {
+        let own = self.0.iter().filter(|(name, _)| name == "algorithm");
+        own.map(|(name, domain)| (name.clone(), domain.value(0.0)))
+            .collect()
     }
 
     /// Those options that mean something with these parameters.

@@ -11,7 +11,7 @@ mod parse;
 mod rows;
 pub mod single;
 mod sql;
-mod trust;
+pub mod trust;
 
 use super::resolve::{self, Source};
 use crate::error::{Error, Result, required};

@@ -27,7 +27,8 @@ impl Sources {
     }
 }
 
-fn check(schema: &str, table: &str) -> Result<()> {
+/// The same for one table.
+pub fn check(schema: &str, table: &str) -> Result<()> {
     let name = format!("{}.{}", quote_identifier(schema), quote_identifier(table));
     let source = resolve::resolve(&name)?;
     let Some(relation) = source.relation else {
@@ -59,8 +60,8 @@ fn check(schema: &str, table: &str) -> Result<()> {
     }
     Err(Error::new(
         "42501",
-        format!("reading the source {name} could run code of \"{}\" with your rights", role_name(owner)),
+        format!("reading {name} could run code of \"{}\" with your rights", role_name(owner)),
     )
     .detail("It is a view, has row-level security policies, or has a column of a type that is not PostgreSQL's own.")
-    .hint("Predict as that role or one it is a member of, or have the model trained on a plain table."))
+    .hint("Do it as that role or one it is a member of, or have the model trained on a plain table."))
 }

@@ -271,7 +271,7 @@ fn disk_full_for_the_artifact() {
         "SELECT insight_train('customers', 'churn', 'm', '{FAST}')"
     ));
     let before: f64 = s.one("SELECT insight_predict('m', c) FROM customers c WHERE id = 1");
-    let large = r#"{"epochs": 1, "hidden": [1024, 1024], "batch_size": 1024}"#;
+    let large = r#"{"algorithm": "mlp", "epochs": 1, "hidden": [1024, 1024], "batch_size": 1024}"#;
     s.fails_with(
         "53100",
         &format!("SELECT insight_train('customers', 'churn', 'm', '{large}')"),

@@ -329,7 +329,7 @@ fn the_cache_stays_within_its_limit() {
     let db = shared().database();
     let mut s = db.session();
     customers(&mut s, 1000);
-    s.exec("SELECT insight_train('customers', 'churn', 'm', '{\"epochs\": 1, \"hidden\": [1024, 1024], \"batch_size\": 1024}')");
+    s.exec("SELECT insight_train('customers', 'churn', 'm', '{\"algorithm\": \"mlp\", \"epochs\": 1, \"hidden\": [1024, 1024], \"batch_size\": 1024}')");
     let size: i32 = s.one("SELECT bytes / 1048576 FROM insight.versions");
     assert!(size >= 4, "{size} MB");
     let versions = 40;

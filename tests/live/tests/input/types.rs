@@ -77,7 +77,7 @@ fn every_type_predicts_the_same_as_row_and_json() {
     let alone: Vec<Vec<&str>> = all.iter().map(|name| vec![*name]).collect();
     for names in alone.iter().chain([&all]) {
         let options = format!(
-            r#"{{"epochs": 2, "hidden": [8], "include": {}}}"#,
+            r#"{{"algorithm": "mlp", "epochs": 2, "hidden": [8], "include": {}}}"#,
             serde_json::to_string(names).unwrap()
         );
         s.exec(&format!(
@@ -119,7 +119,7 @@ fn session_settings_change_no_prediction() {
     let db = shared().database();
     let mut s = db.session();
     create(&mut s);
-    let options = r#"{"epochs": 2, "hidden": [8], "include": ["day", "hour", "local", "moment", "span", "instant", "double"]}"#;
+    let options = r#"{"algorithm": "mlp", "epochs": 2, "hidden": [8], "include": ["day", "hour", "local", "moment", "span", "instant", "double"]}"#;
     s.exec(&format!(
         "SELECT insight_train('types', 'y', 't', '{options}')"
     ));

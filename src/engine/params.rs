@@ -11,7 +11,10 @@ use crate::embed::Encoder;
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
 use crate::tune::Tune;
-use crate::{artifact::Task, models::Activation};
+use crate::{
+    artifact::Task,
+    models::{Activation, Network},
+};
 use choices::{
     ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
     SELECT, STANDARDISE, TRANSFORMS,
@@ -227,6 +230,9 @@ pub struct ValidParams {
     /// Parts that take turns to be held out in an ensemble; 1: only the validation rows are.
     #[serde(default)]
     pub folds: usize,
+    /// The network with whose weights training begins.
+    #[serde(skip)]
+    pub start: Option<Arc<Network>>,
     /// How boosted trees grow.
     #[serde(default)]
     pub boosting: Boosting,
@@ -558,6 +564,7 @@ impl Params {
                 .then(|| [self.l1.unwrap_or(0.0), self.l2.unwrap_or(0.0)]),
             trees: self.trees.unwrap_or(300),
             folds,
+            start: None,
             boosting: self.boosting(task, algorithm, rows, folds),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),

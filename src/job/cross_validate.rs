@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 /// Options of a training that mean nothing here.
-const NOT_HERE: [&str; 3] = ["deploy", "test_size", "wait"];
+const NOT_HERE: [&str; 4] = ["deploy", "test_size", "wait", "warm_start"];
 const MOST_FOLDS: i32 = 1000;
 
 /// Runs it as a job of the caller, who waits; with the option `into` the predictions become a new table of the caller's.
@@ -36,7 +36,7 @@ pub fn cross_validate(
             "22023",
             format!("option \"{key}\" means nothing to cross-validation"),
         )
-        .hint("No model is kept, the caller waits, and each fold is the test part once."));
+        .hint("No model is kept, the caller waits, and each fold is once the test part, unseen by any model."));
     }
     let repeats = match options.remove("repeats") {
         None | Some(Value::Null) => 1,

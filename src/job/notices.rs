@@ -38,6 +38,12 @@ pub fn tell(artifact: &Artifact, dropped: bool) {
             leak.reason
         );
     }
+    if let Some(name) = &provenance.started_from {
+        notice!(
+            "training went on from {name}: rows it was trained on may be among those this version is scored on (split by time, \
+             or as a column says, to be sure)"
+        );
+    }
     if provenance.shared_rows > 0 {
         let rows = provenance.shared_rows;
         if dropped {

@@ -11,7 +11,7 @@ use crate::relation::read;
 use crate::relation::sources::Sources;
 use crate::store::catalog::{self, Publication};
 use insight_engine::artifact::Artifact;
-use insight_engine::fit::{Progress, Request};
+use insight_engine::fit::{Progress, Request, Start};
 use insight_engine::frame::Frame;
 use pgrx::pg_sys;
 use std::time::{Duration, Instant};
@@ -232,6 +232,21 @@ impl Run<'_> {
         })
     }
 
+    /// The version from which training goes on.
+    fn start(&self) -> Result<Option<Start>> {
+        let Some((name, id)) = &self.spec.start else {
+            return Ok(None);
+        };
+        let bytes = transaction(|| catalog::artifact(*id))?;
+        let artifact = Artifact::from_bytes(&bytes).map_err(|e| {
+            Error::new("XX001", format!("model {name} cannot be read")).detail(e.to_string())
+        })?;
+        Ok(Some(Start {
+            name: name.clone(),
+            artifact: Box::new(artifact),
+        }))
+    }
+
     /// Fits in the isolated child and relays its progress.
     fn fit(&self, frame: Frame) -> Result<Vec<u8>> {
         let spec = &self.spec;
@@ -261,6 +276,7 @@ impl Run<'_> {
             outcome_time: spec.outcome_time.clone(),
             split: spec.split.clone(),
             key: spec.key.clone(),
+            start: self.start()?,
             partition: spec.partition.clone(),
             sources: spec.sources.clone(),
             max_bytes: Some(spec.max_bytes),

@@ -64,6 +64,9 @@ pub struct Spec {
     pub outcome_time: Option<String>,
     #[serde(default)]
     pub split: Split,
+    /// The version from which training goes on: its name and its id.
+    #[serde(default)]
+    pub start: Option<(String, i64)>,
     /// The column whose values have models of their own.
     #[serde(default)]
     pub partition: Option<String>,
@@ -113,6 +116,7 @@ const KEYS: &[&str] = &[
     "treatment",
     "uplift_method",
     "wait",
+    "warm_start",
 ];
 
 /// Why a column that the call names in exclude is left out.
@@ -185,6 +189,7 @@ pub fn check(
             columns.insert(0, name.to_owned());
         }
     }
+    let start = warm_start(options, &model)?;
     let partition = text(options, "partition")?;
     if let Some(name) = &partition {
         base.require(name)?;
@@ -241,6 +246,10 @@ pub fn check(
         params.max_seconds = Some(seconds);
         options.insert("max_seconds".into(), seconds.into());
     }
+    if let Some((name, _)) = &start {
+        // As it is now: another version may be deployed when the model is trained again.
+        options.insert("warm_start".into(), name.as_str().into());
+    }
     let wait = boolean(&options, "wait")?.unwrap_or(true);
     let spec = Spec {
         model,
@@ -261,6 +270,7 @@ pub fn check(
         leakage: leakage(&options)?,
         outcome_time,
         split,
+        start,
         partition,
         key,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
@@ -295,6 +305,24 @@ fn check_keys(options: &Map<String, Value>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The version that the option `warm_start` stands for: true is the model's deployed one.
+fn warm_start(options: &Map<String, Value>, model: &str) -> Result<Option<(String, i64)>> {
+    let reference = match options.get("warm_start") {
+        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
+        Some(Value::Bool(true)) => model,
+        Some(Value::String(reference)) => reference,
+        Some(_) => {
+            return Err(wrong_type(
+                "warm_start",
+                "true or a model reference such as \"m@3\"",
+            ));
+        }
+    };
+    let record = store::catalog::record(store::cache::version(reference)?)?;
+    let name = format!("{}@{}", record.model, record.version);
+    Ok(Some((name, record.id)))
 }
 
 /// The column that tells rows apart: the one asked for, else the primary key.

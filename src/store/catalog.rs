@@ -363,6 +363,7 @@ fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {
 
 /// How a version was trained.
 pub struct Record {
+    pub id: i64,
     pub model: String,
     pub version: i32,
     /// With its schema, or a query.
@@ -393,6 +394,7 @@ pub fn record(id: i64) -> Result<Record> {
             let target = row.get::<String>(4)?.unwrap_or_default();
             let options = row.get::<JsonB>(5)?.map_or(serde_json::json!({}), |o| o.0);
             Ok(Record {
+                id,
                 model,
                 version,
                 relation,
@@ -400,6 +402,22 @@ pub fn record(id: i64) -> Result<Record> {
                 options,
                 author: row.get::<pg_sys::Oid>(6)?.unwrap_or(pg_sys::InvalidOid),
             })
+        })
+    })
+}
+
+/// The bytes of a version.
+pub fn artifact(id: i64) -> Result<Vec<u8>> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT artifact FROM insight.version WHERE id = $1",
+                None,
+                &[id.into()],
+            )?;
+            rows.first()
+                .get_one::<Vec<u8>>()?
+                .ok_or_else(|| Error::new("42704", "the version to start from was dropped"))
         })
     })
 }

@@ -179,6 +179,9 @@ pub struct Provenance {
     /// What was done to the values of each column, and which rows were left out.
     #[serde(default)]
     pub cleaned: Vec<Change>,
+    /// The version from which training went on.
+    #[serde(default)]
+    pub started_from: Option<String>,
     /// What became of the values of the option `partition`.
     #[serde(default)]
     pub segments: Vec<SegmentNote>,

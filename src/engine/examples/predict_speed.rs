@@ -59,6 +59,7 @@ fn model(frame: Frame) -> Artifact {
         split: Default::default(),
         key: None,
         partition: None,
+        start: None,
         sources: None,
         purchases: Vec::new(),
         of_task: Default::default(),

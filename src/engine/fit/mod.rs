@@ -16,6 +16,7 @@ mod target;
 mod trial;
 mod tuned;
 mod uplift;
+mod warm;
 
 use crate::artifact::{Artifact, Task};
 use crate::train::Step;
@@ -32,6 +33,7 @@ use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
 pub use target::{label_of, truth_of};
+pub use warm::Start;
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(

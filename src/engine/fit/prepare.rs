@@ -5,7 +5,7 @@ use super::split::{Parts, Split};
 use super::target::{Answers, Scale};
 use super::trial::Trials;
 use super::{
-    Choice, Construction, FitError, Progress, Request, columns, construct, features, guard,
+    Choice, Construction, FitError, Progress, Request, columns, construct, features, guard, warm,
 };
 use crate::{
     artifact::Task,
@@ -75,6 +75,9 @@ pub(super) fn prepare(
     mut cleaning: Cleaning,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Prepared, FitError> {
+    if let Some(start) = &request.start {
+        return warm::prepare(start, request, answers, parts);
+    }
     cleaning.values(request, answers, parts);
     let learned = learn(request, answers, parts, &mut cleaning, report);
     // The model is judged on the values as they were read: that is how it will meet them.
@@ -166,6 +169,18 @@ impl Matrices {
         params: &ValidParams,
     ) -> Result<Matrices, FitError> {
         let scale = answers.scale(&parts.train, params)?;
+        Matrices::scaled(recipe, frame, answers, parts, params, scale)
+    }
+
+    /// The same with targets on a scale that is known.
+    pub(super) fn scaled(
+        recipe: Recipe,
+        frame: &Frame,
+        answers: &Answers,
+        parts: &Parts,
+        params: &ValidParams,
+        scale: Scale,
+    ) -> Result<Matrices, FitError> {
         let (output, outputs) = answers.output(&scale);
         Ok(Matrices {
             train: Part {
@@ -229,7 +244,7 @@ impl Matrices {
 }
 
 /// Whether the prepared rows fit in, before they are prepared: a free text alone takes some 258 numbers a row.
-fn check_memory(
+pub(super) fn check_memory(
     recipe: &Recipe,
     frame: &Frame,
     answers: &Answers,

@@ -1,6 +1,6 @@
 //! What to fit, how far it is, and why it failed.
 
-use super::{Leakage, Split};
+use super::{Leakage, Split, Start};
 use crate::{
     artifact::{Task, UpliftMethod},
     clean::CleanParams,
@@ -34,6 +34,8 @@ pub struct Request {
     /// A column of times when the outcome was known; not a feature.
     pub outcome_time: Option<String>,
     pub split: Split,
+    /// A version from which training goes on.
+    pub start: Option<Start>,
     /// A column whose values have models of their own where that pays.
     pub partition: Option<String>,
     /// A column that tells rows apart; not a feature.

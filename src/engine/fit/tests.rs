@@ -56,6 +56,7 @@ pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) ->
         split: Default::default(),
         key: None,
         partition: None,
+        start: None,
         sources: None,
         purchases: Vec::new(),
         max_bytes: None,

@@ -43,6 +43,16 @@ pub(super) fn run(
     let mut stopped_by = "epochs";
     let mut last_report = Instant::now();
     let mut rows_done = 0usize;
+    if params.start.is_some()
+        && let Some(part) = &task.validation
+    {
+        // What there is already is only replaced by what does better.
+        let loss = learner.loss(part);
+        if loss.is_finite() {
+            best = Some((loss, 0));
+            learner.keep();
+        }
+    }
     for epoch in 1..=params.epochs {
         let epoch_started = Instant::now();
         let rate = learning_rate(params, epoch);

@@ -10,6 +10,9 @@ const FEWEST_BINS: usize = 2;
 pub(super) fn network(task: &Task<'_>) -> Network {
     let params = task.params;
     let matrix = task.train.matrix;
+    if let Some(start) = &params.start {
+        return Network::clone(start);
+    }
     let embedded = match params.number_embedding {
         NumberEncoding::None => Vec::new(),
         kind => matrix

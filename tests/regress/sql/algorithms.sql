@@ -51,3 +51,16 @@ SELECT insight_train('SELECT even, nothing, none FROM sparse', 'even', 'empty', 
 DROP VIEW sparse;
 DROP TABLE travellers;
 SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd');
+-- Models of their own for the values of a column.
+CREATE TABLE branches AS
+SELECT i AS sale_id, (ARRAY['north', 'south', 'north', 'south', 'east'])[1 + i % 5] AS region, (i * 7919) % 101 / 10.0 AS price,
+  CASE i % 5 WHEN 4 THEN 5 WHEN 0 THEN 3 WHEN 2 THEN 3 ELSE -3 END * ((i * 7919) % 101 / 10.0) AS profit
+FROM generate_series(1, 1500) i;
+SELECT status, algorithm FROM insight_train('branches', 'profit', 'by_region', '{"algorithm": "linear", "partition": "region", "exclude": ["sale_id"]}');
+SELECT value, rows > 100 AS rows, own, loss_own < loss_shared AS better FROM insight.segments WHERE model = 'by_region' ORDER BY 1;
+SELECT insight_predict('by_region', '{"region": "north", "price": 5}') > 10 AS north, insight_predict('by_region', '{"region": "south", "price": 5}') < -10 AS south,
+  insight_predict('by_region', '{"region": "west", "price": 5}') IS NOT NULL AS west;
+SELECT count(*) FILTER (WHERE insight_predict('by_region', b) IS DISTINCT FROM p.prediction) AS differ FROM branches b JOIN insight_predict_table('by_region', 'branches', 'sale_id') p ON p.key = b.sale_id::text;
+SELECT insight_train('branches', 'profit', 'm', '{"partition": "regions"}');
+SELECT insight_train('branches', 'profit', 'm', '{"partition": "region", "exclude": ["region"]}');
+SELECT insight_train('SELECT * FROM branches WHERE region = ''north''', 'profit', 'm', '{"algorithm": "linear", "partition": "region"}');

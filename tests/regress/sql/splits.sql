@@ -45,6 +45,16 @@ SELECT count(*) AS models FROM insight.models WHERE model = 'households_leaves';
 SELECT same, score = score_again AS same_score, detail FROM insight_reproduce('by_time@2');
 SELECT model, version, status, algorithm FROM insight_retrain('by_group');
 SELECT model, version, status, algorithm FROM insight_retrain('by_group', '{"algorithm": "mlp", "epochs": 2}');
+-- Going on from a version.
+SELECT version, status FROM insight_train('households', 'leaves', 'net', '{"algorithm": "mlp", "hidden": [8], "epochs": 3, "time": "joined", "exclude": ["household", "part"]}');
+SELECT version, status FROM insight_retrain('net', '{"warm_start": true, "epochs": 2}');
+SELECT options ->> 'warm_start' AS warm_start, provenance ->> 'started_from' AS started_from FROM insight.versions WHERE model = 'net' ORDER BY version;
+SELECT (SELECT min(validation_loss) FROM insight.history WHERE model = 'net' AND version = 2) < (SELECT min(validation_loss) FROM insight.history WHERE model = 'net' AND version = 1) AS better;
+SELECT same FROM insight_reproduce('net');
+SELECT insight_retrain('net', '{"warm_start": "net@7"}');
+SELECT insight_retrain('net', '{"warm_start": 1}');
+SELECT insight_retrain('net', '{"warm_start": true, "algorithm": "gbdt", "epochs": null, "hidden": null}');
+SELECT insight_train('SELECT age, leaves FROM households', 'leaves', 'net2', '{"algorithm": "mlp", "warm_start": "net"}');
 UPDATE households SET spend = spend + 1 WHERE person_id = 77;
 SELECT same, detail ~ '^the data is not the same: 1000 rows then, 1000 now' AS why FROM insight_reproduce('by_time@2');
 SELECT version FROM insight.versions WHERE model = 'by_time' ORDER BY 1;

@@ -29,6 +29,8 @@ impl Params {
             ("hidden", self.hidden.is_some()),
             ("activation", self.activation.is_some()),
             ("dropout", self.dropout.is_some()),
+            ("label_smoothing", self.label_smoothing.is_some()),
+            ("warmup_epochs", self.warmup_epochs.is_some()),
             ("optimizer", self.optimizer.is_some()),
             (
                 "learning_rate",

@@ -107,8 +107,9 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         let batch = gather::<B>(&self.task.train, rows, &self.device);
         let members = self.shapes.members;
         let mut sum: Option<Tensor<B, 1>> = None;
+        let objective = self.task.objective().smoothed(params.label_smoothing);
         for logits in net.forward(&batch, self.dropout.as_mut()) {
-            let loss = loss_sum(logits, &batch, &self.task.objective(), &self.device);
+            let loss = loss_sum(logits, &batch, &objective, &self.device);
             sum = Some(sum.map_or(loss.clone(), |sum| sum + loss));
         }
         let Some(sum) = sum.map(|sum| sum.div_scalar(members as f64)) else {

@@ -43,6 +43,9 @@ pub(super) fn run(
     let mut stopped_by = "epochs";
     let mut last_report = Instant::now();
     let mut rows_done = 0usize;
+    let mut steps = 0.0;
+    let in_epoch = order.len().div_ceil(params.batch_size) as f64;
+    let warming = params.warmup_epochs * in_epoch;
     if params.start.is_some()
         && let Some(part) = &task.validation
     {
@@ -60,7 +63,14 @@ pub(super) fn run(
         let (mut sum, mut weight, mut epoch_rows) = (0.0, 0.0, 0usize);
         let mut out_of_time = false;
         for rows in order.chunks(params.batch_size) {
-            let (loss, batch_weight) = learner.step(rows, rate);
+            steps += 1.0;
+            // A slow start keeps the first, large gradients from throwing the weights about (Goyal et al. 2017).
+            let warm = if warming > 0.0 {
+                f64::min(steps / warming, 1.0)
+            } else {
+                1.0
+            };
+            let (loss, batch_weight) = learner.step(rows, rate * warm);
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { epoch });
             }

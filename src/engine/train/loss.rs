@@ -20,6 +20,8 @@ pub(crate) struct Objective {
     pub(crate) outputs: usize,
     /// Where Huber's loss becomes linear, the quantile, the power of Tweedie's variance, or the focus.
     parameter: f64,
+    /// Share of a label's weight that all labels have alike.
+    smoothing: f64,
 }
 
 /// The loss of one output for one row, with its derivatives by the output's sum.
@@ -45,6 +47,21 @@ impl Objective {
             output,
             outputs,
             parameter,
+            smoothing: 0.0,
+        }
+    }
+
+    /// The same for training with smoothed labels (Szegedy et al. 2016, "Rethinking the Inception architecture"): every label
+    /// counts for a share of each row's. It stays out of what judges.
+    pub(crate) fn smoothed(self, smoothing: f64) -> Objective {
+        Objective { smoothing, ..self }
+    }
+
+    /// A target between no and yes as it is learned.
+    fn soft(&self, y: f32) -> f32 {
+        match self.output {
+            Output::Sigmoid => y + (self.smoothing as f32) * (0.5 - y),
+            _ => y,
         }
     }
 
@@ -181,7 +198,7 @@ impl Objective {
                 *sum = 0.0;
                 continue;
             }
-            let point = self.point(f64::from(*sum), f64::from(*y));
+            let point = self.point(f64::from(*sum), f64::from(self.soft(*y)));
             loss += point.loss;
             *sum = point.slope as f32;
         }
@@ -232,9 +249,16 @@ impl Objective {
                 }
                 loss
             }
-            _ => {
+            _ if self.smoothing == 0.0 => {
                 sums[code] -= 1.0;
                 -log
+            }
+            _ => {
+                let each = self.smoothing / sums.len() as f64;
+                let all: f64 = sums.iter().map(|p| f64::from(p.max(1e-30)).ln()).sum();
+                sums.iter_mut().for_each(|p| *p -= each as f32);
+                sums[code] -= (1.0 - self.smoothing) as f32;
+                -(1.0 - self.smoothing) * log - each * all
             }
         }
     }

@@ -90,7 +90,10 @@ impl<'a> Cpu<'a> {
             curves: &curves,
             activation: network.activation,
             members: network.members,
-            objective: self.task.objective(),
+            objective: self
+                .task
+                .objective()
+                .smoothed(self.task.params.label_smoothing),
             dropped: (self.task.params.dropout * 65_536.0).round() as u16,
         };
         let parts = self.chunks.iter_mut().zip(rows.chunks(size)).enumerate();

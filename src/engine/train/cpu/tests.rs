@@ -101,8 +101,11 @@ fn a_step_equals_burns() {
             let weights: Vec<f32> = (0..matrix.rows)
                 .map(|_| 0.5 + random.unit().abs())
                 .collect();
-            let options =
+            let mut options =
                 json!({"optimizer": "sgd", "momentum": 0, "dropout": 0, "loss": loss, "l2": 0.003});
+            if loss.ends_with("crossentropy") && activation == Activation::Tanh {
+                options["label_smoothing"] = json!(0.1);
+            }
             let params = params(kind, options);
             let examples = || Examples {
                 matrix: &matrix,

@@ -71,7 +71,12 @@ impl Objective {
                 let rest = (log.clone().exp().neg() + 1.0).clamp_min(1e-7);
                 rest.powf_scalar(self.parameter) * log.neg()
             }
-            _ => activation::log_softmax(logits, 1).gather(1, codes).neg(),
+            _ if self.smoothing == 0.0 => activation::log_softmax(logits, 1).gather(1, codes).neg(),
+            _ => {
+                let log = activation::log_softmax(logits, 1);
+                let own = log.clone().gather(1, codes) * (self.smoothing - 1.0);
+                own - log.mean_dim(1) * self.smoothing
+            }
         }
     }
 }
@@ -99,7 +104,7 @@ pub(in crate::train) fn loss_sum<B: Backend>(
         let known: Vec<f32> = batch
             .targets
             .iter()
-            .map(|y| if y.is_nan() { 0.0 } else { *y })
+            .map(|y| if y.is_nan() { 0.0 } else { objective.soft(*y) })
             .collect();
         let least = matrix(
             known

@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
 from xgboost import XGBClassifier, XGBRegressor
 
 warnings.filterwarnings("ignore")
-SEEDS = int(sys.argv[1])
+SEEDS, ONLY = int(sys.argv[1]), sys.argv[2]
 MACHINES = ["udi", "product_id", "twf", "hdf", "pwf", "osf", "rnf"]
 TABLES = [  # name, relation, target, columns left out, the positive label (None: a number)
     ("telco_churn", "telco", "Churn", ["customerID"], "Yes"),
@@ -61,7 +61,7 @@ def mlp(numbers, categories, regression):
         ]
     )
     model = MLPRegressor if regression else MLPClassifier
-    return make_pipeline(prepare, model((256, 128), early_stopping=True, validation_fraction=0.2, random_state=0))
+    return make_pipeline(prepare, model(hidden_layer_sizes=(256, 128), early_stopping=True, validation_fraction=0.2, random_state=0))
 
 
 def libraries(frame, y, train, test, regression, seed):
@@ -107,6 +107,8 @@ print(f"mean over {SEEDS} splits: roc_auc, for california_housing rmse; seconds 
 print(f"{'table':20}" + "".join(f"{name:>26}" for name in names), flush=True)
 ranks = []
 for name, relation, target, left_out, positive in TABLES:
+    if ONLY not in ("", name):
+        continue
     regression = positive is None
     server.execute("DROP TABLE IF EXISTS numbered")
     server.execute(f"CREATE TABLE numbered AS SELECT row_number() OVER () AS row_number, * FROM {relation}")

@@ -1,4 +1,5 @@
 use super::*;
+use crate::artifact::Task;
 use serde_json::json;
 
 fn read(options: Value) -> Result<Params, ParamError> {

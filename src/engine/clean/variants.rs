@@ -50,7 +50,7 @@ impl Variants {
     fn new(levels: Vec<String>, merged: BTreeMap<String, String>) -> Variants {
         let mut keys = HashMap::new();
         // The levels last: their keys are their own.
-        let spellings = merged.iter().map(|(from, to)| (from, to));
+        let spellings = merged.iter();
         for (spelling, level) in spellings.chain(levels.iter().map(|level| (level, level))) {
             if let Some(key) = key(spelling) {
                 keys.insert(key.into_boxed_str(), level.as_str().into());

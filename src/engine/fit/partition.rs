@@ -1,6 +1,7 @@
 //! Models of their own for the values of a column, where they do better than the shared one.
 
 use super::prepare::{Part, Prepared};
+use super::trial::AS_GOOD;
 use super::{FitError, Request, label_of, split::Parts, target::Answers};
 use crate::artifact::{Partition, Segment, SegmentNote, Task};
 use crate::frame::Kind;
@@ -24,8 +25,8 @@ struct Rows {
     validation: Vec<u32>,
 }
 
-/// Trains a model for each value of `column` that has rows enough, and keeps it if its loss on rows that were held out is smaller
-/// than that of the shared model, whose answers for these rows are replaced then. `seconds` bounds all of them together.
+/// Trains a model for each value of `column` that has rows enough, and keeps it if its loss on rows that were held out is clearly
+/// smaller than that of the shared model, whose answers for these rows are replaced then. `seconds` bounds all of them together.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn train(
     column: &str,
@@ -62,7 +63,7 @@ pub(super) fn train(
                 Ok(trained) => {
                     let losses = compare(prepared, &own, &rows, shared, &trained);
                     (note.loss_shared, note.loss_own) = (Some(losses.shared), Some(losses.own));
-                    if losses.own < losses.shared {
+                    if losses.own < losses.shared - AS_GOOD * losses.shared.abs() {
                         note.own = true;
                         losses.answers.into_iter().for_each(|(at, answer)| {
                             let width = answer.len();

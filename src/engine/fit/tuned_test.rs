@@ -77,7 +77,7 @@ fn auto_searches_for_trees_and_for_the_network() {
         of.count()
     };
     assert_eq!((kinds("gbdt"), kinds("dnn")), (3, 3));
-    assert!(artifact.parts.len() >= 1 && artifact.evaluation.headline().unwrap().value > 0.85);
+    assert!(!artifact.parts.is_empty() && artifact.evaluation.headline().unwrap().value > 0.85);
 }
 
 #[test]

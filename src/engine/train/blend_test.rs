@@ -7,7 +7,7 @@ fn shares_are_those_that_do_best_together() {
     let truth = [1.0, 2.0, 3.0, 4.0];
     let high: Vec<f64> = truth.iter().map(|y| y + 0.5).collect();
     let low: Vec<f64> = truth.iter().map(|y| y - 0.5).collect();
-    let noisy = vec![1.4, 1.6, 3.4, 3.6];
+    let noisy = [1.4, 1.6, 3.4, 3.6];
     let loss = |answers: &[f64]| -> f64 {
         let off = answers.iter().zip(&truth).map(|(a, y)| (a - y) * (a - y));
         off.sum::<f64>() / 4.0

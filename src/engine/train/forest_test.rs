@@ -49,7 +49,7 @@ fn unseen(trained: &Trained, output: Output, outputs: usize) -> (f64, Vec<f64>) 
 }
 
 #[test]
-fn forests_learn_interactions_for_every_task() {
+fn forests_learn_for_every_task() {
     // Knowing nothing costs ln 2, or 1/4 for the squared error.
     let binary = grown(Kind::Binary, Output::Sigmoid, 1, &[], 2);
     let (loss, all) = unseen(&binary, Output::Sigmoid, 1);

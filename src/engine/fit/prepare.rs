@@ -211,6 +211,7 @@ impl Matrices {
             outputs: self.outputs,
             targets: &self.train.targets,
             weights: &self.train.weights,
+            until: None,
         };
         let unit = (self.scale.mean, self.scale.factor);
         linear::coefficients(parts, &self.recipe, &self.train.matrix, &goal, labels, unit)

@@ -12,7 +12,7 @@ const ALIKE: f64 = 1e-8;
 /// More coefficients than this are not refitted: the time grows with the third power.
 const MOST: usize = 1000;
 /// Nor is it worth more multiplications than this for one of its steps.
-const MOST_WORK: f64 = 2e10;
+const MOST_WORK: f64 = 3e9;
 /// Newton steps of the refit, and the relative fall of the deviance that ends them (as R's glm has it, but finer).
 const STEPS: usize = 50;
 const SETTLED: f64 = 1e-12;

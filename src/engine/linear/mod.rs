@@ -45,6 +45,8 @@ pub(crate) struct Goal<'a> {
     pub(crate) targets: &'a [f32],
     /// One a row, or none: all 1.
     pub(crate) weights: &'a [f32],
+    /// When to stop with what there is.
+    pub(crate) until: Option<std::time::Instant>,
 }
 
 impl Goal<'_> {

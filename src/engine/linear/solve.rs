@@ -5,6 +5,7 @@
 use super::cholesky::{cholesky, solve};
 use super::{Design, Goal, log_sum};
 use crate::models::Output;
+use std::time::Instant;
 
 /// Newton steps of each output, at most, and the relative fall of the loss that ends them.
 const STEPS: usize = 50;
@@ -147,6 +148,10 @@ pub(crate) fn fit(design: &Design<'_>, goal: &Goal<'_>, by: Penalty, from: &Fit)
     let mut last: Option<(f64, usize, Vec<f64>)> = None;
     let (mut halved, mut cycle, mut output) = (0, f64::INFINITY, 0);
     for step in 0..STEPS * goal.outputs {
+        // What there is so far is a model, too.
+        if step > 0 && goal.until.is_some_and(|until| Instant::now() >= until) {
+            break;
+        }
         let slope = slope(design, goal, &sums, output);
         let loss = slope.loss + fit.penalty(by);
         if let Some((before, changed, old)) = &mut last

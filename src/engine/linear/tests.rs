@@ -81,6 +81,7 @@ fn goal(output: Output, outputs: usize, targets: &[f32]) -> Goal<'_> {
         outputs,
         targets,
         weights: &[],
+        until: None,
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn linear(
         outputs: task.outputs,
         targets: task.train.targets,
         weights: task.train.weights,
+        until: deadline,
     };
     let nothing = Fit::nothing(&design, &goal);
     let paths: Vec<Vec<Penalty>> = match (task.params.penalty, &task.validation) {

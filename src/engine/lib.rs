@@ -9,6 +9,7 @@ pub mod calibrate;
 pub mod clean;
 pub mod conformal;
 pub mod decision;
+mod distribution;
 pub mod embed;
 pub mod evaluate;
 pub mod fit;

@@ -5,8 +5,8 @@ use super::submit;
 use crate::error::{Error, Result, required};
 use crate::relation::resolve;
 use crate::relation::sources::{self, trust};
-use crate::store::catalog::Record;
-use crate::store::{cache, catalog};
+use crate::store::cache;
+use crate::store::record::{self, Record};
 use insight_engine::artifact::Artifact;
 use pgrx::pg_sys;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         return Err(Error::new("22023", "options must be a JSON object")
             .hint("For example '{\"epochs\": 20}'."));
     };
-    let record = trusted(catalog::record(cache::version(reference)?)?)?;
+    let record = trusted(record::record(cache::version(reference)?)?)?;
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
         // How the call was made says nothing about the model.
@@ -73,7 +73,7 @@ pub struct Reproduction {
 pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     let reference = required(model, "model")?;
     let id = cache::version(reference)?;
-    let record = trusted(catalog::record(id)?)?;
+    let record = trusted(record::record(id)?)?;
     let predictor = cache::predictor(&format!("{}@{}", record.model, record.version))?;
     let before = predictor.artifact();
     let mut options = record.options;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::relation::read;
 use crate::relation::sources::Sources;
 use crate::store::catalog::{self, Publication};
+use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Progress, Request, Start};
 use insight_engine::frame::Frame;
@@ -237,7 +238,7 @@ impl Run<'_> {
         let Some((name, id)) = &self.spec.start else {
             return Ok(None);
         };
-        let bytes = transaction(|| catalog::artifact(*id))?;
+        let bytes = transaction(|| record::artifact(*id))?;
         let artifact = Artifact::from_bytes(&bytes).map_err(|e| {
             Error::new("XX001", format!("model {name} cannot be read")).detail(e.to_string())
         })?;

@@ -320,7 +320,7 @@ fn warm_start(options: &Map<String, Value>, model: &str) -> Result<Option<(Strin
             ));
         }
     };
-    let record = store::catalog::record(store::cache::version(reference)?)?;
+    let record = store::record::record(store::cache::version(reference)?)?;
     let name = format!("{}@{}", record.model, record.version);
     Ok(Some((name, record.id)))
 }

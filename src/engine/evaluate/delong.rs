@@ -2,6 +2,8 @@
 //! characteristic curves: a nonparametric approach", by midranks (Sun and Xu 2014, "Fast implementation of DeLong's
 //! algorithm").
 
+use crate::distribution::{NORMAL_975, two_sided};
+
 pub(super) struct Test {
     /// 95% interval of the second area less the first.
     pub low: f64,
@@ -22,11 +24,11 @@ pub(super) fn test(positive: &[bool], a: &[f64], b: &[f64]) -> Option<Test> {
     };
     let deviation = (variance(&yes_a, &yes_b) + variance(&no_a, &no_b)).sqrt();
     let difference = area_b - area_a;
-    let half = 1.959963984540054 * deviation;
+    let half = NORMAL_975 * deviation;
     let p_value = match (difference == 0.0, deviation == 0.0) {
         (true, _) => 1.0,
         (false, true) => 0.0,
-        _ => two_sided(difference / deviation),
+        _ => two_sided(difference / deviation, f64::INFINITY),
     };
     Some(Test {
         low: difference - half,
@@ -72,31 +74,6 @@ fn midranks(values: &[f64]) -> Vec<f64> {
         first = last;
     }
     ranks
-}
-
-/// The probability that a normal number is at least as far from 0 as `z`.
-fn two_sided(z: f64) -> f64 {
-    erfc(z.abs() / std::f64::consts::SQRT_2)
-}
-
-/// The complementary error function for x ≥ 0: its series to 2.5, above the continued fraction (Abramowitz and Stegun 1964,
-/// 7.1.6 and 7.1.14); both exact to about 1e-13.
-fn erfc(x: f64) -> f64 {
-    let peak = (-x * x).exp() / std::f64::consts::PI.sqrt();
-    if x < 2.5 {
-        // erf x = 2/√π e^(-x²) Σ 2^n x^(2n+1) / (1·3·…·(2n+1))
-        let (mut term, mut sum) = (x, x);
-        for n in 1..100 {
-            term *= 2.0 * x * x / f64::from(2 * n + 1);
-            sum += term;
-        }
-        return 1.0 - 2.0 * peak * sum;
-    }
-    // √π e^(x²) erfc x = 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + …))))
-    let below = (1..=100)
-        .rev()
-        .fold(x, |below, n| x + f64::from(n) / 2.0 / below);
-    peak / below
 }
 
 #[cfg(test)]

@@ -5,11 +5,10 @@ use super::{
     curve::{Above, MOST_ROWS, order, positive, row, walk},
 };
 use crate::artifact::Task;
+use crate::distribution::NORMAL_975;
 
 /// Points of a curve at most; fewer where there are very many labels.
 const MOST_POINTS: usize = 200;
-/// The 97.5% quantile of the normal distribution.
-const Z: f64 = 1.959963984540054;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RocPoint {
@@ -51,8 +50,10 @@ impl Bin {
     /// inference").
     pub fn wilson(&self) -> (f64, f64) {
         let (n, p) = (self.rows as f64, self.share());
-        let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-        let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+        let middle =
+            (p + NORMAL_975 * NORMAL_975 / (2.0 * n)) / (1.0 + NORMAL_975 * NORMAL_975 / n);
+        let half = NORMAL_975 / (1.0 + NORMAL_975 * NORMAL_975 / n)
+            * (p * (1.0 - p) / n + NORMAL_975 * NORMAL_975 / (4.0 * n * n)).sqrt();
         ((middle - half).max(0.0), (middle + half).min(1.0))
     }
 }

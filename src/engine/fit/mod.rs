@@ -67,10 +67,6 @@ fn on(
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
-    // Folds within the training rows would tear groups apart, and learn from the future.
-    if request.split != Split::Random {
-        params.folds = 1;
-    }
     partition::check(request, answers.task, &parts, &prepared)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {

@@ -1,6 +1,6 @@
 //! Models of their own for the values of a column, where they do better than the shared one.
 
-use super::prepare::{Part, Prepared};
+use super::prepare::Prepared;
 use super::trial::AS_GOOD;
 use super::{FitError, Request, label_of, split::Parts, target::Answers};
 use crate::artifact::{Partition, Segment, SegmentNote, Task};
@@ -20,7 +20,7 @@ pub(super) const SHARED: f64 = 0.5;
 
 /// The rows of a value, as positions among the training rows and the validation rows.
 #[derive(Default)]
-struct Rows {
+struct Members {
     train: Vec<u32>,
     validation: Vec<u32>,
 }
@@ -89,7 +89,7 @@ fn segments(
     column: &str,
     request: &Request,
     parts: &Parts,
-) -> Result<BTreeMap<String, Rows>, FitError> {
+) -> Result<BTreeMap<String, Members>, FitError> {
     let refuse = |message: String| {
         Err(FitError::new("22023", message)
             .hint("Partition by a column of few values, such as a region or a kind of customer."))
@@ -100,7 +100,7 @@ fn segments(
     if !matches!(own.kind, Kind::Category | Kind::Boolean | Kind::Number) {
         return refuse(format!("column \"{column}\" has no values to partition by"));
     }
-    let mut segments: BTreeMap<String, Rows> = BTreeMap::new();
+    let mut segments: BTreeMap<String, Members> = BTreeMap::new();
     let mut add = |rows: &[u32], train: bool| {
         for (at, &row) in rows.iter().enumerate() {
             if own.nulls.get(row as usize) {
@@ -125,7 +125,7 @@ fn segments(
     Ok(segments)
 }
 
-impl Rows {
+impl Members {
     fn enough(&self, answers: &Answers, parts: &Parts) -> bool {
         if self.train.len() < LEAST_ROWS || self.validation.len() < LEAST_VALIDATION {
             return false;
@@ -141,27 +141,16 @@ impl Rows {
     }
 }
 
-fn some(part: &Part, rows: &[u32]) -> Part {
-    let width = part.targets.len() / part.matrix.rows.max(1);
-    let targets = |row: &u32| &part.targets[*row as usize * width..(*row as usize + 1) * width];
-    let weight = |row: &u32| part.weights.get(*row as usize).copied();
-    Part {
-        matrix: part.matrix.some(rows),
-        targets: rows.iter().flat_map(targets).copied().collect(),
-        weights: rows.iter().filter_map(weight).collect(),
-    }
-}
-
 fn fit(
     prepared: &Prepared,
     request: &Request,
-    rows: &Rows,
+    rows: &Members,
     params: &ValidParams,
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
     let matrices = &prepared.matrices;
-    let train = some(&matrices.train, &rows.train);
-    let validation = some(&matrices.validation, &rows.validation);
+    let train = matrices.train.some(&rows.train);
+    let validation = matrices.validation.some(&rows.validation);
     let (output, outputs) = (matrices.output, matrices.outputs);
     let examples = train.examples();
     let unseen = Some(validation.examples());
@@ -187,7 +176,7 @@ struct Losses {
 fn compare(
     prepared: &Prepared,
     params: &ValidParams,
-    rows: &Rows,
+    rows: &Members,
     shared: &HeldOut,
     trained: &Trained,
 ) -> Losses {

@@ -15,9 +15,9 @@ use crate::{
     models::{self, Output},
     params::ValidParams,
     profile::leakage::Leak,
-    recipe::{Construct, Matrix, Recipe},
+    recipe::{Construct, Recipe},
     select::Select,
-    train::{self, Examples, Step, TrainError, Trained},
+    train::{self, Rows, Step, TrainError, Trained},
 };
 
 /// A split that is ready to train on.
@@ -31,18 +31,11 @@ pub(super) struct Prepared {
 /// The rows of a split as a recipe prepares them.
 pub(super) struct Matrices {
     pub recipe: Recipe,
-    pub train: Part,
-    pub validation: Part,
+    pub train: Rows,
+    pub validation: Rows,
     pub output: Output,
     pub outputs: usize,
     pub scale: Scale,
-}
-
-/// Prepared rows and their targets.
-pub(super) struct Part {
-    pub matrix: Matrix,
-    pub targets: Vec<f32>,
-    pub weights: Vec<f32>,
 }
 
 /// What became of columns and rows.
@@ -54,16 +47,6 @@ pub(super) struct Notes {
     pub selection: Vec<Choice>,
     pub construction: Vec<Construction>,
     pub cleaned: Vec<Change>,
-}
-
-impl Part {
-    pub(super) fn examples(&self) -> Examples<'_> {
-        Examples {
-            matrix: &self.matrix,
-            targets: &self.targets,
-            weights: &self.weights,
-        }
-    }
 }
 
 /// Chooses and cleans the columns of `request`, whose frame is as it was read again when this is done, and prepares the rows of
@@ -183,12 +166,12 @@ impl Matrices {
     ) -> Result<Matrices, FitError> {
         let (output, outputs) = answers.output(&scale);
         Ok(Matrices {
-            train: Part {
+            train: Rows {
                 matrix: recipe.transform_training(frame, &parts.train),
                 targets: answers.network_targets(&parts.train, &scale),
                 weights: answers.weights(&parts.train, &params.class_weight)?,
             },
-            validation: Part {
+            validation: Rows {
                 matrix: recipe.transform(frame, &parts.validation),
                 targets: answers.network_targets(&parts.validation, &scale),
                 weights: Vec::new(),

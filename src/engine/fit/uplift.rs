@@ -1,14 +1,14 @@
 //! Models of the effect of a treatment: one model of the treated and one of the others, or one of an outcome that is transformed so
 //! that its mean is the effect.
 
-use super::prepare::{Part, Prepared};
+use super::prepare::Prepared;
 use super::{FitError, Request, split::Parts, target::Answers};
 use crate::artifact::{Uplift, UpliftMethod};
 use crate::evaluate::qini_coefficient;
 use crate::infer;
 use crate::models::Output;
 use crate::params::{Algorithm, Loss, NumberEncoding, ValidParams};
-use crate::train::{self, Step, TrainError, Trained};
+use crate::train::{self, Rows, Step, TrainError, Trained};
 
 /// Rows that are asked whether the treatment can be foretold, at most.
 const ASKED: usize = 20_000;
@@ -96,11 +96,9 @@ struct Arms<'a> {
 
 impl Arms<'_> {
     /// Rows of a part, with a target for each.
-    fn pick(part: &Part, rows: &[usize], targets: Vec<f32>) -> Part {
-        Part {
-            matrix: part
-                .matrix
-                .some(&rows.iter().map(|row| *row as u32).collect::<Vec<u32>>()),
+    fn pick(part: &Rows, rows: &[u32], targets: Vec<f32>) -> Rows {
+        Rows {
+            matrix: part.matrix.some(rows),
             targets,
             weights: Vec::new(),
         }
@@ -108,8 +106,8 @@ impl Arms<'_> {
 
     fn fit(
         &self,
-        train: &Part,
-        validation: &Part,
+        train: &Rows,
+        validation: &Rows,
         output: Output,
         params: &ValidParams,
         report: Report<'_>,
@@ -139,10 +137,10 @@ impl Arms<'_> {
             ..params.clone()
         };
         let mut arm = |treated: bool| {
-            let of = |part: &Part, flags: &[bool]| {
+            let of = |part: &Rows, flags: &[bool]| {
                 let rows = flags.iter().enumerate().filter(|(_, t)| **t == treated);
-                let rows: Vec<usize> = rows.map(|(row, _)| row).collect();
-                let targets = rows.iter().map(|row| part.targets[*row]).collect();
+                let rows: Vec<u32> = rows.map(|(row, _)| row as u32).collect();
+                let targets = rows.iter().map(|row| part.targets[*row as usize]).collect();
                 Arms::pick(part, &rows, targets)
             };
             let (train, validation) = (
@@ -176,7 +174,7 @@ impl Arms<'_> {
         let share = self.train.iter().filter(|t| **t).count() as f64 / count;
         let targets = &matrices.train.targets;
         let centre = targets.iter().map(|y| f64::from(*y)).sum::<f64>() / count;
-        let all = |part: &Part, flags: &[bool]| -> Vec<f64> {
+        let all = |part: &Rows, flags: &[bool]| -> Vec<f64> {
             let rows = part.targets.iter().zip(flags);
             rows.map(|(y, t)| {
                 let t = f64::from(u8::from(*t));
@@ -189,8 +187,8 @@ impl Arms<'_> {
         let squares = train.iter().map(|z| (z - mean).powi(2)).sum::<f64>();
         let deviation = (squares / count).sqrt();
         let factor = if deviation > 0.0 { deviation } else { 1.0 };
-        let part = |part: &Part, targets: Vec<f64>| {
-            let rows: Vec<usize> = (0..targets.len()).collect();
+        let part = |part: &Rows, targets: Vec<f64>| {
+            let rows: Vec<u32> = (0..targets.len() as u32).collect();
             let scaled = targets.iter().map(|z| ((z - mean) / factor) as f32);
             Arms::pick(part, &rows, scaled.collect())
         };
@@ -252,10 +250,12 @@ impl Arms<'_> {
             max_seconds: params.max_seconds.map(|seconds| seconds / 10.0),
             ..params.clone()
         };
-        let of = |part: &Part, flags: &[bool]| {
+        let of = |part: &Rows, flags: &[bool]| {
             let every = flags.len().div_ceil(ASKED).max(1);
-            let rows: Vec<usize> = (0..flags.len()).step_by(every).collect();
-            let targets = rows.iter().map(|row| f32::from(u8::from(flags[*row])));
+            let rows: Vec<u32> = (0..flags.len() as u32).step_by(every).collect();
+            let targets = rows
+                .iter()
+                .map(|row| f32::from(u8::from(flags[*row as usize])));
             Arms::pick(part, &rows, targets.collect())
         };
         let train = of(&matrices.train, &self.train);

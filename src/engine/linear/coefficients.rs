@@ -1,8 +1,8 @@
 //! What a linear model says of each input, and how sure that is.
 
 use super::cholesky::{cholesky, inverse, partial, solve};
-use super::distribution::{quantile, two_sided};
 use super::{Design, Goal};
+use crate::distribution::{quantile, two_sided};
 use crate::models::{Model, Network, Output, Part};
 use crate::recipe::{InputName, Matrix, Recipe};
 use serde::{Deserialize, Serialize};

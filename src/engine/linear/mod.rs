@@ -5,7 +5,6 @@
 
 mod cholesky;
 mod coefficients;
-mod distribution;
 mod solve;
 #[cfg(test)]
 mod tests;

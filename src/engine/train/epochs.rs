@@ -5,7 +5,7 @@ use crate::artifact::Epoch;
 use crate::models::{Model, Network, Part};
 use crate::params::ValidParams;
 use crate::random::Random;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Something that learns: a network on a device with its optimiser.
 pub(super) trait Learner {
@@ -35,9 +35,7 @@ pub(super) fn run(
     let mut random = Random::new(params.seed ^ 0x5bd1_e995);
     let mut order: Vec<u32> = (0..task.train.matrix.rows as u32).collect();
     let started = Instant::now();
-    let deadline = params
-        .max_seconds
-        .map(|s| started + Duration::from_secs_f64(s.min(1e9)));
+    let deadline = task.deadline(started);
     let mut best: Option<(f64, u32)> = None;
     let mut history = Vec::new();
     let mut stopped_by = "epochs";

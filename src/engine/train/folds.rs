@@ -1,50 +1,13 @@
 //! Rows that take turns to be held out (cross-fitting), so that every row teaches and every row judges.
 
-use super::{Examples, Task};
+use super::{Examples, Rows, Task};
 use crate::models::Output;
 use crate::random::Random;
-use crate::recipe::Matrix;
-
-/// Rows of a part of their own.
-pub(super) struct Rows {
-    matrix: Matrix,
-    targets: Vec<f32>,
-    weights: Vec<f32>,
-}
 
 /// The training and the validation rows together, and which part each is in.
 pub(super) struct Folds {
     all: Rows,
     of: Vec<usize>,
-}
-
-impl Rows {
-    fn some(&self, rows: &[u32]) -> Rows {
-        let width = self.targets.len() / self.matrix.rows.max(1);
-        let own = |row: &u32| &self.targets[*row as usize * width..(*row as usize + 1) * width];
-        let weight = |row: &u32| self.weights.get(*row as usize).copied();
-        Rows {
-            matrix: self.matrix.some(rows),
-            targets: rows.iter().flat_map(own).copied().collect(),
-            weights: rows.iter().filter_map(weight).collect(),
-        }
-    }
-
-    pub(super) fn examples(&self) -> Examples<'_> {
-        Examples {
-            matrix: &self.matrix,
-            targets: &self.targets,
-            weights: &self.weights,
-        }
-    }
-
-    /// As rows to judge by, which count alike.
-    pub(super) fn judges(&self) -> Examples<'_> {
-        Examples {
-            weights: &[],
-            ..self.examples()
-        }
-    }
 }
 
 impl Folds {

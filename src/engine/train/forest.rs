@@ -6,7 +6,7 @@ use crate::artifact::Epoch;
 use crate::forest::{Averaged, Binned, Forest, Growth};
 use crate::infer::answers;
 use crate::models::{Model, Output, Part, Trees};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Trees grown between two looks at the clock.
 const AT_A_TIME: usize = 16;
@@ -22,8 +22,7 @@ pub(super) fn forest(
 ) -> Result<Trained, TrainError> {
     let (matrix, outputs) = (task.train.matrix, task.outputs);
     let started = Instant::now();
-    let deadline = task.params.max_seconds;
-    let deadline = deadline.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
+    let deadline = task.deadline(started);
     let features = bin(matrix);
     let ordered: Vec<Ordered> = features.iter().map(|f| Ordered::of(f, task)).collect();
     let inputs = features.iter().zip(&ordered);

@@ -7,7 +7,7 @@ use crate::linear::{Design, Fit, Goal, Penalty, fit, smallest_without};
 use crate::models::{
     Activation, BagInput, CategoryInput, Dense, Encoding, Inputs, Model, Network, Part,
 };
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Shares of the L1 penalty in the whole (scikit-learn's `l1_ratio`); none is ridge regression.
 const RATIOS: [f64; 3] = [0.0, 0.5, 1.0];
@@ -28,8 +28,7 @@ pub(super) fn linear(
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
     let started = Instant::now();
-    let deadline = task.params.max_seconds;
-    let deadline = deadline.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
+    let deadline = task.deadline(started);
     let design = Design::all(task.train.matrix);
     let goal = Goal {
         output: task.output,

@@ -13,6 +13,7 @@ mod folds;
 mod forest;
 mod linear;
 mod loss;
+mod rows;
 mod start;
 
 #[cfg(any(test, feature = "cuda"))]
@@ -21,6 +22,7 @@ pub(crate) use batch::Batch;
 pub(crate) use batch::gather;
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
+pub use rows::Rows;
 
 use crate::{
     artifact::Epoch,
@@ -188,6 +190,12 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
+    /// When a training that began at a time is out of it.
+    fn deadline(&self, started: std::time::Instant) -> Option<std::time::Instant> {
+        let seconds = self.params.max_seconds?;
+        Some(started + std::time::Duration::from_secs_f64(seconds.min(1e9)))
+    }
+
     fn objective(&self) -> Objective {
         Objective::new(self.params, self.output, self.outputs)
     }

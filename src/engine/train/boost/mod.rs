@@ -11,7 +11,7 @@ use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
 use grow::{Grower, Pair, Shape};
 use rayon::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Most rounds, one tree per output each.
 const ROUNDS: u32 = 2000;
@@ -67,8 +67,7 @@ pub(super) fn boost(
 ) -> Result<Trained, TrainError> {
     let (matrix, outputs) = (task.train.matrix, task.outputs);
     let started = Instant::now();
-    let deadline = task.params.max_seconds;
-    let deadline = deadline.map(|s| started + Duration::from_secs_f64(s.min(1e9)));
+    let deadline = task.deadline(started);
     let features = bins::bin(matrix);
     let wanted = task.params.boosting;
     let shape = Shape {

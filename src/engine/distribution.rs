@@ -2,8 +2,11 @@
 
 use libm::{erfc, lgamma};
 
+/// The 97.5% quantile of the normal distribution.
+pub(crate) const NORMAL_975: f64 = 1.959963984540054;
+
 /// The probability that a value lies as far from 0 as `t`, or farther.
-pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
+pub(crate) fn two_sided(t: f64, freedom: f64) -> f64 {
     if freedom.is_infinite() {
         return erfc(t.abs() / std::f64::consts::SQRT_2);
     }
@@ -11,7 +14,7 @@ pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
 }
 
 /// How far from 0 values lie with probability `p`, or farther.
-pub(super) fn quantile(p: f64, freedom: f64) -> f64 {
+pub(crate) fn quantile(p: f64, freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     while two_sided(high, freedom) > p && high < 1e9 {
         high *= 2.0;
@@ -56,4 +59,24 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
         }
     }
     front.exp() * fraction / a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_and_quantiles_are_those_of_tables() {
+        for (degrees, t) in [
+            (1.0, 12.7062),
+            (4.0, 2.7764),
+            (11.0, 2.2010),
+            (30.0, 2.0423),
+        ] {
+            assert!((quantile(0.05, degrees) - t).abs() < 1e-4);
+            assert!((two_sided(t, degrees) - 0.05).abs() < 1e-5);
+        }
+        assert!((quantile(0.05, f64::INFINITY) - NORMAL_975).abs() < 1e-9);
+        assert!((two_sided(3.0, f64::INFINITY) - 0.002_699_796_063).abs() < 1e-11);
+    }
 }

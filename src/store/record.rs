@@ -1,0 +1,67 @@
+//! What a version was made from, and its bytes: to train it again or to go on from it.
+
+use super::catalog::as_owner;
+use crate::error::{Error, Result};
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys};
+
+/// How a version was trained.
+pub struct Record {
+    pub id: i64,
+    pub model: String,
+    pub version: i32,
+    /// With its schema, or a query.
+    pub relation: String,
+    pub target: String,
+    pub options: serde_json::Value,
+    /// Who has trained it; `InvalidOid`: a role that is gone.
+    pub author: pg_sys::Oid,
+}
+
+/// The record of a version.
+pub fn record(id: i64) -> Result<Record> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT m.name, v.version, COALESCE(NULLIF(v.summary->>'source', ''), v.relation), v.target, v.options, \
+                 (SELECT r.oid FROM pg_roles r WHERE r.rolname = v.created_by) \
+                 FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
+                None,
+                &[id.into()],
+            )?;
+            let row = rows.first();
+            let (Some(model), Some(version), Some(relation)) =
+                row.get_three::<String, i32, String>()?
+            else {
+                return Err(Error::new("42704", "the version was dropped"));
+            };
+            let target = row.get::<String>(4)?.unwrap_or_default();
+            let options = row.get::<JsonB>(5)?.map_or(serde_json::json!({}), |o| o.0);
+            Ok(Record {
+                id,
+                model,
+                version,
+                relation,
+                target,
+                options,
+                author: row.get::<pg_sys::Oid>(6)?.unwrap_or(pg_sys::InvalidOid),
+            })
+        })
+    })
+}
+
+/// The bytes of a version.
+pub fn artifact(id: i64) -> Result<Vec<u8>> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT artifact FROM insight.version WHERE id = $1",
+                None,
+                &[id.into()],
+            )?;
+            rows.first()
+                .get_one::<Vec<u8>>()?
+                .ok_or_else(|| Error::new("42704", "the version to start from was dropped"))
+        })
+    })
+}

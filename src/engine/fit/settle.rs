@@ -66,7 +66,9 @@ pub(super) fn settle(
     let task = artifact.task;
     let settled = &mut artifact.settled;
     if let Truth::Classes(codes) = &truth {
-        settled.calibration = calibrate::fit(params.calibration, task, &predictions, codes);
+        let weighted = params.class_weight != ClassWeight::None;
+        settled.calibration =
+            calibrate::fit(params.calibration, task, weighted, &predictions, codes);
         let calibration = &settled.calibration;
         let each = predictions.chunks_exact_mut(width.max(1));
         each.for_each(|row| calibration.apply(row));

@@ -9,6 +9,7 @@
 //! | header: the [`Artifact`] as JSON, without weights | |
 //! | of the rows held out: truths, then predictions, as f32 | |
 //! | of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees | |
+//! | the words of the trees that tell how large errors are (from format 3) | |
 //! | checksum of all the above, u64 | 8 |
 //!
 //! Numbers are little-endian.
@@ -18,7 +19,9 @@ use crate::models::{Model, Network};
 
 const MAGIC: &[u8; 8] = b"INSIGHT\0";
 /// The format written, and the newest one read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The oldest one read.
+const OLDEST: u32 = 2;
 /// Bytes before the header.
 const PREFIX: usize = 8 + 4 + 8 + 4;
 const CHECKSUM: usize = 8;
@@ -36,7 +39,10 @@ impl Artifact {
         });
         let held_out = &self.settled.held_out;
         let kept = [&held_out.truth, &held_out.predictions];
+        let spread = self.settled.conformal.spread.iter();
+        let spread = || spread.clone().flat_map(|s| &s.trees.words);
         let words = words.sum::<usize>() + kept.iter().map(|k| k.len()).sum::<usize>();
+        let words = words + spread().count();
         let total = PREFIX + header.len() + words * size_of::<u32>() + CHECKSUM;
         let mut out = Vec::with_capacity(total);
         out.extend_from_slice(MAGIC);
@@ -58,6 +64,7 @@ impl Artifact {
                 }
             }
         }
+        spread().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
         let checksum = checksum(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
@@ -77,7 +84,7 @@ impl Artifact {
             let known = VERSION;
             return Err(ArtifactError::TooNew { found, known });
         }
-        require(found == VERSION, || format!("there is no format {found}"))?;
+        require(found >= OLDEST, || format!("there is no format {found}"))?;
         let total = u64::from_le_bytes(rest.array()?);
         require(total == bytes.len() as u64, || {
             format!("{} bytes where {total} are expected", bytes.len())
@@ -106,6 +113,9 @@ impl Artifact {
                 Model::Network(network) => read_weights(network, &mut rest)?,
                 Model::Trees(trees) => trees.words = rest.words(trees.size())?,
             }
+        }
+        if let Some(spread) = &mut artifact.settled.conformal.spread {
+            spread.trees.words = rest.words(spread.trees.size())?;
         }
         require(rest.0.len() == CHECKSUM, || {
             "there are bytes after the weights".into()

@@ -233,7 +233,9 @@ pub fn outcomes(predictor: &Predictor, relation: Option<&str>) -> Result<Outcome
 
 /// How rows are drawn for intervals: many rows take long, so a cancel is served between two draws.
 pub fn draws(artifact: &Artifact) -> Resampling<'static> {
-    Resampling::interruptible(artifact.provenance.seed, &|| pgrx::check_for_interrupts!())
+    Resampling::interruptible(artifact.provenance.seed, &|| {
+        pgrx::check_for_interrupts!();
+    })
 }
 
 /// The stored scores of the model on its test rows, or its scores on the rows of a relation whose target is known.

@@ -276,7 +276,10 @@ fn take<T>(segment: &Segment, receive: impl Fn(&[u8]) -> Result<T>) -> Result<T>
 
 fn show_progress(segment: &Segment) {
     let view = segment.as_control().view();
-    let mut text = view.phase.to_owned();
+    let mut text = match view.fold {
+        Some((fold, folds)) => format!("fold {fold} of {folds}: {}", view.phase),
+        None => view.phase.to_owned(),
+    };
     if view.phase == "reading" {
         text += &format!(": {} rows", view.rows);
     } else if view.epoch > 0 {

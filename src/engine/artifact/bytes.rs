@@ -1,7 +1,8 @@
 //! A model of a table as bytes: see [`super::container`]; the header is the [`Artifact`] without weights. The words are
 //!
 //! * of the rows held out: truths, then predictions, as f32;
-//! * of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees.
+//! * of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees;
+//! * the words of the trees that tell how large errors are (from format 3).
 
 use super::container::{Magic, Reader, pack, unpack};
 use super::{Artifact, ArtifactError};
@@ -30,7 +31,10 @@ impl Artifact {
                     Model::Trees(trees) => Box::new(trees.words.iter().copied()),
                 }
             });
-        pack(MAGIC, self, count, kept.chain(parts))
+        let spread = self.settled.conformal.spread.iter();
+        let spread = || spread.clone().flat_map(|s| &s.trees.words).copied();
+        let count = count + spread().count();
+        pack(MAGIC, self, count, kept.chain(parts).chain(spread()))
     }
 
     /// Trusts nothing: every length is checked before it is used, and so are all shapes ([`Artifact::check`]).
@@ -50,6 +54,9 @@ impl Artifact {
                 Model::Network(network) => read_weights(network, &mut rest)?,
                 Model::Trees(trees) => trees.words = rest.words(trees.size())?,
             }
+        }
+        if let Some(spread) = &mut artifact.settled.conformal.spread {
+            spread.trees.words = rest.words(spread.trees.size())?;
         }
         rest.end()?;
         artifact.check()?;

@@ -19,7 +19,9 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) type Magic = [u8; 8];
 
 /// The format written, and the newest one read.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
+/// The oldest one read.
+pub(super) const OLDEST: u32 = 2;
 /// Bytes before the header.
 pub(super) const PREFIX: usize = 8 + 4 + 8 + 4;
 pub(super) const CHECKSUM: usize = 8;
@@ -65,7 +67,7 @@ pub(crate) fn unpack<'b, H: DeserializeOwned>(
         let known = VERSION;
         return Err(ArtifactError::TooNew { found, known });
     }
-    require(found == VERSION, || format!("there is no format {found}"))?;
+    require(found >= OLDEST, || format!("there is no format {found}"))?;
     let total = u64::from_le_bytes(rest.array()?);
     require(total == bytes.len() as u64, || {
         format!("{} bytes where {total} are expected", bytes.len())

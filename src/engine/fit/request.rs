@@ -104,6 +104,11 @@ pub struct Progress {
     pub loss: f64,
     pub validation_loss: Option<f64>,
     pub eta_seconds: f64,
+    /// Of a cross-validation, from 1, and how many there are with all repeats; else 0.
+    #[serde(default)]
+    pub fold: u32,
+    #[serde(default)]
+    pub folds: u32,
 }
 
 impl Progress {
@@ -128,6 +133,7 @@ impl Progress {
             loss: step.loss,
             validation_loss: step.validation_loss,
             eta_seconds: step.eta_seconds,
+            ..Progress::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Activation, Basis, Network};
 use crate::random::Random;
 use crate::train::Batch;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 
 /// A fully connected layer `x · weight + bias`.
@@ -26,6 +26,16 @@ pub struct Curve<B: Backend> {
     bins: Option<(Tensor<B, 2>, Tensor<B, 2>)>,
     #[module(skip)]
     input: usize,
+}
+
+/// Kinds of parameters that can have a learning rate of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Weight,
+    Bias,
+    Embedding,
+    NumberEmbedding,
+    Scale,
 }
 
 /// The trainable network; the parts are those of [`Network`].
@@ -236,6 +246,46 @@ impl<B: Backend> Net<B> {
         sum
     }
 
+    /// The parameters of a kind.
+    pub fn of_kind(&self, kind: Kind) -> Vec<ParamId> {
+        let layers = || self.layers.iter().chain(&self.heads);
+        match kind {
+            Kind::Weight => layers().map(|l| l.weight.id).collect(),
+            Kind::Bias => layers().map(|l| l.bias.id).collect(),
+            Kind::Embedding => {
+                let tables = self.embeddings.iter().chain(&self.bags);
+                tables.map(|table| table.id).collect()
+            }
+            Kind::NumberEmbedding => {
+                let own = |c: &Curve<B>| [c.waves.as_ref().map(|w| w.id), Some(c.weight.id)];
+                self.curves.iter().flat_map(own).flatten().collect()
+            }
+            Kind::Scale => self.factors.iter().map(|f| f.id).collect(),
+        }
+    }
+
+    /// Draws the weights towards those of a network of the same shapes, by a share of the difference.
+    pub fn draw(&mut self, to: &Net<B>, share: f64) {
+        let tables = self.embeddings.iter_mut().chain(&mut self.bags);
+        for (own, to) in tables.zip(to.embeddings.iter().chain(&to.bags)) {
+            draw(own, to, share);
+        }
+        for (own, to) in self.curves.iter_mut().zip(&to.curves) {
+            if let (Some(own), Some(to)) = (&mut own.waves, &to.waves) {
+                draw(own, to, share);
+            }
+            draw(&mut own.weight, &to.weight, share);
+        }
+        if let (Some(own), Some(to)) = (&mut self.factors, &to.factors) {
+            draw(own, to, share);
+        }
+        let layers = self.layers.iter_mut().chain(&mut self.heads);
+        for (own, to) in layers.zip(to.layers.iter().chain(&to.heads)) {
+            draw(&mut own.weight, &to.weight, share);
+            draw(&mut own.bias, &to.bias, share);
+        }
+    }
+
     /// Writes the weights into a network of the same shapes.
     pub fn export(&self, network: &mut Network) {
         let tables = self.embeddings.iter().chain(&self.bags);
@@ -264,6 +314,15 @@ impl<B: Backend> Net<B> {
             own.bias = numbers(layer.bias.val());
         }
     }
+}
+
+fn draw<B: Backend, const D: usize>(
+    own: &mut Param<Tensor<B, D>>,
+    to: &Param<Tensor<B, D>>,
+    share: f64,
+) {
+    let (from, to) = (own.val(), to.val());
+    *own = Param::from_tensor(from.clone() + (to - from).mul_scalar(share));
 }
 
 fn numbers<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {

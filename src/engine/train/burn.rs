@@ -1,12 +1,13 @@
 //! Training with Burn, generic over its backends: what a GPU runs.
 
+use super::averaging::Average;
 use super::batch::gather;
 use super::epochs::Learner;
 use super::loss::tensors::{loss_sum, mean_answer};
 use super::{Examples, Task};
 use crate::models::Network;
-use crate::models::network::{Dropout, Net};
-use crate::params::{Optimizer, ValidParams};
+use crate::models::network::{Dropout, Kind, Net};
+use crate::params::{Optimizer, RateFactors, ValidParams};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -78,20 +79,33 @@ pub(super) struct Burn<'a, B: AutodiffBackend> {
     best: Option<Net<B::InnerBackend>>,
     optimiser: Optimiser<B>,
     dropout: Option<Dropout>,
+    average: Option<(Average, Net<B::InnerBackend>)>,
     device: B::Device,
 }
 
 impl<'a, B: AutodiffBackend> Burn<'a, B> {
     pub(super) fn new(task: &'a Task<'a>, network: Network, device: B::Device) -> Burn<'a, B> {
         let params = task.params;
+        let net = Net::<B>::new(&network, &device);
         Burn {
-            net: Some(Net::new(&network, &device)),
+            average: Average::new(task).map(|average| (average, net.valid())),
+            net: Some(net),
             shapes: network,
             best: None,
             optimiser: Optimiser::new(params),
             dropout: Dropout::new(params.dropout, params.seed ^ 0x2545_f491),
             device,
             task,
+        }
+    }
+}
+
+impl<B: AutodiffBackend> Burn<'_, B> {
+    /// The weights that would be kept.
+    fn kept(&self) -> Option<Net<B::InnerBackend>> {
+        match &self.average {
+            Some((_, mean)) => Some(mean.clone()),
+            None => self.net.as_ref().map(|net| net.valid()),
         }
     }
 }
@@ -129,13 +143,33 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         if let Some(penalty) = net.penalties(params.l1, l2) {
             objective = objective + penalty;
         }
-        let gradients = GradientsParams::from_grads(objective.backward(), &net);
-        self.net = Some(self.optimiser.step(rate, net, gradients));
+        let mut all = objective.backward();
+        let rates = params.learning.learning_rate_factors;
+        let mut net = net;
+        if rates == RateFactors::default() {
+            let gradients = GradientsParams::from_grads(all, &net);
+            net = self.optimiser.step(rate, net, gradients);
+        } else {
+            for (kind, factor) in [
+                (Kind::Weight, 1.0),
+                (Kind::Bias, rates.bias),
+                (Kind::Embedding, rates.embedding),
+                (Kind::NumberEmbedding, rates.number_embedding),
+                (Kind::Scale, rates.scale),
+            ] {
+                let gradients = GradientsParams::from_params(&mut all, &net, &net.of_kind(kind));
+                net = self.optimiser.step(rate * factor, net, gradients);
+            }
+        }
+        if let Some((average, mean)) = &mut self.average {
+            mean.draw(&net.valid(), average.next());
+        }
+        self.net = Some(net);
         (loss, weight)
     }
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
-        let Some(net) = self.net.as_ref().map(|net| net.valid()) else {
+        let Some(net) = self.kept() else {
             return f64::NAN;
         };
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
@@ -151,12 +185,13 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
     }
 
     fn keep(&mut self) {
-        self.best = self.net.as_ref().map(|net| net.valid());
+        self.best = self.kept();
     }
 
     fn finish(self) -> Network {
+        let last = self.kept();
         let mut network = self.shapes;
-        if let Some(best) = self.best.or_else(|| self.net.map(|net| net.valid())) {
+        if let Some(best) = self.best.or(last) {
             best.export(&mut network);
         }
         network

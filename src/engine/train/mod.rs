@@ -1,5 +1,6 @@
 //! Training: batches, optimisers, early stopping; generic over Burn's backends.
 
+mod averaging;
 #[cfg(any(test, feature = "cuda"))]
 mod batch;
 mod blend;
@@ -260,7 +261,7 @@ fn one(
 ) -> Result<Trained, TrainError> {
     match task.params.algorithm {
         Algorithm::Dnn | Algorithm::Mlp => network(task, device, report),
-        Algorithm::Gbdt => boost::boost(task, report),
+        Algorithm::Gbdt => boost::chosen(task, report),
         Algorithm::Linear => linear::linear(task, report),
         Algorithm::RandomForest => forest::forest(task, report),
         Algorithm::Auto => blend::auto(task, device, report),

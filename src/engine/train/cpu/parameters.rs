@@ -24,7 +24,7 @@ pub(super) struct Layout {
     pub(super) heads: Vec<(Range<usize>, Range<usize>)>,
     pub(super) len: usize,
     /// Weights of layers: penalised.
-    decayed: Vec<Range<usize>>,
+    pub(super) decayed: Vec<Range<usize>>,
 }
 
 impl Layout {
@@ -183,10 +183,11 @@ pub(super) struct Dense {
 }
 
 impl Dense {
-    pub(super) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule) -> Dense {
+    /// `penalised` are the weights that l1 and l2 are for.
+    pub(super) fn new(weights: Vec<f32>, penalised: &[Range<usize>], rule: Rule) -> Dense {
         // A piece is decayed as a whole, so pieces are cut where that changes.
         let mut decayed = vec![false; weights.len()];
-        for range in &layout.decayed {
+        for range in penalised {
             decayed[range.clone()].fill(true);
         }
         Dense {

@@ -1,7 +1,7 @@
 //! The weights of a network in one row of numbers, and the optimisers that change them.
 
 use super::vector::vectorised;
-use crate::models::Network;
+use crate::models::{Network, WeightKind};
 use crate::params::{Optimizer, RateFactors, ValidParams};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -25,16 +25,6 @@ pub(super) struct Layout {
     pub(super) len: usize,
 }
 
-/// Kinds of weights that are changed in ways of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    NumberEmbedding,
-    Scale,
-    /// Of layers: penalised.
-    Weight,
-    Bias,
-}
-
 impl Layout {
     pub(super) fn of(network: &Network) -> Layout {
         let mut layout = Layout::default();
@@ -56,12 +46,12 @@ impl Layout {
     }
 
     /// The kind of each weight.
-    fn kinds(&self) -> Vec<Kind> {
-        let mut kinds = vec![Kind::NumberEmbedding; self.len];
-        kinds[self.factors.clone()].fill(Kind::Scale);
+    pub(super) fn kinds(&self) -> Vec<WeightKind> {
+        let mut kinds = vec![WeightKind::NumberEmbedding; self.len];
+        kinds[self.factors.clone()].fill(WeightKind::Scale);
         for (weights, bias) in self.layers.iter().chain(&self.heads) {
-            kinds[weights.clone()].fill(Kind::Weight);
-            kinds[bias.clone()].fill(Kind::Bias);
+            kinds[weights.clone()].fill(WeightKind::Weight);
+            kinds[bias.clone()].fill(WeightKind::Bias);
         }
         kinds
     }
@@ -133,16 +123,6 @@ impl Rule {
         }
     }
 
-    /// What the learning rate of a kind of weights is multiplied by.
-    fn factor(self, kind: Kind) -> f64 {
-        match kind {
-            Kind::NumberEmbedding => self.rates.number_embedding,
-            Kind::Scale => self.rates.scale,
-            Kind::Weight => 1.0,
-            Kind::Bias => self.rates.bias,
-        }
-    }
-
     fn pace(self, rate: f64, step: u32, scale: f64) -> Pace {
         let rest = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(f64::from(step)))) as f32;
         Pace {
@@ -207,17 +187,23 @@ pub(super) struct Dense {
     pub(super) weights: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
-    kinds: Vec<Kind>,
+    kinds: Vec<WeightKind>,
     /// Of the weights over the steps, where it is kept.
-    pub(super) average: Option<Vec<f32>>,
+    average: Option<Vec<f32>>,
     rule: Rule,
     step: u32,
 }
 
 impl Dense {
-    pub(super) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule, averaged: bool) -> Dense {
+    /// `kinds` has the kind of each weight.
+    pub(super) fn new(
+        weights: Vec<f32>,
+        kinds: Vec<WeightKind>,
+        rule: Rule,
+        averaged: bool,
+    ) -> Dense {
         Dense {
-            kinds: layout.kinds(),
+            kinds,
             average: averaged.then(|| weights.clone()),
             first: vec![0.0; weights.len()],
             second: vec![0.0; weights.len()],
@@ -264,11 +250,11 @@ impl Dense {
                 // Weights of one kind that lie together change together.
                 for run in kinds.chunk_by(|a, b| a == b) {
                     let kind = run[0];
-                    let pace = rule.pace(rate * rule.factor(kind), step, scale);
+                    let pace = rule.pace(rate * rule.rates.of(kind), step, scale);
                     let range = at..at + run.len();
                     at += run.len();
                     let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
-                    let decayed = kind == Kind::Weight;
+                    let decayed = kind == WeightKind::Weight;
                     change(pace, decayed, w, g, &mut m[range.clone()], &mut v[range]);
                 }
             });
@@ -379,7 +365,7 @@ impl Table {
     }
 
     /// The vectors that would be kept.
-    pub(super) fn kept(&mut self) -> &[f32] {
+    fn kept(&mut self) -> &[f32] {
         let Some(average) = &mut self.average else {
             return &self.vectors;
         };
@@ -390,7 +376,7 @@ impl Table {
     }
 
     /// Changes places with the average, and back.
-    pub(super) fn swap(&mut self) {
+    fn swap(&mut self) {
         self.kept();
         if let Some(average) = &mut self.average {
             std::mem::swap(&mut self.vectors, &mut average.vectors);
@@ -428,5 +414,20 @@ impl Table {
         if let Some(average) = &mut self.average {
             average.now += rest;
         }
+    }
+}
+
+/// The weights that would be kept: their average, where there is one.
+pub(super) fn kept(dense: &Dense, tables: &mut [Table]) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let weights = dense.average.as_ref().unwrap_or(&dense.weights);
+    let tables = tables.iter_mut().map(|t| t.kept().to_vec());
+    (weights.clone(), tables.collect())
+}
+
+/// The weights and their average, where there is one, change places.
+pub(super) fn swap(dense: &mut Dense, tables: &mut [Table]) {
+    if let Some(average) = &mut dense.average {
+        std::mem::swap(average, &mut dense.weights);
+        tables.iter_mut().for_each(Table::swap);
     }
 }

@@ -18,7 +18,7 @@ use choices::{
     SELECT, STANDARDISE, TRANSFORMS,
 };
 pub use decision::profit;
-use reader::Reader;
+pub(crate) use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;

@@ -143,24 +143,33 @@ fn read_weights(network: &mut Network, rest: &mut Reader<'_>) -> Result<(), Arti
 }
 
 /// The bytes not yet read.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader(bytes)
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], ArtifactError> {
         let cut = || ArtifactError::Damaged("the bytes end too early".into());
         let (taken, rest) = self.0.split_at_checked(length).ok_or_else(cut)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtifactError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtifactError> {
         let mut out = [0; N];
         out.copy_from_slice(self.take(N)?);
         Ok(out)
     }
 
     /// So many words; `None` is a number too large to count.
-    fn words(&mut self, count: Option<usize>) -> Result<Vec<u32>, ArtifactError> {
+    pub(crate) fn words(&mut self, count: Option<usize>) -> Result<Vec<u32>, ArtifactError> {
         let bytes = count.and_then(|c| c.checked_mul(size_of::<u32>()));
         let bytes = self.take(bytes.unwrap_or(usize::MAX))?;
         let (words, _) = bytes.as_chunks::<4>();
@@ -168,7 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     /// So many floats; `None` is a number too large to count.
-    fn floats(&mut self, count: Option<usize>) -> Result<Vec<f32>, ArtifactError> {
+    pub(crate) fn floats(&mut self, count: Option<usize>) -> Result<Vec<f32>, ArtifactError> {
         let bytes = count.and_then(|c| c.checked_mul(size_of::<f32>()));
         let bytes = self.take(bytes.unwrap_or(usize::MAX))?;
         let (floats, _) = bytes.as_chunks::<4>();
@@ -178,7 +187,7 @@ impl<'a> Reader<'a> {
 
 /// FNV-1a (Fowler, Noll, Vo) with 64 bits, over words of 8 bytes, the last filled up with zeros. Each step is
 /// one-to-one in the word read, so a change within a single word always changes the result.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let step = |sum: u64, word: [u8; 8]| {
         (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3)
     };

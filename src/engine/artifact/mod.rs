@@ -5,6 +5,9 @@ mod check;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use bytes::{Reader, checksum};
+pub(crate) use check::require;
+
 use crate::{
     clean::report::Change,
     evaluate::Evaluation,

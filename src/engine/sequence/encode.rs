@@ -209,6 +209,8 @@ pub struct Encoder {
 pub struct Histories {
     /// `keys.len() + 1` places among the steps.
     pub offsets: Vec<usize>,
+    /// When each step was, as in [`Log::times`].
+    pub times: Vec<f64>,
     /// Of each category column, a code for each step.
     pub codes: Vec<Vec<u32>>,
     /// Row-major `[steps][width]`.
@@ -525,6 +527,7 @@ impl Encoder {
         }
         Histories {
             offsets: log.offsets.clone(),
+            times: log.times.clone(),
             codes,
             dense,
             width,
@@ -533,6 +536,11 @@ impl Encoder {
             classes,
             values,
         }
+    }
+
+    /// Makes look-ups possible after reading.
+    pub(super) fn index(&mut self) {
+        self.categories.iter_mut().for_each(Vocabulary::index);
     }
 
     /// Whether the parts hold together.

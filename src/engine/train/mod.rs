@@ -6,7 +6,7 @@ mod blend;
 mod boost;
 #[cfg(any(test, feature = "cuda"))]
 mod burn;
-mod cpu;
+pub(crate) mod cpu;
 mod device;
 mod epochs;
 mod folds;
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Reports come at least this often.
-const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
+pub(crate) const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Where to train. `Cuda(i)` is device i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

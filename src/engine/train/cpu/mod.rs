@@ -3,10 +3,10 @@
 
 mod chunk;
 mod inputs;
-mod parameters;
+pub(crate) mod parameters;
 #[cfg(test)]
 mod tests;
-mod vector;
+pub(crate) mod vector;
 
 use super::epochs::Learner;
 use super::{Examples, Task};

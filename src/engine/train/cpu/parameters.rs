@@ -15,20 +15,20 @@ const EPSILON: f32 = 1e-8;
 
 /// Where each part of a network lies among its dense weights.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Layout {
-    pub(super) number_embeddings: Vec<Range<usize>>,
-    pub(super) factors: Range<usize>,
+pub(crate) struct Layout {
+    pub(crate) number_embeddings: Vec<Range<usize>>,
+    pub(crate) factors: Range<usize>,
     /// Weights and bias of each hidden layer.
-    pub(super) layers: Vec<(Range<usize>, Range<usize>)>,
+    pub(crate) layers: Vec<(Range<usize>, Range<usize>)>,
     /// Weights and bias of each member's output layer.
-    pub(super) heads: Vec<(Range<usize>, Range<usize>)>,
-    pub(super) len: usize,
+    pub(crate) heads: Vec<(Range<usize>, Range<usize>)>,
+    pub(crate) len: usize,
     /// Weights of layers: penalised.
     decayed: Vec<Range<usize>>,
 }
 
 impl Layout {
-    pub(super) fn of(network: &Network) -> Layout {
+    pub(crate) fn of(network: &Network) -> Layout {
         let mut layout = Layout::default();
         let mut take = |len: usize| {
             let range = layout.len..layout.len + len;
@@ -50,7 +50,7 @@ impl Layout {
     }
 
     /// All dense weights of a network in this order.
-    pub(super) fn collect(&self, network: &Network) -> Vec<f32> {
+    pub(crate) fn collect(&self, network: &Network) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.len);
         network
             .number_embeddings
@@ -65,7 +65,7 @@ impl Layout {
     }
 
     /// The way back.
-    pub(super) fn spread(&self, weights: &[f32], network: &mut Network) {
+    pub(crate) fn spread(&self, weights: &[f32], network: &mut Network) {
         for (e, range) in network
             .number_embeddings
             .iter_mut()
@@ -86,7 +86,7 @@ impl Layout {
 
 /// How the weights follow the gradient.
 #[derive(Clone, Copy)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     optimizer: Optimizer,
     momentum: f32,
     l1: f32,
@@ -105,12 +105,22 @@ struct Pace {
 }
 
 impl Rule {
-    pub(super) fn new(params: &ValidParams) -> Rule {
+    pub(crate) fn new(params: &ValidParams) -> Rule {
         Rule {
             optimizer: params.optimizer,
             momentum: params.momentum as f32,
             l1: params.l1 as f32,
             l2: params.l2 as f32,
+        }
+    }
+
+    /// AdamW with this weight decay.
+    pub(crate) fn adamw(l2: f64) -> Rule {
+        Rule {
+            optimizer: Optimizer::Adamw,
+            momentum: 0.0,
+            l1: 0.0,
+            l2: l2 as f32,
         }
     }
 
@@ -173,23 +183,36 @@ fn sign(w: f32) -> f32 {
 }
 
 /// The dense weights with the optimiser's memory.
-pub(super) struct Dense {
-    pub(super) weights: Vec<f32>,
+pub(crate) struct Dense {
+    pub(crate) weights: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
     decayed: Vec<bool>,
     rule: Rule,
+    /// The gradient of all weights together is shortened to this norm.
+    norm: f64,
     step: u32,
 }
 
 impl Dense {
-    pub(super) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule) -> Dense {
+    pub(crate) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule) -> Dense {
+        Dense::clipped(weights, &layout.decayed, rule, GRADIENT_NORM)
+    }
+
+    /// With the ranges of the weights that are penalised, and the norm that a gradient has at most.
+    pub(crate) fn clipped(
+        weights: Vec<f32>,
+        penalised: &[Range<usize>],
+        rule: Rule,
+        norm: f64,
+    ) -> Dense {
         // A piece is decayed as a whole, so pieces are cut where that changes.
         let mut decayed = vec![false; weights.len()];
-        for range in &layout.decayed {
+        for range in penalised {
             decayed[range.clone()].fill(true);
         }
         Dense {
+            norm,
             first: vec![0.0; weights.len()],
             second: vec![0.0; weights.len()],
             weights,
@@ -200,7 +223,7 @@ impl Dense {
     }
 
     /// One step along the sum of `gradients`, which are cleared.
-    pub(super) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64) {
+    pub(crate) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64) {
         self.step = self.step.saturating_add(1);
         let Some((sum, others)) = gradients.split_first_mut() else {
             return;
@@ -220,8 +243,8 @@ impl Dense {
             })
             .collect();
         let norm = squares.iter().sum::<f64>().sqrt();
-        let scale = if norm > GRADIENT_NORM {
-            GRADIENT_NORM / norm
+        let scale = if norm > self.norm {
+            self.norm / norm
         } else {
             1.0
         };
@@ -259,8 +282,8 @@ fn change(pace: Pace, decayed: bool, w: &mut [f32], g: &[f32], m: &mut [f32], v:
 }
 
 /// A table of vectors of which a step changes few: only those move, with a memory of their own (Adam "lazily").
-pub(super) struct Table {
-    pub(super) vectors: Vec<f32>,
+pub(crate) struct Table {
+    pub(crate) vectors: Vec<f32>,
     dim: usize,
     gradient: Vec<f32>,
     first: Vec<f32>,
@@ -272,7 +295,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(vectors: Vec<f32>, dim: usize, rule: Rule) -> Table {
+    pub(crate) fn new(vectors: Vec<f32>, dim: usize, rule: Rule) -> Table {
         let len = vectors.len();
         Table {
             gradient: vec![0.0; len],
@@ -287,15 +310,15 @@ impl Table {
         }
     }
 
-    pub(super) fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
-    pub(super) fn vector(&self, code: u32) -> &[f32] {
+    pub(crate) fn vector(&self, code: u32) -> &[f32] {
         &self.vectors[code as usize * self.dim..][..self.dim]
     }
 
-    pub(super) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
+    pub(crate) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
         let at = code as usize;
         if !self.is_touched[at] {
             self.is_touched[at] = true;
@@ -307,7 +330,7 @@ impl Table {
         }
     }
 
-    pub(super) fn step(&mut self, rate: f64) {
+    pub(crate) fn step(&mut self, rate: f64) {
         self.step = self.step.saturating_add(1);
         let pace = self.rule.pace(rate, self.step, 1.0);
         for code in self.touched.drain(..) {

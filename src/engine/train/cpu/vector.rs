@@ -5,7 +5,7 @@ use crate::models::Activation;
 
 /// Runs `plain`, or `fast` compiled for AVX2 and FMA where this machine has them. Both are to be the same code, inlined.
 #[inline(always)]
-pub(super) fn vectorised(fast: impl FnOnce(), plain: impl FnOnce()) {
+pub(crate) fn vectorised(fast: impl FnOnce(), plain: impl FnOnce()) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the machine has these instructions.
@@ -23,7 +23,7 @@ fn with_avx2(work: impl FnOnce()) {
 
 /// A matrix in memory, row-major or transposed: `rows` x `columns`.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -33,7 +33,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// Row-major `[rows][columns]`.
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> View<'a> {
+    pub(crate) fn new(values: &'a [f32], rows: usize, columns: usize) -> View<'a> {
         assert!(values.len() >= rows * columns);
         View {
             values,
@@ -43,7 +43,7 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(super) fn transposed(self) -> View<'a> {
+    pub(crate) fn transposed(self) -> View<'a> {
         View {
             values: self.values,
             rows: self.columns,
@@ -54,7 +54,7 @@ impl<'a> View<'a> {
 }
 
 /// `out = left · right`, or `out += left · right`; `out` is row-major.
-pub(super) fn product(out: &mut [f32], left: View<'_>, right: View<'_>, add: bool) {
+pub(crate) fn product(out: &mut [f32], left: View<'_>, right: View<'_>, add: bool) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert!(right.rows == k && out.len() >= m * n);
     if m == 0 || n == 0 {
@@ -95,7 +95,7 @@ pub(super) fn product(out: &mut [f32], left: View<'_>, right: View<'_>, add: boo
 }
 
 /// Adds `bias` to each row of `sums`.
-pub(super) fn add_bias(sums: &mut [f32], bias: &[f32]) {
+pub(crate) fn add_bias(sums: &mut [f32], bias: &[f32]) {
     for row in sums.chunks_exact_mut(bias.len()) {
         for (sum, b) in row.iter_mut().zip(bias) {
             *sum += b;
@@ -104,7 +104,7 @@ pub(super) fn add_bias(sums: &mut [f32], bias: &[f32]) {
 }
 
 /// Adds up the rows of `values` into `sums`.
-pub(super) fn add_rows(sums: &mut [f32], values: &[f32]) {
+pub(crate) fn add_rows(sums: &mut [f32], values: &[f32]) {
     for row in values.chunks_exact(sums.len()) {
         for (sum, v) in sums.iter_mut().zip(row) {
             *sum += v;
@@ -113,14 +113,14 @@ pub(super) fn add_rows(sums: &mut [f32], values: &[f32]) {
 }
 
 /// `values *= factors`.
-pub(super) fn multiply(values: &mut [f32], factors: &[f32]) {
+pub(crate) fn multiply(values: &mut [f32], factors: &[f32]) {
     for (v, f) in values.iter_mut().zip(factors) {
         *v *= f;
     }
 }
 
 /// Puts the activation in place of each value, and its derivative there into `slopes`.
-pub(super) fn activate(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
+pub(crate) fn activate(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
     #[inline(always)]
     fn work<const FMA: bool>(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
         let both = values.iter_mut().zip(slopes);

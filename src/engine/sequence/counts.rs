@@ -257,6 +257,17 @@ impl Counts {
         }
     }
 
+    /// How often what follows the last item was seen, and the share of the most frequent of it.
+    pub(super) fn followers_of_last(&self, past: Past<'_>) -> (f32, f32) {
+        let Some((0, last)) = back(past, 1).next() else {
+            return (0.0, 0.0);
+        };
+        let (_, weights) = self.next.row(last);
+        let all: f32 = weights.iter().sum();
+        let most = weights.iter().copied().fold(0.0, f32::max);
+        (all, most / (all + 1.0))
+    }
+
     /// What a follower's weight counts, and what is left for popularity (Witten and Bell 1991).
     fn of_markov(&self, last: usize) -> (f32, f32) {
         let (items, weights) = self.next.row(last);

@@ -41,7 +41,8 @@ pub fn fit(
     };
     phase("preparing", report)?;
     let of_key = *target == TargetOf::Key;
-    let sizes = params.check(log.calendar, 0)?;
+    let mean_steps = log.steps() as f64 / log.keys.len().max(1) as f64;
+    let sizes = params.check(log.calendar, mean_steps, 0)?;
     let parts = if of_key {
         by_key(
             log.keys.len(),
@@ -53,7 +54,7 @@ pub fn fit(
         by_step(log, sizes.split, sizes.validation_size, sizes.test_size)
     };
     let encoder = Encoder::fit(log, &parts, target, aside, sizes.max_items)?;
-    let mut params = params.check(log.calendar, encoder.classes())?;
+    let mut params = params.check(log.calendar, mean_steps, encoder.classes())?;
     let histories = encoder.encode(log);
     let stretches = cut(&histories, &parts, of_key);
     if stretches.train.is_empty() {

@@ -98,8 +98,8 @@ impl<'a> Judge<'a> {
                 let class = self.histories.classes[step + 1] as usize - 1;
                 let own = scores[class];
                 let (largest, sum) = softmax::exponentials(scores);
-                let probability = (own - largest).exp() / sum;
-                out.push(given(probability, counts, self.past(step, key), class));
+                let (best, network) = (1.0 / sum, (own - largest).exp() / sum);
+                out.push(given(best, network, counts, self.past(step, key), class));
             });
             out
         };

@@ -1,110 +1,181 @@
 //! The network and the counts answer together.
 
 use super::counts::{Counts, Past, WAYS};
+use super::softmax::largest;
 use serde::{Deserialize, Serialize};
 
 /// The network and each way to count.
 const PARTS: usize = WAYS + 1;
-/// Histories of at least so many steps have shares of their own.
-const LENGTHS: [usize; 6] = [0, 2, 4, 8, 16, 64];
-/// What the shares of all histories count, in answers, beside those of histories of a length.
-const PRIOR: f64 = 30.0;
-const ROUNDS: usize = 200;
+/// What the shares depend on: see [`cues`].
+const CUES: usize = 7;
+/// Steps of the search for the shares, and its rate.
+const ROUNDS: usize = 300;
+const RATE: f64 = 0.05;
+/// The cues' squared weights count so much beside the mean loss, times 1 / answers.
+const PENALTY: f64 = 5.0;
+/// Steps back in which repeats are looked for.
+const REPEATS: usize = 16;
 
-/// A mixture whose shares depend on how long the history is.
+/// A mixture whose shares depend on the history (a mixture of experts, Jacobs et al. 1991): by how much is known of what follows
+/// its last item, and whether it repeats itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mixture {
-    /// By [`LENGTHS`]: of the network, then of each way. They add up to 1.
-    shares: Vec<[f32; PARTS]>,
+    /// `[cues]` of each part: the shares are the softmax of their products with the cues.
+    weights: Vec<[f64; CUES]>,
     pub(super) counts: Counts,
 }
 
-/// An answer that is known: the history's length and what each part gave it.
-pub(super) type Given = (usize, [f32; PARTS]);
-
-/// Probabilities of a class, by the network and by each way.
-pub(super) fn given(network: f32, counts: &Counts, past: Past<'_>, class: usize) -> Given {
-    let mut all = [network; PARTS];
-    all[1..].copy_from_slice(&counts.of(past, class));
-    (past.len(), all)
+/// An answer that is known: what the shares depend on, and the probability that each part gave it.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    cues: [f64; CUES],
+    parts: [f32; PARTS],
 }
 
-fn bucket(len: usize) -> usize {
-    LENGTHS.partition_point(|least| *least <= len) - 1
+/// What is known of an answer: `best` is the probability that the network gave its best class, `network` that of the true one.
+pub(super) fn given(
+    best: f32,
+    network: f32,
+    counts: &Counts,
+    past: Past<'_>,
+    class: usize,
+) -> Given {
+    let mut parts = [network; PARTS];
+    parts[1..].copy_from_slice(&counts.of(past, class));
+    Given {
+        cues: cues(best, counts, past),
+        parts,
+    }
+}
+
+/// All are between -1 and about 2.
+fn cues(best: f32, counts: &Counts, past: Past<'_>) -> [f64; CUES] {
+    let few = past.len().min(REPEATS);
+    let recent = &past[past.len() - few..];
+    let repeats = recent.iter().enumerate();
+    let repeats = repeats.filter(|(at, code)| **code > 0 && recent[..*at].contains(code));
+    let (evidence, peak) = counts.followers_of_last(past);
+    let stays = recent.len() > 1 && recent[few - 1] == recent[few - 2];
+    [
+        1.0,
+        (past.len() as f64).ln_1p() / 3.0,
+        f64::from(evidence).ln_1p() / 3.0,
+        f64::from(peak),
+        repeats.count() as f64 / few.max(1) as f64,
+        f64::from(u8::from(stays)),
+        f64::from(best.max(1e-6)).ln() / 5.0,
+    ]
 }
 
 impl Mixture {
-    /// The shares that make the known answers most probable, by expectation and maximisation (Dempster et al. 1977).
+    /// The shares that make the known answers most probable: first the same for all by expectation and maximisation (Dempster
+    /// et al. 1977), then by the cues, by gradient descent.
     pub(super) fn fit(counts: Counts, answers: &[Given]) -> Mixture {
-        let even = [1.0 / PARTS as f64; PARTS];
-        let all = maximise(answers.iter().map(|(_, p)| p), &even, 1.0);
-        let shares = (0..LENGTHS.len()).map(|at| {
-            let own = answers.iter().filter(|(len, _)| bucket(*len) == at);
-            let shares = maximise(own.map(|(_, p)| p), &all, PRIOR);
-            shares.map(|s| s as f32)
-        });
-        Mixture {
-            shares: shares.collect(),
-            counts,
+        let shares = even(answers);
+        let mut weights = vec![[0.0; CUES]; PARTS];
+        for (own, share) in weights.iter_mut().zip(shares) {
+            own[0] = share.max(1e-4).ln();
         }
+        let penalty = PENALTY / answers.len().max(1) as f64;
+        let (mut first, mut second) = (weights.clone(), weights.clone());
+        first.iter_mut().for_each(|w| w.fill(0.0));
+        second.iter_mut().for_each(|w| w.fill(0.0));
+        for round in 1..=ROUNDS {
+            let gradient = gradient(&weights, answers, penalty);
+            // Adam (Kingma and Ba 2015).
+            let rest = |beta: f64| 1.0 - beta.powi(round as i32);
+            for part in 0..PARTS {
+                for cue in 0..CUES {
+                    let g = gradient[part][cue];
+                    let (m, v) = (&mut first[part][cue], &mut second[part][cue]);
+                    *m += 0.1 * (g - *m);
+                    *v += 0.001 * (g * g - *v);
+                    let step = (*m / rest(0.9)) / ((*v / rest(0.999)).sqrt() + 1e-8);
+                    weights[part][cue] -= RATE * step;
+                }
+            }
+        }
+        Mixture { weights, counts }
     }
 
     /// The same shares with other counts.
     pub(super) fn recounted(&self, counts: Counts) -> Mixture {
         Mixture {
-            shares: self.shares.clone(),
+            weights: self.weights.clone(),
             counts,
         }
     }
 
     /// Turns a network's probabilities into the mixture's.
     pub(super) fn mix(&self, past: Past<'_>, probabilities: &mut [f32]) {
-        let shares = &self.shares[bucket(past.len())];
-        probabilities.iter_mut().for_each(|p| *p *= shares[0]);
+        let cues = cues(largest(probabilities), &self.counts, past);
+        let all = shares(&self.weights, &cues).map(|s| s as f32);
+        probabilities.iter_mut().for_each(|p| *p *= all[0]);
         let mut ways = [0.0; WAYS];
-        ways.copy_from_slice(&shares[1..]);
+        ways.copy_from_slice(&all[1..]);
         self.counts.add(past, &ways, probabilities);
     }
 
-    /// The network's share, for short and for long histories.
-    pub(super) fn network_shares(&self) -> Vec<f32> {
-        self.shares.iter().map(|s| s[0]).collect()
-    }
-
     pub(super) fn is_sound(&self) -> bool {
-        let whole = |shares: &[f32; PARTS]| {
-            shares.iter().all(|s| (0.0..=1.0).contains(s))
-                && (shares.iter().sum::<f32>() - 1.0).abs() < 1e-3
-        };
-        self.shares.len() == LENGTHS.len()
-            && self.shares.iter().all(whole)
-            && self.counts.is_sound()
+        let fine = |own: &[f64; CUES]| own.iter().all(|w| w.is_finite() && w.abs() < 1e6);
+        self.weights.len() == PARTS && self.weights.iter().all(fine) && self.counts.is_sound()
     }
 }
 
-fn maximise<'a>(
-    answers: impl Iterator<Item = &'a [f32; PARTS]> + Clone,
-    prior: &[f64; PARTS],
-    weight: f64,
-) -> [f64; PARTS] {
-    let mut shares = *prior;
-    for _ in 0..ROUNDS {
-        let mut sums = prior.map(|p| p * weight);
-        for p in answers.clone() {
-            let joint: [f64; PARTS] = std::array::from_fn(|i| shares[i] * f64::from(p[i]));
+/// The shares of the parts; they add up to 1.
+fn shares(weights: &[[f64; CUES]], cues: &[f64; CUES]) -> [f64; PARTS] {
+    let mut out = [f64::NEG_INFINITY; PARTS];
+    for (out, own) in out.iter_mut().zip(weights) {
+        *out = own.iter().zip(cues).map(|(w, c)| w * c).sum();
+    }
+    let most = out.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for out in &mut out {
+        *out = (*out - most).exp();
+        sum += *out;
+    }
+    out.map(|x| x / sum)
+}
+
+/// Of the mean of -ln of the answers' probabilities, and the penalty.
+fn gradient(weights: &[[f64; CUES]], answers: &[Given], penalty: f64) -> Vec<[f64; CUES]> {
+    let mut out = vec![[0.0; CUES]; PARTS];
+    let scale = 1.0 / answers.len().max(1) as f64;
+    for Given { cues, parts } in answers {
+        let shares = shares(weights, cues);
+        let joint: [f64; PARTS] = std::array::from_fn(|i| shares[i] * f64::from(parts[i]));
+        let all: f64 = joint.iter().sum();
+        if all > 0.0 {
+            for part in 0..PARTS {
+                let d = scale * (shares[part] - joint[part] / all);
+                out[part].iter_mut().zip(cues).for_each(|(g, c)| *g += d * c);
+            }
+        }
+    }
+    for (own, weights) in out.iter_mut().zip(weights) {
+        for (g, w) in own.iter_mut().zip(weights).skip(1) {
+            *g += penalty * w;
+        }
+    }
+    out
+}
+
+/// The same shares for all answers.
+fn even(answers: &[Given]) -> [f64; PARTS] {
+    let mut shares = [1.0 / PARTS as f64; PARTS];
+    for _ in 0..50 {
+        // As if each part had been right once more.
+        let mut sums = [1.0; PARTS];
+        for given in answers {
+            let joint: [f64; PARTS] =
+                std::array::from_fn(|i| shares[i] * f64::from(given.parts[i]));
             let all: f64 = joint.iter().sum();
             if all > 0.0 {
                 sums.iter_mut().zip(joint).for_each(|(s, j)| *s += j / all);
             }
         }
         let total: f64 = sums.iter().sum();
-        let next = sums.map(|s| s / total);
-        let change = shares.iter().zip(&next).map(|(a, b)| (a - b).abs());
-        let settled = change.fold(0.0, f64::max) < 1e-6;
-        shares = next;
-        if settled {
-            break;
-        }
+        shares = sums.map(|s| s / total);
     }
     shares
 }

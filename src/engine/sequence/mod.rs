@@ -2,6 +2,7 @@
 
 mod bytes;
 mod cells;
+mod columns;
 mod counts;
 mod encode;
 mod fit;
@@ -21,7 +22,8 @@ mod softmax;
 mod split;
 mod train;
 
-pub use encode::{Encoder, Histories, Scale, Target, TargetOf, Vocabulary};
+pub use columns::{Scale, Vocabulary};
+pub use encode::{Encoder, Histories, Target, TargetOf};
 pub use fit::fit;
 pub use log::{Labels, Log};
 pub use metrics::Score;

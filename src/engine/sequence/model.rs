@@ -34,12 +34,3 @@ pub struct SequenceModel {
     pub test_answers: u64,
     pub seconds: f64,
 }
-
-impl SequenceModel {
-    /// The network's share in the answer, for short and for long histories; empty where it answers alone.
-    pub fn network_shares(&self) -> Vec<f32> {
-        self.mixture
-            .as_ref()
-            .map_or_else(Vec::new, Mixture::network_shares)
-    }
-}

@@ -86,6 +86,8 @@ pub struct ValidParams {
     pub max_seconds: Option<f64>,
 }
 
+/// Enough for a steady gradient, and few enough for many updates in an epoch.
+const STEPS_OF_AN_UPDATE: f64 = 1024.0;
 /// With more classes than this the softmax is learned from a sample of them.
 const LARGEST_SOFTMAX: usize = 10_000;
 
@@ -129,8 +131,8 @@ impl Params {
     /// | l2 | 0.01 | 0 to 10 | adamw's decoupled weight decay |
     /// | gradient_clip | 1 | above 0 to 1e6 | norm to which a step's gradient is shortened (Pascanu et al. 2013) |
     /// | epochs | 30 | 1 to 1,000,000 | early stopping ends most runs before |
-    /// | batch_size | 64 | 1 to 65,536 | histories side by side |
-    /// | window | 64 | 1 to 4096 | steps that the gradient goes back; the state goes on |
+    /// | batch_size | by length: 32 to 256 | 1 to 65,536 | histories side by side: about 1,000 steps between two updates |
+    /// | window | 32 | 1 to 4096 | steps that the gradient goes back; the state goes on |
     /// | negatives | 0 to 10,000 items, then 2048 | 0 to 100,000 | items besides the true one in a sampled softmax; 0: all |
     /// | max_items | 50,000 | 1 to 1,000,000 | the rarest beyond it count as unknown and are never answered |
     /// | early_stopping, patience | true, 3 | 1 to 10,000 epochs | an epoch is many steps |
@@ -174,17 +176,25 @@ impl Params {
         self.max_items.unwrap_or(50_000)
     }
 
-    /// Fills in the defaults for a log whose order is a time (`calendar`) and a target of so many classes.
+    /// Fills in the defaults for a log whose order is a time (`calendar`), histories of so many steps on average and a target of
+    /// so many classes.
     ///
     /// # Errors
     /// For a `validation_size` of 0 where validation steps are needed.
-    pub fn check(&self, calendar: bool, classes: usize) -> Result<ValidParams, ParamError> {
+    pub fn check(
+        &self,
+        calendar: bool,
+        mean_steps: f64,
+        classes: usize,
+    ) -> Result<ValidParams, ParamError> {
         let by_order = if calendar {
             SplitBy::Time
         } else {
             SplitBy::Last
         };
         let sampled = if classes > LARGEST_SOFTMAX { 2048 } else { 0 };
+        let window = self.window.unwrap_or(32);
+        let rows = STEPS_OF_AN_UPDATE / mean_steps.clamp(1.0, window as f64);
         let valid = ValidParams {
             cell: self.cell.unwrap_or_default(),
             hidden: self.hidden.clone().unwrap_or_else(|| vec![128]),
@@ -196,8 +206,8 @@ impl Params {
             l2: self.l2.unwrap_or(0.01),
             gradient_clip: self.gradient_clip.unwrap_or(1.0),
             epochs: self.epochs.unwrap_or(30),
-            batch_size: self.batch_size.unwrap_or(64),
-            window: self.window.unwrap_or(64),
+            batch_size: self.batch_size.unwrap_or((rows as usize).clamp(32, 256)),
+            window,
             negatives: self.negatives.unwrap_or(sampled),
             max_items: self.max_items(),
             early_stopping: self.early_stopping.unwrap_or(true),

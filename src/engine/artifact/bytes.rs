@@ -8,13 +8,14 @@
 //! | length of the header, u32 | 4 |
 //! | header: the [`Artifact`] as JSON, without weights | |
 //! | of the rows held out: truths, then predictions, as f32 | |
-//! | of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees | |
+//! | of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`], or a transformer's in that of
+//! [`crate::models::Transformer::all_weights`]; the words of trees | |
 //! | checksum of all the above, u64 | 8 |
 //!
 //! Numbers are little-endian.
 
 use super::{Artifact, ArtifactError, check::require};
-use crate::models::{Model, Network};
+use crate::models::{Model, Network, Transformer};
 
 const MAGIC: &[u8; 8] = b"INSIGHT\0";
 /// The format written, and the newest one read.
@@ -32,6 +33,7 @@ impl Artifact {
         let header = serde_json::to_vec(self).expect("an artifact is plain data");
         let words = self.all_parts().map(|part| match &part.model {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
+            Model::Transformer(own) => own.all_weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
         let held_out = &self.settled.held_out;
@@ -50,6 +52,10 @@ impl Artifact {
             match &part.model {
                 Model::Network(network) => {
                     let weights = network.weights().flatten();
+                    weights.for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+                }
+                Model::Transformer(own) => {
+                    let weights = own.all_weights().flatten();
                     weights.for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
                 }
                 Model::Trees(trees) => {
@@ -104,6 +110,7 @@ impl Artifact {
         for part in parts.chain(segments.flat_map(|s| s.parts.iter_mut())) {
             match &mut part.model {
                 Model::Network(network) => read_weights(network, &mut rest)?,
+                Model::Transformer(own) => read_transformer(own, &mut rest)?,
                 Model::Trees(trees) => trees.words = rest.words(trees.size())?,
             }
         }
@@ -139,6 +146,30 @@ fn read_weights(network: &mut Network, rest: &mut Reader<'_>) -> Result<(), Arti
         layer.weights = rest.floats(layer.inputs.checked_mul(layer.outputs))?;
         layer.bias = rest.floats(Some(layer.outputs))?;
     }
+    Ok(())
+}
+
+/// The same for a transformer. Its sizes are checked first, so that what is made of them cannot overflow.
+fn read_transformer(own: &mut Transformer, rest: &mut Reader<'_>) -> Result<(), ArtifactError> {
+    require(own.is_sound(), || {
+        "the sizes of a transformer do not fit each other".into()
+    })?;
+    let codes = own
+        .inputs
+        .categories
+        .iter()
+        .map(|c| c.levels.checked_add(1));
+    let words = own.inputs.bags.iter().map(|bag| Some(bag.vocabulary));
+    let mut tables = Vec::new();
+    for rows in codes.chain(words) {
+        tables.push(rest.floats(rows.and_then(|r| r.checked_mul(own.width)))?);
+    }
+    own.bags = tables.split_off(own.inputs.categories.len());
+    own.embeddings = tables;
+    for embedding in &mut own.number_embeddings {
+        embedding.weights = rest.floats(embedding.size())?;
+    }
+    own.weights = rest.floats(Some(own.parts().len))?;
     Ok(())
 }
 

@@ -189,7 +189,7 @@ pub fn artifact() -> Artifact {
 pub fn net(artifact: &mut Artifact) -> &mut Network {
     match &mut artifact.parts[0].model {
         Model::Network(network) => network,
-        Model::Trees(_) => panic!("no network"),
+        _ => panic!("no network"),
     }
 }
 

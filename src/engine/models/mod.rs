@@ -1,16 +1,24 @@
 //! Networks: one plain description of the weights, shared by training (Burn) and inference (our own).
 
+mod block;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod block_net;
 mod init;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod network;
 mod number_embedding;
 mod output;
+mod transformer;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod transformer_net;
 mod trees;
 
+pub use block::{Block, BlockParts, Linear, WIDTH_STEP};
 pub use init::Architecture;
 pub(crate) use number_embedding::place;
 pub use output::Output;
 use serde::{Deserialize, Serialize};
+pub use transformer::{Tokens, Transformer, TransformerParts, TransformerShape};
 pub use trees::{Node, Trees};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +159,7 @@ pub struct Network {
 pub enum Model {
     Network(Network),
     Trees(Trees),
+    Transformer(Transformer),
 }
 
 /// One of the models whose answers (probabilities, or values) are added up, and its share in the sum.

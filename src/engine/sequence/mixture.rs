@@ -148,7 +148,10 @@ fn gradient(weights: &[[f64; CUES]], answers: &[Given], penalty: f64) -> Vec<[f6
         if all > 0.0 {
             for part in 0..PARTS {
                 let d = scale * (shares[part] - joint[part] / all);
-                out[part].iter_mut().zip(cues).for_each(|(g, c)| *g += d * c);
+                out[part]
+                    .iter_mut()
+                    .zip(cues)
+                    .for_each(|(g, c)| *g += d * c);
             }
         }
     }

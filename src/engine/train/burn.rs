@@ -4,8 +4,8 @@ use super::batch::gather;
 use super::epochs::Learner;
 use super::loss::tensors::{loss_sum, mean_answer};
 use super::{Examples, Task};
-use crate::models::Network;
-use crate::models::network::{Dropout, Net};
+use crate::models::network::{Dropout, Drops, Trainable};
+use crate::models::{Inputs, Model};
 use crate::params::{Optimizer, ValidParams};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
@@ -17,18 +17,18 @@ use burn::optim::{
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 
-/// Rows of one forward pass over the validation part.
-const VALIDATION_BATCH: usize = 8192;
+/// Rows of one forward pass over the validation part, of a network, and of a transformer, whose rows are many tokens.
+const VALIDATION_BATCH: [usize; 2] = [8192, 1024];
 /// A longer gradient of a parameter is shortened to this norm: one odd batch must not throw the weights away.
 const GRADIENT_NORM: f32 = 5.0;
 
-enum Optimiser<B: AutodiffBackend> {
-    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, Net<B>, B>),
-    Adam(OptimizerAdaptor<Adam, Net<B>, B>),
-    Adamw(OptimizerAdaptor<AdamW, Net<B>, B>),
+enum Optimiser<B: AutodiffBackend, N: AutodiffModule<B>> {
+    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, N, B>),
+    Adam(OptimizerAdaptor<Adam, N, B>),
+    Adamw(OptimizerAdaptor<AdamW, N, B>),
 }
 
-impl<B: AutodiffBackend> Optimiser<B> {
+impl<B: AutodiffBackend, N: AutodiffModule<B>> Optimiser<B, N> {
     fn new(params: &ValidParams) -> Self {
         let clip = GradientClippingConfig::Norm(GRADIENT_NORM);
         match params.optimizer {
@@ -61,7 +61,7 @@ impl<B: AutodiffBackend> Optimiser<B> {
         }
     }
 
-    fn step(&mut self, rate: f64, net: Net<B>, gradients: GradientsParams) -> Net<B> {
+    fn step(&mut self, rate: f64, net: N, gradients: GradientsParams) -> N {
         match self {
             Optimiser::Sgd(o) => o.step(rate, net, gradients),
             Optimiser::Adam(o) => o.step(rate, net, gradients),
@@ -70,33 +70,53 @@ impl<B: AutodiffBackend> Optimiser<B> {
     }
 }
 
-/// Burn's network with its optimiser on a device.
-pub(super) struct Burn<'a, B: AutodiffBackend> {
+/// A model in Burn with its optimiser on a device.
+pub(super) struct Burn<'a, B: AutodiffBackend, N: AutodiffModule<B>> {
     task: &'a Task<'a>,
-    shapes: Network,
-    net: Option<Net<B>>,
-    best: Option<Net<B::InnerBackend>>,
-    optimiser: Optimiser<B>,
-    dropout: Option<Dropout>,
+    shapes: Model,
+    net: Option<N>,
+    best: Option<N::InnerModule>,
+    optimiser: Optimiser<B, N>,
+    drops: Drops,
     device: B::Device,
 }
 
-impl<'a, B: AutodiffBackend> Burn<'a, B> {
-    pub(super) fn new(task: &'a Task<'a>, network: Network, device: B::Device) -> Burn<'a, B> {
+impl<'a, B: AutodiffBackend, N: AutodiffModule<B>> Burn<'a, B, N> {
+    /// `net` is `model` on the device.
+    pub(super) fn new(task: &'a Task<'a>, model: Model, net: N, device: B::Device) -> Self {
         let params = task.params;
+        let of = params.attention.unwrap_or_default();
+        let dropout = |rate, own: u64| Dropout::new(rate, params.seed ^ 0x2545_f491 ^ own);
         Burn {
-            net: Some(Net::new(&network, &device)),
-            shapes: network,
+            net: Some(net),
+            shapes: model,
             best: None,
             optimiser: Optimiser::new(params),
-            dropout: Dropout::new(params.dropout, params.seed ^ 0x2545_f491),
+            drops: Drops {
+                hidden: dropout(params.dropout, 0),
+                attention: dropout(of.dropout, 1 << 32),
+                residual: dropout(of.residual_dropout, 2 << 32),
+            },
             device,
             task,
         }
     }
 }
 
-impl<B: AutodiffBackend> Learner for Burn<'_, B> {
+/// How a model takes its rows.
+fn inputs<'m>(model: &'m Model, part: &'m Examples<'_>) -> &'m Inputs {
+    match model {
+        Model::Network(network) => &network.inputs,
+        Model::Transformer(own) => &own.inputs,
+        Model::Trees(_) => &part.matrix.inputs,
+    }
+}
+
+impl<B: AutodiffBackend, N> Learner for Burn<'_, B, N>
+where
+    N: AutodiffModule<B> + Trainable<B>,
+    N::InnerModule: Trainable<B::InnerBackend>,
+{
     fn step(&mut self, rows: &[u32], rate: f64) -> (f64, f64) {
         let params = self.task.params;
         let weight = self.task.train.weight(rows);
@@ -104,11 +124,13 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         let Some(net) = self.net.take() else {
             return (f64::NAN, weight);
         };
-        let batch = gather::<B>(&self.task.train, rows, &self.device);
-        let members = self.shapes.members;
+        let inputs = inputs(&self.shapes, &self.task.train);
+        let batch = gather::<B>(&self.task.train, inputs, rows, &self.device);
         let mut sum: Option<Tensor<B, 1>> = None;
         let objective = self.task.objective().smoothed(params.label_smoothing);
-        for logits in net.forward(&batch, self.dropout.as_mut()) {
+        let all = net.forward(&batch, Some(&mut self.drops));
+        let members = all.len();
+        for logits in all {
             let loss = loss_sum(logits, &batch, &objective, &self.device);
             sum = Some(sum.map_or(loss.clone(), |sum| sum + loss));
         }
@@ -140,8 +162,14 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         };
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
         let mut sum = 0.0;
-        for chunk in rows.chunks(VALIDATION_BATCH) {
-            let batch = gather::<B::InnerBackend>(part, chunk, &self.device);
+        let [wide, narrow] = VALIDATION_BATCH;
+        let size = match &self.shapes {
+            Model::Transformer(_) => narrow,
+            _ => wide,
+        };
+        for chunk in rows.chunks(size) {
+            let inputs = inputs(&self.shapes, part);
+            let batch = gather::<B::InnerBackend>(part, inputs, chunk, &self.device);
             let logits = mean_answer(net.forward(&batch, None), self.task.output);
             sum += loss_sum(logits, &batch, &self.task.objective(), &self.device)
                 .into_scalar()
@@ -154,11 +182,11 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         self.best = self.net.as_ref().map(|net| net.valid());
     }
 
-    fn finish(self) -> Network {
-        let mut network = self.shapes;
+    fn finish(self) -> Model {
+        let mut model = self.shapes;
         if let Some(best) = self.best.or_else(|| self.net.map(|net| net.valid())) {
-            best.export(&mut network);
+            best.export(&mut model);
         }
-        network
+        model
     }
 }

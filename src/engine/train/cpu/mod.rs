@@ -1,16 +1,23 @@
 //! Training on the CPU: forward, backward and optimiser written out for this one family of networks, each batch cut into chunks
 //! of rows that run side by side. How it is cut depends on the shapes alone, so the result does not depend on the threads.
 
+pub(super) mod attention;
+mod attentive;
 mod chunk;
+mod features;
+mod heads;
 mod inputs;
+pub(super) mod norm;
 pub(crate) mod parameters;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vector;
 
+pub(super) use attentive::Attentive;
+
 use super::epochs::Learner;
 use super::{Examples, Task};
-use crate::models::Network;
+use crate::models::{Model, Network};
 use crate::random::Random;
 use chunk::{Chunk, Shared};
 use inputs::Front;
@@ -47,7 +54,7 @@ impl<'a> Cpu<'a> {
             .map(|(table, dim)| Table::new(table.clone(), dim, rule))
             .collect();
         Cpu {
-            dense: Dense::new(layout.collect(&network), &layout, rule),
+            dense: Dense::new(layout.collect(&network), &layout.decayed, rule),
             layout,
             tables,
             network,
@@ -204,7 +211,7 @@ impl Learner for Cpu<'_> {
         self.best = Some((self.dense.weights.clone(), tables));
     }
 
-    fn finish(self) -> Network {
+    fn finish(self) -> Model {
         let mut network = self.network;
         let (weights, tables) = self.best.unwrap_or_else(|| {
             let tables = self.tables.into_iter().map(|t| t.vectors).collect();
@@ -215,6 +222,6 @@ impl Learner for Cpu<'_> {
         for (own, table) in embeddings.zip(tables) {
             *own = table;
         }
-        network
+        Model::Network(network)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Layout {
     pub(crate) heads: Vec<(Range<usize>, Range<usize>)>,
     pub(crate) len: usize,
     /// Weights of layers: penalised.
-    decayed: Vec<Range<usize>>,
+    pub(crate) decayed: Vec<Range<usize>>,
 }
 
 impl Layout {
@@ -195,11 +195,12 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    pub(crate) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule) -> Dense {
-        Dense::clipped(weights, &layout.decayed, rule, GRADIENT_NORM)
+    /// `penalised` are the weights that l1 and l2 are for.
+    pub(crate) fn new(weights: Vec<f32>, penalised: &[Range<usize>], rule: Rule) -> Dense {
+        Dense::clipped(weights, penalised, rule, GRADIENT_NORM)
     }
 
-    /// With the ranges of the weights that are penalised, and the norm that a gradient has at most.
+    /// With the norm that a gradient has at most.
     pub(crate) fn clipped(
         weights: Vec<f32>,
         penalised: &[Range<usize>],

@@ -21,6 +21,36 @@ fn with_avx2(work: impl FnOnce()) {
     work();
 }
 
+/// Loops to be compiled twice: `FMA` says whether there are AVX2 and FMA.
+pub(super) trait Work {
+    /// To be marked `inline(always)`, with all it calls.
+    fn run<const FMA: bool>(self);
+}
+
+/// Runs the loops with the instructions this machine has.
+pub(super) fn run(work: impl Work) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the machine has these instructions.
+        return unsafe { run_avx2(work) };
+    }
+    work.run::<false>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2(work: impl Work) {
+    work.run::<true>();
+}
+
+/// The first `len` of a buffer, which grows where it must.
+pub(super) fn resize(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
 /// A matrix in memory, row-major or transposed: `rows` x `columns`.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {

@@ -174,7 +174,9 @@ impl SequenceModel {
                     .all(|t| in_bounds(&t.dim) && t.codes <= MOST_CODES)
                 && network.numbers == encoder.width() + encoder.statics_width()
                 && (1..=8).contains(&network.hidden.len())
-                && network.hidden.iter().all(in_bounds),
+                && network.hidden.iter().all(in_bounds)
+                && network.context <= MOST_UNITS
+                && network.layout().is_some(),
             || "the network reads other steps than are prepared".into(),
         )?;
         let fits = match network.output {

@@ -1,5 +1,6 @@
 //! Some histories of a batch on one thread: window by window forward, loss, backward.
 
+use super::attentive::Attentive;
 use super::encode::Histories;
 use super::layer::{Layer, grown, mask};
 use super::network::{Layout, Network, Output};
@@ -23,11 +24,18 @@ pub(super) struct Shared<'a> {
     pub(super) dropout: f64,
     /// Learn from these classes alone.
     pub(super) sampler: Option<&'a Sampler>,
-    /// Steps of a window.
-    pub(super) window: usize,
+    /// Steps from one window to the next.
+    pub(super) stride: usize,
 }
 
 impl Shared<'_> {
+    /// The steps that are read for the answers of steps `from..from + stride`: these, where a state goes on from the window
+    /// before; a transformer has no state and reads as many before them again.
+    fn window(&self, from: usize) -> std::ops::Range<usize> {
+        let again = self.network.context.saturating_sub(self.stride);
+        from.saturating_sub(again)..from + self.stride
+    }
+
     /// Whether it is known what should be answered after a step.
     pub(super) fn is_known(&self, step: usize, key: usize) -> bool {
         let at = if self.of_key { key } else { step + 1 };
@@ -51,6 +59,9 @@ pub(super) struct Lane {
     pub(super) stretches: Vec<Stretch>,
     pub(super) packed: Packed,
     pub(super) layers: Vec<Layer>,
+    attentive: Attentive,
+    /// For the dropout of attention.
+    random: Option<Random>,
     /// `[rows][units]`, of the last layer's outputs.
     output_mask: Vec<f32>,
     /// `[asked][units]`: the last layer's outputs after dropout.
@@ -93,6 +104,7 @@ impl Lane {
             shared.dropout,
             random.as_mut(),
         );
+        self.random = random;
     }
 
     /// Lays out the window that begins at step `from` and answers how many of its places are asked.
@@ -102,19 +114,24 @@ impl Lane {
         from: usize,
         asks: impl Fn(usize, usize) -> bool,
     ) -> usize {
-        let (histories, window) = (shared.histories, shared.window);
+        let window = shared.window(from);
         self.packed
-            .fill(histories, &self.stretches, from, window, asks);
+            .fill(shared.histories, &self.stretches, window, from, asks);
         self.packed.asked.len()
     }
 
     /// Reads the window: the outputs of all layers, and `features`.
     pub(super) fn forward(&mut self, shared: &Shared<'_>) {
         let (network, layout, weights) = (shared.network, shared.layout, shared.weights);
-        let Some(first) = self.layers.first_mut() else {
-            return;
+        let inputs = match self.layers.first_mut() {
+            Some(first) => &mut first.inputs,
+            None => &mut self.attentive.inputs,
         };
-        read(shared, &self.packed, first);
+        read(shared, &self.packed, inputs);
+        if let Some(attention) = &layout.attention {
+            let dropout = self.random.as_mut().map(|random| (random, shared.dropout));
+            self.attentive.forward(attention, weights, &self.packed, dropout);
+        }
         for i in 0..self.layers.len() {
             let (below, rest) = self.layers.split_at_mut(i);
             let (layer, own) = (&mut rest[0], &layout.layers[i]);
@@ -124,8 +141,9 @@ impl Lane {
             }
             layer.forward(network.cell, own, weights, &self.packed);
         }
-        let Some(last) = self.layers.last() else {
-            return;
+        let outputs = match self.layers.last() {
+            Some(last) => &last.outputs,
+            None => &self.attentive.outputs,
         };
         let (units, asked) = (network.units(), self.packed.asked.len());
         let features = grown(&mut self.features, asked * units);
@@ -135,7 +153,7 @@ impl Lane {
             .iter()
             .zip(features.chunks_exact_mut(units))
         {
-            let own = &last.outputs[place as usize * units..][..units];
+            let own = &outputs[place as usize * units..][..units];
             out.copy_from_slice(own);
             if !self.output_mask.is_empty() {
                 let mask = &self.output_mask[row as usize * units..][..units];
@@ -272,7 +290,12 @@ impl Lane {
             layer.backward(network.cell, own, weights, packed, back, &mut self.gradient);
             std::mem::swap(back, &mut layer.inputs_back);
         }
-        let inputs = layout.layers.first().map_or(0, |l| l.inputs);
+        if let Some(attention) = &layout.attention {
+            let (packed, back) = (&self.packed, &mut self.back);
+            self.attentive.backward(attention, weights, packed, back, &mut self.gradient);
+            std::mem::swap(back, &mut self.attentive.inputs_back);
+        }
+        let inputs = layout.inputs();
         for (place, back) in self.back[..places * inputs]
             .chunks_exact(inputs.max(1))
             .enumerate()
@@ -439,11 +462,11 @@ impl Lane {
     }
 }
 
-/// Writes the inputs of the first layer.
-fn read(shared: &Shared<'_>, packed: &Packed, layer: &mut Layer) {
+/// Writes the inputs of the first layer, or of attention.
+fn read(shared: &Shared<'_>, packed: &Packed, out: &mut Vec<f32>) {
     let (network, layout, histories) = (shared.network, shared.layout, shared.histories);
-    let inputs = layout.layers.first().map_or(0, |l| l.inputs);
-    let x = grown(&mut layer.inputs, packed.len() * inputs);
+    let inputs = layout.inputs();
+    let x = grown(out, packed.len() * inputs);
     let (width, wide) = (histories.width, histories.statics_width);
     for (place, x) in x.chunks_exact_mut(inputs.max(1)).enumerate() {
         let (step, key) = (packed.steps[place] as usize, packed.keys[place] as usize);

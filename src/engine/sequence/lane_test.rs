@@ -40,7 +40,7 @@ fn loss(shared: &Shared<'_>, lane: &mut Lane, from: u64) -> f64 {
 #[test]
 fn gradients_are_those_of_differences() {
     let histories = histories();
-    for cell in [Cell::Lstm, Cell::Gru] {
+    for cell in [Cell::Lstm, Cell::Gru, Cell::Transformer] {
         for output in [
             Output::Softmax {
                 classes: 4,
@@ -56,7 +56,9 @@ fn gradients_are_those_of_differences() {
                 cell,
                 tables: vec![Table { codes: 5, dim: 3 }, Table { codes: 3, dim: 2 }],
                 numbers: 2,
-                hidden: vec![4, 3],
+                hidden: if cell == Cell::Transformer { vec![8, 8] } else { vec![4, 3] },
+                heads: if cell == Cell::Transformer { 2 } else { 0 },
+                context: if cell == Cell::Transformer { 6 } else { 0 },
                 output,
                 weights: vec![],
             };
@@ -81,7 +83,7 @@ fn gradients_are_those_of_differences() {
                         of_key: false,
                         dropout: 0.3,
                         sampler: sampling.then_some(&*sampler),
-                        window: 64,
+                        stride: 64,
                     };
                     loss(&shared, lane, 3)
                 };

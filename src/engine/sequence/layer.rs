@@ -154,7 +154,7 @@ impl Layer {
                     };
                     lstm(units, step);
                 }
-                Cell::Gru => {
+                _ => {
                     let recurrent = &mut self.recurrent[start * wide..(start + rows) * wide];
                     product(recurrent, View::new(before, rows, units), u, false);
                     let inner = &weights[layout.inner_bias.clone()];
@@ -230,7 +230,7 @@ impl Layer {
                         multiply(next, &self.state_mask[..own.len()]);
                     }
                 }
-                Cell::Gru => {
+                _ => {
                     let before = match earlier {
                         Some(at) => &self.outputs[at..at + own.len()],
                         None => &self.first_outputs[..own.len()],
@@ -255,7 +255,7 @@ impl Layer {
         let sums = View::new(gates, places, wide);
         let of_states = match cell {
             Cell::Lstm => gates,
-            Cell::Gru => &self.recurrent[..places * wide],
+            _ => &self.recurrent[..places * wide],
         };
         let x = View::new(&self.inputs, places, inputs);
         product(

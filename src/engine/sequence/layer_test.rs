@@ -58,6 +58,8 @@ fn scene(cell: Cell) -> Scene {
         tables: vec![],
         numbers: 5,
         hidden: vec![6, 6],
+        heads: 0,
+        context: 0,
         output: Output::Value,
         weights: vec![],
     };
@@ -115,9 +117,8 @@ fn outputs(scene: &Scene, window: usize) -> (Vec<Layer>, Packed, Vec<f32>) {
     let mut by_step = vec![0.0; scene.histories.steps() * 6];
     let mut packed = Packed::default();
     for from in (0..7).step_by(window) {
-        packed.fill(&scene.histories, &scene.stretches, from, window, |_, _| {
-            true
-        });
+        let steps = from..from + window;
+        packed.fill(&scene.histories, &scene.stretches, steps, 0, |_, _| true);
         for (i, layout) in layouts.iter().enumerate() {
             let x: Vec<f32> = match i {
                 0 => {

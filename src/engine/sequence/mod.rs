@@ -1,5 +1,6 @@
 //! Sequences of events: what a key (a customer, a session) does next.
 
+mod attentive;
 mod bytes;
 mod cells;
 mod columns;

@@ -1,7 +1,9 @@
 //! The shapes and weights of a recurrent network.
 
+use super::attentive::Blocks;
 use super::encode::{Encoder, Target};
 use super::params::{Cell, ValidParams};
+use crate::models::{Block, WIDTH_STEP};
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -30,8 +32,11 @@ pub struct Network {
     pub tables: Vec<Table>,
     /// Numbers of each step, those of the key included.
     pub numbers: usize,
-    /// Units of each layer.
+    /// Units of each layer; of a transformer the width of each block, which is the same for all.
     pub hidden: Vec<usize>,
+    /// Of a transformer: heads of its blocks, and steps that one looks at; else 0.
+    pub heads: usize,
+    pub context: usize,
     pub output: Output,
     /// All weights in the order of [`Layout`].
     #[serde(skip)]
@@ -54,12 +59,28 @@ pub(super) struct LayerLayout {
     pub(super) inner_bias: Range<usize>,
 }
 
+/// Where a transformer's weights lie.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AttentionLayout {
+    pub(super) inputs: usize,
+    /// `[inputs][width]` and `[width]`: from a step to its token.
+    pub(super) input: Range<usize>,
+    pub(super) bias: Range<usize>,
+    /// `[context][width]`: added to the tokens.
+    pub(super) positions: Range<usize>,
+    pub(super) blocks: Blocks,
+    /// Gain, then shift, of the last norm.
+    pub(super) norm: Range<usize>,
+}
+
 /// Where the weights lie.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
     /// `[codes][dim]`.
     pub(super) tables: Vec<Range<usize>>,
     pub(super) layers: Vec<LayerLayout>,
+    /// Instead of layers of cells.
+    pub(super) attention: Option<AttentionLayout>,
     /// `[units][dim]` and `[dim]`, where the classes' vectors are those of the first table; else empty.
     pub(super) projection: (Range<usize>, Range<usize>),
     /// `[classes][dim]`, or `[units]` of a value; within the first table where tied.
@@ -74,6 +95,7 @@ pub(super) fn gates(cell: Cell) -> usize {
     match cell {
         Cell::Lstm => 4,
         Cell::Gru => 3,
+        Cell::Transformer => 0,
     }
 }
 
@@ -101,6 +123,8 @@ impl Network {
             tables: tables.collect(),
             numbers: encoder.width() + encoder.statics_width(),
             hidden: params.hidden.clone(),
+            heads: params.heads,
+            context: if params.cell == Cell::Transformer { params.window } else { 0 },
             output,
             weights: Vec::new(),
         };
@@ -148,8 +172,39 @@ impl Network {
         let tables = self.tables.iter().map(|t| take(t.codes, t.dim));
         let tables = tables.collect::<Option<Vec<_>>>()?;
         let mut inputs = self.width()?;
+        let mut attention = None;
+        if self.cell == Cell::Transformer {
+            let width = self.units();
+            let block = Block {
+                width,
+                heads: self.heads,
+                // As many weights as a plain layer of three times the width has.
+                hidden: (2 * width).next_multiple_of(WIDTH_STEP),
+                norm: true,
+            };
+            if !block.is_sound() || self.hidden.iter().any(|h| *h != width) || self.context == 0 {
+                return None;
+            }
+            let parts = block.parts();
+            let (input, bias) = (take(inputs, width)?, take(1, width)?);
+            let positions = take(self.context, width)?;
+            let starts = self.hidden.iter().map(|_| Some(take(1, parts.len)?.start));
+            attention = Some(AttentionLayout {
+                inputs,
+                input,
+                bias,
+                positions,
+                blocks: Blocks {
+                    block,
+                    starts: starts.collect::<Option<_>>()?,
+                    parts,
+                },
+                norm: take(2, width)?,
+            });
+        }
+        let recurrent = self.hidden.iter().filter(|_| attention.is_none());
         let mut layers = Vec::with_capacity(self.hidden.len());
-        for &units in &self.hidden {
+        for &units in recurrent {
             let wide = units.checked_mul(gates(self.cell))?;
             layers.push(LayerLayout {
                 inputs,
@@ -175,6 +230,7 @@ impl Network {
         Some(Layout {
             tables,
             layers,
+            attention,
             projection,
             classes,
             class_bias,
@@ -204,6 +260,10 @@ impl Network {
             fill(&layer.input, glorot(layer.inputs));
             fill(&layer.recurrent, glorot(layer.units) / 1.7);
         }
+        if let Some(attention) = &layout.attention {
+            fill(&attention.input, (3.0 / attention.inputs.max(1) as f64).sqrt());
+            fill(&attention.positions, 0.1);
+        }
         let units = self.units();
         let glorot = (6.0 / (units + self.class_dim()).max(1) as f64).sqrt();
         fill(&layout.projection.0, glorot);
@@ -212,6 +272,14 @@ impl Network {
         }
         for (range, table) in layout.tables.iter().zip(&self.tables) {
             weights[range.start..range.start + table.dim.min(range.len())].fill(0.0);
+        }
+        if let Some(attention) = &layout.attention {
+            let blocks = &attention.blocks;
+            for &start in &blocks.starts {
+                let own = blocks.block.init(&mut random);
+                weights[start..start + own.len()].copy_from_slice(&own);
+            }
+            weights[attention.norm.clone()][..units].fill(1.0);
         }
         if self.cell == Cell::Lstm {
             for layer in &layout.layers {
@@ -234,7 +302,21 @@ impl Layout {
     /// Weights of layers: penalised.
     pub(super) fn decayed(&self) -> Vec<Range<usize>> {
         let both = |l: &LayerLayout| [l.input.clone(), l.recurrent.clone()];
-        let layers = self.layers.iter().flat_map(both);
-        layers.chain([self.projection.0.clone()]).collect()
+        let mut out: Vec<_> = self.layers.iter().flat_map(both).collect();
+        out.push(self.projection.0.clone());
+        if let Some(attention) = &self.attention {
+            out.push(attention.input.clone());
+            for start in &attention.blocks.starts {
+                let own = attention.blocks.parts.matrices();
+                out.extend(own.map(|range| range.start + start..range.end + start));
+            }
+        }
+        out
+    }
+
+    /// Width of a step's inputs.
+    pub(super) fn inputs(&self) -> usize {
+        let attention = self.attention.as_ref().map(|a| a.inputs);
+        attention.or(self.layers.first().map(|l| l.inputs)).unwrap_or(0)
     }
 }

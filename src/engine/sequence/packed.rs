@@ -29,14 +29,14 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Puts together steps `from..from + window` of stretches sorted by falling length. Of the places in their asked part only
-    /// those count as asked for which `asks` says so, given step and key.
+    /// Puts together the steps of a window of stretches sorted by falling length. Of the places in their asked part, from step
+    /// `asked_from` on, only those count as asked for which `asks` says so, given step and key.
     pub(super) fn fill(
         &mut self,
         histories: &Histories,
         stretches: &[Stretch],
-        from: usize,
-        window: usize,
+        window: std::ops::Range<usize>,
+        asked_from: usize,
         asks: impl Fn(usize, usize) -> bool,
     ) {
         self.active.clear();
@@ -45,7 +45,7 @@ impl Packed {
         self.keys.clear();
         self.asked.clear();
         let mut rows = stretches.len();
-        for step in from..from + window {
+        for step in window {
             while rows > 0 && stretches[rows - 1].len as usize <= step {
                 rows -= 1;
             }
@@ -56,13 +56,23 @@ impl Packed {
             self.active.push(rows);
             for (row, stretch) in stretches[..rows].iter().enumerate() {
                 let at = histories.offsets[stretch.key as usize] + step;
-                if step >= stretch.asked_from as usize && asks(at, stretch.key as usize) {
+                if step >= asked_from.max(stretch.asked_from as usize) && asks(at, stretch.key as usize) {
                     self.asked.push((self.steps.len() as u32, row as u32));
                 }
                 self.steps.push(at as u32);
                 self.keys.push(stretch.key);
             }
         }
+    }
+
+    /// A single history of so many steps.
+    pub(super) fn single(&mut self, steps: usize) {
+        self.active.clear();
+        self.active.resize(steps, 1);
+        self.starts.clear();
+        self.starts.extend(0..steps);
+        self.steps.clear();
+        self.steps.extend(0..steps as u32);
     }
 
     /// Places.

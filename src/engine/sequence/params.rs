@@ -1,6 +1,7 @@
 //! Hyper-parameters of sequence models.
 
 use super::split::SplitBy;
+use crate::models::WIDTH_STEP;
 use crate::params::{ParamError, Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,9 +15,15 @@ pub enum Cell {
     Lstm,
     /// Gated recurrent unit (Cho et al. 2014).
     Gru,
+    /// Attention to the steps before (Kang and McAuley 2018).
+    Transformer,
 }
 
-const CELLS: &[(&str, Cell)] = &[("lstm", Cell::Lstm), ("gru", Cell::Gru)];
+const CELLS: &[(&str, Cell)] = &[
+    ("lstm", Cell::Lstm),
+    ("gru", Cell::Gru),
+    ("transformer", Cell::Transformer),
+];
 const SPLITS: &[(&str, SplitBy)] = &[("time", SplitBy::Time), ("last", SplitBy::Last)];
 
 impl Cell {
@@ -38,6 +45,7 @@ impl Cell {
 pub struct Params {
     pub cell: Option<Cell>,
     pub hidden: Option<Vec<usize>>,
+    pub heads: Option<usize>,
     pub embedding: Option<usize>,
     pub dropout: Option<f64>,
     pub tied: Option<bool>,
@@ -65,6 +73,8 @@ pub struct ValidParams {
     pub cell: Cell,
     /// Units of each layer.
     pub hidden: Vec<usize>,
+    /// Heads of a transformer's blocks.
+    pub heads: usize,
     pub embedding: usize,
     pub dropout: f64,
     pub tied: bool,
@@ -95,6 +105,7 @@ impl Params {
     /// Names of every option understood by [`Params::from_json`], sorted.
     pub const KEYS: &'static [&'static str] = &[
         "algorithm",
+        "attention_heads",
         "batch_size",
         "dropout",
         "early_stopping",
@@ -121,8 +132,9 @@ impl Params {
     ///
     /// | name | default | range | why |
     /// |---|---|---|---|
-    /// | algorithm | lstm | lstm, gru | the longest memory |
-    /// | hidden | \[128\] | 1 to 8 layers of 1 to 4096 | a second layer seldom pays for next items (Hidasi et al. 2016) |
+    /// | algorithm | lstm | lstm, gru, transformer | the longest memory |
+    /// | hidden | \[128\], transformer \[64, 64\] | 1 to 8 layers of 1 to 4096 | a second layer of cells seldom pays for next items (Hidasi et al. 2016) |
+    /// | attention_heads | 2 | 1 to 64 | transformer: parts of a block that look at different steps |
     /// | embedding_dim | 64 | 1 to 1024 | width of the target's vectors, and of other categories at most |
     /// | dropout | 0.2 | 0 to 0.95 | of inputs, states and outputs, the same at all steps of a history (Gal and Ghahramani 2016) |
     /// | tied | true | | the output layer is the embedding of the items (Inan et al. 2017) |
@@ -132,7 +144,7 @@ impl Params {
     /// | gradient_clip | 1 | above 0 to 1e6 | norm to which a step's gradient is shortened (Pascanu et al. 2013) |
     /// | epochs | 30 | 1 to 1,000,000 | early stopping ends most runs before |
     /// | batch_size | by length: 32 to 256 | 1 to 65,536 | histories side by side: about 1,000 steps between two updates |
-    /// | window | 32 | 1 to 4096 | steps that the gradient goes back; the state goes on |
+    /// | window | 32, transformer 64 | 1 to 4096 | steps that the gradient goes back, while the state goes on; all that a transformer looks at |
     /// | negatives | 0 to 10,000 items, then 2048 | 0 to 100,000 | items besides the true one in a sampled softmax; 0: all |
     /// | max_items | 50,000 | 1 to 1,000,000 | the rarest beyond it count as unknown and are never answered |
     /// | early_stopping, patience | true, 3 | 1 to 10,000 epochs | an epoch is many steps |
@@ -149,6 +161,7 @@ impl Params {
         Ok(Params {
             cell: reader.choice("algorithm", CELLS)?,
             hidden: reader.hidden()?,
+            heads: size("attention_heads", 1, 64)?,
             embedding: size("embedding_dim", 1, 1024)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,
             tied: reader.boolean("tied")?,
@@ -193,11 +206,32 @@ impl Params {
             SplitBy::Last
         };
         let sampled = if classes > LARGEST_SOFTMAX { 2048 } else { 0 };
-        let window = self.window.unwrap_or(32);
+        let cell = self.cell.unwrap_or_default();
+        let attends = cell == Cell::Transformer;
+        let window = self.window.unwrap_or(if attends { 64 } else { 32 });
+        let hidden = if attends { vec![64; 2] } else { vec![128] };
+        let hidden = self.hidden.clone().unwrap_or(hidden);
+        let heads = self.heads.unwrap_or(2);
+        if attends {
+            let width = hidden[0];
+            let fits = hidden.iter().all(|h| *h == width)
+                && width.is_multiple_of(WIDTH_STEP)
+                && width.is_multiple_of(heads);
+            if !fits {
+                return Err(ParamError {
+                    option: "hidden".into(),
+                    message: "option \"hidden\" does not fit a transformer".into(),
+                    hint: format!(
+                        "All blocks have one width, a multiple of {WIDTH_STEP} and of \"attention_heads\", such as [64, 64]."
+                    ),
+                });
+            }
+        }
         let rows = STEPS_OF_AN_UPDATE / mean_steps.clamp(1.0, window as f64);
         let valid = ValidParams {
-            cell: self.cell.unwrap_or_default(),
-            hidden: self.hidden.clone().unwrap_or_else(|| vec![128]),
+            cell,
+            hidden,
+            heads,
             embedding: self.embedding.unwrap_or(64),
             dropout: self.dropout.unwrap_or(0.2),
             tied: self.tied.unwrap_or(true),

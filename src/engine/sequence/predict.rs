@@ -1,10 +1,14 @@
 //! Answers for single histories: step by step, without an allocation and on one thread.
 
+use super::attentive::Attentive;
 use super::cells::{GruStep, LstmStep, gru, lstm};
 use super::encode::{Histories, Target};
 use super::model::SequenceModel;
 use super::network::{LayerLayout, Layout, Output};
+use super::packed::Packed;
 use super::params::Cell;
+use super::layer::grown;
+use super::train::stride;
 use super::softmax;
 use crate::artifact::ArtifactError;
 use crate::train::cpu::vector::vectorised;
@@ -18,8 +22,14 @@ pub struct Predictor {
 /// Where a history stands. Made once, used for many histories.
 pub struct State {
     layers: Vec<LayerState>,
-    /// The first layer's inputs.
+    /// A step's inputs.
     inputs: Vec<f32>,
+    /// Of a transformer: the inputs of the steps that it looks at, and how many these are.
+    attentive: Attentive,
+    packed: Packed,
+    held: usize,
+    /// The last layer's outputs.
+    outputs: Vec<f32>,
     projected: Vec<f32>,
     /// Scores, then probabilities of the classes, or the value.
     scores: Vec<f32>,
@@ -74,10 +84,23 @@ impl Predictor {
             recurrent: vec![0.0; l.bias.len()],
             bounded: vec![0.0; l.units],
         };
-        let classes = self.model.network.outputs();
+        let network = &self.model.network;
+        let classes = network.outputs();
+        let mut attentive = Attentive::default();
+        let mut packed = Packed::default();
+        if let Some(attention) = &self.layout.attention {
+            // What is grown now need not grow later.
+            packed.single(network.context);
+            grown(&mut attentive.inputs, network.context * attention.inputs);
+            attentive.forward(attention, &network.weights, &packed, None);
+        }
         State {
+            attentive,
+            packed,
+            held: 0,
+            outputs: vec![0.0; network.units()],
             layers: self.layout.layers.iter().map(layer).collect(),
-            inputs: vec![0.0; self.layout.layers.first().map_or(0, |l| l.inputs)],
+            inputs: vec![0.0; self.layout.inputs()],
             projected: vec![0.0; self.layout.projection.1.len()],
             scores: vec![0.0; classes],
             past: Vec::with_capacity(2 * PAST),
@@ -93,6 +116,7 @@ impl Predictor {
             layer.states.fill(0.0);
         }
         state.past.clear();
+        state.held = 0;
         state.steps = 0;
     }
 
@@ -143,6 +167,9 @@ impl Predictor {
             let x = below.last().map_or(&state.inputs, |below| &below.outputs);
             self.advance(&self.layout.layers[i], x, &mut rest[0]);
         }
+        if let Some(attention) = &self.layout.attention {
+            self.hold(attention.inputs, state);
+        }
         state.steps += 1;
         if let (Target::Category(at), true) =
             (self.model.encoder.target, self.model.mixture.is_some())
@@ -151,6 +178,37 @@ impl Predictor {
                 state.past.drain(..PAST);
             }
             state.past.extend(event.codes.get(at));
+        }
+    }
+
+    /// Keeps a step's inputs beside those before it that are looked at, as in training.
+    fn hold(&self, inputs: usize, state: &mut State) {
+        let context = self.model.network.context;
+        let stride = stride(&self.model.network, context);
+        let kept = state.held.min(context - stride);
+        if state.steps.is_multiple_of(stride) && kept < state.held {
+            let from = (state.held - kept) * inputs;
+            state.attentive.inputs.copy_within(from..from + kept * inputs, 0);
+            state.held = kept;
+        }
+        let at = state.held * inputs;
+        state.attentive.inputs[at..at + inputs].copy_from_slice(&state.inputs);
+        state.held += 1;
+    }
+
+    /// Brings the last layer's outputs up to date.
+    fn look(&self, state: &mut State) {
+        let units = self.model.network.units();
+        match (&self.layout.attention, state.layers.last()) {
+            (Some(attention), _) if state.held > 0 => {
+                state.packed.single(state.held);
+                let weights = &self.model.network.weights;
+                state.attentive.forward(attention, weights, &state.packed, None);
+                let last = &state.attentive.outputs[(state.held - 1) * units..][..units];
+                state.outputs.copy_from_slice(last);
+            }
+            (None, Some(last)) => state.outputs.copy_from_slice(&last.outputs),
+            _ => state.outputs.fill(0.0),
         }
     }
 
@@ -176,7 +234,7 @@ impl Predictor {
                 };
                 lstm(units, step);
             }
-            Cell::Gru => {
+            _ => {
                 state.recurrent.fill(0.0);
                 state.recurrent[2 * units..].copy_from_slice(&weights[layout.inner_bias.clone()]);
                 multiply_add(
@@ -196,8 +254,9 @@ impl Predictor {
     }
 
     /// The last layer's outputs after the steps read so far: what the model knows of the history, as a vector.
-    pub fn embedding<'s>(&self, state: &'s State) -> &'s [f32] {
-        state.layers.last().map_or(&[], |layer| &layer.outputs)
+    pub fn embedding<'s>(&self, state: &'s mut State) -> &'s [f32] {
+        self.look(state);
+        &state.outputs
     }
 
     /// Width of [`Predictor::embedding`].
@@ -262,20 +321,18 @@ impl Predictor {
         let weights = &network.weights;
         let bias = &weights[layout.class_bias.clone()];
         state.scores.copy_from_slice(bias);
-        let Some(last) = state.layers.last() else {
-            return;
-        };
         if state.steps == 0 && matches!(network.output, Output::Softmax { .. }) {
             return;
         }
+        self.look(state);
         let x = if layout.projection.0.is_empty() {
-            &last.outputs
+            &state.outputs
         } else {
             state
                 .projected
                 .copy_from_slice(&weights[layout.projection.1.clone()]);
             multiply_add(
-                &last.outputs,
+                &state.outputs,
                 &weights[layout.projection.0.clone()],
                 &mut state.projected,
             );

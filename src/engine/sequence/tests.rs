@@ -77,7 +77,7 @@ fn pairs(keys: usize, len: usize) -> Frame {
 fn a_network_learns_what_a_markov_chain_cannot() {
     let frame = pairs(150, 12);
     let log = log(&frame);
-    for algorithm in ["lstm", "gru"] {
+    for algorithm in ["lstm", "gru", "transformer"] {
         let options = json!({"algorithm": algorithm, "hidden": 32, "embedding_dim": 8, "epochs": 25, "dropout": 0.05,
             "learning_rate": 0.01, "batch_size": 16, "split": "last"});
         let model = fitted(&log, &next_item(), options);
@@ -106,9 +106,10 @@ fn a_seed_gives_one_model_whatever_the_threads() {
 fn step_by_step_answers_are_those_of_a_whole_window() {
     let frame = pairs(20, 9);
     let log = log(&frame);
-    for algorithm in ["lstm", "gru"] {
+    for algorithm in ["lstm", "gru", "transformer"] {
         for tied in [true, false] {
-            let options = json!({"algorithm": algorithm, "hidden": [12, 7], "embedding_dim": 6, "epochs": 1,
+            let hidden = if algorithm == "transformer" { [16, 16] } else { [12, 7] };
+            let options = json!({"algorithm": algorithm, "hidden": hidden, "embedding_dim": 6, "epochs": 1,
                 "tied": tied, "mixture": false, "window": 4, "split": "last"});
             let model = fitted(&log, &next_item(), options);
             let histories = model.encoder.encode(&log);

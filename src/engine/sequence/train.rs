@@ -69,7 +69,7 @@ impl Runner<'_> {
             of_key: self.of_key,
             dropout: 0.0,
             sampler: None,
-            window: self.window,
+            stride: stride(network, self.window),
         };
         let mut sorted = stretches.to_vec();
         sorted.sort_by_key(|s| (std::cmp::Reverse(s.len), s.key));
@@ -78,10 +78,12 @@ impl Runner<'_> {
         for batch in sorted.chunks(self.batch.max(1)) {
             let count = begin(&mut lanes, &shared, batch, None);
             let longest = batch.first().map_or(0, |s| s.len as usize);
-            for from in (0..longest).step_by(self.window) {
+            for from in (0..longest).step_by(shared.stride) {
                 let work = |lane: &mut Lane| {
-                    lane.lay_out(&shared, from, |step, key| asks(&shared, step, key));
-                    lane.forward(&shared);
+                    let asked = lane.lay_out(&shared, from, |step, key| asks(&shared, step, key));
+                    if asked > 0 || network.context == 0 {
+                        lane.forward(&shared);
+                    }
                     let answer = visit(&shared, lane);
                     lane.carry(&shared);
                     answer
@@ -120,6 +122,14 @@ fn begin(
     count
 }
 
+/// Steps from one window to the next: a transformer's second half of a window is asked, its first is there to be looked at.
+pub(super) fn stride(network: &Network, window: usize) -> usize {
+    match network.context {
+        0 => window,
+        context => context.div_ceil(2),
+    }
+}
+
 /// Trains a network. The same seed and data give the same weights, whatever the threads.
 pub(super) fn train(
     task: &Task<'_>,
@@ -140,6 +150,7 @@ pub(super) fn train(
     let mut random = Random::new(params.seed ^ 0x6c73_746d);
     let sampled = matches!(network.output, Output::Softmax { classes, .. } if params.negatives > 0 && params.negatives < classes);
     let mut sampler = sampled.then(|| Sampler::new(task.counts, params.negatives));
+    let stride = stride(&network, params.window);
     let judged = sample_of(task.validation, params.seed);
     let mut lanes: Vec<Lane> = Vec::new();
     let mut batches: Vec<Vec<Stretch>>;
@@ -167,7 +178,7 @@ pub(super) fn train(
             let longest = batch.first().map_or(0, |s| s.len as usize);
             let seed = random.next_u64();
             let mut count = 0;
-            for from in (0..longest).step_by(params.window) {
+            for from in (0..longest).step_by(stride) {
                 if let Some(sampler) = &mut sampler {
                     sampler.draw(&mut random, &dense.weights, &layout, network.class_dim());
                 }
@@ -179,7 +190,7 @@ pub(super) fn train(
                     of_key: task.of_key,
                     dropout: params.dropout,
                     sampler: sampler.as_ref(),
-                    window: params.window,
+                    stride,
                 };
                 if from == 0 {
                     count = begin(&mut lanes, &shared, batch, Some(seed));
@@ -192,8 +203,10 @@ pub(super) fn train(
                     .sum();
                 let scale = 1.0 / asked.max(1) as f32;
                 own.par_iter_mut().for_each(|lane| {
-                    lane.forward(&shared);
                     lane.loss = 0.0;
+                    if asked > 0 || network.context == 0 {
+                        lane.forward(&shared);
+                    }
                     if asked > 0 {
                         lane.backward(&shared, scale);
                     }

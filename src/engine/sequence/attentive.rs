@@ -31,6 +31,8 @@ pub(super) struct Attentive {
     tokens: Vec<f32>,
     passes: Vec<Pass>,
     norm: Norm,
+    /// The position of the window's first step.
+    first: usize,
     /// Steps of each row.
     lengths: Vec<usize>,
     spare: Vec<f32>,
@@ -60,7 +62,16 @@ impl Attentive {
         self.lengths.resize(rows, 0);
         let tokens = grown(&mut self.tokens, rows * length * width);
         tokens.fill(0.0);
+        let (mut random, rate) = match dropout {
+            Some((random, rate)) => (Some(random), (rate * 65_536.0).round() as u16),
+            None => (None, 0),
+        };
+        // In training positions begin anywhere: those are met, too, to which histories only grow later.
+        let context = layout.positions.len() / width;
+        let room = (context - length).min(length.max(4));
+        self.first = random.as_mut().map_or(0, |random| random.below(room + 1));
         let positions = weights[layout.positions.clone()].chunks_exact(width);
+        let positions = positions.skip(self.first);
         let steps = packed.starts.iter().zip(&packed.active).zip(positions);
         for (t, ((&start, &active), position)) in steps.enumerate() {
             for row in 0..active {
@@ -79,10 +90,6 @@ impl Attentive {
             causal: true,
             first_alone: false,
         };
-        let (mut random, rate) = match dropout {
-            Some((random, rate)) => (Some(random), (rate * 65_536.0).round() as u16),
-            None => (None, 0),
-        };
         let dropped = Dropped {
             attention: rate,
             hidden: rate,
@@ -93,7 +100,14 @@ impl Attentive {
         for (pass, &start) in self.passes.iter_mut().zip(&blocks.starts) {
             let own = &weights[start..start + blocks.parts.len];
             let random = random.as_deref_mut().map(|random| (random, dropped));
-            pass.forward(&blocks.block, &blocks.parts, own, &mut self.tokens, sequences, random);
+            pass.forward(
+                &blocks.block,
+                &blocks.parts,
+                own,
+                &mut self.tokens,
+                sequences,
+                random,
+            );
         }
         let all = rows * length * width;
         let normed = grown(&mut self.spare, all);
@@ -132,7 +146,10 @@ impl Attentive {
         }
         let delta = grown(&mut self.tokens, all);
         delta.fill(0.0);
-        let (own, of) = (&weights[layout.norm.clone()], &mut gradient[layout.norm.clone()]);
+        let (own, of) = (
+            &weights[layout.norm.clone()],
+            &mut gradient[layout.norm.clone()],
+        );
         self.norm.backward(own, spare, delta, of);
         let sequences = Sequences {
             count: rows,
@@ -144,12 +161,20 @@ impl Attentive {
         for (pass, &start) in self.passes.iter_mut().zip(&blocks.starts).rev() {
             let range: Range<usize> = start..start + blocks.parts.len;
             let (own, of) = (&weights[range.clone()], &mut gradient[range]);
-            pass.backward(&blocks.block, &blocks.parts, own, &mut self.tokens, of, sequences);
+            pass.backward(
+                &blocks.block,
+                &blocks.parts,
+                own,
+                &mut self.tokens,
+                of,
+                sequences,
+            );
         }
         let positions = &mut gradient[layout.positions.clone()];
         let steps = packed.starts.iter().zip(&packed.active);
         for (t, (&start, &active)) in steps.enumerate() {
-            let position = &mut positions[t * width..(t + 1) * width];
+            let at = (self.first + t) * width;
+            let position = &mut positions[at..at + width];
             for row in 0..active {
                 let own = &self.tokens[(row * length + t) * width..][..width];
                 position.iter_mut().zip(own).for_each(|(p, d)| *p += d);

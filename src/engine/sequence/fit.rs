@@ -123,7 +123,10 @@ fn finish(
         let counts = counted(Part::Train);
         let given = judge.given(&counts, &stretches.validation, go);
         let given = given.ok_or_else(crate::fit::canceled)?;
-        mixture = Some(Mixture::fit(counts, &given));
+        let mut own = Mixture::fit(counts, &given);
+        let exponents = judge.exponents(&own, &stretches.validation, go);
+        own.exponents = exponents.ok_or_else(crate::fit::canceled)?;
+        mixture = Some(own);
     }
     let (evaluated_on, own) = match (stretches.test.is_empty(), stretches.validation.is_empty()) {
         (false, _) => ("test", &stretches.test),

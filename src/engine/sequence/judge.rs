@@ -4,14 +4,19 @@ use super::counts::{Counts, NAMES, Past, WAYS};
 use super::encode::{Encoder, Histories, Target};
 use super::lane::{Lane, Shared};
 use super::metrics::{self, Ranking, Score, rank};
-use super::mixture::{Given, Mixture, given};
+use super::mixture::{self, Given, Mixture, given};
 use super::network::{Layout, Network};
 use super::packed::Stretch;
 use super::params::ValidParams;
 use super::softmax;
 use super::split::Part;
-use super::train::{Runner, sample_of};
+use super::train::{JUDGED, Runner, sample_of};
 
+/// Answers by which exponents are searched.
+const SEARCHED: usize = 5000;
+/// Shares of the network in the exponents, and sums of these, that are tried.
+const SHARES: [f32; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+const SUMS: [f32; 7] = [0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5];
 /// What the popular items count beside a baseline that says nothing of most items.
 const BESIDE: f32 = 0.1;
 
@@ -88,7 +93,7 @@ impl<'a> Judge<'a> {
         stretches: &[Stretch],
         go: &mut dyn FnMut() -> bool,
     ) -> Option<Vec<Given>> {
-        let stretches = sample_of(stretches, self.params.seed);
+        let stretches = sample_of(stretches, self.params.seed, JUDGED);
         let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
         let visit = |shared: &Shared<'_>, lane: &mut Lane| {
             let at = lane.asked();
@@ -96,14 +101,69 @@ impl<'a> Judge<'a> {
             lane.scores(shared, |i, scores| {
                 let (step, key) = at[i];
                 let class = self.histories.classes[step + 1] as usize - 1;
-                let own = scores[class];
-                let (largest, sum) = softmax::exponentials(scores);
-                let (best, network) = (1.0 / sum, (own - largest).exp() / sum);
-                out.push(given(best, network, counts, self.past(step, key), class));
+                let best = softmax::best(scores);
+                out.push(given(best, counts, self.past(step, key), class));
             });
             out
         };
         Some(self.run(&stretches, asks, visit, go)?.concat())
+    }
+
+    /// The exponents of the network's and the counts' probabilities: their ratio ranks the true items of known answers highest
+    /// (by the mean reciprocal rank), their sum then makes these most probable.
+    pub(super) fn exponents(
+        &self,
+        mixture: &Mixture,
+        stretches: &[Stretch],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<[f32; 2]> {
+        let stretches = sample_of(stretches, self.params.seed, SEARCHED);
+        let both = |share: f32, sum: f32| [share * sum, (1.0 - share) * sum];
+        let tried = SHARES.map(|share| both(share, 1.0));
+        let ranked = |joint: &mut [f32], class: usize| -1.0 / rank(joint, class);
+        let share = SHARES[self.best(mixture, &stretches, &tried, ranked, go)?];
+        let tried = SUMS.map(|sum| both(share, sum));
+        let probable = |joint: &mut [f32], class: usize| {
+            let truth = joint[class];
+            let (largest, sum) = softmax::exponentials(joint);
+            f64::from(largest - truth) + f64::from(sum).ln()
+        };
+        let at = self.best(mixture, &stretches, &tried, probable, go)?;
+        Some(tried[at])
+    }
+
+    /// Which of some exponents gives the least loss.
+    fn best(
+        &self,
+        mixture: &Mixture,
+        stretches: &[Stretch],
+        tried: &[[f32; 2]],
+        loss: impl Fn(&mut [f32], usize) -> f64 + Sync,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<usize> {
+        let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let visit = |shared: &Shared<'_>, lane: &mut Lane| {
+            let at = lane.asked();
+            let classes = mixture.counts.classes();
+            let (mut counted, mut joint) = (vec![0f32; classes], vec![0f32; classes]);
+            let mut losses = vec![0.0; tried.len()];
+            lane.scores(shared, |i, scores| {
+                let (step, key) = at[i];
+                let class = self.histories.classes[step + 1] as usize - 1;
+                mixture.count(self.past(step, key), softmax::best(scores), &mut counted);
+                for (losses, exponents) in losses.iter_mut().zip(tried) {
+                    joint.copy_from_slice(scores);
+                    mixture::join(&mut joint, &counted, *exponents);
+                    *losses += loss(&mut joint, class);
+                }
+            });
+            losses
+        };
+        let mut sums = vec![0.0; tried.len()];
+        for losses in self.run(stretches, asks, visit, go)? {
+            sums.iter_mut().zip(losses).for_each(|(s, l)| *s += l);
+        }
+        (0..sums.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]))
     }
 
     /// The scores of the model beside those of baselines.
@@ -115,7 +175,7 @@ impl<'a> Judge<'a> {
         shares: &[f64],
         go: &mut dyn FnMut() -> bool,
     ) -> Option<Vec<Score>> {
-        let stretches = sample_of(stretches, self.params.seed ^ 1);
+        let stretches = sample_of(stretches, self.params.seed ^ 1, JUDGED);
         if stretches.is_empty() {
             return Some(Vec::new());
         }
@@ -141,6 +201,7 @@ impl<'a> Judge<'a> {
                 let (step, key) = at[i];
                 let past = self.past(step, key);
                 let class = (self.histories.classes[step + 1] as usize).checked_sub(1);
+                let mut mixed = mixture.map(|_| scores.to_vec());
                 softmax::probabilities(scores);
                 let found = |p: &[f32]| class.map(|c| (rank(p, c), f64::from(p[c])));
                 own.0[1].add(found(scores));
@@ -152,10 +213,11 @@ impl<'a> Judge<'a> {
                     counts.add(past, &shares, &mut counted);
                     ranking.add(found(&counted));
                 }
-                if let Some(mixture) = mixture {
-                    mixture.mix(past, scores);
+                if let (Some(mixture), Some(mixed)) = (mixture, &mut mixed) {
+                    mixture.mix(past, mixed, &mut counted);
+                    softmax::probabilities(mixed);
                 }
-                own.0[0].add(found(scores));
+                own.0[0].add(found(mixed.as_deref().unwrap_or(scores)));
             });
             own
         };

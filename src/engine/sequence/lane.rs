@@ -130,7 +130,8 @@ impl Lane {
         read(shared, &self.packed, inputs);
         if let Some(attention) = &layout.attention {
             let dropout = self.random.as_mut().map(|random| (random, shared.dropout));
-            self.attentive.forward(attention, weights, &self.packed, dropout);
+            self.attentive
+                .forward(attention, weights, &self.packed, dropout);
         }
         for i in 0..self.layers.len() {
             let (below, rest) = self.layers.split_at_mut(i);
@@ -292,7 +293,8 @@ impl Lane {
         }
         if let Some(attention) = &layout.attention {
             let (packed, back) = (&self.packed, &mut self.back);
-            self.attentive.backward(attention, weights, packed, back, &mut self.gradient);
+            self.attentive
+                .backward(attention, weights, packed, back, &mut self.gradient);
             std::mem::swap(back, &mut self.attentive.inputs_back);
         }
         let inputs = layout.inputs();

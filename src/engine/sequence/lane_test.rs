@@ -56,7 +56,11 @@ fn gradients_are_those_of_differences() {
                 cell,
                 tables: vec![Table { codes: 5, dim: 3 }, Table { codes: 3, dim: 2 }],
                 numbers: 2,
-                hidden: if cell == Cell::Transformer { vec![8, 8] } else { vec![4, 3] },
+                hidden: if cell == Cell::Transformer {
+                    vec![8, 8]
+                } else {
+                    vec![4, 3]
+                },
                 heads: if cell == Cell::Transformer { 2 } else { 0 },
                 context: if cell == Cell::Transformer { 6 } else { 0 },
                 output,

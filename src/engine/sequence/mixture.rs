@@ -1,11 +1,15 @@
 //! The network and the counts answer together.
+//!
+//! Counting has several ways to answer. Their probabilities are added up by shares that depend on the history (a mixture of
+//! experts); the result is multiplied with the network's probabilities, each to a power of its own (a product of experts, Hinton
+//! 2002), because a sum would let the surer of the two decide about the first places alone.
 
 use super::counts::{Counts, Past, WAYS};
-use super::softmax::largest;
+use super::softmax;
 use serde::{Deserialize, Serialize};
 
-/// The network and each way to count.
-const PARTS: usize = WAYS + 1;
+/// The ways to count.
+const PARTS: usize = WAYS;
 /// What the shares depend on: see [`cues`].
 const CUES: usize = 7;
 /// Steps of the search for the shares, and its rate.
@@ -15,13 +19,17 @@ const RATE: f64 = 0.05;
 const PENALTY: f64 = 5.0;
 /// Steps back in which repeats are looked for.
 const REPEATS: usize = 16;
+/// No probability is less: its logarithm must be a number.
+const LEAST: f32 = 1e-12;
 
-/// A mixture whose shares depend on the history (a mixture of experts, Jacobs et al. 1991): by how much is known of what follows
-/// its last item, and whether it repeats itself.
+/// Shares that depend on the history (Jacobs et al. 1991): by how much is known of what follows its last item, and whether it
+/// repeats itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mixture {
     /// `[cues]` of each part: the shares are the softmax of their products with the cues.
     weights: Vec<[f64; CUES]>,
+    /// Of the network's probabilities, and of those of counting.
+    pub(super) exponents: [f32; 2],
     pub(super) counts: Counts,
 }
 
@@ -32,19 +40,11 @@ pub(super) struct Given {
     parts: [f32; PARTS],
 }
 
-/// What is known of an answer: `best` is the probability that the network gave its best class, `network` that of the true one.
-pub(super) fn given(
-    best: f32,
-    network: f32,
-    counts: &Counts,
-    past: Past<'_>,
-    class: usize,
-) -> Given {
-    let mut parts = [network; PARTS];
-    parts[1..].copy_from_slice(&counts.of(past, class));
+/// What is known of an answer: `best` is the probability that the network gave its best class.
+pub(super) fn given(best: f32, counts: &Counts, past: Past<'_>, class: usize) -> Given {
     Given {
         cues: cues(best, counts, past),
-        parts,
+        parts: counts.of(past, class),
     }
 }
 
@@ -65,6 +65,13 @@ fn cues(best: f32, counts: &Counts, past: Past<'_>) -> [f64; CUES] {
         f64::from(u8::from(stays)),
         f64::from(best.max(1e-6)).ln() / 5.0,
     ]
+}
+
+/// Scores from a network's and what counting answers.
+pub(super) fn join(scores: &mut [f32], counted: &[f32], [own, others]: [f32; 2]) {
+    for (score, p) in scores.iter_mut().zip(counted) {
+        *score = own * *score + others * p.max(LEAST).ln();
+    }
 }
 
 impl Mixture {
@@ -95,25 +102,36 @@ impl Mixture {
                 }
             }
         }
-        Mixture { weights, counts }
+        Mixture {
+            weights,
+            exponents: [1.0, 0.0],
+            counts,
+        }
     }
 
     /// The same shares with other counts.
     pub(super) fn recounted(&self, counts: Counts) -> Mixture {
         Mixture {
             weights: self.weights.clone(),
+            exponents: self.exponents,
             counts,
         }
     }
 
-    /// Turns a network's probabilities into the mixture's.
-    pub(super) fn mix(&self, past: Past<'_>, probabilities: &mut [f32]) {
-        let cues = cues(largest(probabilities), &self.counts, past);
-        let all = shares(&self.weights, &cues).map(|s| s as f32);
-        probabilities.iter_mut().for_each(|p| *p *= all[0]);
-        let mut ways = [0.0; WAYS];
-        ways.copy_from_slice(&all[1..]);
-        self.counts.add(past, &ways, probabilities);
+    /// What counting alone answers, given the probability of the network's best class.
+    pub(super) fn count(&self, past: Past<'_>, best: f32, out: &mut [f32]) {
+        let cues = cues(best, &self.counts, past);
+        let shares = shares(&self.weights, &cues).map(|s| s as f32);
+        out.fill(0.0);
+        self.counts.add(past, &shares, out);
+    }
+
+    /// Turns a network's scores into the logarithms of the mixture's probabilities, but for what all have in common;
+    /// `counted` is room for as many.
+    pub(super) fn mix(&self, past: Past<'_>, scores: &mut [f32], counted: &mut [f32]) {
+        let best = softmax::best(scores);
+        self.count(past, best, counted);
+        join(scores, counted, self.exponents);
     }
 
     pub(super) fn is_sound(&self) -> bool {

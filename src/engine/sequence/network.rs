@@ -124,7 +124,11 @@ impl Network {
             numbers: encoder.width() + encoder.statics_width(),
             hidden: params.hidden.clone(),
             heads: params.heads,
-            context: if params.cell == Cell::Transformer { params.window } else { 0 },
+            context: if params.cell == Cell::Transformer {
+                params.window
+            } else {
+                0
+            },
             output,
             weights: Vec::new(),
         };
@@ -261,8 +265,10 @@ impl Network {
             fill(&layer.recurrent, glorot(layer.units) / 1.7);
         }
         if let Some(attention) = &layout.attention {
-            fill(&attention.input, (3.0 / attention.inputs.max(1) as f64).sqrt());
-            fill(&attention.positions, 0.1);
+            fill(
+                &attention.input,
+                (3.0 / attention.inputs.max(1) as f64).sqrt(),
+            );
         }
         let units = self.units();
         let glorot = (6.0 / (units + self.class_dim()).max(1) as f64).sqrt();
@@ -280,6 +286,7 @@ impl Network {
                 weights[start..start + own.len()].copy_from_slice(&own);
             }
             weights[attention.norm.clone()][..units].fill(1.0);
+            sinusoids(&mut weights[attention.positions.clone()], units);
         }
         if self.cell == Cell::Lstm {
             for layer in &layout.layers {
@@ -295,6 +302,18 @@ impl Network {
             }
         }
         self.weights = weights;
+    }
+}
+
+/// Positions as waves of many lengths, so that a distance is the same turn everywhere (Vaswani et al. 2017); half as high as
+/// standardised numbers.
+fn sinusoids(positions: &mut [f32], width: usize) {
+    for (at, row) in positions.chunks_exact_mut(width.max(1)).enumerate() {
+        for (i, x) in row.iter_mut().enumerate() {
+            let length = 1000f64.powf((i / 2 * 2) as f64 / width as f64);
+            let angle = at as f64 / length;
+            *x = (0.7 * if i % 2 == 0 { angle.sin() } else { angle.cos() }) as f32;
+        }
     }
 }
 
@@ -317,6 +336,8 @@ impl Layout {
     /// Width of a step's inputs.
     pub(super) fn inputs(&self) -> usize {
         let attention = self.attention.as_ref().map(|a| a.inputs);
-        attention.or(self.layers.first().map(|l| l.inputs)).unwrap_or(0)
+        attention
+            .or(self.layers.first().map(|l| l.inputs))
+            .unwrap_or(0)
     }
 }

@@ -56,7 +56,9 @@ impl Packed {
             self.active.push(rows);
             for (row, stretch) in stretches[..rows].iter().enumerate() {
                 let at = histories.offsets[stretch.key as usize] + step;
-                if step >= asked_from.max(stretch.asked_from as usize) && asks(at, stretch.key as usize) {
+                if step >= asked_from.max(stretch.asked_from as usize)
+                    && asks(at, stretch.key as usize)
+                {
                     self.asked.push((self.steps.len() as u32, row as u32));
                 }
                 self.steps.push(at as u32);

@@ -139,7 +139,7 @@ impl Params {
     /// | dropout | 0.2 | 0 to 0.95 | of inputs, states and outputs, the same at all steps of a history (Gal and Ghahramani 2016) |
     /// | tied | true | | the output layer is the embedding of the items (Inan et al. 2017) |
     /// | mixture | true | | popularity, transitions and the own history answer along by shares found on validation steps |
-    /// | learning_rate | 0.003 | above 0 to 10 | adamw |
+    /// | learning_rate | 0.003, transformer 0.001 | above 0 to 10 | adamw |
     /// | l2 | 0.01 | 0 to 10 | adamw's decoupled weight decay |
     /// | gradient_clip | 1 | above 0 to 1e6 | norm to which a step's gradient is shortened (Pascanu et al. 2013) |
     /// | epochs | 30 | 1 to 1,000,000 | early stopping ends most runs before |
@@ -212,6 +212,7 @@ impl Params {
         let hidden = if attends { vec![64; 2] } else { vec![128] };
         let hidden = self.hidden.clone().unwrap_or(hidden);
         let heads = self.heads.unwrap_or(2);
+        let rate = if attends { 0.001 } else { 0.003 };
         if attends {
             let width = hidden[0];
             let fits = hidden.iter().all(|h| *h == width)
@@ -236,7 +237,7 @@ impl Params {
             dropout: self.dropout.unwrap_or(0.2),
             tied: self.tied.unwrap_or(true),
             mixture: self.mixture.unwrap_or(true),
-            learning_rate: self.learning_rate.unwrap_or(0.003),
+            learning_rate: self.learning_rate.unwrap_or(rate),
             l2: self.l2.unwrap_or(0.01),
             gradient_clip: self.gradient_clip.unwrap_or(1.0),
             epochs: self.epochs.unwrap_or(30),

@@ -3,13 +3,13 @@
 use super::attentive::Attentive;
 use super::cells::{GruStep, LstmStep, gru, lstm};
 use super::encode::{Histories, Target};
+use super::layer::grown;
 use super::model::SequenceModel;
 use super::network::{LayerLayout, Layout, Output};
 use super::packed::Packed;
 use super::params::Cell;
-use super::layer::grown;
-use super::train::stride;
 use super::softmax;
+use super::train::stride;
 use crate::artifact::ArtifactError;
 use crate::train::cpu::vector::vectorised;
 
@@ -33,6 +33,7 @@ pub struct State {
     projected: Vec<f32>,
     /// Scores, then probabilities of the classes, or the value.
     scores: Vec<f32>,
+    counted: Vec<f32>,
     /// Codes of the target, oldest first.
     past: Vec<u32>,
     /// Classes, for the best of them.
@@ -103,6 +104,7 @@ impl Predictor {
             inputs: vec![0.0; self.layout.inputs()],
             projected: vec![0.0; self.layout.projection.1.len()],
             scores: vec![0.0; classes],
+            counted: vec![0.0; classes],
             past: Vec::with_capacity(2 * PAST),
             ranked: Vec::with_capacity(classes),
             steps: 0,
@@ -188,7 +190,10 @@ impl Predictor {
         let kept = state.held.min(context - stride);
         if state.steps.is_multiple_of(stride) && kept < state.held {
             let from = (state.held - kept) * inputs;
-            state.attentive.inputs.copy_within(from..from + kept * inputs, 0);
+            state
+                .attentive
+                .inputs
+                .copy_within(from..from + kept * inputs, 0);
             state.held = kept;
         }
         let at = state.held * inputs;
@@ -203,7 +208,9 @@ impl Predictor {
             (Some(attention), _) if state.held > 0 => {
                 state.packed.single(state.held);
                 let weights = &self.model.network.weights;
-                state.attentive.forward(attention, weights, &state.packed, None);
+                state
+                    .attentive
+                    .forward(attention, weights, &state.packed, None);
                 let last = &state.attentive.outputs[(state.held - 1) * units..][..units];
                 state.outputs.copy_from_slice(last);
             }
@@ -268,17 +275,16 @@ impl Predictor {
     /// are their shares in the past.
     pub fn probabilities<'s>(&self, state: &'s mut State) -> &'s [f32] {
         self.score(state);
-        softmax::probabilities(&mut state.scores);
         if let Some(mixture) = &self.model.mixture {
             if state.steps == 0 {
                 state.scores.fill(0.0);
-                mixture
-                    .counts
-                    .add(&[], &[0.5, 0.5, 0.0, 0.0, 0.0, 0.0], &mut state.scores);
-            } else {
-                mixture.mix(&state.past, &mut state.scores);
+                let half = [0.5, 0.5, 0.0, 0.0, 0.0, 0.0];
+                mixture.counts.add(&[], &half, &mut state.scores);
+                return &state.scores;
             }
+            mixture.mix(&state.past, &mut state.scores, &mut state.counted);
         }
+        softmax::probabilities(&mut state.scores);
         &state.scores
     }
 

@@ -47,16 +47,10 @@ pub(super) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
     all.1
 }
 
-/// The greatest of some values.
-pub(super) fn largest(values: &[f32]) -> f32 {
-    let mut most = [f32::NEG_INFINITY; LANES];
-    let (blocks, rest) = values.as_chunks::<LANES>();
-    for block in blocks.iter().map(|b| &b[..]).chain([rest]) {
-        for (m, v) in most.iter_mut().zip(block) {
-            *m = if *v > *m { *v } else { *m };
-        }
-    }
-    most.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b))
+/// The probability of the best of some scores.
+pub(super) fn best(scores: &[f32]) -> f32 {
+    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    1.0 / scores.iter().map(|s| (s - most).exp()).sum::<f32>()
 }
 
 /// Puts probabilities in place of scores.

@@ -18,7 +18,7 @@ const LANE: usize = 16;
 /// Batches whose histories are sorted by length together.
 const POOL: usize = 32;
 /// The most answers by which epochs are judged; more would only cost time.
-const JUDGED: usize = 20_000;
+pub(super) const JUDGED: usize = 20_000;
 /// The learning rate shrinks by this where an epoch was no better.
 const SLOWER: f64 = 0.4;
 
@@ -151,7 +151,7 @@ pub(super) fn train(
     let sampled = matches!(network.output, Output::Softmax { classes, .. } if params.negatives > 0 && params.negatives < classes);
     let mut sampler = sampled.then(|| Sampler::new(task.counts, params.negatives));
     let stride = stride(&network, params.window);
-    let judged = sample_of(task.validation, params.seed);
+    let judged = sample_of(task.validation, params.seed, JUDGED);
     let mut lanes: Vec<Lane> = Vec::new();
     let mut batches: Vec<Vec<Stretch>>;
     let mut order = task.train.to_vec();
@@ -327,13 +327,13 @@ pub(super) fn train(
     })
 }
 
-/// Enough of the stretches to judge an epoch by.
-pub(super) fn sample_of(stretches: &[Stretch], seed: u64) -> Vec<Stretch> {
+/// Enough of the stretches, drawn by the seed, for so many answers.
+pub(super) fn sample_of(stretches: &[Stretch], seed: u64, most: usize) -> Vec<Stretch> {
     let mut order = stretches.to_vec();
     Random::new(seed ^ 0x6a75_6467).shuffle(&mut order);
     let mut asked = 0;
     let few = |stretch: &Stretch| {
-        let enough = asked >= JUDGED;
+        let enough = asked >= most;
         asked += (stretch.len - stretch.asked_from) as usize;
         !enough
     };

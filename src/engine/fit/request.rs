@@ -188,6 +188,6 @@ impl From<TrainError> for FitError {
     }
 }
 
-pub(super) fn canceled() -> FitError {
+pub(crate) fn canceled() -> FitError {
     FitError::new("57014", "canceling training due to user request")
 }

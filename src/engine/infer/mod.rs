@@ -1,6 +1,6 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
-mod activation;
+pub(crate) mod activation;
 mod answer;
 pub(crate) mod attention;
 pub(crate) use activation::exp;

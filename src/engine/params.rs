@@ -5,7 +5,7 @@ mod choices;
 mod decision;
 mod learning;
 mod others;
-mod reader;
+pub(crate) mod reader;
 
 use crate::calibrate::Method;
 use crate::decision::Decision;
@@ -399,7 +399,7 @@ impl Params {
         let reader = Reader { options };
         Ok(Params {
             algorithm: reader.choice("algorithm", ALGORITHMS)?,
-            hidden: reader.hidden()?,
+            hidden: reader.widths("hidden")?,
             activation: reader.choice("activation", ACTIVATIONS)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,
             label_smoothing: reader.number("label_smoothing", 0.0, 0.5)?,

@@ -1,5 +1,6 @@
 use super::super::testing::artifact;
 use super::*;
+use crate::artifact::container::{CHECKSUM, PREFIX, VERSION, checksum};
 use crate::artifact::testing::net;
 use crate::infer::testing::Random;
 

@@ -9,7 +9,7 @@ const MOST_MEMBERS: usize = 64;
 const LARGEST_FIRST: usize = 1 << 28;
 
 /// `Err(Damaged)` with plain words unless `holds`.
-pub(super) fn require(
+pub(crate) fn require(
     holds: bool,
     otherwise: impl FnOnce() -> String,
 ) -> Result<(), ArtifactError> {

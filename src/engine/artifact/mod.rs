@@ -1,7 +1,8 @@
 //! Everything a model is: recipe, models, evaluation, history and provenance, and its bytes.
 
 mod bytes;
-mod check;
+pub(crate) mod check;
+pub(crate) mod container;
 #[cfg(test)]
 pub(crate) mod testing;
 

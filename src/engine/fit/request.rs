@@ -112,7 +112,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn phase(name: &str) -> Progress {
+    pub(crate) fn phase(name: &str) -> Progress {
         Progress {
             phase: name.into(),
             ..Progress::default()
@@ -149,7 +149,7 @@ pub struct FitError {
 }
 
 impl FitError {
-    pub(super) fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
+    pub(crate) fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
         FitError {
             sqlstate: sqlstate.into(),
             message: message.into(),
@@ -157,11 +157,11 @@ impl FitError {
             hint: None,
         }
     }
-    pub(super) fn detail(mut self, detail: impl Into<String>) -> FitError {
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> FitError {
         self.detail = Some(detail.into());
         self
     }
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> FitError {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> FitError {
         self.hint = Some(hint.into());
         self
     }

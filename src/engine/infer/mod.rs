@@ -3,8 +3,7 @@
 mod activation;
 mod answer;
 pub(crate) use activation::exp;
-pub(crate) use answer::array_literal;
-pub use answer::{Answer, answer};
+pub use answer::{Answer, answer, array_literal};
 mod forward;
 mod kernel;
 mod ordinal;

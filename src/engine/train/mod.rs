@@ -21,6 +21,7 @@ mod start;
 pub(crate) use batch::Batch;
 #[cfg(test)]
 pub(crate) use batch::gather;
+pub(crate) use cpu::vector;
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
 pub use rows::Rows;

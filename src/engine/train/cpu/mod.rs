@@ -6,7 +6,7 @@ mod inputs;
 mod parameters;
 #[cfg(test)]
 mod tests;
-mod vector;
+pub(crate) mod vector;
 
 use super::averaging::Average;
 use super::epochs::Learner;

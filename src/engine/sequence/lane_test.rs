@@ -92,21 +92,28 @@ fn gradients_are_those_of_differences() {
                     loss(&shared, lane, 3)
                 };
                 let mut lane = Lane::default();
-                of(&network.weights, &mut sampler, &mut lane);
+                let here = of(&network.weights, &mut sampler, &mut lane);
                 let gradient = lane.gradient.clone();
                 for at in 0..layout.len {
-                    let mut weights = network.weights.clone();
                     let h = 5e-3;
-                    weights[at] += h;
-                    let above = of(&weights, &mut sampler, &mut lane);
-                    weights[at] -= 2.0 * h;
-                    let below = of(&weights, &mut sampler, &mut lane);
-                    let slope = ((above - below) / f64::from(2.0 * h)) as f32;
-                    let bound = 2e-3 + 5e-3 * slope.abs();
+                    let mut slope = |step: f32| {
+                        let mut weights = network.weights.clone();
+                        weights[at] += step;
+                        let there = of(&weights, &mut sampler, &mut lane);
+                        ((there - here) / f64::from(step)) as f32
+                    };
+                    let (above, below) = (slope(h), slope(-h));
+                    let middle = (above + below) / 2.0;
+                    // A transformer's gates have corners, where the two sides differ.
+                    let corner = match cell {
+                        Cell::Transformer => (above - below).abs() / 2.0,
+                        _ => 0.0,
+                    };
+                    let bound = 2e-3 + 5e-3 * middle.abs() + corner;
                     let own = gradient[at];
                     assert!(
-                        (own - slope).abs() < bound,
-                        "{cell:?} {output:?} {sampling} weight {at}: {own} against {slope}"
+                        (own - middle).abs() < bound,
+                        "{cell:?} {output:?} {sampling} weight {at}: {own} against {middle}"
                     );
                 }
             }

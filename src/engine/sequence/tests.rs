@@ -79,12 +79,8 @@ fn a_network_learns_what_a_markov_chain_cannot() {
     let log = log(&frame);
     for algorithm in ["lstm", "gru", "transformer"] {
         let attends = algorithm == "transformer";
-        let (hidden, epochs) = if attends {
-            (json!([32, 32]), 60)
-        } else {
-            (json!(32), 25)
-        };
-        let rate = if attends { 0.004 } else { 0.01 };
+        let hidden = if attends { json!([32, 32]) } else { json!(32) };
+        let rate = if attends { 0.003 } else { 0.01 };
         let options = json!({"algorithm": algorithm, "hidden": hidden, "embedding_dim": 8, "epochs": 25,
             "dropout": 0.05, "learning_rate": rate, "patience": 12, "batch_size": 16, "split": "last"});
         let model = fitted(&log, &next_item(), options);

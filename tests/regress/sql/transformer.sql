@@ -29,7 +29,7 @@ SELECT count(*) FROM guests g, unnest(ARRAY['stays', 'worth', 'days']) target WH
   abs(insight_predict('guest ' || target, g) - (SELECT prediction FROM insight_predict_table('guest ' || target, 'guests', 'guest_id') WHERE key = g.guest_id::text)) > 1e-9;
 SELECT insight_predict('guest stays', '{}') BETWEEN 0 AND 1 AS empty,
   insight_predict('guest stays', '{"visits": "Infinity", "plan": "none", "note": "words never met", "habits": null}') BETWEEN 0 AND 1 AS odd;
--- The same again, bit for bit; on from there; every fifth of the rows by the others; segments.
+-- The same again, bit for bit; on from there; each third of the rows by the others; segments.
 SELECT same FROM insight_reproduce('guest stays');
 SELECT version FROM insight_train('SELECT guest_id, visits, spend, plan, since, note, habits, gone, stays FROM guests', 'stays', 'guest stays',
   options('{"warm_start": true, "epochs": 2}'));

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
-use insight_engine::infer::{self, Predictor};
+use insight_engine::infer::{self, Predictor, Scratch};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::rc::Rc;
@@ -111,6 +111,18 @@ pub(super) unsafe fn answer(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
+    // SAFETY: promised by the caller.
+    unsafe { answer_prepared(fcinfo, |predictor, row| shape(predictor, &row.outputs)) }
+}
+
+/// The same for an answer that needs the prepared row, too.
+///
+/// # Safety
+/// As for [`answer`].
+pub(super) unsafe fn answer_prepared(
+    fcinfo: pg_sys::FunctionCallInfo,
+    shape: impl FnOnce(&Predictor, &Scratch) -> Result<pg_sys::Datum>,
+) -> pg_sys::Datum {
     // SAFETY: STRICT: both arguments are there; the row's form was determined by `site`.
     unsafe {
         let site = or_raise(site(fcinfo));
@@ -121,7 +133,7 @@ pub(super) unsafe fn answer(
             form,
             ..
         } = site;
-        let predictions = match form {
+        let read = match form {
             Form::Composite => {
                 reader.predict_composite(predictor, row, (*(*fcinfo).flinfo).fn_mcxt)
             }
@@ -129,8 +141,8 @@ pub(super) unsafe fn answer(
                 object(*form, row).and_then(|object| reader.predict_json(predictor, &object))
             }
         };
-        let predictions = or_raise(predictions);
-        or_raise(shape(predictor, predictions))
+        or_raise(read);
+        or_raise(shape(predictor, reader.scratch()))
     }
 }
 

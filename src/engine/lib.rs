@@ -27,6 +27,8 @@ pub mod sample;
 pub mod select;
 pub mod settled;
 pub mod survival;
+pub mod synth;
 pub mod train;
+pub mod trained;
 pub mod tune;
 pub mod value;

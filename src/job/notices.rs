@@ -2,10 +2,40 @@
 
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
+use insight_engine::synth::Synthesizer;
+use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
 
-/// Notices about columns and rows left out, and the scores on unseen rows. `dropped`: leaking rows were left out.
-pub fn tell(artifact: &Artifact, dropped: bool) {
+/// Notices about columns and rows left out, and the scores. `excluded`: columns that were not read, and why; `dropped`: leaking
+/// rows were left out.
+pub fn tell(model: &TrainedModel, excluded: &[(String, String)], dropped: bool) {
+    match model {
+        TrainedModel::Table(artifact) => tell_table(artifact, dropped),
+        TrainedModel::Synthesizer(synthesizer) => tell_synthesizer(synthesizer, excluded),
+    }
+}
+
+fn tell_synthesizer(synthesizer: &Synthesizer, excluded: &[(String, String)]) {
+    for (column, reason) in excluded {
+        notice!("column \"{column}\" left out, generated rows have NULL in it: {reason}");
+    }
+    for note in &synthesizer.notes {
+        notice!("{note}");
+    }
+    let shown: Vec<String> = synthesizer
+        .metrics
+        .iter()
+        .filter(|m| m.class.is_none())
+        .map(|m| format!("{} {:.4}", m.metric, m.value))
+        .collect();
+    notice!(
+        "{} (generated rows beside those that were learned)",
+        shown.join(", ")
+    );
+}
+
+/// `dropped`: leaking rows were left out.
+fn tell_table(artifact: &Artifact, dropped: bool) {
     let provenance = &artifact.provenance;
     for (column, reason) in &provenance.excluded {
         notice!("column \"{column}\" left out: {reason}");

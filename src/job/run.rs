@@ -1,9 +1,10 @@
 //! One job in its worker: its turn, reading as the calling role, watching the trainer, handing over or storing the model.
 
+use super::duty::Duty;
 use super::queue::{self, Ending, Kick, Turn};
 use super::session;
 use super::shared::{Control, Segment, State};
-use super::spec::Spec;
+use super::spec::{Spec, Work};
 use super::trainer::{self, Message};
 use super::worker::transaction;
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Progress, Request, Start};
 use insight_engine::frame::Frame;
+use insight_engine::synth;
+use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
 use std::time::{Duration, Instant};
 
@@ -248,14 +251,24 @@ impl Run<'_> {
         }))
     }
 
-    /// Fits in the isolated child and relays its progress.
-    fn fit(&self, frame: Frame) -> Result<Vec<u8>> {
+    /// What the trainer is to do with the rows.
+    fn duty(&self, frame: Frame) -> Result<Duty> {
         let spec = &self.spec;
-        let mut params = spec.params()?;
-        if let Some(limit) = params.max_seconds {
-            // Reading counts.
-            params.max_seconds = Some((limit - self.started.elapsed().as_secs_f64()).max(0.1));
+        // Reading counts.
+        let left = |limit: f64| (limit - self.started.elapsed().as_secs_f64()).max(0.1);
+        if let Work::Generate(columns) = &spec.work {
+            let options = spec.options.as_object().cloned().unwrap_or_default();
+            let mut params = synth::Params::from_json(&options, frame.rows())?;
+            params.max_seconds = params.max_seconds.map(left);
+            let columns = columns.clone();
+            return Ok(Duty::Generate {
+                frame,
+                columns,
+                params,
+            });
         }
+        let mut params = spec.params()?;
+        params.max_seconds = params.max_seconds.map(left);
         let request = Request {
             frame,
             target: spec.target.clone(),
@@ -286,21 +299,26 @@ impl Run<'_> {
                 None => Vec::new(),
             },
         };
+        Ok(Duty::Predict {
+            request: Box::new(request),
+            work: spec.work.clone(),
+            text_model: spec.text_model.clone(),
+        })
+    }
+
+    /// Works in the isolated child and relays its progress.
+    fn fit(&self, frame: Frame) -> Result<Vec<u8>> {
+        let spec = &self.spec;
+        let duty = self.duty(frame)?;
         self.control.enter("preparing");
         if !spec.isolate {
             let mut report = |progress: &Progress| {
                 self.control.report(progress);
                 self.interrupted().is_none()
             };
-            return trainer::fit_here(request, &spec.work, spec.text_model.clone(), &mut report);
+            return trainer::work_here(duty, &mut report);
         }
-        let mut child = trainer::start(
-            request,
-            spec.work.clone(),
-            spec.text_model.clone(),
-            spec.threads,
-            spec.max_bytes,
-        )?;
+        let mut child = trainer::start(duty, spec.threads, spec.max_bytes)?;
         loop {
             for message in child.receive() {
                 match message {
@@ -349,7 +367,7 @@ impl Run<'_> {
 
     /// Stores the model and the job's success in one transaction.
     pub fn store(&self, bytes: &[u8]) -> Result<()> {
-        let artifact = Artifact::from_bytes(bytes).map_err(|e| {
+        let model = TrainedModel::from_bytes(bytes).map_err(|e| {
             Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
         })?;
         transaction(|| {
@@ -363,7 +381,7 @@ impl Run<'_> {
                 deploy: self.spec.deploy,
                 seconds: self.started.elapsed().as_secs_f64(),
             };
-            let published = catalog::publish(&publication, &artifact, bytes)?;
+            let published = catalog::publish(&publication, &model.card(), bytes)?;
             queue::finish(
                 self.job,
                 &Ending::Succeeded {

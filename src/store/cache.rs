@@ -7,9 +7,11 @@
 use super::catalog;
 use crate::error::{Error, Result};
 use crate::settings;
-use insight_engine::artifact::{Artifact, ArtifactError};
+use insight_engine::artifact::ArtifactError;
 use insight_engine::embed;
 use insight_engine::infer::Predictor;
+use insight_engine::synth::Synthesizer;
+use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi::OwnedPreparedStatement, spi::SpiClient};
 use std::cell::{Cell, RefCell};
@@ -28,8 +30,24 @@ pub struct Stamp {
 }
 
 struct Cached {
-    predictor: Rc<Predictor>,
+    model: Loaded,
     used: u64,
+}
+
+/// A model of any kind, ready for use.
+#[derive(Clone)]
+enum Loaded {
+    Predictor(Rc<Predictor>),
+    Synthesizer(Rc<Synthesizer>),
+}
+
+impl Loaded {
+    fn bytes(&self) -> usize {
+        match self {
+            Loaded::Predictor(predictor) => predictor.bytes(),
+            Loaded::Synthesizer(synthesizer) => synthesizer.bytes(),
+        }
+    }
 }
 
 /// Plans kept for the life of the process: by name, by name and version, the artifact.
@@ -115,31 +133,49 @@ pub fn version(reference: &str) -> Result<i64> {
 
 /// The model that a reference stands for, ready to predict.
 pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
+    match model(reference)? {
+        Loaded::Predictor(predictor) => Ok(predictor),
+        Loaded::Synthesizer(_) => Err(Error::new(
+            "42809",
+            format!("model \"{reference}\" makes rows and predicts nothing"),
+        )
+        .hint("Use insight_generate(model, rows, NULL::table).")),
+    }
+}
+
+/// The model that a reference stands for, ready to make rows.
+pub fn synthesizer(reference: &str) -> Result<Rc<Synthesizer>> {
+    match model(reference)? {
+        Loaded::Synthesizer(synthesizer) => Ok(synthesizer),
+        Loaded::Predictor(_) => Err(Error::new("42809", format!("model \"{reference}\" predicts and makes no rows"))
+            .hint("Train one that does: insight_train('table', NULL, 'name', '{\"algorithm\": \"gan\"}').")),
+    }
+}
+
+fn model(reference: &str) -> Result<Loaded> {
     let id = version(reference)?;
     let clock = CLOCK.get() + 1;
     CLOCK.set(clock);
     let cached = MODELS.with_borrow_mut(|models| {
-        models.get_mut(&id).map(|model| {
-            model.used = clock;
-            model.predictor.clone()
+        models.get_mut(&id).map(|cached| {
+            cached.used = clock;
+            cached.model.clone()
         })
     });
-    if let Some(predictor) = cached {
-        return Ok(predictor);
+    if let Some(model) = cached {
+        return Ok(model);
     }
     let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
-    let predictor = Rc::new(load(reference, &bytes)?);
+    let model = load(reference, &bytes)?;
     MODELS.with_borrow_mut(|models| {
-        models.insert(
-            id,
-            Cached {
-                predictor: predictor.clone(),
-                used: clock,
-            },
-        );
+        let cached = Cached {
+            model: model.clone(),
+            used: clock,
+        };
+        models.insert(id, cached);
         evict(models, id);
     });
-    Ok(predictor)
+    Ok(model)
 }
 
 /// Gives a model the text model it was trained with, where it needs one; to be called before it predicts.
@@ -174,9 +210,16 @@ pub fn with_text_model(predictor: &Predictor) -> Result<()> {
     Ok(())
 }
 
-fn load(reference: &str, bytes: &[u8]) -> Result<Predictor> {
-    Artifact::from_bytes(bytes)
-        .and_then(Predictor::new)
+fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
+    TrainedModel::from_bytes(bytes)
+        .and_then(|model| match model {
+            TrainedModel::Table(artifact) => {
+                Ok(Loaded::Predictor(Rc::new(Predictor::new(*artifact)?)))
+            }
+            TrainedModel::Synthesizer(synthesizer) => {
+                Ok(Loaded::Synthesizer(Rc::from(synthesizer)))
+            }
+        })
         .map_err(|error| match error {
             ArtifactError::TooNew { .. } => {
                 Error::new("0A000", format!("model \"{reference}\" cannot be read"))
@@ -192,7 +235,7 @@ fn load(reference: &str, bytes: &[u8]) -> Result<Predictor> {
 /// Drops the least recently used models until the rest fits; the one in use stays.
 fn evict(models: &mut HashMap<i64, Cached>, keep: i64) {
     let limit = settings::cache_bytes();
-    while models.values().map(|m| m.predictor.bytes()).sum::<usize>() > limit {
+    while models.values().map(|m| m.model.bytes()).sum::<usize>() > limit {
         let oldest = models
             .iter()
             .filter(|(id, _)| **id != keep)

@@ -1,5 +1,6 @@
 use super::super::testing::{artifact, attending};
 use super::*;
+use crate::artifact::container::{CHECKSUM, PREFIX, VERSION, checksum};
 use crate::artifact::testing::net;
 use crate::infer::testing::Random;
 use crate::models::Output;
@@ -114,7 +115,8 @@ fn any_flipped_bit_is_noticed() {
             let result = Artifact::from_bytes(&flipped);
             // A version is told apart before the rest is understood.
             let newer = matches!(result, Err(ArtifactError::TooNew { .. }));
-            assert_eq!(newer, (8..12).contains(&at) && flipped[8..12] != [0; 4]);
+            let version = u32::from_le_bytes(flipped[8..12].try_into().unwrap());
+            assert_eq!(newer, version > VERSION);
             assert!(result.is_err(), "byte {at}");
         }
     }
@@ -181,6 +183,15 @@ fn weights_that_are_no_numbers_are_refused() {
         net(&mut a).heads[0].weights[3] = wrong;
         assert!(is_damaged(&a.to_bytes()));
     }
+}
+
+#[test]
+fn the_format_before_is_read() {
+    let mut bytes = artifact().to_bytes();
+    bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
+    assert!(Artifact::from_bytes(&sealed(bytes.clone())).is_ok());
+    bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
+    assert!(is_damaged(&sealed(bytes)));
 }
 
 #[test]

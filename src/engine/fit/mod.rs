@@ -12,6 +12,7 @@ mod prepare;
 mod request;
 mod settle;
 mod split;
+mod spread;
 mod target;
 mod trial;
 mod tuned;
@@ -118,7 +119,15 @@ fn on(
         artifact.partition = Some(partition);
         artifact.provenance.segments = notes;
     }
-    finish::judge(artifact, &request.frame, answers, parts, &params, held_out)
+    finish::judge(
+        artifact,
+        &request.frame,
+        answers,
+        parts,
+        &params,
+        held_out,
+        report,
+    )
 }
 
 fn go(ok: bool) -> Result<(), FitError> {
@@ -134,8 +143,12 @@ mod partition_test;
 #[cfg(test)]
 mod settle_test;
 #[cfg(test)]
+mod survival_test;
+#[cfg(test)]
 mod tasks_test;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tuned_test;
+#[cfg(test)]
+mod uplift_test;

@@ -104,10 +104,15 @@ pub struct Progress {
     pub loss: f64,
     pub validation_loss: Option<f64>,
     pub eta_seconds: f64,
+    /// Of a cross-validation, from 1, and how many there are with all repeats; else 0.
+    #[serde(default)]
+    pub fold: u32,
+    #[serde(default)]
+    pub folds: u32,
 }
 
 impl Progress {
-    pub(super) fn phase(name: &str) -> Progress {
+    pub(crate) fn phase(name: &str) -> Progress {
         Progress {
             phase: name.into(),
             ..Progress::default()
@@ -128,6 +133,7 @@ impl Progress {
             loss: step.loss,
             validation_loss: step.validation_loss,
             eta_seconds: step.eta_seconds,
+            ..Progress::default()
         }
     }
 }
@@ -143,7 +149,7 @@ pub struct FitError {
 }
 
 impl FitError {
-    pub(super) fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
+    pub(crate) fn new(sqlstate: &str, message: impl Into<String>) -> FitError {
         FitError {
             sqlstate: sqlstate.into(),
             message: message.into(),
@@ -151,11 +157,11 @@ impl FitError {
             hint: None,
         }
     }
-    pub(super) fn detail(mut self, detail: impl Into<String>) -> FitError {
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> FitError {
         self.detail = Some(detail.into());
         self
     }
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> FitError {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> FitError {
         self.hint = Some(hint.into());
         self
     }

@@ -1,7 +1,9 @@
 //! A transformer over the features of a row.
 
 use super::block::uniform;
-use super::{Block, BlockParts, CategoryInput, Encoding, Inputs, Linear, NumberEmbedding, Output};
+use super::{
+    Block, BlockParts, CategoryInput, Encoding, Inputs, Linear, NumberEmbedding, Output, WeightKind,
+};
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -103,6 +105,21 @@ impl Tokens {
             categories: categories.iter().map(token).collect(),
             bags: bags.iter().map(token).collect(),
         }
+    }
+}
+
+impl TransformerParts {
+    /// The kind of each weight.
+    pub fn kinds(&self) -> Vec<WeightKind> {
+        let mut kinds = vec![WeightKind::Bias; self.len];
+        kinds[self.numbers.clone()].fill(WeightKind::NumberEmbedding);
+        for (_, parts, at) in &self.blocks {
+            kinds[*at..at + parts.len].copy_from_slice(&parts.kinds());
+        }
+        let norm = self.norm.start;
+        kinds[norm..norm + self.norm.len() / 2].fill(WeightKind::Scale);
+        kinds[self.head.weights.clone()].fill(WeightKind::Weight);
+        kinds
     }
 }
 

@@ -4,16 +4,16 @@ use super::{ClassWeight, ParamError};
 use serde_json::{Map, Value};
 
 /// Typed look-ups with errors that say what is allowed. JSON null means the default.
-pub(super) struct Reader<'a> {
-    pub(super) options: &'a Map<String, Value>,
+pub(crate) struct Reader<'a> {
+    pub(crate) options: &'a Map<String, Value>,
 }
 
 impl Reader<'_> {
-    pub(super) fn get(&self, option: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, option: &str) -> Option<&Value> {
         self.options.get(option).filter(|value| !value.is_null())
     }
 
-    pub(super) fn wrong(option: &str, must: &str) -> ParamError {
+    pub(crate) fn wrong(option: &str, must: &str) -> ParamError {
         ParamError {
             option: option.into(),
             message: format!("option \"{option}\" must be {must}"),
@@ -21,7 +21,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn number(
+    pub(crate) fn number(
         &self,
         option: &str,
         low: f64,
@@ -39,7 +39,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn integer(
+    pub(crate) fn integer(
         &self,
         option: &str,
         low: u64,
@@ -63,7 +63,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn boolean(&self, option: &str) -> Result<Option<bool>, ParamError> {
+    pub(crate) fn boolean(&self, option: &str) -> Result<Option<bool>, ParamError> {
         let Some(value) = self.get(option) else {
             return Ok(None);
         };
@@ -73,7 +73,7 @@ impl Reader<'_> {
             .ok_or_else(|| Self::wrong(option, "true or false"))
     }
 
-    pub(super) fn choice<T: Copy>(
+    pub(crate) fn choice<T: Copy>(
         &self,
         option: &str,
         choices: &[(&str, T)],
@@ -90,8 +90,9 @@ impl Reader<'_> {
             .ok_or_else(|| Self::wrong(option, &format!("one of {}", names.join(", "))))
     }
 
-    pub(super) fn hidden(&self) -> Result<Option<Vec<usize>>, ParamError> {
-        let Some(value) = self.get("hidden") else {
+    /// Widths of layers.
+    pub(crate) fn widths(&self, option: &str) -> Result<Option<Vec<usize>>, ParamError> {
+        let Some(value) = self.get(option) else {
             return Ok(None);
         };
         let width = |v: &Value| {
@@ -108,13 +109,13 @@ impl Reader<'_> {
             .map(Some)
             .ok_or_else(|| {
                 Self::wrong(
-                    "hidden",
+                    option,
                     "an array of 1 to 8 integers from 1 to 4096, such as [64, 32]",
                 )
             })
     }
 
-    pub(super) fn class_weight(&self) -> Result<Option<ClassWeight>, ParamError> {
+    pub(crate) fn class_weight(&self) -> Result<Option<ClassWeight>, ParamError> {
         let wrong = || {
             Self::wrong(
                 "class_weight",

@@ -4,11 +4,12 @@
 use super::attention::{Dropped, Pass, Sequences, backward, forward};
 use super::features::Features;
 use super::norm::Norm;
-use super::parameters::{Dense, Rule, Table};
+use super::parameters::{Dense, Rule, Table, kept, swap};
 use super::vector::resize;
-use crate::models::{Model, Transformer, TransformerParts};
+use crate::models::{Model, Transformer, TransformerParts, WeightKind};
 use crate::random::Random;
 use crate::recipe::Matrix;
+use crate::train::averaging::Average;
 use crate::train::epochs::Learner;
 use crate::train::loss::Objective;
 use crate::train::{Examples, Task};
@@ -35,6 +36,7 @@ pub(in crate::train) struct Attentive<'a> {
     chunks: Vec<Chunk>,
     seed: u64,
     steps: u64,
+    average: Option<Average>,
     best: Option<(Vec<f32>, Vec<Vec<f32>>)>,
 }
 
@@ -213,16 +215,14 @@ impl<'a> Attentive<'a> {
             weights.extend_from_slice(&embedding.weights);
             embeddings.push(start..weights.len());
         }
-        // Neither what makes tokens nor norms nor biases are penalised.
-        let blocks = parts.blocks.iter();
-        let mut penalised: Vec<Range<usize>> = blocks
-            .flat_map(|(_, own, at)| own.matrices().map(|m| at + m.start..at + m.end))
-            .collect();
-        penalised.push(parts.head.weights.clone());
+        let mut kinds = parts.kinds();
+        kinds.resize(weights.len(), WeightKind::NumberEmbedding);
+        let average = Average::new(task);
+        let averaged = average.is_some();
         let tables = model.embeddings.iter().chain(&model.bags);
-        let tables = tables.map(|table| Table::new(table.clone(), model.width, rule));
+        let tables = tables.map(|table| Table::new(table.clone(), model.width, rule, averaged));
         Attentive {
-            dense: Dense::new(weights, &penalised, rule),
+            dense: Dense::new(weights, kinds, rule, averaged),
             tables: tables.collect(),
             embeddings,
             parts,
@@ -231,6 +231,7 @@ impl<'a> Attentive<'a> {
             chunks: Vec::new(),
             seed: task.params.seed ^ 0x2545_f491,
             steps: 0,
+            average,
             best: None,
         }
     }
@@ -313,7 +314,8 @@ impl Learner for Attentive<'_> {
         let chunks = &mut self.chunks[..losses.len()];
         let mut gradients: Vec<&mut Vec<f32>> =
             chunks.iter_mut().map(|c| &mut c.gradient).collect();
-        self.dense.step(&mut gradients, rate);
+        let share = self.average.as_mut().map_or(1.0, Average::next);
+        self.dense.step(&mut gradients, rate, share as f32);
         if !self.tables.is_empty() {
             let size = self.chunk_rows(rows.len());
             let features = Features {
@@ -333,12 +335,44 @@ impl Learner for Attentive<'_> {
             }
             self.tables
                 .par_iter_mut()
-                .for_each(|table| table.step(rate));
+                .for_each(|table| table.step(rate, share));
         }
         (loss, weight)
     }
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
+        swap(&mut self.dense, &mut self.tables);
+        let loss = self.mean_loss(part);
+        swap(&mut self.dense, &mut self.tables);
+        loss
+    }
+
+    fn keep(&mut self) {
+        self.best = Some(kept(&self.dense, &mut self.tables));
+    }
+
+    fn finish(mut self) -> Model {
+        if self.best.is_none() {
+            self.keep();
+        }
+        let mut model = self.model;
+        let (mut weights, tables) = self.best.unwrap_or_default();
+        for (embedding, range) in model.number_embeddings.iter_mut().zip(self.embeddings) {
+            embedding.weights.copy_from_slice(&weights[range]);
+        }
+        weights.truncate(self.parts.len);
+        model.weights = weights;
+        let own = model.embeddings.iter_mut().chain(&mut model.bags);
+        for (own, table) in own.zip(tables) {
+            *own = table;
+        }
+        Model::Transformer(model)
+    }
+}
+
+impl Attentive<'_> {
+    /// Mean loss over all rows of a part, of the weights as they are.
+    fn mean_loss(&mut self, part: &Examples<'_>) -> f64 {
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
         let objective = self.task.objective();
         let block = (MOST_CHUNKS * CHUNK / self.model.tokens.count).max(1);
@@ -357,29 +391,6 @@ impl Learner for Attentive<'_> {
             sum += losses.iter().sum::<f64>();
         }
         sum / part.weight(&rows).max(f64::MIN_POSITIVE)
-    }
-
-    fn keep(&mut self) {
-        let tables = self.tables.iter().map(|t| t.vectors.clone()).collect();
-        self.best = Some((self.dense.weights.clone(), tables));
-    }
-
-    fn finish(self) -> Model {
-        let mut model = self.model;
-        let (mut weights, tables) = self.best.unwrap_or_else(|| {
-            let tables = self.tables.into_iter().map(|t| t.vectors).collect();
-            (self.dense.weights, tables)
-        });
-        for (embedding, range) in model.number_embeddings.iter_mut().zip(self.embeddings) {
-            embedding.weights.copy_from_slice(&weights[range]);
-        }
-        weights.truncate(self.parts.len);
-        model.weights = weights;
-        let own = model.embeddings.iter_mut().chain(&mut model.bags);
-        for (own, table) in own.zip(tables) {
-            *own = table;
-        }
-        Model::Transformer(model)
     }
 }
 

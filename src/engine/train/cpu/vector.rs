@@ -53,7 +53,7 @@ pub(super) fn resize(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 
 /// A matrix in memory, row-major or transposed: `rows` x `columns`.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -63,7 +63,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// Row-major `[rows][columns]`.
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> View<'a> {
+    pub(crate) fn new(values: &'a [f32], rows: usize, columns: usize) -> View<'a> {
         assert!(values.len() >= rows * columns);
         View {
             values,
@@ -73,7 +73,25 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(super) fn transposed(self) -> View<'a> {
+    /// `count` rows from `first`.
+    pub(crate) fn some(self, first: usize, count: usize) -> View<'a> {
+        assert!(first + count <= self.rows);
+        View {
+            values: &self.values[first * self.steps.0..],
+            rows: count,
+            ..self
+        }
+    }
+
+    pub(crate) fn rows(self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(self) -> usize {
+        self.columns
+    }
+
+    pub(crate) fn transposed(self) -> View<'a> {
         View {
             values: self.values,
             rows: self.columns,
@@ -84,7 +102,7 @@ impl<'a> View<'a> {
 }
 
 /// `out = left · right`, or `out += left · right`; `out` is row-major.
-pub(super) fn product(out: &mut [f32], left: View<'_>, right: View<'_>, add: bool) {
+pub(crate) fn product(out: &mut [f32], left: View<'_>, right: View<'_>, add: bool) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert!(right.rows == k && out.len() >= m * n);
     if m == 0 || n == 0 {
@@ -125,7 +143,7 @@ pub(super) fn product(out: &mut [f32], left: View<'_>, right: View<'_>, add: boo
 }
 
 /// Adds `bias` to each row of `sums`.
-pub(super) fn add_bias(sums: &mut [f32], bias: &[f32]) {
+pub(crate) fn add_bias(sums: &mut [f32], bias: &[f32]) {
     for row in sums.chunks_exact_mut(bias.len()) {
         for (sum, b) in row.iter_mut().zip(bias) {
             *sum += b;
@@ -134,7 +152,7 @@ pub(super) fn add_bias(sums: &mut [f32], bias: &[f32]) {
 }
 
 /// Adds up the rows of `values` into `sums`.
-pub(super) fn add_rows(sums: &mut [f32], values: &[f32]) {
+pub(crate) fn add_rows(sums: &mut [f32], values: &[f32]) {
     for row in values.chunks_exact(sums.len()) {
         for (sum, v) in sums.iter_mut().zip(row) {
             *sum += v;

@@ -260,3 +260,29 @@ impl Transformer {
         tables.chain(numbers).chain(std::iter::once(&self.weights))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_of_one_feature_share_a_token() {
+        let tokens = Tokens::of(&[0, 0, 7], &[0, 9], &[7]);
+        assert_eq!(tokens.count, 4);
+        assert_eq!(tokens.numbers, [1, 1, 2]);
+        assert_eq!((tokens.categories, tokens.bags), (vec![1, 3], vec![2]));
+    }
+
+    #[test]
+    fn neighbours_share_a_token_where_features_are_many() {
+        for features in [MOST_TOKENS - 1, MOST_TOKENS, 1000] {
+            let numbers: Vec<usize> = (0..features).collect();
+            let tokens = Tokens::of(&numbers, &[], &[]);
+            assert_eq!(tokens.count, MOST_TOKENS);
+            assert!(tokens.numbers.is_sorted());
+            let mut own = tokens.numbers;
+            own.dedup();
+            assert_eq!(own, (1..MOST_TOKENS).collect::<Vec<_>>());
+        }
+    }
+}

@@ -21,6 +21,8 @@ use std::ops::Range;
 const CHUNK: usize = 192;
 /// More chunks would cost more in adding up gradients than they gain.
 const MOST_CHUNKS: usize = 16;
+/// Tokens that a chunk takes at a time: what a block remembers of each is kept no longer.
+const SLICE: usize = 2 * CHUNK;
 
 pub(in crate::train) struct Attentive<'a> {
     task: &'a Task<'a>,
@@ -58,7 +60,8 @@ struct Chunk {
     /// `[rows][outputs]`: sums, then the loss's derivatives by them.
     sums: Vec<f32>,
     gradient: Vec<f32>,
-    loss: f64,
+    /// `[rows][tokens][width]`: the loss's derivatives by the tokens; empty where no table wants them.
+    deltas: Vec<f32>,
 }
 
 /// The tokens of so many rows; after the last block only the first of each row is wanted.
@@ -111,26 +114,54 @@ impl Chunk {
         forward(sums, normed, rows.len(), weights, &parts.head);
     }
 
-    /// From the sums of [`Chunk::forward`] to the loss and its gradient, which is added up. `scale` is what a row with weight 1
-    /// counts in the mean over the batch.
-    fn backward(&mut self, shared: &Shared<'_>, part: &Examples<'_>, rows: &[u32], scale: f64) {
+    /// The loss of the rows, and its gradient, slice by slice. `scale` is what a row with weight 1 counts in the mean over the batch.
+    fn learn(
+        &mut self,
+        shared: &Shared<'_>,
+        part: &Examples<'_>,
+        rows: &[u32],
+        mut random: Random,
+        scale: f64,
+    ) -> f64 {
+        let features = &shared.features;
+        let row = features.model.tokens.count * features.model.width;
+        let len = features.embeddings.last().map(|range| range.end);
+        self.gradient.resize(len.unwrap_or(features.parts.len), 0.0);
+        self.deltas.clear();
+        let mut loss = 0.0;
+        for rows in rows.chunks((SLICE / features.model.tokens.count).max(1)) {
+            self.forward(shared, part.matrix, rows, Some(&mut random));
+            loss += self.backward(shared, part, rows, scale);
+            if !features.tables.is_empty() {
+                self.deltas.extend_from_slice(&self.x[..rows.len() * row]);
+            }
+        }
+        features.settle(&mut self.gradient);
+        loss
+    }
+
+    /// From the sums of [`Chunk::forward`] to the loss and its gradient, which is added up; [`Features::settle`] ends it.
+    fn backward(
+        &mut self,
+        shared: &Shared<'_>,
+        part: &Examples<'_>,
+        rows: &[u32],
+        scale: f64,
+    ) -> f64 {
         let Features {
             model,
             parts,
             weights,
-            embeddings,
             ..
         } = shared.features;
         let (count, width) = (model.tokens.count, model.width);
         let objective = shared.objective;
-        let len = embeddings.last().map_or(parts.len, |range| range.end);
-        self.gradient.resize(len, 0.0);
-        self.loss = 0.0;
+        let mut loss = 0.0;
         let sums = &mut self.sums[..rows.len() * model.outputs];
         for (&row, sums) in rows.iter().zip(sums.chunks_exact_mut(model.outputs)) {
             let row = row as usize;
             let weight = part.weights.get(row).map_or(1.0, |w| f64::from(*w));
-            self.loss += weight * objective.derive(sums, objective.of(part.targets, row));
+            loss += weight * objective.derive(sums, objective.of(part.targets, row));
             let factor = (weight * scale) as f32;
             sums.iter_mut().for_each(|d| *d *= factor);
         }
@@ -169,7 +200,7 @@ impl Chunk {
             let (row, gradient) = (row as usize, &mut self.gradient);
             shared.features.back(part.matrix, row, delta, gradient);
         }
-        shared.features.settle(&mut self.gradient);
+        loss
     }
 }
 
@@ -272,10 +303,8 @@ impl Learner for Attentive<'_> {
             rows,
             task.params.label_smoothing,
             |shared, chunk, i, rows| {
-                let mut random = Random::new(first_seed.wrapping_add(i as u64));
-                chunk.forward(shared, part.matrix, rows, Some(&mut random));
-                chunk.backward(shared, part, rows, scale);
-                chunk.loss
+                let random = Random::new(first_seed.wrapping_add(i as u64));
+                chunk.learn(shared, part, rows, random, scale)
             },
         );
         let loss = losses.iter().sum::<f64>();
@@ -299,7 +328,7 @@ impl Learner for Attentive<'_> {
             };
             let row_size = self.model.tokens.count * self.model.width;
             for (chunk, rows) in self.chunks.iter().zip(rows.chunks(size)) {
-                for (&row, delta) in rows.iter().zip(chunk.x.chunks_exact(row_size)) {
+                for (&row, delta) in rows.iter().zip(chunk.deltas.chunks_exact(row_size)) {
                     let (row, tables) = (row as usize, &mut self.tables);
                     features.back_tables(part.matrix, row, delta, tables);
                 }

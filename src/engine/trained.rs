@@ -103,7 +103,13 @@ impl TrainedModel {
 }
 
 /// What a model of histories is judged by, the first that there is; of few categories nearly all are among ten.
-const HEADLINES: [&str; 5] = ["roc_auc", "hit_rate_at_10", "hit_rate_at_1", "accuracy", "mae"];
+const HEADLINES: [&str; 5] = [
+    "roc_auc",
+    "hit_rate_at_10",
+    "hit_rate_at_1",
+    "accuracy",
+    "mae",
+];
 const FEW_CATEGORIES: usize = 20;
 
 fn sequence_card(model: &SequenceModel) -> Card<'_> {
@@ -166,7 +172,9 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
         .chain(encoder.order.iter().map(String::as_str))
         .chain(columns);
     let few = encoder.classes() <= FEW_CATEGORIES;
-    let mut headlines = HEADLINES.iter().filter(|name| !few || **name != "hit_rate_at_10");
+    let mut headlines = HEADLINES
+        .iter()
+        .filter(|name| !few || **name != "hit_rate_at_10");
     Card {
         task,
         algorithm: model.params.cell.name(),

@@ -57,6 +57,6 @@ SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::buyers, 1, '{"city
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::buyers, 1, '{"spend": 3}');
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::buyers, 1, '{"city": "Rome", "country": "FR"}');
 SELECT insight_generate('nobody', 5, NULL::buyers);
-CREATE TABLE strict_buyers (city text, spend numeric CHECK (spend > 1000000));
+CREATE TABLE strict_buyers (city text, spend numeric NOT NULL CHECK (spend > 1000000));
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::strict_buyers);
 SELECT * FROM insight_fidelity('buyer_twins', 'shops', options => '{"goal": "x"}');

@@ -1,5 +1,6 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
+mod attention;
 mod check;
 mod choices;
 mod decision;
@@ -10,10 +11,11 @@ pub(crate) mod reader;
 use crate::calibrate::Method;
 use crate::decision::Decision;
 use crate::embed::Encoder;
-use crate::models::{Activation, Network};
+use crate::models::{Activation, Model};
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
 use crate::tune::Tune;
+pub use attention::{Attention, AttentionParams};
 use choices::{
     ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
     SELECT, STANDARDISE, TRANSFORMS,
@@ -21,7 +23,7 @@ use choices::{
 pub use decision::profit;
 use learning::LearningOptions;
 pub use learning::{Averaging, Learning, RateFactors, Schedule};
-use reader::Reader;
+pub(crate) use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -95,6 +97,8 @@ pub enum Algorithm {
     Linear,
     /// The mean of trees on bootstrap samples.
     RandomForest,
+    /// Attention among the features of a row (Gorishniy et al. 2021).
+    Transformer,
     /// Several of these, by the shares that do best on rows they have not seen.
     #[default]
     Auto,
@@ -167,6 +171,7 @@ pub struct Params {
     pub bins: Option<usize>,
     pub text_dim: Option<usize>,
     pub members: Option<usize>,
+    pub attention: AttentionParams,
     pub trees: Option<usize>,
     pub folds: Option<usize>,
     pub max_leaf_nodes: Option<usize>,
@@ -242,9 +247,12 @@ pub struct ValidParams {
     /// Parts that take turns to be held out in an ensemble; 1: only the validation rows are.
     #[serde(default)]
     pub folds: usize,
-    /// The network with whose weights training begins.
+    /// The network or transformer with whose weights training begins.
     #[serde(skip)]
-    pub start: Option<Arc<Network>>,
+    pub start: Option<Arc<Model>>,
+    /// What a transformer is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Attention>,
     /// How boosted trees grow.
     #[serde(default)]
     pub boosting: Boosting,
@@ -297,6 +305,8 @@ impl Params {
     pub const KEYS: &'static [&'static str] = &[
         "activation",
         "algorithm",
+        "attention_dropout",
+        "attention_heads",
         "averaging_epochs",
         "batch_size",
         "calibration",
@@ -304,6 +314,7 @@ impl Params {
         "category_encoding",
         "class_weight",
         "construct",
+        "d_token",
         "dropout",
         "early_stopping",
         "epochs",
@@ -324,6 +335,7 @@ impl Params {
         "members",
         "min_samples_leaf",
         "momentum",
+        "n_blocks",
         "number_embedding",
         "number_embedding_bins",
         "number_embedding_dim",
@@ -331,6 +343,7 @@ impl Params {
         "patience",
         "profit",
         "quantile",
+        "residual_dropout",
         "seed",
         "select",
         "standardise",
@@ -351,10 +364,10 @@ impl Params {
     ///
     /// | name | default | range | why |
     /// |---|---|---|---|
-    /// | algorithm | auto | auto, dnn, mlp, gbdt, linear, random_forest | see [`Algorithm`] |
+    /// | algorithm | auto | auto, dnn, mlp, gbdt, linear, random_forest, transformer | see [`Algorithm`] |
     /// | hidden | by rows: \[64, 32\] to \[256, 128\] | 1 to 8 layers of 1 to 4096 | larger tables carry larger networks |
     /// | activation | silu | sigmoid, relu, tanh, silu | smooth, no dead units |
-    /// | dropout | 0.1 | 0 to 0.95 | mild regularisation |
+    /// | dropout | 0.1 (transformer by blocks: 0.05) | 0 to 0.95 | mild regularisation |
     /// | label_smoothing | 0 | 0 to 0.5 | costs ranks on most tables |
     /// | warmup_epochs | 0 | 0 to 100 | small batches and clipped gradients need none |
     /// | loss | by task | see [`Loss`] | the task's likelihood |
@@ -363,13 +376,13 @@ impl Params {
     /// | tweedie_power | 1.5 | 1.01 to 1.99 | nearer to 1: like counts; nearer to 2: like amounts |
     /// | focal_gamma | 2 | 0 to 10 | how little rows count that are easy |
     /// | optimizer | adamw | sgd, adam, adamw | robust to scaling |
-    /// | learning_rate | 0.003 (mlp 0.002, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
+    /// | learning_rate | 0.003 (mlp 0.002, transformer 0.001, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
     /// | learning_rate_schedule | cosine | cosine, constant, coslog4 | see [`Schedule`] |
     /// | learning_rate_factors | all 1 | 0 to 100 | see [`RateFactors`] |
     /// | weight_averaging | none | none, ema | see [`Averaging`] |
     /// | averaging_epochs | 1 | 0.01 to 1000 | how far the average goes back |
     /// | momentum | 0.9 | 0 to 0.999 | sgd only |
-    /// | l1, l2 | 0, 0.01 with adamw else 0 | 0 to 10 | adamw decouples l2 (Loshchilov and Hutter 2019) |
+    /// | l1, l2 | 0, 0.01 with adamw (transformer 0.00001) else 0 | 0 to 10 | adamw decouples l2 (Loshchilov and Hutter 2019) |
     /// | epochs | 100 | 1 to 1,000,000 | early stopping ends most runs before |
     /// | batch_size | by rows: 32 to 1024 | 1 to 65,536 | enough steps on small tables, speed on large ones |
     /// | early_stopping, patience | true, by rows: 10 or 5 | 1 to 10,000 epochs | an epoch of a large table is many steps |
@@ -384,6 +397,8 @@ impl Params {
     /// | number_embedding_dim | 8 | 1 to 256 | width of a number's embedding |
     /// | number_embedding_bins | 48 | 2 to 1024 | quantiles between which it is linear |
     /// | members | by rows: 8 to 2 (mlp 1) | 1 to 64 | networks that share their hidden layers and whose answers are averaged |
+    /// | n_blocks, d_token, attention_heads | 2, by rows: 64 or 96, 8 | 1 to 16, 8 to 1024, 1 to 64 | transformer: half the authors' size learns as well and trains on a CPU |
+    /// | attention_dropout, residual_dropout | by blocks: 0.15, 0 | 0 to 0.95 | transformer: the authors' |
     /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
     /// | max_leaf_nodes, min_samples_leaf, max_features | 31, 20, 0.7 | 2 to 4096, 1 to 1,000,000, 0.01 to 1 | gbdt: LightGBM's, but for the features |
     /// | tune | none | see [`Tune`] | searches the others |
@@ -443,6 +458,7 @@ impl Params {
                 .integer("number_embedding_bins", 2, 1024)?
                 .map(|n| n as usize),
             members: reader.integer("members", 1, 64)?.map(|n| n as usize),
+            attention: AttentionParams::read(&reader)?,
             trees: reader.integer("trees", 1, 5000)?.map(|n| n as usize),
             folds: reader.integer("folds", 1, 20)?.map(|n| n as usize),
             max_leaf_nodes: reader

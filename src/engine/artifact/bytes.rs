@@ -1,12 +1,14 @@
 //! A model of a table as bytes: see [`super::container`]; the header is the [`Artifact`] without weights. The words are
 //!
 //! * of the rows held out: truths, then predictions, as f32;
-//! * of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`]; the words of trees;
+//! * of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`], or a transformer's in that of
+//!   [`crate::models::Transformer::all_weights`]; the words of trees;
 //! * the words of the trees that tell how large errors are (from format 3).
 
+use super::check::require;
 use super::container::{Magic, Reader, pack, unpack};
 use super::{Artifact, ArtifactError};
-use crate::models::{Model, Network};
+use crate::models::{Model, Network, Transformer};
 
 pub(super) const MAGIC: &Magic = b"INSIGHT\0";
 
@@ -15,6 +17,7 @@ impl Artifact {
     pub fn to_bytes(&self) -> Vec<u8> {
         let count = self.all_parts().map(|part| match &part.model {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
+            Model::Transformer(own) => own.all_weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
         let held_out = &self.settled.held_out;
@@ -27,6 +30,9 @@ impl Artifact {
                 match &part.model {
                     Model::Network(network) => {
                         Box::new(network.weights().flatten().map(|w| w.to_bits()))
+                    }
+                    Model::Transformer(own) => {
+                        Box::new(own.all_weights().flatten().map(|w| w.to_bits()))
                     }
                     Model::Trees(trees) => Box::new(trees.words.iter().copied()),
                 }
@@ -52,6 +58,7 @@ impl Artifact {
         for part in parts.chain(segments.flat_map(|s| s.parts.iter_mut())) {
             match &mut part.model {
                 Model::Network(network) => read_weights(network, &mut rest)?,
+                Model::Transformer(own) => read_transformer(own, &mut rest)?,
                 Model::Trees(trees) => trees.words = rest.words(trees.size())?,
             }
         }
@@ -88,6 +95,30 @@ fn read_weights(network: &mut Network, rest: &mut Reader<'_>) -> Result<(), Arti
         layer.weights = rest.floats(layer.inputs.checked_mul(layer.outputs))?;
         layer.bias = rest.floats(Some(layer.outputs))?;
     }
+    Ok(())
+}
+
+/// The same for a transformer. Its sizes are checked first, so that what is made of them cannot overflow.
+fn read_transformer(own: &mut Transformer, rest: &mut Reader<'_>) -> Result<(), ArtifactError> {
+    require(own.is_sound(), || {
+        "the sizes of a transformer do not fit each other".into()
+    })?;
+    let codes = own
+        .inputs
+        .categories
+        .iter()
+        .map(|c| c.levels.checked_add(1));
+    let words = own.inputs.bags.iter().map(|bag| Some(bag.vocabulary));
+    let mut tables = Vec::new();
+    for rows in codes.chain(words) {
+        tables.push(rest.floats(rows.and_then(|r| r.checked_mul(own.width)))?);
+    }
+    own.bags = tables.split_off(own.inputs.categories.len());
+    own.embeddings = tables;
+    for embedding in &mut own.number_embeddings {
+        embedding.weights = rest.floats(embedding.size())?;
+    }
+    own.weights = rest.floats(Some(own.parts().len))?;
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! Do the parts of a model fit together? A model that passes can be prepared and asked without a panic.
 
 use super::{Artifact, ArtifactError, Segment, Task, Uplift, UpliftMethod};
-use crate::models::{Basis, Dense, Encoding, Model, Network};
+use crate::models::{
+    Basis, Dense, Encoding, Inputs, Model, Network, NumberEmbedding, Output, Transformer,
+};
 
 /// The most members that can be asked for.
 const MOST_MEMBERS: usize = 64;
@@ -62,7 +64,11 @@ impl Artifact {
             match &part.model {
                 Model::Network(network) => {
                     check_network(network)?;
-                    self.check_output(network)?;
+                    self.check_fit(&network.inputs, network.output, network.outputs())?;
+                }
+                Model::Transformer(own) => {
+                    check_transformer(own)?;
+                    self.check_fit(&own.inputs, own.output, own.outputs)?;
                 }
                 Model::Trees(trees) => {
                     let inputs = self.recipe.inputs();
@@ -121,16 +127,21 @@ impl Artifact {
         rises && ends.first().is_some_and(|e| *e > 0.0) && ends.iter().all(|e| e.is_finite())
     }
 
-    fn check_output(&self, network: &Network) -> Result<(), ArtifactError> {
-        require(self.recipe.inputs().fit(&network.inputs), || {
+    /// Whether a network takes what the recipe prepares and answers what the task asks for.
+    fn check_fit(
+        &self,
+        inputs: &Inputs,
+        output: Output,
+        outputs: usize,
+    ) -> Result<(), ArtifactError> {
+        require(self.recipe.inputs().fit(inputs), || {
             "the network takes other inputs than the recipe prepares".into()
         })?;
-        let outputs = network.outputs();
         let labels = self.target.labels.len();
-        require((network.output, outputs) == self.output(), || {
+        require((output, outputs) == self.output(), || {
             format!(
-                "a {:?} model with {labels} labels cannot have {outputs} {:?} outputs",
-                self.task, network.output
+                "a {:?} model with {labels} labels cannot have {outputs} {output:?} outputs",
+                self.task
             )
             .to_lowercase()
         })
@@ -154,6 +165,7 @@ impl Artifact {
         let _ = serde_json::to_writer(&mut text, self);
         let words = self.all_parts().map(|part| match &part.model {
             Model::Network(network) => network.weights().map(Vec::len).sum::<usize>(),
+            Model::Transformer(own) => own.all_weights().map(Vec::len).sum::<usize>(),
             Model::Trees(trees) => trees.words.len(),
         });
         let held_out = &self.settled.held_out;
@@ -182,23 +194,7 @@ fn check_network(network: &Network) -> Result<(), ArtifactError> {
         }
     }
     check_tables(network)?;
-    for (i, embedding) in network.number_embeddings.iter().enumerate() {
-        let knots_rise = match &embedding.basis {
-            Basis::Periodic { .. } => true,
-            Basis::PiecewiseLinear { knots } => {
-                let rises = |pair: &[f32]| pair[0] < pair[1];
-                knots.len() >= 2
-                    && knots.iter().all(|k| k.is_finite())
-                    && knots.windows(2).all(rises)
-            }
-        };
-        require(
-            embedding.input < inputs.numbers
-                && knots_rise
-                && embedding.size() == Some(embedding.weights.len()),
-            || format!("number embedding {i} does not hold together"),
-        )?;
-    }
+    check_curves(&network.number_embeddings, inputs.numbers)?;
     let members = network.members;
     let factors = if members > 1 {
         width.checked_mul(members)
@@ -237,6 +233,61 @@ fn check_network(network: &Network) -> Result<(), ArtifactError> {
     require(network.weights().all(finite), || {
         "a weight is not a finite number".into()
     })
+}
+
+/// Checks that the weights have the sizes their description gives, and that all are finite.
+fn check_transformer(own: &Transformer) -> Result<(), ArtifactError> {
+    require(own.is_sound(), || {
+        "the sizes of a transformer do not fit each other".into()
+    })?;
+    let codes = own
+        .inputs
+        .categories
+        .iter()
+        .map(|c| c.levels.checked_add(1));
+    let words = own.inputs.bags.iter().map(|bag| Some(bag.vocabulary));
+    let sizes = codes.chain(words);
+    let sizes = sizes.map(|rows| rows.and_then(|r| r.checked_mul(own.width)));
+    let tables = own.embeddings.iter().chain(&own.bags);
+    require(
+        own.inputs
+            .categories
+            .iter()
+            .all(|c| c.levels < u32::MAX as usize)
+            && own.embeddings.len() == own.inputs.categories.len()
+            && sizes.eq(tables.map(|table| Some(table.len()))),
+        || "the tables of a transformer do not fit".into(),
+    )?;
+    check_curves(&own.number_embeddings, own.inputs.numbers)?;
+    require(own.weights.len() == own.parts().len, || {
+        format!("a transformer has {} weights", own.weights.len())
+    })?;
+    let finite = |values: &Vec<f32>| values.iter().all(|v| v.is_finite());
+    require(own.all_weights().all(finite), || {
+        "a weight is not a finite number".into()
+    })
+}
+
+/// Checks the embeddings of numbers.
+fn check_curves(embeddings: &[NumberEmbedding], numbers: usize) -> Result<(), ArtifactError> {
+    for (i, embedding) in embeddings.iter().enumerate() {
+        let knots_rise = match &embedding.basis {
+            Basis::Periodic { .. } => true,
+            Basis::PiecewiseLinear { knots } => {
+                let rises = |pair: &[f32]| pair[0] < pair[1];
+                knots.len() >= 2
+                    && knots.iter().all(|k| k.is_finite())
+                    && knots.windows(2).all(rises)
+            }
+        };
+        require(
+            embedding.input < numbers
+                && knots_rise
+                && embedding.size() == Some(embedding.weights.len()),
+            || format!("number embedding {i} does not hold together"),
+        )?;
+    }
+    Ok(())
 }
 
 fn check_layer(layer: &Dense, inputs: usize, name: &str) -> Result<(), ArtifactError> {

@@ -27,7 +27,7 @@ pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validat
 pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
-use request::canceled;
+pub(crate) use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
 pub use split::Split;
 use split::{Divider, Parts};

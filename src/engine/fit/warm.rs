@@ -4,8 +4,8 @@ use super::prepare::{Matrices, Notes, Prepared, check_memory};
 use super::target::Scale;
 use super::{FitError, Request, guard, split::Parts, target::Answers};
 use crate::artifact::{Artifact, Task};
-use crate::models::{Model, Network};
-use crate::params::{Algorithm, ValidParams};
+use crate::models::Model;
+use crate::params::{Algorithm, Attention, ValidParams};
 use std::sync::Arc;
 
 /// A version to start from.
@@ -36,10 +36,13 @@ pub(super) fn prepare(
         .hint("Leave warm_start out to train anew.")
     };
     let mut params = request.params.check(answers.task, parts.train.len())?;
-    if !matches!(params.algorithm, Algorithm::Dnn | Algorithm::Mlp) {
+    if !matches!(
+        params.algorithm,
+        Algorithm::Dnn | Algorithm::Mlp | Algorithm::Transformer
+    ) {
         return Err(FitError::new(
             "22023",
-            "option \"warm_start\" needs the algorithm dnn or mlp",
+            "option \"warm_start\" needs the algorithm dnn, mlp or transformer",
         )
         .hint("Add \"algorithm\": \"dnn\"; a network of an ensemble is a start, too."));
     }
@@ -53,8 +56,11 @@ pub(super) fn prepare(
     if before.target.log != params.loss.of_logarithms() {
         return Err(refuse("it has learned another kind of loss".into()));
     }
-    let Some(network) = network(before) else {
-        return Err(refuse("it has no network with hidden layers".into()));
+    let Some(network) = network(before, params.algorithm) else {
+        return Err(refuse(match params.algorithm {
+            Algorithm::Transformer => "it has no transformer".into(),
+            _ => "it has no network with hidden layers".into(),
+        }));
     };
     let frame = &request.frame;
     let mut columns = Vec::new();
@@ -106,19 +112,36 @@ pub(super) fn prepare(
     })
 }
 
-/// The first network of a version, if it is one.
-fn network(artifact: &Artifact) -> Option<&Network> {
-    artifact.parts.iter().find_map(|part| match &part.model {
-        Model::Network(network) if !network.layers.is_empty() => Some(network),
-        _ => None,
-    })
+/// The first model of a version that the algorithm can go on with.
+fn network(artifact: &Artifact, algorithm: Algorithm) -> Option<&Model> {
+    let attends = algorithm == Algorithm::Transformer;
+    let fits = |model: &&Model| match model {
+        Model::Network(network) => !attends && !network.layers.is_empty(),
+        Model::Transformer(_) => attends,
+        Model::Trees(_) => false,
+    };
+    artifact.parts.iter().map(|part| &part.model).find(fits)
 }
 
-fn take_shape(params: &mut ValidParams, network: &Network) {
-    params.hidden = network.layers.iter().map(|l| l.outputs).collect();
-    params.activation = network.activation;
-    params.members = network.members;
-    params.start = Some(Arc::new(network.clone()));
+fn take_shape(params: &mut ValidParams, model: &Model) {
+    match model {
+        Model::Network(network) => {
+            params.hidden = network.layers.iter().map(|l| l.outputs).collect();
+            params.activation = network.activation;
+            params.members = network.members;
+        }
+        Model::Transformer(own) => {
+            params.attention = params.attention.map(|given| Attention {
+                blocks: own.blocks,
+                heads: own.heads,
+                width: own.width,
+                hidden: own.hidden,
+                ..given
+            });
+        }
+        Model::Trees(_) => {}
+    }
+    params.start = Some(Arc::new(model.clone()));
 }
 
 #[cfg(test)]
@@ -157,13 +180,14 @@ mod tests {
         let worse = json!({"algorithm": "mlp", "epochs": 1, "learning_rate": 10, "optimizer": "sgd", "calibration": "none"});
         let same = from(worse, 2000).unwrap();
         assert_eq!(same.provenance.best_epoch, 0);
-        let network = |artifact: &crate::artifact::Artifact| {
-            super::network(artifact).unwrap().layers[0].weights.clone()
+        let network = |artifact: &crate::artifact::Artifact| match &artifact.parts[0].model {
+            super::Model::Network(network) => network.layers[0].weights.clone(),
+            _ => panic!("no network"),
         };
         assert_eq!(network(&same), network(&first));
         // Other rows and another size of tables change nothing about the shape.
         assert!(from(slow, 6000).is_ok());
         let error = from(json!({"algorithm": "gbdt"}), 2000).unwrap_err();
-        assert!(error.message.contains("dnn or mlp") && error.hint.is_some());
+        assert!(error.message.contains("dnn, mlp") && error.hint.is_some());
     }
 }

@@ -2,7 +2,10 @@
 
 use super::super::testing::{Random, embedding, ensemble, one_hot, row};
 use super::*;
-use crate::models::{BagInput, Inputs, Output, network::Net};
+use crate::models::{
+    BagInput, Inputs, Output,
+    network::{Net, Trainable},
+};
 use crate::recipe::Matrix;
 use crate::train::{Examples, gather};
 use burn::backend::Flex;
@@ -67,8 +70,8 @@ fn equals_burn_within_a_few_hundred_thousandths() {
                 weights: &[],
             };
             let device = Default::default();
-            let theirs =
-                Net::<Flex>::new(&n, &device).forward(&gather(&examples, &rows, &device), None);
+            let theirs = Net::<Flex>::new(&n, &device)
+                .forward(&gather(&examples, &inputs, &rows, &device), None);
             let theirs: Vec<Vec<f32>> = theirs
                 .into_iter()
                 .map(|t| t.into_data().to_vec().unwrap())

@@ -14,6 +14,18 @@ const FOLDED_BYTES: usize = 4 << 20;
 /// Inputs beyond this (in standard deviations) are cut off, so that no infinity arises and no NaN from it.
 const LARGEST_INPUT: f32 = 1e12;
 
+/// A number that may enter a model; NaN is 0.
+#[inline(always)]
+pub(super) fn bounded(v: f32) -> f32 {
+    let v = if v > LARGEST_INPUT { LARGEST_INPUT } else { v };
+    let v = if v < -LARGEST_INPUT {
+        -LARGEST_INPUT
+    } else {
+        v
+    };
+    if v.is_nan() { 0.0 } else { v }
+}
+
 /// Layers with fewer outputs than this are computed output by output.
 const FEW_OUTPUTS: usize = LANES;
 
@@ -370,13 +382,7 @@ impl Forward {
     #[inline(always)]
     fn dense_inputs(&self, row: Row<'_>, x: &mut [f32]) {
         for (x, &v) in x.iter_mut().zip(&row.numbers[..self.numbers]) {
-            let v = if v > LARGEST_INPUT { LARGEST_INPUT } else { v };
-            let v = if v < -LARGEST_INPUT {
-                -LARGEST_INPUT
-            } else {
-                v
-            };
-            *x = if v.is_nan() { 0.0 } else { v };
+            *x = bounded(v);
         }
         let mut at = self.numbers;
         for (category, &code) in self.categories.iter().zip(row.codes) {

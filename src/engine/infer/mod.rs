@@ -1,7 +1,8 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
-mod activation;
+pub(crate) mod activation;
 mod answer;
+pub(crate) mod attention;
 pub(crate) use activation::exp;
 pub use answer::{Answer, answer, array_literal};
 mod forward;
@@ -10,6 +11,7 @@ mod ordinal;
 mod routes;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transformer;
 
 use crate::{
     artifact::{Artifact, ArtifactError, Task},
@@ -21,6 +23,7 @@ use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
 use routes::Routes;
 use std::sync::{Mutex, PoisonError};
+use transformer::Attending;
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
 const CHUNK: usize = 16_384;
@@ -51,6 +54,7 @@ pub struct Predictor {
 /// A part of a model, ready to answer.
 enum Prepared {
     Network(Forward),
+    Transformer(Attending),
     /// They answer as they are.
     Trees,
 }
@@ -59,7 +63,26 @@ impl Prepared {
     fn of(model: &Model) -> Prepared {
         match model {
             Model::Network(network) => Prepared::Network(Forward::new(network, Level::detect())),
+            Model::Transformer(own) => Prepared::Transformer(Attending::new(own, Level::detect())),
             Model::Trees(_) => Prepared::Trees,
+        }
+    }
+
+    /// Bytes held.
+    fn bytes(&self) -> usize {
+        match self {
+            Prepared::Network(forward) => forward.bytes(),
+            Prepared::Transformer(own) => own.bytes(),
+            Prepared::Trees => 0,
+        }
+    }
+
+    /// The length that buffers need.
+    fn widest(&self) -> usize {
+        match self {
+            Prepared::Network(forward) => forward.widest(),
+            Prepared::Transformer(own) => own.widest(),
+            Prepared::Trees => 0,
         }
     }
 }
@@ -97,10 +120,7 @@ impl Predictor {
             (Routes::new(partition, &artifact.recipe), segments)
         });
         let segments = routes.iter().flat_map(|(_, parts)| parts.iter().flatten());
-        let bytes = parts.iter().chain(segments).map(|part| match part {
-            Prepared::Network(forward) => forward.bytes(),
-            Prepared::Trees => 0,
-        });
+        let bytes = parts.iter().chain(segments).map(Prepared::bytes);
         Ok(Predictor {
             bytes: bytes.sum::<usize>() + artifact.bytes(),
             widths: (inputs.numbers, inputs.categories.len()),
@@ -130,11 +150,12 @@ impl Predictor {
             .routes
             .iter()
             .flat_map(|(_, parts)| parts.iter().flatten());
-        let widths = self.parts.iter().chain(segments).map(|part| match part {
-            Prepared::Network(forward) => forward.widest(),
-            Prepared::Trees => 0,
-        });
-        let widest = widths.max();
+        let widest = self
+            .parts
+            .iter()
+            .chain(segments)
+            .map(Prepared::widest)
+            .max();
         Scratch {
             features: self.artifact.recipe.scratch(),
             layers: std::array::from_fn(|_| vec![0.0; widest.unwrap_or(0)]),
@@ -296,8 +317,11 @@ fn add_answer(
                 output.add(trees, part.share, out);
             }
         }
+        (Model::Transformer(_), Prepared::Transformer(own)) => {
+            output.add(own.run(row, layers), part.share, out);
+        }
         // A part is prepared as what it is.
-        (Model::Network(_), Prepared::Trees) => {}
+        (Model::Network(_) | Model::Transformer(_), _) => {}
     }
 }
 

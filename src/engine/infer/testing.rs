@@ -2,6 +2,7 @@
 
 use crate::models::{
     Activation, Architecture, Basis, CategoryInput, Dense, Encoding, Inputs, Network, Output,
+    Tokens, Transformer, TransformerShape,
 };
 
 /// A small generator (Steele et al. 2014, SplitMix64).
@@ -174,4 +175,40 @@ pub fn reference(network: &Network, numbers: &[f32], codes: &[u32]) -> Vec<f64> 
         sums.extend(dense(head, &x));
     }
     sums
+}
+
+/// A transformer of `(width, heads, blocks)` with random weights, number embeddings of both kinds, and a token that two features
+/// share.
+pub fn transformer(
+    inputs: &Inputs,
+    (width, heads, blocks): (usize, usize, usize),
+    outputs: usize,
+    random: &mut Random,
+) -> Transformer {
+    let numbers: Vec<usize> = (0..inputs.numbers).map(|i| i / 2).collect();
+    let next = inputs.numbers;
+    let categories: Vec<usize> = (0..inputs.categories.len()).map(|c| next + c).collect();
+    // The bags are parts of features that have numbers.
+    let bags: Vec<usize> = (0..inputs.bags.len()).collect();
+    let knots = || vec![-1.5, -0.5, 0.1, 0.2, 1.7];
+    let embedded = (0..inputs.numbers).step_by(2);
+    let shape = TransformerShape {
+        tokens: Tokens::of(&numbers, &categories, &bags),
+        output: Output::Identity,
+        outputs,
+        width,
+        heads,
+        hidden: (width * 4 / 3).next_multiple_of(8),
+        blocks,
+        embedded: embedded.map(|i| (i, (i % 4 == 0).then(knots))).collect(),
+    };
+    let mut own = Transformer::init(inputs, shape, random.next());
+    // What training starts with at zero or one must not hide a mistake.
+    let curves = own
+        .number_embeddings
+        .iter_mut()
+        .flat_map(|e| &mut e.weights);
+    let all = own.weights.iter_mut().chain(curves);
+    all.for_each(|w| *w += 0.1 * random.unit());
+    own
 }

@@ -1,12 +1,7 @@
 //! A network before training.
 
-use super::{Activation, Basis, Dense, Encoding, Inputs, Network, NumberEmbedding, Output};
+use super::{Activation, Dense, Encoding, Inputs, Network, NumberEmbedding, Output};
 use crate::random::Random;
-
-/// Functions of a periodic number embedding (Holzmüller et al. 2024, "Better by default").
-const FREQUENCIES: usize = 16;
-/// Their standard deviation at first, for standardised numbers.
-const FREQUENCY: f64 = 0.3;
 
 /// What a network is made of, apart from its inputs.
 #[derive(Debug, Clone)]
@@ -43,29 +38,8 @@ impl Network {
         let number_embeddings: Vec<NumberEmbedding> = of
             .embedded
             .iter()
-            .map(|(input, knots)| match knots {
-                Some(knots) => NumberEmbedding {
-                    input: *input,
-                    dim: of.number_dim,
-                    weights: vec![0.0; knots.len().saturating_sub(1) * of.number_dim],
-                    basis: Basis::PiecewiseLinear {
-                        knots: knots.clone(),
-                    },
-                },
-                None => {
-                    let mut weights = normal(FREQUENCIES, FREQUENCY);
-                    weights.extend(normal(FREQUENCIES, 0.3));
-                    let std = (1.0 / FREQUENCIES as f64).sqrt();
-                    weights.extend(normal(FREQUENCIES * of.number_dim, std));
-                    NumberEmbedding {
-                        input: *input,
-                        dim: of.number_dim,
-                        weights,
-                        basis: Basis::Periodic {
-                            frequencies: FREQUENCIES,
-                        },
-                    }
-                }
+            .map(|(input, knots)| {
+                NumberEmbedding::init(*input, knots.clone(), of.number_dim, &mut normal)
             })
             .collect();
         let width = inputs.width() + number_embeddings.len() * of.number_dim;

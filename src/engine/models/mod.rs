@@ -1,16 +1,24 @@
 //! Networks: one plain description of the weights, shared by training (Burn) and inference (our own).
 
+mod block;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod block_net;
 mod init;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod network;
 mod number_embedding;
 mod output;
+mod transformer;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod transformer_net;
 mod trees;
 
+pub use block::{Block, BlockParts, Linear, WIDTH_STEP};
 pub use init::Architecture;
 pub(crate) use number_embedding::place;
 pub use output::Output;
 use serde::{Deserialize, Serialize};
+pub use transformer::{Tokens, Transformer, TransformerParts, TransformerShape};
 pub use trees::{Node, Trees};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +29,20 @@ pub enum Activation {
     Tanh,
     /// x · sigmoid(x) (Elfwing et al. 2018), the default.
     Silu,
+}
+
+/// Kinds of weights that training treats in ways of their own: each has a factor of the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightKind {
+    /// Matrices of layers: what l1 and l2 are for.
+    Weight,
+    /// What is added: biases, shifts of norms, what a token begins with.
+    Bias,
+    /// Vectors of categories and of words.
+    Embedding,
+    NumberEmbedding,
+    /// What is multiplied by, number by number: factors of members, gains of norms.
+    Scale,
 }
 
 /// How one categorical input enters the first layer.
@@ -151,6 +173,7 @@ pub struct Network {
 pub enum Model {
     Network(Network),
     Trees(Trees),
+    Transformer(Transformer),
 }
 
 /// One of the models whose answers (probabilities, or values) are added up, and its share in the sum.

@@ -1,10 +1,10 @@
 //! The network in Burn.
 
-use super::{Activation, Basis, Network};
+use super::{Activation, Basis, Model, Network, NumberEmbedding, WeightKind};
 use crate::random::Random;
 use crate::train::Batch;
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 /// A fully connected layer `x · weight + bias`.
 #[derive(Module, Debug)]
@@ -28,16 +28,6 @@ pub struct Curve<B: Backend> {
     input: usize,
 }
 
-/// Kinds of parameters that can have a learning rate of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Weight,
-    Bias,
-    Embedding,
-    NumberEmbedding,
-    Scale,
-}
-
 /// The trainable network; the parts are those of [`Network`].
 #[derive(Module, Debug)]
 pub struct Net<B: Backend> {
@@ -50,6 +40,50 @@ pub struct Net<B: Backend> {
     heads: Vec<Layer<B>>,
     #[module(skip)]
     activation: Activation,
+}
+
+/// What is trained in Burn.
+pub trait Trainable<B: Backend> {
+    /// Sums `[rows, outputs]` of each member. Training gives dropouts to draw from.
+    fn forward(&self, batch: &Batch<B>, drops: Option<&mut Drops>) -> Vec<Tensor<B, 2>>;
+
+    /// The weight matrices that l1 and l2 are for.
+    fn penalised(&self) -> Vec<Tensor<B, 2>>;
+
+    /// The parameters of a kind.
+    fn of_kind(&self, kind: WeightKind) -> Vec<ParamId>;
+
+    /// Writes the weights into a model of the same kind and shapes.
+    fn export(&self, model: &mut Model);
+
+    /// Σ|w| and Σw² of what is penalised, as `[1]`.
+    fn penalties(&self, l1: f64, l2: f64) -> Option<Tensor<B, 1>> {
+        let mut sum: Option<Tensor<B, 1>> = None;
+        if l1 <= 0.0 && l2 <= 0.0 {
+            return None;
+        }
+        for weight in self.penalised() {
+            for (factor, squared) in [(l1, false), (l2, true)] {
+                if factor > 0.0 {
+                    let term = match squared {
+                        false => weight.clone().abs().sum(),
+                        true => weight.clone().powf_scalar(2.0).sum(),
+                    };
+                    let term = term.mul_scalar(factor);
+                    sum = Some(sum.map_or(term.clone(), |s| s + term));
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// The dropouts of a training, each with random numbers of its own.
+pub struct Drops {
+    pub hidden: Option<Dropout>,
+    /// A transformer's.
+    pub attention: Option<Dropout>,
+    pub residual: Option<Dropout>,
 }
 
 /// Inverted dropout (Srivastava et al. 2014). Burn's draws from a generator that all threads of the process share, so
@@ -73,7 +107,7 @@ impl Dropout {
         })
     }
 
-    fn apply<B: Backend>(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(super) fn apply<B: Backend>(&mut self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let [rows, columns] = x.dims();
         let mut mask = Vec::with_capacity(rows * columns + 3);
         while mask.len() < rows * columns {
@@ -93,6 +127,51 @@ impl Dropout {
 }
 
 impl<B: Backend> Curve<B> {
+    pub fn new(e: &NumberEmbedding, device: &B::Device) -> Curve<B> {
+        let tensor = |values: &[f32], rows: usize, columns: usize| -> Tensor<B, 2> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [rows, columns]), device)
+        };
+        let n = e.functions();
+        match &e.basis {
+            Basis::Periodic { .. } => Curve {
+                waves: Some(Param::from_tensor(tensor(&e.weights[..2 * n], 2, n))),
+                weight: Param::from_tensor(tensor(&e.weights[2 * n..], n, e.dim)),
+                bins: None,
+                input: e.input,
+            },
+            Basis::PiecewiseLinear { knots } => {
+                let slopes: Vec<f32> = knots.windows(2).map(|k| 1.0 / (k[1] - k[0])).collect();
+                Curve {
+                    waves: None,
+                    weight: Param::from_tensor(tensor(&e.weights, n, e.dim)),
+                    bins: Some((tensor(&knots[..n], 1, n), tensor(&slopes, 1, n))),
+                    input: e.input,
+                }
+            }
+        }
+    }
+
+    /// The parameters.
+    pub fn ids(&self) -> impl Iterator<Item = ParamId> {
+        let waves = self.waves.as_ref().map(|w| w.id);
+        waves.into_iter().chain([self.weight.id])
+    }
+
+    /// The embeddings of its number in a batch, `[rows, dim]`.
+    pub fn of(&self, dense: &Tensor<B, 2>) -> Tensor<B, 2> {
+        let rows = dense.dims()[0];
+        let column = self.input..self.input + 1;
+        self.value(dense.clone().slice([0..rows, column]))
+    }
+
+    /// As [`NumberEmbedding`] holds them.
+    pub fn weights(&self) -> Vec<f32> {
+        let waves = self.waves.as_ref();
+        let mut weights = waves.map_or(Vec::new(), |w| numbers(w.val()));
+        weights.extend(numbers(self.weight.val()));
+        weights
+    }
+
     /// `x` is `[rows, 1]`; answers `[rows, dim]`.
     fn value(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let functions = match (&self.waves, &self.bins) {
@@ -129,26 +208,8 @@ impl<B: Backend> Net<B> {
         let inputs = &network.inputs;
         let dims = inputs.embedded().map(|(_, _, dim)| dim);
         let bag_dims = inputs.bags.iter().map(|b| b.dim);
-        let curves = network.number_embeddings.iter().map(|e| {
-            let n = e.functions();
-            match &e.basis {
-                Basis::Periodic { .. } => Curve {
-                    waves: Some(Param::from_tensor(tensor(&e.weights[..2 * n], 2, n))),
-                    weight: Param::from_tensor(tensor(&e.weights[2 * n..], n, e.dim)),
-                    bins: None,
-                    input: e.input,
-                },
-                Basis::PiecewiseLinear { knots } => {
-                    let slopes: Vec<f32> = knots.windows(2).map(|k| 1.0 / (k[1] - k[0])).collect();
-                    Curve {
-                        waves: None,
-                        weight: Param::from_tensor(tensor(&e.weights, n, e.dim)),
-                        bins: Some((tensor(&knots[..n], 1, n), tensor(&slopes, 1, n))),
-                        input: e.input,
-                    }
-                }
-            }
-        });
+        let curves = network.number_embeddings.iter();
+        let curves = curves.map(|e| Curve::new(e, device));
         Net {
             embeddings: network
                 .embeddings
@@ -171,13 +232,10 @@ impl<B: Backend> Net<B> {
             activation: network.activation,
         }
     }
+}
 
-    /// Sums `[rows, outputs]` of each member. Training gives a dropout to draw from.
-    pub fn forward(
-        &self,
-        batch: &Batch<B>,
-        mut dropout: Option<&mut Dropout>,
-    ) -> Vec<Tensor<B, 2>> {
+impl<B: Backend> Trainable<B> for Net<B> {
+    fn forward(&self, batch: &Batch<B>, mut drops: Option<&mut Drops>) -> Vec<Tensor<B, 2>> {
         let rows = batch.dense.dims()[0];
         let mut parts = vec![batch.dense.clone()];
         if let Some(codes) = &batch.codes {
@@ -186,20 +244,10 @@ impl<B: Backend> Net<B> {
                 parts.push(table.val().select(0, column));
             }
         }
-        for (table, (tokens, shares)) in self.bags.iter().zip(&batch.bags) {
-            let [_, longest] = tokens.dims();
-            let [_, dim] = table.dims();
-            let vectors = table
-                .val()
-                .select(0, tokens.clone().reshape([rows * longest]))
-                .reshape([rows, longest, dim]);
-            let shares = shares.clone().reshape([rows, longest, 1]);
-            parts.push((vectors * shares).sum_dim(1).reshape([rows, dim]));
+        for (table, bag) in self.bags.iter().zip(&batch.bags) {
+            parts.push(mean_vector(table.val(), bag));
         }
-        for curve in &self.curves {
-            let column = curve.input..curve.input + 1;
-            parts.push(curve.value(batch.dense.clone().slice([0..rows, column])));
-        }
+        parts.extend(self.curves.iter().map(|curve| curve.of(&batch.dense)));
         let mut x = Tensor::cat(parts, 1);
         let members = self.heads.len();
         if let Some(factors) = &self.factors {
@@ -215,7 +263,7 @@ impl<B: Backend> Net<B> {
                 Activation::Tanh => x.tanh(),
                 Activation::Silu => activation::silu(x),
             };
-            if let Some(dropout) = dropout.as_deref_mut() {
+            if let Some(dropout) = drops.as_deref_mut().and_then(|d| d.hidden.as_mut()) {
                 x = dropout.apply(x);
             }
         }
@@ -227,78 +275,36 @@ impl<B: Backend> Net<B> {
         self.heads.iter().enumerate().map(answer).collect()
     }
 
-    /// Σ|w| and Σw² of the weight matrices of layers (nothing else is penalised), as `[1]`.
-    pub fn penalties(&self, l1: f64, l2: f64) -> Option<Tensor<B, 1>> {
-        let mut sum: Option<Tensor<B, 1>> = None;
-        for layer in self.layers.iter().chain(&self.heads) {
-            let weight = layer.weight.val();
-            for (factor, squared) in [(l1, false), (l2, true)] {
-                if factor > 0.0 {
-                    let term = match squared {
-                        false => weight.clone().abs().sum(),
-                        true => weight.clone().powf_scalar(2.0).sum(),
-                    };
-                    let term = term.mul_scalar(factor);
-                    sum = Some(sum.map_or(term.clone(), |s| s + term));
-                }
-            }
-        }
-        sum
+    fn penalised(&self) -> Vec<Tensor<B, 2>> {
+        let layers = self.layers.iter().chain(&self.heads);
+        layers.map(|layer| layer.weight.val()).collect()
     }
 
-    /// The parameters of a kind.
-    pub fn of_kind(&self, kind: Kind) -> Vec<ParamId> {
+    fn of_kind(&self, kind: WeightKind) -> Vec<ParamId> {
         let layers = || self.layers.iter().chain(&self.heads);
         match kind {
-            Kind::Weight => layers().map(|l| l.weight.id).collect(),
-            Kind::Bias => layers().map(|l| l.bias.id).collect(),
-            Kind::Embedding => {
+            WeightKind::Weight => layers().map(|l| l.weight.id).collect(),
+            WeightKind::Bias => layers().map(|l| l.bias.id).collect(),
+            WeightKind::Embedding => {
                 let tables = self.embeddings.iter().chain(&self.bags);
                 tables.map(|table| table.id).collect()
             }
-            Kind::NumberEmbedding => {
-                let own = |c: &Curve<B>| [c.waves.as_ref().map(|w| w.id), Some(c.weight.id)];
-                self.curves.iter().flat_map(own).flatten().collect()
-            }
-            Kind::Scale => self.factors.iter().map(|f| f.id).collect(),
+            WeightKind::NumberEmbedding => self.curves.iter().flat_map(Curve::ids).collect(),
+            WeightKind::Scale => self.factors.iter().map(|f| f.id).collect(),
         }
     }
 
-    /// Draws the weights towards those of a network of the same shapes, by a share of the difference.
-    pub fn draw(&mut self, to: &Net<B>, share: f64) {
-        let tables = self.embeddings.iter_mut().chain(&mut self.bags);
-        for (own, to) in tables.zip(to.embeddings.iter().chain(&to.bags)) {
-            draw(own, to, share);
-        }
-        for (own, to) in self.curves.iter_mut().zip(&to.curves) {
-            if let (Some(own), Some(to)) = (&mut own.waves, &to.waves) {
-                draw(own, to, share);
-            }
-            draw(&mut own.weight, &to.weight, share);
-        }
-        if let (Some(own), Some(to)) = (&mut self.factors, &to.factors) {
-            draw(own, to, share);
-        }
-        let layers = self.layers.iter_mut().chain(&mut self.heads);
-        for (own, to) in layers.zip(to.layers.iter().chain(&to.heads)) {
-            draw(&mut own.weight, &to.weight, share);
-            draw(&mut own.bias, &to.bias, share);
-        }
-    }
-
-    /// Writes the weights into a network of the same shapes.
-    pub fn export(&self, network: &mut Network) {
+    fn export(&self, model: &mut Model) {
+        let Model::Network(network) = model else {
+            return;
+        };
         let tables = self.embeddings.iter().chain(&self.bags);
         let own = network.embeddings.iter_mut().chain(&mut network.bags);
         for (own, table) in own.zip(tables) {
             *own = numbers(table.val());
         }
         for (own, curve) in network.number_embeddings.iter_mut().zip(&self.curves) {
-            own.weights = curve
-                .waves
-                .as_ref()
-                .map_or(Vec::new(), |w| numbers(w.val()));
-            own.weights.extend(numbers(curve.weight.val()));
+            own.weights = curve.weights();
         }
         if let Some(factors) = &self.factors {
             network.factors = numbers(factors.val());
@@ -316,13 +322,17 @@ impl<B: Backend> Net<B> {
     }
 }
 
-fn draw<B: Backend, const D: usize>(
-    own: &mut Param<Tensor<B, D>>,
-    to: &Param<Tensor<B, D>>,
-    share: f64,
-) {
-    let (from, to) = (own.val(), to.val());
-    *own = Param::from_tensor(from.clone() + (to - from).mul_scalar(share));
+/// The mean of the vectors of each row's tokens, `[rows, dim]`.
+pub(super) fn mean_vector<B: Backend>(
+    table: Tensor<B, 2>,
+    (tokens, shares): &(Tensor<B, 2, Int>, Tensor<B, 2>),
+) -> Tensor<B, 2> {
+    let ([rows, longest], [_, dim]) = (tokens.dims(), table.dims());
+    let vectors = table
+        .select(0, tokens.clone().reshape([rows * longest]))
+        .reshape([rows, longest, dim]);
+    let shares = shares.clone().reshape([rows, longest, 1]);
+    (vectors * shares).sum_dim(1).reshape([rows, dim])
 }
 
 fn numbers<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {

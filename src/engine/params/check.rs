@@ -33,6 +33,7 @@ impl Params {
                 Algorithm::Gbdt => "boosted trees",
                 Algorithm::RandomForest => "a random forest",
                 Algorithm::Linear => "a linear model",
+                Algorithm::Transformer => "a transformer",
                 _ => "a network",
             };
             let name = algorithm.name();
@@ -60,7 +61,7 @@ impl Params {
             return Err(ParamError {
                 option: "loss".into(),
                 message: format!("the algorithm {name} has no such loss"),
-                hint: "Use dnn, mlp, gbdt or auto.".into(),
+                hint: "Use dnn, mlp, transformer, gbdt or auto.".into(),
             });
         }
         if matches!(algorithm, Algorithm::Linear | Algorithm::RandomForest)
@@ -73,7 +74,7 @@ impl Params {
                     algorithm.name(),
                     task.name()
                 ),
-                hint: "Use dnn, mlp, gbdt or auto.".into(),
+                hint: "Use dnn, mlp, transformer, gbdt or auto.".into(),
             });
         }
         if self.label_smoothing.is_some()
@@ -94,7 +95,11 @@ impl Params {
             20_000..200_000 => (vec![256, 128], 256, 4),
             _ => (vec![256, 128], 1024, 2),
         };
-        let learning = self.learning.check(algorithm)?;
+        let attention = match algorithm {
+            Algorithm::Transformer => Some(self.attention.check(rows)?),
+            _ => None,
+        };
+        let learning = self.learning.check()?;
         let epochs = self.epochs.unwrap_or(100);
         let patience = match (learning.learning_rate_schedule, rows) {
             // Within a cycle the loss rises before it falls again.
@@ -112,19 +117,22 @@ impl Params {
             0.02
         } else if plain {
             0.002
+        } else if attention.is_some() {
+            0.001
         } else {
             0.003
         };
-        let l2 = if optimizer == Optimizer::Adamw {
-            0.01
-        } else {
-            0.0
+        let l2 = match optimizer {
+            Optimizer::Adamw if attention.is_some() => 1e-5,
+            Optimizer::Adamw => 0.01,
+            _ => 0.0,
         };
+        let dropout = attention.map_or(0.1, |a| a.hidden_dropout());
         Ok(ValidParams {
             algorithm,
             hidden: self.hidden.clone().unwrap_or(hidden),
             activation: self.activation.unwrap_or(Activation::Silu),
-            dropout: self.dropout.unwrap_or(0.1),
+            dropout: self.dropout.unwrap_or(dropout),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             warmup_epochs: self.warmup_epochs.unwrap_or(0.0),
             learning,
@@ -159,6 +167,7 @@ impl Params {
             trees: self.trees.unwrap_or(300),
             folds,
             start: None,
+            attention,
             boosting: self.boosting(task, algorithm, rows, folds),
             preparation: self.preparation(),
             select: self.select.unwrap_or_default(),

@@ -12,6 +12,7 @@ pub(super) const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("gbdt", Algorithm::Gbdt),
     ("linear", Algorithm::Linear),
     ("random_forest", Algorithm::RandomForest),
+    ("transformer", Algorithm::Transformer),
 ];
 
 pub(super) const ACTIVATIONS: &[(&str, Activation)] = &[

@@ -1,6 +1,7 @@
 //! How the weights of a network follow their gradients over a training, beside optimiser and learning rate.
 
-use super::{Algorithm, ParamError, reader::Reader};
+use super::{ParamError, reader::Reader};
+use crate::models::WeightKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::f64::consts::PI;
@@ -49,12 +50,25 @@ impl Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RateFactors {
+    /// Of biases; with a transformer also of the shifts of norms and of what each token begins with.
     pub bias: f64,
     /// Vectors of categories and of words.
     pub embedding: f64,
     pub number_embedding: f64,
-    /// What each member multiplies the inputs by.
+    /// What each member of a network multiplies the inputs by; what the norms of a transformer multiply by.
     pub scale: f64,
+}
+
+impl RateFactors {
+    pub(crate) fn of(&self, kind: WeightKind) -> f64 {
+        match kind {
+            WeightKind::Weight => 1.0,
+            WeightKind::Bias => self.bias,
+            WeightKind::Embedding => self.embedding,
+            WeightKind::NumberEmbedding => self.number_embedding,
+            WeightKind::Scale => self.scale,
+        }
+    }
 }
 
 impl Default for RateFactors {
@@ -149,7 +163,7 @@ impl LearningOptions {
 
     /// # Errors
     /// Epochs of an average without an average.
-    pub(super) fn check(&self, _algorithm: Algorithm) -> Result<Learning, ParamError> {
+    pub(super) fn check(&self) -> Result<Learning, ParamError> {
         let averaging = self.averaging.unwrap_or_default();
         if self.averaging_epochs.is_some() && averaging == Averaging::None {
             return Err(ParamError {

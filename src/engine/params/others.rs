@@ -5,7 +5,7 @@ use super::{Algorithm, Params};
 impl Params {
     /// The first option given that the algorithm does not understand.
     pub(super) fn of_others(&self, algorithm: Algorithm) -> Option<&'static str> {
-        use Algorithm::{Auto, Dnn, Gbdt, Linear, Mlp, RandomForest};
+        use Algorithm::{Auto, Dnn, Gbdt, Linear, Mlp, RandomForest, Transformer};
         if self.folds.is_some() && algorithm != Auto {
             return Some("folds");
         }
@@ -19,6 +19,20 @@ impl Params {
             ("max_features", self.max_features.is_some()),
         ];
         if let Some((option, _)) = of_boosting.iter().find(|(_, given)| *given && !boosts) {
+            return Some(option);
+        }
+        if algorithm == Transformer {
+            return [
+                ("hidden", self.hidden.is_some()),
+                ("activation", self.activation.is_some()),
+                ("members", self.members.is_some()),
+                ("number_embedding_dim", self.number_dim.is_some()),
+                ("text_embedding_dim", self.text_dim.is_some()),
+            ]
+            .into_iter()
+            .find_map(|(option, given)| given.then_some(option));
+        }
+        if let Some(option) = self.attention.given() {
             return Some(option);
         }
         if matches!(algorithm, Auto | Dnn | Mlp) {

@@ -8,6 +8,7 @@ impl Matrix {
         let mut out = Matrix {
             inputs: self.inputs.clone(),
             singles: self.singles.clone(),
+            features: self.features.clone(),
             ..Matrix::default()
         };
         out.numbers.reserve_exact(rows.len() * self.inputs.numbers);
@@ -63,6 +64,7 @@ mod tests {
                 bags: vec![bag; 2],
             },
             singles: vec![0],
+            features: Default::default(),
         };
         let turned = matrix.with(&matrix).some(&[3, 0]);
         assert_eq!(turned.rows, 2);

@@ -63,6 +63,15 @@ pub struct Matrix {
     pub inputs: Inputs,
     /// Which of the numbers are numbers by themselves, not a part of a text, a vector or a set; ascending.
     pub singles: Vec<usize>,
+    pub features: FeatureOf,
+}
+
+/// Which feature each input is a part of, in the order of the columns; none is known where they are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeatureOf {
+    pub numbers: Vec<usize>,
+    pub categories: Vec<usize>,
+    pub bags: Vec<usize>,
 }
 
 impl Matrix {
@@ -278,6 +287,32 @@ impl Recipe {
         (of(Step::numbers), of(Step::codes))
     }
 
+    /// The feature that each input is a part of: a column, a value of a JSON document, what is made of two columns, a forecast.
+    fn features(&self) -> FeatureOf {
+        let mut of = FeatureOf::default();
+        let mut next = 0;
+        for step in &self.steps {
+            let (numbers, codes) = step.features();
+            let mut inputs = Inputs::default();
+            step.add_to(&mut inputs);
+            of.bags.extend(inputs.bags.iter().map(|_| next));
+            of.numbers.extend(numbers.iter().map(|own| next + own));
+            of.categories.extend(codes.iter().map(|own| next + own));
+            let own = numbers.iter().chain(&codes).max().copied();
+            next += 1 + own.unwrap_or(0);
+        }
+        let derived = self.derived.iter().map(|d| (d.number.width(), 0));
+        let crosses = self.crosses.iter().map(|c| (c.numbers(), c.codes()));
+        let forecasts = self.forecasts.iter().flat_map(Forecast::each);
+        let forecasts = forecasts.map(|(_, number)| (number.width(), 0));
+        for (numbers, codes) in derived.chain(crosses).chain(forecasts) {
+            of.numbers.extend(std::iter::repeat_n(next, numbers));
+            of.categories.extend(std::iter::repeat_n(next, codes));
+            next += 1;
+        }
+        of
+    }
+
     /// A scratch row of the right size.
     pub fn scratch(&self) -> Features {
         let inputs = self.inputs();
@@ -407,6 +442,7 @@ impl Recipe {
             tokens,
             token_ends,
             singles: self.singles(),
+            features: self.features(),
             inputs,
         }
     }

@@ -141,6 +141,22 @@ impl Step {
         }
     }
 
+    /// The features that this step's numbers, and its codes, are parts of, counted from 0: each value of a JSON document is one,
+    /// all else is one together.
+    pub(super) fn features(&self) -> (Vec<usize>, Vec<usize>) {
+        let Step::Json(json) = self else {
+            return (vec![0; self.numbers()], vec![0; self.codes()]);
+        };
+        let (mut numbers, mut codes) = (Vec::new(), Vec::new());
+        for (at, path) in json.paths.iter().enumerate() {
+            match &path.leaf {
+                Leaf::Number(number) => numbers.extend(std::iter::repeat_n(at, number.width())),
+                Leaf::Category(_) => codes.push(at),
+            }
+        }
+        (numbers, codes)
+    }
+
     /// Which of this step's numbers are a number by themselves, not a part of a text, a vector or a set.
     pub(super) fn singles(&self) -> Vec<usize> {
         match self {

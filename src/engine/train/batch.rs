@@ -1,7 +1,7 @@
 //! Rows of a matrix as tensors: one-hot blocks are written out here, so memory holds only codes.
 
 use super::Examples;
-use crate::models::Encoding;
+use crate::models::{Encoding, Inputs};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 /// A batch on its device.
@@ -18,10 +18,14 @@ pub struct Batch<B: Backend> {
     pub weights: Vec<f32>,
 }
 
-/// Gathers the given rows.
-pub fn gather<B: Backend>(examples: &Examples<'_>, rows: &[u32], device: &B::Device) -> Batch<B> {
+/// Gathers the given rows for a model that takes them as `inputs` says.
+pub fn gather<B: Backend>(
+    examples: &Examples<'_>,
+    inputs: &Inputs,
+    rows: &[u32],
+    device: &B::Device,
+) -> Batch<B> {
     let matrix = examples.matrix;
-    let inputs = &matrix.inputs;
     let categories = inputs.categories.len();
     let width = inputs.numbers + inputs.one_hot();
     let embeddings: Vec<usize> = inputs.embedded().map(|(c, ..)| c).collect();

@@ -5,31 +5,32 @@ use super::batch::gather;
 use super::epochs::Learner;
 use super::loss::tensors::{loss_sum, mean_answer};
 use super::{Examples, Task};
-use crate::models::Network;
-use crate::models::network::{Dropout, Kind, Net};
+use crate::models::network::{Dropout, Drops, Trainable};
+use crate::models::{Inputs, Model, WeightKind};
 use crate::params::{Optimizer, RateFactors, ValidParams};
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer as _, Sgd, SgdConfig,
 };
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Tensor, TensorPrimitive};
+use std::collections::VecDeque;
 
-/// Rows of one forward pass over the validation part.
-const VALIDATION_BATCH: usize = 8192;
+/// Rows of one forward pass over the validation part, of a network, and of a transformer, whose rows are many tokens.
+const VALIDATION_BATCH: [usize; 2] = [8192, 1024];
 /// A longer gradient of a parameter is shortened to this norm: one odd batch must not throw the weights away.
 const GRADIENT_NORM: f32 = 5.0;
 
-enum Optimiser<B: AutodiffBackend> {
-    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, Net<B>, B>),
-    Adam(OptimizerAdaptor<Adam, Net<B>, B>),
-    Adamw(OptimizerAdaptor<AdamW, Net<B>, B>),
+enum Optimiser<B: AutodiffBackend, N: AutodiffModule<B>> {
+    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, N, B>),
+    Adam(OptimizerAdaptor<Adam, N, B>),
+    Adamw(OptimizerAdaptor<AdamW, N, B>),
 }
 
-impl<B: AutodiffBackend> Optimiser<B> {
+impl<B: AutodiffBackend, N: AutodiffModule<B>> Optimiser<B, N> {
     fn new(params: &ValidParams) -> Self {
         let clip = GradientClippingConfig::Norm(GRADIENT_NORM);
         match params.optimizer {
@@ -62,7 +63,7 @@ impl<B: AutodiffBackend> Optimiser<B> {
         }
     }
 
-    fn step(&mut self, rate: f64, net: Net<B>, gradients: GradientsParams) -> Net<B> {
+    fn step(&mut self, rate: f64, net: N, gradients: GradientsParams) -> N {
         match self {
             Optimiser::Sgd(o) => o.step(rate, net, gradients),
             Optimiser::Adam(o) => o.step(rate, net, gradients),
@@ -71,38 +72,44 @@ impl<B: AutodiffBackend> Optimiser<B> {
     }
 }
 
-/// Burn's network with its optimiser on a device.
-pub(super) struct Burn<'a, B: AutodiffBackend> {
+/// A model in Burn with its optimiser on a device.
+pub(super) struct Burn<'a, B: AutodiffBackend, N: AutodiffModule<B>> {
     task: &'a Task<'a>,
-    shapes: Network,
-    net: Option<Net<B>>,
-    best: Option<Net<B::InnerBackend>>,
-    optimiser: Optimiser<B>,
-    dropout: Option<Dropout>,
-    average: Option<(Average, Net<B::InnerBackend>)>,
+    shapes: Model,
+    net: Option<N>,
+    best: Option<N::InnerModule>,
+    optimiser: Optimiser<B, N>,
+    drops: Drops,
+    average: Option<(Average, N::InnerModule)>,
     device: B::Device,
 }
 
-impl<'a, B: AutodiffBackend> Burn<'a, B> {
-    pub(super) fn new(task: &'a Task<'a>, network: Network, device: B::Device) -> Burn<'a, B> {
+impl<'a, B: AutodiffBackend, N: AutodiffModule<B>> Burn<'a, B, N> {
+    /// `net` is `model` on the device.
+    pub(super) fn new(task: &'a Task<'a>, model: Model, net: N, device: B::Device) -> Self {
         let params = task.params;
-        let net = Net::<B>::new(&network, &device);
+        let of = params.attention.unwrap_or_default();
+        let dropout = |rate, own: u64| Dropout::new(rate, params.seed ^ 0x2545_f491 ^ own);
         Burn {
             average: Average::new(task).map(|average| (average, net.valid())),
             net: Some(net),
-            shapes: network,
+            shapes: model,
             best: None,
             optimiser: Optimiser::new(params),
-            dropout: Dropout::new(params.dropout, params.seed ^ 0x2545_f491),
+            drops: Drops {
+                hidden: dropout(params.dropout, 0),
+                attention: dropout(of.dropout, 1 << 32),
+                residual: dropout(of.residual_dropout, 2 << 32),
+            },
             device,
             task,
         }
     }
 }
 
-impl<B: AutodiffBackend> Burn<'_, B> {
+impl<B: AutodiffBackend, N: AutodiffModule<B>> Burn<'_, B, N> {
     /// The weights that would be kept.
-    fn kept(&self) -> Option<Net<B::InnerBackend>> {
+    fn kept(&self) -> Option<N::InnerModule> {
         match &self.average {
             Some((_, mean)) => Some(mean.clone()),
             None => self.net.as_ref().map(|net| net.valid()),
@@ -110,7 +117,20 @@ impl<B: AutodiffBackend> Burn<'_, B> {
     }
 }
 
-impl<B: AutodiffBackend> Learner for Burn<'_, B> {
+/// How a model takes its rows.
+fn inputs<'m>(model: &'m Model, part: &'m Examples<'_>) -> &'m Inputs {
+    match model {
+        Model::Network(network) => &network.inputs,
+        Model::Transformer(own) => &own.inputs,
+        Model::Trees(_) => &part.matrix.inputs,
+    }
+}
+
+impl<B: AutodiffBackend, N> Learner for Burn<'_, B, N>
+where
+    N: AutodiffModule<B> + Trainable<B>,
+    N::InnerModule: Trainable<B::InnerBackend>,
+{
     fn step(&mut self, rows: &[u32], rate: f64) -> (f64, f64) {
         let params = self.task.params;
         let weight = self.task.train.weight(rows);
@@ -118,11 +138,13 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         let Some(net) = self.net.take() else {
             return (f64::NAN, weight);
         };
-        let batch = gather::<B>(&self.task.train, rows, &self.device);
-        let members = self.shapes.members;
+        let inputs = inputs(&self.shapes, &self.task.train);
+        let batch = gather::<B>(&self.task.train, inputs, rows, &self.device);
         let mut sum: Option<Tensor<B, 1>> = None;
         let objective = self.task.objective().smoothed(params.label_smoothing);
-        for logits in net.forward(&batch, self.dropout.as_mut()) {
+        let all = net.forward(&batch, Some(&mut self.drops));
+        let members = all.len();
+        for logits in all {
             let loss = loss_sum(logits, &batch, &objective, &self.device);
             sum = Some(sum.map_or(loss.clone(), |sum| sum + loss));
         }
@@ -150,19 +172,20 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
             let gradients = GradientsParams::from_grads(all, &net);
             net = self.optimiser.step(rate, net, gradients);
         } else {
-            for (kind, factor) in [
-                (Kind::Weight, 1.0),
-                (Kind::Bias, rates.bias),
-                (Kind::Embedding, rates.embedding),
-                (Kind::NumberEmbedding, rates.number_embedding),
-                (Kind::Scale, rates.scale),
+            for kind in [
+                WeightKind::Weight,
+                WeightKind::Bias,
+                WeightKind::Embedding,
+                WeightKind::NumberEmbedding,
+                WeightKind::Scale,
             ] {
                 let gradients = GradientsParams::from_params(&mut all, &net, &net.of_kind(kind));
-                net = self.optimiser.step(rate * factor, net, gradients);
+                net = self.optimiser.step(rate * rates.of(kind), net, gradients);
             }
         }
-        if let Some((average, mean)) = &mut self.average {
-            mean.draw(&net.valid(), average.next());
+        if let Some((mut average, mean)) = self.average.take() {
+            let mean = drawn(mean, &net.valid(), average.next());
+            self.average = Some((average, mean));
         }
         self.net = Some(net);
         (loss, weight)
@@ -174,8 +197,14 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         };
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
         let mut sum = 0.0;
-        for chunk in rows.chunks(VALIDATION_BATCH) {
-            let batch = gather::<B::InnerBackend>(part, chunk, &self.device);
+        let [wide, narrow] = VALIDATION_BATCH;
+        let size = match &self.shapes {
+            Model::Transformer(_) => narrow,
+            _ => wide,
+        };
+        for chunk in rows.chunks(size) {
+            let inputs = inputs(&self.shapes, part);
+            let batch = gather::<B::InnerBackend>(part, inputs, chunk, &self.device);
             let logits = mean_answer(net.forward(&batch, None), self.task.output);
             sum += loss_sum(logits, &batch, &self.task.objective(), &self.device)
                 .into_scalar()
@@ -188,12 +217,43 @@ impl<B: AutodiffBackend> Learner for Burn<'_, B> {
         self.best = self.kept();
     }
 
-    fn finish(self) -> Network {
+    fn finish(self) -> Model {
         let last = self.kept();
-        let mut network = self.shapes;
+        let mut model = self.shapes;
         if let Some(best) = self.best.or(last) {
-            best.export(&mut network);
+            best.export(&mut model);
         }
-        network
+        model
+    }
+}
+
+/// The weights of `mean`, drawn towards those of a module of the same shapes by a share of the difference.
+fn drawn<B: Backend, M: Module<B>>(mean: M, to: &M, share: f64) -> M {
+    let mut all = Collected(VecDeque::new());
+    to.visit(&mut all);
+    mean.map(&mut Drawn { to: all.0, share })
+}
+
+/// The weights of a module in the order in which they are visited.
+struct Collected<B: Backend>(VecDeque<TensorPrimitive<B>>);
+
+impl<B: Backend> ModuleVisitor<B> for Collected<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.0.push_back(param.val().into_primitive());
+    }
+}
+
+struct Drawn<B: Backend> {
+    to: VecDeque<TensorPrimitive<B>>,
+    share: f64,
+}
+
+impl<B: Backend> ModuleMapper<B> for Drawn<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let Some(to) = self.to.pop_front() else {
+            return param;
+        };
+        let to = Tensor::from_primitive(to);
+        param.map(|from| from.clone() + (to - from).mul_scalar(self.share))
     }
 }

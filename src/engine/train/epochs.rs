@@ -2,7 +2,7 @@
 
 use super::{Examples, REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
-use crate::models::{Model, Network, Part};
+use crate::models::{Model, Part};
 use crate::params::ValidParams;
 use crate::random::Random;
 use std::time::Instant;
@@ -16,8 +16,8 @@ pub(super) trait Learner {
     fn loss(&mut self, part: &Examples<'_>) -> f64;
     /// Remembers the weights as they are now, or their average.
     fn keep(&mut self);
-    /// The weights that were kept last.
-    fn finish(self) -> Network;
+    /// The model with the weights that were kept last.
+    fn finish(self) -> Model;
 }
 
 /// The learning rate of a step, `within` 0 to 1 through an epoch.
@@ -151,7 +151,7 @@ pub(super) fn run(
     Ok(Trained {
         parts: vec![Part {
             share: 1.0,
-            model: Model::Network(learner.finish()),
+            model: learner.finish(),
         }],
         history,
         best_epoch,

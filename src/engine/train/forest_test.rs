@@ -79,7 +79,7 @@ fn rows_of_weight_count_more_and_threads_change_nothing() {
         let forest = grown(Kind::Multiclass, Output::Softmax, 2, &[], threads);
         match &forest.parts[0].model {
             Model::Trees(trees) => trees.words.clone(),
-            Model::Network(_) => panic!("no trees"),
+            _ => panic!("no trees"),
         }
     };
     assert_eq!(words(1), words(3));

@@ -7,7 +7,8 @@ mod blend;
 mod boost;
 #[cfg(any(test, feature = "cuda"))]
 mod burn;
-mod cpu;
+pub(crate) mod cpu;
+mod cuda;
 mod device;
 mod epochs;
 mod folds;
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// Reports come at least this often.
-const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
+pub(crate) const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Where to train. `Cuda(i)` is device i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,6 +265,7 @@ fn one(
         Algorithm::Gbdt => boost::chosen(task, report),
         Algorithm::Linear => linear::linear(task, report),
         Algorithm::RandomForest => forest::forest(task, report),
+        Algorithm::Transformer => transformer(task, device, report),
         Algorithm::Auto => blend::auto(task, device, report),
     }
 }
@@ -275,37 +277,37 @@ fn network(
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
     let network = start::network(task);
-    let mut trained = match device {
+    let trained = match device {
         Device::Cpu => epochs::run(task, cpu::Cpu::new(task, network), report),
-        #[cfg(feature = "cuda")]
-        Device::Cuda(index) => {
-            let device = burn_cuda::CudaDevice::new(index);
-            // Burn panics where the driver refuses; the trainer must say so instead.
-            let run = std::panic::AssertUnwindSafe(|| {
-                type Cuda = ::burn::backend::Autodiff<burn_cuda::Cuda>;
-                epochs::run(task, burn::Burn::<Cuda>::new(task, network, device), report)
-            });
-            std::panic::catch_unwind(run).unwrap_or_else(|panic| {
-                let detail = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .unwrap_or_else(|| "the driver gave no reason".into());
-                Err(TrainError::Device {
-                    device: format!("cuda:{index}"),
-                    detail,
-                })
-            })
-        }
-        #[cfg(not(feature = "cuda"))]
-        Device::Cuda(index) => Err(TrainError::Device {
-            device: format!("cuda:{index}"),
-            detail: "this build of insight has no CUDA support".into(),
-        }),
-    }?;
+        Device::Cuda(index) => cuda::run(task, Model::Network(network), index, report),
+    };
+    Ok(cleared(trained?, &task.train))
+}
+
+/// Trains a transformer.
+fn transformer(
+    task: &Task<'_>,
+    device: Device,
+    report: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    // Parameters of this algorithm have it; those of another that were made this one's have not.
+    let of = task.params.attention.unwrap_or_default();
+    let model = start::transformer(task, of);
+    let trained = match device {
+        Device::Cpu => epochs::run(task, cpu::Attentive::new(task, model), report),
+        Device::Cuda(index) => cuda::run(task, Model::Transformer(model), index, report),
+    };
+    Ok(cleared(trained?, &task.train))
+}
+
+/// The vectors of codes that training has not met are cleared.
+fn cleared(mut trained: Trained, train: &Examples<'_>) -> Trained {
     for part in &mut trained.parts {
-        if let Model::Network(network) = &mut part.model {
-            start::clear_unmet(network, &task.train);
+        match &mut part.model {
+            Model::Network(own) => start::clear_unmet(&own.inputs, &mut own.embeddings, train),
+            Model::Transformer(own) => start::clear_unmet(&own.inputs, &mut own.embeddings, train),
+            Model::Trees(_) => {}
         }
     }
-    Ok(trained)
+    trained
 }

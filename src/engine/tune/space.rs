@@ -203,6 +203,17 @@ impl Space {
             Algorithm::RandomForest => {
                 return Space::named(vec![("trees", choice(json!([100, 300, 1000])))]);
             }
+            Algorithm::Transformer => {
+                return Space::named(vec![
+                    ("attention_dropout", range(0.0, 0.4, false)),
+                    ("batch_size", choice(json!([64, 128, 256]))),
+                    ("d_token", choice(json!([32, 64, 96, 128]))),
+                    ("dropout", range(0.0, 0.4, false)),
+                    ("l2", log(1e-6, 1e-3)),
+                    ("learning_rate", log(1e-4, 3e-3)),
+                    ("n_blocks", choice(json!([1, 2, 3]))),
+                ]);
+            }
             _ => {}
         }
         let mut space = vec![

@@ -3,7 +3,7 @@
 
 use super::inputs::Front;
 use super::parameters::{Layout, Table};
-use super::vector::{View, activate, add_bias, add_rows, multiply, product};
+use super::vector::{View, activate, add_bias, add_rows, multiply, product, resize};
 use crate::models::Activation;
 use crate::random::Random;
 use crate::recipe::Matrix;
@@ -43,13 +43,6 @@ pub(super) struct Chunk {
     pub(super) gradient: Vec<f32>,
     /// Σ of the rows' losses times their weights.
     pub(super) loss: f64,
-}
-
-fn resize(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
 }
 
 impl Chunk {

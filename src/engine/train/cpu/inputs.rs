@@ -88,52 +88,15 @@ impl Front<'_> {
         for (embedding, range) in self.number_embeddings.iter().zip(&layout.number_embeddings) {
             let g = &dx[at..at + embedding.dim];
             at += embedding.dim;
-            let x = numbers[embedding.input];
-            let own = &mut gradient[range.clone()];
-            match &embedding.basis {
-                Basis::PiecewiseLinear { knots } => {
-                    let (bin, share) = place(knots, x);
-                    let dim = embedding.dim;
-                    // All bins below count in full: that is added up once for the batch, in `settle`.
-                    if bin > 0 {
-                        add(&mut own[(bin - 1) * dim..bin * dim], g, 1.0);
-                    }
-                    // What the bin itself gets must not flow to those below it.
-                    add(&mut own[bin * dim..(bin + 1) * dim], g, share);
-                    if bin > 0 {
-                        add(&mut own[(bin - 1) * dim..bin * dim], g, -share);
-                    }
-                }
-                Basis::Periodic { frequencies } => {
-                    let weights = &weights[range.clone()];
-                    let n = *frequencies;
-                    let dim = embedding.dim;
-                    for i in 0..n {
-                        let angle = TAU * (weights[i] * x + weights[n + i]);
-                        let (sin, cos) = angle.sin_cos();
-                        let row = 2 * n + i * dim..2 * n + (i + 1) * dim;
-                        let products = weights[row.clone()].iter().zip(g);
-                        let d = -TAU * sin * products.map(|(w, g)| w * g).sum::<f32>();
-                        own[i] += d * x;
-                        own[n + i] += d;
-                        add(&mut own[row], g, cos);
-                    }
-                }
-            }
+            let (x, own) = (numbers[embedding.input], &mut gradient[range.clone()]);
+            back_number(embedding, &weights[range.clone()], x, g, own);
         }
     }
 
-    /// Ends the gradient of the piecewise-linear embeddings after the last row of a batch: what was noted at a bin
-    /// belongs to all bins below it as well.
+    /// Ends the gradient of the number embeddings after the last row of a batch.
     pub(super) fn settle(&self, layout: &Layout, gradient: &mut [f32]) {
         for (embedding, range) in self.number_embeddings.iter().zip(&layout.number_embeddings) {
-            if let Basis::PiecewiseLinear { .. } = embedding.basis {
-                let (own, dim) = (&mut gradient[range.clone()], embedding.dim);
-                for bin in (1..embedding.functions()).rev() {
-                    let (below, this) = own.split_at_mut(bin * dim);
-                    add(&mut below[(bin - 1) * dim..], &this[..dim], 1.0);
-                }
-            }
+            settle_number(embedding, &mut gradient[range.clone()]);
         }
     }
 
@@ -156,7 +119,57 @@ impl Front<'_> {
     }
 }
 
-fn add(to: &mut [f32], g: &[f32], factor: f32) {
+/// Adds the gradient `g` by the embedding of `x` to that by its weights; [`settle_number`] ends it.
+pub(super) fn back_number(
+    embedding: &NumberEmbedding,
+    weights: &[f32],
+    x: f32,
+    g: &[f32],
+    own: &mut [f32],
+) {
+    let dim = embedding.dim;
+    match &embedding.basis {
+        Basis::PiecewiseLinear { knots } => {
+            let (bin, share) = place(knots, x);
+            // All bins below count in full: that is added up once for the batch, in `settle_number`.
+            if bin > 0 {
+                add(&mut own[(bin - 1) * dim..bin * dim], g, 1.0);
+            }
+            // What the bin itself gets must not flow to those below it.
+            add(&mut own[bin * dim..(bin + 1) * dim], g, share);
+            if bin > 0 {
+                add(&mut own[(bin - 1) * dim..bin * dim], g, -share);
+            }
+        }
+        Basis::Periodic { frequencies } => {
+            let n = *frequencies;
+            for i in 0..n {
+                let angle = TAU * (weights[i] * x + weights[n + i]);
+                let (sin, cos) = angle.sin_cos();
+                let row = 2 * n + i * dim..2 * n + (i + 1) * dim;
+                let products = weights[row.clone()].iter().zip(g);
+                let d = -TAU * sin * products.map(|(w, g)| w * g).sum::<f32>();
+                own[i] += d * x;
+                own[n + i] += d;
+                add(&mut own[row], g, cos);
+            }
+        }
+    }
+}
+
+/// Ends the gradient of a piecewise-linear embedding after the last row: what was noted at a bin belongs to all bins below it as
+/// well.
+pub(super) fn settle_number(embedding: &NumberEmbedding, own: &mut [f32]) {
+    if let Basis::PiecewiseLinear { .. } = embedding.basis {
+        let dim = embedding.dim;
+        for bin in (1..embedding.functions()).rev() {
+            let (below, this) = own.split_at_mut(bin * dim);
+            add(&mut below[(bin - 1) * dim..], &this[..dim], 1.0);
+        }
+    }
+}
+
+pub(super) fn add(to: &mut [f32], g: &[f32], factor: f32) {
     for (to, g) in to.iter_mut().zip(g) {
         *to += factor * g;
     }

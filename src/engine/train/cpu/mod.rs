@@ -1,21 +1,28 @@
 //! Training on the CPU: forward, backward and optimiser written out for this one family of networks, each batch cut into chunks
 //! of rows that run side by side. How it is cut depends on the shapes alone, so the result does not depend on the threads.
 
+pub(crate) mod attention;
+mod attentive;
 mod chunk;
+mod features;
+mod heads;
 mod inputs;
-mod parameters;
+pub(crate) mod norm;
+pub(crate) mod parameters;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vector;
 
+pub(super) use attentive::Attentive;
+
 use super::averaging::Average;
 use super::epochs::Learner;
 use super::{Examples, Task};
-use crate::models::Network;
+use crate::models::{Model, Network};
 use crate::random::Random;
 use chunk::{Chunk, Shared};
 use inputs::Front;
-use parameters::{Dense, Layout, Rule, Table};
+use parameters::{Dense, Layout, Rule, Table, kept, swap};
 use rayon::prelude::*;
 
 /// Rows times members that one chunk takes at least.
@@ -51,7 +58,7 @@ impl<'a> Cpu<'a> {
             .map(|(table, dim)| Table::new(table.clone(), dim, rule, averaged))
             .collect();
         Cpu {
-            dense: Dense::new(layout.collect(&network), &layout, rule, averaged),
+            dense: Dense::new(layout.collect(&network), layout.kinds(), rule, averaged),
             layout,
             tables,
             network,
@@ -165,19 +172,17 @@ impl Learner for Cpu<'_> {
     }
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
-        self.swap();
+        swap(&mut self.dense, &mut self.tables);
         let loss = self.mean_loss(part);
-        self.swap();
+        swap(&mut self.dense, &mut self.tables);
         loss
     }
 
     fn keep(&mut self) {
-        let tables = self.tables.iter_mut().map(|t| t.kept().to_vec());
-        let dense = self.dense.average.as_ref().unwrap_or(&self.dense.weights);
-        self.best = Some((dense.clone(), tables.collect()));
+        self.best = Some(kept(&self.dense, &mut self.tables));
     }
 
-    fn finish(mut self) -> Network {
+    fn finish(mut self) -> Model {
         if self.best.is_none() {
             self.keep();
         }
@@ -188,19 +193,11 @@ impl Learner for Cpu<'_> {
         for (own, table) in embeddings.zip(tables) {
             *own = table;
         }
-        network
+        Model::Network(network)
     }
 }
 
 impl Cpu<'_> {
-    /// The weights and their average, where there is one, change places.
-    fn swap(&mut self) {
-        if let Some(average) = &mut self.dense.average {
-            std::mem::swap(average, &mut self.dense.weights);
-            self.tables.iter_mut().for_each(Table::swap);
-        }
-    }
-
     /// Mean loss over all rows of a part, of the weights as they are.
     fn mean_loss(&mut self, part: &Examples<'_>) -> f64 {
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();

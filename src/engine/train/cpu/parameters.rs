@@ -1,7 +1,7 @@
 //! The weights of a network in one row of numbers, and the optimisers that change them.
 
 use super::vector::vectorised;
-use crate::models::Network;
+use crate::models::{Network, WeightKind};
 use crate::params::{Optimizer, RateFactors, ValidParams};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -15,28 +15,18 @@ const EPSILON: f32 = 1e-8;
 
 /// Where each part of a network lies among its dense weights.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Layout {
-    pub(super) number_embeddings: Vec<Range<usize>>,
-    pub(super) factors: Range<usize>,
+pub(crate) struct Layout {
+    pub(crate) number_embeddings: Vec<Range<usize>>,
+    pub(crate) factors: Range<usize>,
     /// Weights and bias of each hidden layer.
-    pub(super) layers: Vec<(Range<usize>, Range<usize>)>,
+    pub(crate) layers: Vec<(Range<usize>, Range<usize>)>,
     /// Weights and bias of each member's output layer.
     pub(super) heads: Vec<(Range<usize>, Range<usize>)>,
     pub(super) len: usize,
 }
 
-/// Kinds of weights that are changed in ways of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    NumberEmbedding,
-    Scale,
-    /// Of layers: penalised.
-    Weight,
-    Bias,
-}
-
 impl Layout {
-    pub(super) fn of(network: &Network) -> Layout {
+    pub(crate) fn of(network: &Network) -> Layout {
         let mut layout = Layout::default();
         let mut take = |len: usize| {
             let range = layout.len..layout.len + len;
@@ -56,18 +46,18 @@ impl Layout {
     }
 
     /// The kind of each weight.
-    fn kinds(&self) -> Vec<Kind> {
-        let mut kinds = vec![Kind::NumberEmbedding; self.len];
-        kinds[self.factors.clone()].fill(Kind::Scale);
+    pub(super) fn kinds(&self) -> Vec<WeightKind> {
+        let mut kinds = vec![WeightKind::NumberEmbedding; self.len];
+        kinds[self.factors.clone()].fill(WeightKind::Scale);
         for (weights, bias) in self.layers.iter().chain(&self.heads) {
-            kinds[weights.clone()].fill(Kind::Weight);
-            kinds[bias.clone()].fill(Kind::Bias);
+            kinds[weights.clone()].fill(WeightKind::Weight);
+            kinds[bias.clone()].fill(WeightKind::Bias);
         }
         kinds
     }
 
     /// All dense weights of a network in this order.
-    pub(super) fn collect(&self, network: &Network) -> Vec<f32> {
+    pub(crate) fn collect(&self, network: &Network) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.len);
         network
             .number_embeddings
@@ -82,7 +72,7 @@ impl Layout {
     }
 
     /// The way back.
-    pub(super) fn spread(&self, weights: &[f32], network: &mut Network) {
+    pub(crate) fn spread(&self, weights: &[f32], network: &mut Network) {
         for (e, range) in network
             .number_embeddings
             .iter_mut()
@@ -103,7 +93,7 @@ impl Layout {
 
 /// How the weights follow the gradient.
 #[derive(Clone, Copy)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     optimizer: Optimizer,
     momentum: f32,
     l1: f32,
@@ -123,7 +113,7 @@ struct Pace {
 }
 
 impl Rule {
-    pub(super) fn new(params: &ValidParams) -> Rule {
+    pub(crate) fn new(params: &ValidParams) -> Rule {
         Rule {
             optimizer: params.optimizer,
             momentum: params.momentum as f32,
@@ -133,13 +123,14 @@ impl Rule {
         }
     }
 
-    /// What the learning rate of a kind of weights is multiplied by.
-    fn factor(self, kind: Kind) -> f64 {
-        match kind {
-            Kind::NumberEmbedding => self.rates.number_embedding,
-            Kind::Scale => self.rates.scale,
-            Kind::Weight => 1.0,
-            Kind::Bias => self.rates.bias,
+    /// AdamW with this weight decay.
+    pub(crate) fn adamw(l2: f64) -> Rule {
+        Rule {
+            optimizer: Optimizer::Adamw,
+            momentum: 0.0,
+            l1: 0.0,
+            l2: l2 as f32,
+            rates: RateFactors::default(),
         }
     }
 
@@ -203,32 +194,46 @@ fn sign(w: f32) -> f32 {
 }
 
 /// The dense weights with the optimiser's memory.
-pub(super) struct Dense {
-    pub(super) weights: Vec<f32>,
+pub(crate) struct Dense {
+    pub(crate) weights: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
-    kinds: Vec<Kind>,
+    kinds: Vec<WeightKind>,
     /// Of the weights over the steps, where it is kept.
-    pub(super) average: Option<Vec<f32>>,
+    average: Option<Vec<f32>>,
     rule: Rule,
+    /// The gradient of all weights together is shortened to this norm.
+    norm: f64,
     step: u32,
 }
 
 impl Dense {
-    pub(super) fn new(weights: Vec<f32>, layout: &Layout, rule: Rule, averaged: bool) -> Dense {
+    /// `kinds` has the kind of each weight.
+    pub(crate) fn new(
+        weights: Vec<f32>,
+        kinds: Vec<WeightKind>,
+        rule: Rule,
+        averaged: bool,
+    ) -> Dense {
         Dense {
-            kinds: layout.kinds(),
+            kinds,
             average: averaged.then(|| weights.clone()),
             first: vec![0.0; weights.len()],
             second: vec![0.0; weights.len()],
             weights,
             rule,
+            norm: GRADIENT_NORM,
             step: 0,
         }
     }
 
+    /// With another norm that a gradient has at most.
+    pub(crate) fn clipped(self, norm: f64) -> Dense {
+        Dense { norm, ..self }
+    }
+
     /// One step along the sum of `gradients`, which are cleared; `share` is that of the step in the average.
-    pub(super) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64, share: f32) {
+    pub(crate) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64, share: f32) {
         self.step = self.step.saturating_add(1);
         let Some((sum, others)) = gradients.split_first_mut() else {
             return;
@@ -248,8 +253,8 @@ impl Dense {
             })
             .collect();
         let norm = squares.iter().sum::<f64>().sqrt();
-        let scale = if norm > GRADIENT_NORM {
-            GRADIENT_NORM / norm
+        let scale = if norm > self.norm {
+            self.norm / norm
         } else {
             1.0
         };
@@ -264,11 +269,11 @@ impl Dense {
                 // Weights of one kind that lie together change together.
                 for run in kinds.chunk_by(|a, b| a == b) {
                     let kind = run[0];
-                    let pace = rule.pace(rate * rule.factor(kind), step, scale);
+                    let pace = rule.pace(rate * rule.rates.of(kind), step, scale);
                     let range = at..at + run.len();
                     at += run.len();
                     let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
-                    let decayed = kind == Kind::Weight;
+                    let decayed = kind == WeightKind::Weight;
                     change(pace, decayed, w, g, &mut m[range.clone()], &mut v[range]);
                 }
             });
@@ -304,8 +309,8 @@ fn draw(average: &mut [f32], weights: &[f32], share: f32) {
 }
 
 /// A table of vectors of which a step changes few: only those move, with a memory of their own (Adam "lazily").
-pub(super) struct Table {
-    pub(super) vectors: Vec<f32>,
+pub(crate) struct Table {
+    pub(crate) vectors: Vec<f32>,
     dim: usize,
     gradient: Vec<f32>,
     first: Vec<f32>,
@@ -358,15 +363,15 @@ impl Table {
         }
     }
 
-    pub(super) fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
-    pub(super) fn vector(&self, code: u32) -> &[f32] {
+    pub(crate) fn vector(&self, code: u32) -> &[f32] {
         &self.vectors[code as usize * self.dim..][..self.dim]
     }
 
-    pub(super) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
+    pub(crate) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
         let at = code as usize;
         if !self.is_touched[at] {
             self.is_touched[at] = true;
@@ -379,7 +384,7 @@ impl Table {
     }
 
     /// The vectors that would be kept.
-    pub(super) fn kept(&mut self) -> &[f32] {
+    fn kept(&mut self) -> &[f32] {
         let Some(average) = &mut self.average else {
             return &self.vectors;
         };
@@ -390,7 +395,7 @@ impl Table {
     }
 
     /// Changes places with the average, and back.
-    pub(super) fn swap(&mut self) {
+    fn swap(&mut self) {
         self.kept();
         if let Some(average) = &mut self.average {
             std::mem::swap(&mut self.vectors, &mut average.vectors);
@@ -428,5 +433,20 @@ impl Table {
         if let Some(average) = &mut self.average {
             average.now += rest;
         }
+    }
+}
+
+/// The weights that would be kept: their average, where there is one.
+pub(super) fn kept(dense: &Dense, tables: &mut [Table]) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let weights = dense.average.as_ref().unwrap_or(&dense.weights);
+    let tables = tables.iter_mut().map(|t| t.kept().to_vec());
+    (weights.clone(), tables.collect())
+}
+
+/// The weights and their average, where there is one, change places.
+pub(super) fn swap(dense: &mut Dense, tables: &mut [Table]) {
+    if let Some(average) = &mut dense.average {
+        std::mem::swap(average, &mut dense.weights);
+        tables.iter_mut().for_each(Table::swap);
     }
 }

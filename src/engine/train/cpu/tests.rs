@@ -3,6 +3,7 @@
 use super::*;
 use crate::artifact::Task as Kind;
 use crate::infer::testing::{Random as Draw, embedding, ensemble, one_hot, row};
+use crate::models::network::Net;
 use crate::models::{Activation, BagInput, Inputs, Model, Output};
 use crate::params::{Params, ValidParams};
 use crate::recipe::Matrix;
@@ -10,7 +11,7 @@ use crate::train::burn::Burn;
 use ::burn::backend::{Autodiff, Flex};
 use serde_json::json;
 
-fn matrix(rows: usize, random: &mut Draw) -> Matrix {
+pub(super) fn matrix(rows: usize, random: &mut Draw) -> Matrix {
     let inputs = Inputs {
         numbers: 5,
         categories: vec![one_hot(3), embedding(9, 4)],
@@ -37,7 +38,7 @@ fn matrix(rows: usize, random: &mut Draw) -> Matrix {
     matrix
 }
 
-fn params(kind: Kind, options: serde_json::Value) -> ValidParams {
+pub(super) fn params(kind: Kind, options: serde_json::Value) -> ValidParams {
     let options = options.as_object().unwrap().clone();
     Params::from_json(&options)
         .unwrap()
@@ -130,7 +131,10 @@ fn a_step_equals_burns() {
                 &mut random,
             );
             let mut cpu = Cpu::new(&task, start.clone());
-            let mut theirs = Burn::<Autodiff<Flex>>::new(&task, start.clone(), Default::default());
+            let device = Default::default();
+            let net = Net::<Autodiff<Flex>>::new(&start, &device);
+            let mut theirs =
+                Burn::<Autodiff<Flex>, _>::new(&task, Model::Network(start.clone()), net, device);
             let rows: Vec<u32> = (0..300).collect();
             let (a, _) = cpu.step(&rows, 0.1);
             let (b, _) = theirs.step(&rows, 0.1);
@@ -143,7 +147,10 @@ fn a_step_equals_burns() {
                 (a - b).abs() < 1e-4 * b.abs(),
                 "{kind:?} {loss}: mean loss {a} but {b}"
             );
-            let (ours, theirs) = (cpu.finish(), theirs.finish());
+            let (Model::Network(ours), Model::Network(theirs)) = (cpu.finish(), theirs.finish())
+            else {
+                panic!("no networks");
+            };
             let parts = ours.weights().zip(theirs.weights()).zip(start.weights());
             for (part, ((ours, theirs), start)) in parts.enumerate() {
                 for ((a, b), from) in ours.iter().zip(theirs).zip(start) {
@@ -190,7 +197,9 @@ fn an_average_equals_burns() {
         &mut random,
     );
     let mut cpu = Cpu::new(&task, start.clone());
-    let mut theirs = Burn::<Autodiff<Flex>>::new(&task, start.clone(), Default::default());
+    let net = Net::<Autodiff<Flex>>::new(&start, &Default::default());
+    let model = Model::Network(start.clone());
+    let mut theirs = Burn::<Autodiff<Flex>, _>::new(&task, model, net, Default::default());
     for step in 0..7 {
         // Few rows: most vectors of the tables stay as they are.
         let rows: Vec<u32> = (0..6).map(|i| (step * 31 + i) % 240).collect();
@@ -202,7 +211,9 @@ fn an_average_equals_burns() {
     assert!((a - b).abs() < 1e-4 * b.abs(), "mean loss {a} but {b}");
     assert_eq!(last, cpu.dense.weights);
     cpu.keep();
-    let (ours, theirs) = (cpu.finish(), theirs.finish());
+    let (Model::Network(ours), Model::Network(theirs)) = (cpu.finish(), theirs.finish()) else {
+        panic!("no networks");
+    };
     let parts = ours.weights().zip(theirs.weights()).zip(start.weights());
     for (part, ((ours, theirs), start)) in parts.enumerate() {
         for ((a, b), from) in ours.iter().zip(theirs).zip(start) {
@@ -253,7 +264,7 @@ fn threads_change_nothing() {
     let (one, three) = (with(1), with(3));
     let weights = |parts: &[crate::models::Part]| match &parts[0].model {
         Model::Network(network) => network.weights().flatten().copied().collect::<Vec<f32>>(),
-        Model::Trees(_) => panic!("no network"),
+        _ => panic!("no network"),
     };
     assert_eq!(weights(&one), weights(&three));
 }

@@ -1,0 +1,62 @@
+//! Training on a GPU.
+
+use super::{Step, Task, TrainError, Trained};
+use crate::models::Model;
+
+/// Trains a network or a transformer from where it is.
+#[cfg(feature = "cuda")]
+pub(super) fn run(
+    task: &Task<'_>,
+    model: Model,
+    index: usize,
+    report: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    use super::{burn::Burn, epochs};
+    use crate::models::{network::Net, transformer_net::TransformerNet};
+    type Cuda = ::burn::backend::Autodiff<burn_cuda::Cuda>;
+
+    let failed = |detail: String| TrainError::Device {
+        device: format!("cuda:{index}"),
+        detail,
+    };
+    let device = burn_cuda::CudaDevice::new(index);
+    // Burn panics where the driver refuses; the trainer must say so instead.
+    let work = std::panic::AssertUnwindSafe(|| match &model {
+        Model::Network(network) => {
+            let net = Net::<Cuda>::new(network, &device);
+            epochs::run(
+                task,
+                Burn::<Cuda, _>::new(task, model.clone(), net, device),
+                report,
+            )
+        }
+        Model::Transformer(own) => {
+            let net = TransformerNet::<Cuda>::new(own, &device);
+            epochs::run(
+                task,
+                Burn::<Cuda, _>::new(task, model.clone(), net, device),
+                report,
+            )
+        }
+        Model::Trees(_) => Err(failed("trees train on the CPU".into())),
+    });
+    std::panic::catch_unwind(work).unwrap_or_else(|panic| {
+        let detail = panic.downcast_ref::<String>().cloned();
+        Err(failed(
+            detail.unwrap_or_else(|| "the driver gave no reason".into()),
+        ))
+    })
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(super) fn run(
+    _: &Task<'_>,
+    _: Model,
+    index: usize,
+    _: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    Err(TrainError::Device {
+        device: format!("cuda:{index}"),
+        detail: "this build of insight has no CUDA support".into(),
+    })
+}

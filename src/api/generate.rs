@@ -2,6 +2,7 @@
 
 use super::rows;
 use crate::error::{Error, Result, or_raise, required};
+use crate::relation::fidelity;
 use crate::relation::generate::{self, MOST_ROWS, Wanted};
 use crate::store::cache;
 use pgrx::prelude::*;
@@ -69,12 +70,47 @@ pub extern "C" fn pg_finfo_insight_generate() -> &'static pg_sys::Pg_finfo_recor
     &pg_sys::Pg_finfo_record { api_version: 1 }
 }
 
+/// How true generated rows are to real ones, and how much they give away.
+#[pg_extern(volatile)]
+fn insight_fidelity(
+    model: Option<&str>,
+    real: Option<&str>,
+    synthetic: default!(Option<&str>, "NULL"),
+    options: default!(Option<JsonB>, "'{}'"),
+) -> TableIterator<
+    'static,
+    (
+        name!(measure, String),
+        name!(columns, Option<String>),
+        name!(value, f64),
+    ),
+> {
+    let found = || {
+        let model = cache::synthesizer(required(model, "model")?)?;
+        let empty = Map::new();
+        let options = options
+            .as_ref()
+            .and_then(|o| o.0.as_object())
+            .unwrap_or(&empty);
+        fidelity::compare(&model, required(real, "real")?, synthetic, options)
+    };
+    let columns = |of: Vec<String>| (!of.is_empty()).then(|| of.join(", "));
+    TableIterator::new(
+        or_raise(found())
+            .into_iter()
+            .map(move |m| (m.measure, columns(m.columns), m.value)),
+    )
+}
+
 extension_sql!(
     r#"
+COMMENT ON FUNCTION insight_fidelity(text, text, text, jsonb) IS
+'how true generated rows (of a relation, else made now) are to the real ones a model was trained on, by the definitions of SDMetrics: shapes of columns, trends of pairs, coverage, whether trees can tell them apart, what models learned from them are worth (option target), and what they give away (option holdout: rows that were not trained on)';
 CREATE FUNCTION insight_generate(model text, rows bigint, "like" anyelement, seed bigint DEFAULT NULL, given jsonb DEFAULT NULL)
   RETURNS SETOF anyelement LANGUAGE c VOLATILE COST 10000 AS 'MODULE_PATHNAME', 'insight_generate';
 COMMENT ON FUNCTION insight_generate(text, bigint, anyelement, bigint, jsonb) IS
 'new rows like those a model was trained on (algorithm gan or tvae), in the row type of a table whose NOT NULL, CHECK and UNIQUE constraints hold: SELECT * FROM insight_generate(''twins'', 1000, NULL::customers, seed => 7, given => ''{"churn": true}'')';
 "#,
-    name = "generate"
+    name = "generate",
+    requires = [insight_fidelity]
 );

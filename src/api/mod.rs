@@ -14,6 +14,7 @@ mod predict;
 mod recipe;
 mod rows;
 mod sample;
+mod sequence;
 mod survival;
 mod system;
 mod train;

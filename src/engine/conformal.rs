@@ -12,6 +12,8 @@ pub use spread::Spread;
 const MOST_SCORES: usize = 4_000;
 /// A group of predictions has about so many rows at least.
 const GROUP_ROWS: usize = 200;
+/// The same where the spread of each row is known.
+const SPREAD_GROUP_ROWS: usize = 1_000;
 /// Groups at most.
 const MOST_GROUPS: usize = 10;
 
@@ -32,8 +34,7 @@ pub struct Conformal {
     pub(crate) spread: Option<Spread>,
 }
 
-/// A row that was held out: what was predicted, the truth less that, and how large its error was to be expected relative to
-/// others.
+/// A row that was held out: what was predicted, the truth less that, and how large its error was to be expected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Held {
     pub(crate) prediction: f64,
@@ -148,16 +149,15 @@ impl Conformal {
     pub(crate) fn of_errors(mut rows: Vec<Held>, spread: Option<Spread>) -> Conformal {
         rows.retain(|r| r.prediction.is_finite() && (r.error / r.spread).is_finite());
         rows.sort_by(|a, b| a.prediction.total_cmp(&b.prediction));
-        let Some(first) = rows.first() else {
+        if rows.is_empty() {
             return Conformal::default();
+        }
+        // What is left where the spread is known hardly depends on the prediction, and more rows tell better.
+        let least = match rows.iter().all(|r| r.spread == 1.0) {
+            true => GROUP_ROWS,
+            false => SPREAD_GROUP_ROWS,
         };
-        let groups = (rows.len() / GROUP_ROWS).clamp(1, MOST_GROUPS);
-        let mut bounds: Vec<f64> = (1..groups)
-            .map(|g| rows[g * rows.len() / groups].prediction)
-            .collect();
-        bounds.dedup();
-        // What is below the first bound must have rows of its own.
-        bounds.retain(|b| first.prediction < *b);
+        let bounds = bounds(&rows, least);
         let mut scores: Vec<Vec<f64>> = vec![Vec::new(); bounds.len() + 1];
         for row in &rows {
             let group = bounds.partition_point(|b| *b <= row.prediction);
@@ -176,9 +176,10 @@ impl Conformal {
         self.groups.is_empty()
     }
 
-    /// How large the error of a prepared row is to be expected, relative to others: 1 where nothing is known.
-    pub fn spread(&self, numbers: &[f32], codes: &[u32]) -> f64 {
-        self.spread.as_ref().map_or(1.0, |s| s.of(numbers, codes))
+    /// How large the error of a prepared row is to be expected; 1 where nothing is known.
+    pub fn spread(&self, prediction: f64, numbers: &[f32], codes: &[u32]) -> f64 {
+        let spread = self.spread.as_ref();
+        spread.map_or(1.0, |s| s.of(prediction, numbers, codes))
     }
 
     /// An interval that holds the truth with a probability of at least `coverage`; a missing end is infinite: the rows held
@@ -229,6 +230,21 @@ impl Conformal {
             && finite(&self.bounds)
             && self.groups.iter().all(group)
     }
+}
+
+/// Where groups of about equally many rows, `least` or more, begin, but for the first; the rows are sorted by prediction.
+pub(crate) fn bounds(rows: &[Held], least: usize) -> Vec<f64> {
+    let Some(first) = rows.first() else {
+        return Vec::new();
+    };
+    let groups = (rows.len() / least).clamp(1, MOST_GROUPS);
+    let mut bounds: Vec<f64> = (1..groups)
+        .map(|g| rows[g * rows.len() / groups].prediction)
+        .collect();
+    bounds.dedup();
+    // What is below the first bound must have rows of its own.
+    bounds.retain(|b| first.prediction < *b);
+    bounds
 }
 
 /// The labels of the set of a [`Conformal::limit`], the likeliest first; where there would be none, the likeliest.

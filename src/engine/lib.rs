@@ -25,6 +25,7 @@ pub mod random;
 pub mod recipe;
 pub mod sample;
 pub mod select;
+pub mod sequence;
 pub mod settled;
 pub mod survival;
 pub mod synth;

@@ -23,7 +23,7 @@ use choices::{
 pub use decision::profit;
 use learning::LearningOptions;
 pub use learning::{Averaging, Learning, RateFactors, Schedule};
-use reader::Reader;
+pub(crate) use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;

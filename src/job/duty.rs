@@ -1,10 +1,12 @@
 //! What a trainer is to do with the rows that were read.
 
 use super::spec::Work;
+use super::spec::sequence::Sequence;
 use crate::error::{Error, Result};
 use insight_engine::embed;
 use insight_engine::fit::{self, Progress, Request};
 use insight_engine::frame::Frame;
+use insight_engine::sequence::{self, Log};
 use insight_engine::synth::{self, Synthesizer};
 use insight_engine::train::Device;
 use std::path::PathBuf;
@@ -27,6 +29,14 @@ pub enum Duty {
         columns: synth::Columns,
         params: synth::Params,
     },
+    /// A model of what keys do next.
+    Foretell {
+        frame: Frame,
+        /// The keys and their labels.
+        labels: Option<Frame>,
+        work: Sequence,
+        params: sequence::Params,
+    },
 }
 
 impl Duty {
@@ -35,13 +45,16 @@ impl Duty {
         match self {
             Duty::Predict { request, .. } => request.frame.bytes(),
             Duty::Generate { frame, .. } => frame.bytes(),
+            Duty::Foretell { frame, labels, .. } => {
+                frame.bytes() + labels.as_ref().map_or(0, Frame::bytes)
+            }
         }
     }
 
     pub fn device(&self) -> Device {
         match self {
             Duty::Predict { request, .. } => request.device,
-            Duty::Generate { .. } => Device::Cpu,
+            Duty::Generate { .. } | Duty::Foretell { .. } => Device::Cpu,
         }
     }
 
@@ -71,6 +84,21 @@ impl Duty {
                 columns,
                 params,
             } => Ok(Synthesizer::fit(&frame, &columns, params, report)?.to_bytes()),
+            Duty::Foretell {
+                frame,
+                labels,
+                work,
+                params,
+            } => {
+                let mut log = Log::new(&frame, &work.key, &work.order)?;
+                if let (Some(frame), Some(source)) = (&labels, &work.labels)
+                    && let (Some(keys), Some(own)) =
+                        (frame.column(&work.key), frame.column(&source.target))
+                {
+                    log = log.with_labels(keys, own, source.classes)?;
+                }
+                Ok(sequence::fit(&log, &work.target, &[], &params, report)?.to_bytes())
+            }
         }
     }
 }

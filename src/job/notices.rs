@@ -2,8 +2,9 @@
 
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
+use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
-use insight_engine::trained::TrainedModel;
+use insight_engine::trained::{Card, TrainedModel};
 use pgrx::prelude::*;
 
 /// Notices about columns and rows left out, and the scores. `excluded`: columns that were not read, and why; `dropped`: leaking
@@ -12,6 +13,34 @@ pub fn tell(model: &TrainedModel, excluded: &[(String, String)], dropped: bool) 
     match model {
         TrainedModel::Table(artifact) => tell_table(artifact, dropped),
         TrainedModel::Synthesizer(synthesizer) => tell_synthesizer(synthesizer, excluded),
+        TrainedModel::Sequence(sequence) => tell_sequence(sequence, excluded, &model.card()),
+    }
+}
+
+fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Card<'_>) {
+    for (column, reason) in excluded.iter().chain(&model.encoder.excluded) {
+        notice!("column \"{column}\" left out: {reason}");
+    }
+    if model.dropped > 0 {
+        notice!(
+            "{} rows left out: their key or their place in the order is NULL",
+            model.dropped
+        );
+    }
+    let headline = card
+        .headline
+        .as_ref()
+        .map(|m| (&m.metric, m.value, m.baseline));
+    if let Some((metric, value, baseline)) = headline {
+        let answers = match model.evaluated_on.as_str() {
+            "test" => model.test_answers,
+            _ => model.validation_answers,
+        };
+        let beside = baseline.map_or(String::new(), |b| format!(", the best baseline {b:.4}"));
+        notice!(
+            "{} {metric} {value:.4}{beside} ({answers} unseen answers)",
+            model.evaluated_on
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! What to train, checked in the caller's session before anything is queued.
 
 pub mod generate;
+pub mod sequence;
 mod task;
 
 use super::options::{
@@ -36,6 +37,8 @@ pub enum Work {
     CrossValidate(Folds),
     /// Learns to make rows.
     Generate(synth::Columns),
+    /// Learns what keys do next.
+    Sequence(sequence::Sequence),
 }
 
 /// Everything a worker needs to know; stored in the job row.

@@ -241,6 +241,7 @@ fn store(
         relation: &spec.relation,
         source: &spec.again,
         options: &spec.options,
+        target: &spec.target,
         deploy: spec.deploy,
         seconds: started.elapsed().as_secs_f64(),
     };

@@ -23,6 +23,11 @@ pub fn calls(
             relation, target, model, options,
         )?]);
     }
+    if spec::sequence::is_asked(options) {
+        return Ok(vec![spec::sequence::check(
+            relation, target, model, options,
+        )?]);
+    }
     let Some(own) = options.as_object().filter(|o| o.contains_key("targets")) else {
         return Ok(vec![spec::check(
             relation,

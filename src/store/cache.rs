@@ -10,6 +10,7 @@ use crate::settings;
 use insight_engine::artifact::ArtifactError;
 use insight_engine::embed;
 use insight_engine::infer::Predictor;
+use insight_engine::sequence;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
@@ -39,6 +40,7 @@ struct Cached {
 enum Loaded {
     Predictor(Rc<Predictor>),
     Synthesizer(Rc<Synthesizer>),
+    Sequence(Rc<sequence::Predictor>),
 }
 
 impl Loaded {
@@ -46,6 +48,7 @@ impl Loaded {
         match self {
             Loaded::Predictor(predictor) => predictor.bytes(),
             Loaded::Synthesizer(synthesizer) => synthesizer.bytes(),
+            Loaded::Sequence(predictor) => predictor.model().bytes(),
         }
     }
 }
@@ -135,11 +138,7 @@ pub fn version(reference: &str) -> Result<i64> {
 pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
     match model(reference)? {
         Loaded::Predictor(predictor) => Ok(predictor),
-        Loaded::Synthesizer(_) => Err(Error::new(
-            "42809",
-            format!("model \"{reference}\" makes rows and predicts nothing"),
-        )
-        .hint("Use insight_generate(model, rows, NULL::table).")),
+        other => Err(other.is_another(reference, "predict rows of a table")),
     }
 }
 
@@ -147,8 +146,47 @@ pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
 pub fn synthesizer(reference: &str) -> Result<Rc<Synthesizer>> {
     match model(reference)? {
         Loaded::Synthesizer(synthesizer) => Ok(synthesizer),
-        Loaded::Predictor(_) => Err(Error::new("42809", format!("model \"{reference}\" predicts and makes no rows"))
-            .hint("Train one that does: insight_train('table', NULL, 'name', '{\"algorithm\": \"gan\"}').")),
+        other => Err(other.is_another(reference, "make rows")),
+    }
+}
+
+/// The model that a reference stands for, ready to foretell what keys do next.
+pub fn foreteller(reference: &str) -> Result<Rc<sequence::Predictor>> {
+    match model(reference)? {
+        Loaded::Sequence(predictor) => Ok(predictor),
+        other => Err(other.is_another(reference, "foretell what keys do next")),
+    }
+}
+
+/// The same, where the reference stands for such a model.
+pub fn if_foreteller(reference: &str) -> Result<Option<Rc<sequence::Predictor>>> {
+    match model(reference)? {
+        Loaded::Sequence(predictor) => Ok(Some(predictor)),
+        _ => Ok(None),
+    }
+}
+
+impl Loaded {
+    fn is_another(&self, reference: &str, wanted: &str) -> Error {
+        let (does, hint) = match self {
+            Loaded::Predictor(_) => (
+                "predicts rows of a table",
+                "Use insight_predict(model, row).",
+            ),
+            Loaded::Synthesizer(_) => (
+                "makes rows",
+                "Use insight_generate(model, rows, NULL::table).",
+            ),
+            Loaded::Sequence(_) => (
+                "foretells what keys do next",
+                "Use insight_next(model, relation) or insight_predict(model, key).",
+            ),
+        };
+        Error::new(
+            "42809",
+            format!("model \"{reference}\" {does} and does not {wanted}"),
+        )
+        .hint(hint)
     }
 }
 
@@ -218,6 +256,9 @@ fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
             }
             TrainedModel::Synthesizer(synthesizer) => {
                 Ok(Loaded::Synthesizer(Rc::from(synthesizer)))
+            }
+            TrainedModel::Sequence(model) => {
+                Ok(Loaded::Sequence(Rc::new(sequence::Predictor::new(*model)?)))
             }
         })
         .map_err(|error| match error {

@@ -113,6 +113,8 @@ pub struct Publication<'a> {
     /// The relation with its schema, or the query: what to train on again.
     pub source: &'a str,
     pub options: &'a serde_json::Value,
+    /// The column that is predicted, for models that do not know it themselves; may be empty.
+    pub target: &'a str,
     pub deploy: bool,
     /// From the call to the finished model.
     pub seconds: f64,
@@ -183,7 +185,7 @@ fn publish_as_owner(
         ));
     };
     check_owner(model, &owner, role)?;
-    let headline = card.headline;
+    let headline = card.headline.as_ref();
     let mut summary = card.summary.clone();
     summary["source"] = publication.source.into();
     let row = client
@@ -199,7 +201,11 @@ fn publish_as_owner(
                 card.task.into(),
                 card.algorithm.into(),
                 publication.relation.into(),
-                card.target.into(),
+                match card.target {
+                    "" => publication.target,
+                    own => own,
+                }
+                .into(),
                 headline.map(|m| m.metric.as_str()).into(),
                 headline.map(|m| m.value).into(),
                 (card.rows as i64).into(),
@@ -259,7 +265,7 @@ fn store_trials(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> Re
 }
 
 fn store_metrics(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> Result<()> {
-    let metrics = serde_json::to_value(card.metrics).unwrap_or_default();
+    let metrics = serde_json::to_value(&*card.metrics).unwrap_or_default();
     client.update(
         "INSERT INTO insight.metric SELECT $1, m.ordinality, m.metric, m.class, m.value, m.low, m.high, m.baseline \
          FROM ROWS FROM (jsonb_to_recordset($2) AS (metric text, class text, value float8, low float8, high float8, \

@@ -27,7 +27,7 @@ pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validat
 pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
-use request::canceled;
+pub(crate) use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
 pub use split::Split;
 use split::{Divider, Parts};
@@ -35,6 +35,10 @@ use std::time::Instant;
 use target::Answers;
 pub use target::{label_of, truth_of};
 pub use warm::Start;
+
+/// The share of the time there is that is left for scoring, and the most seconds.
+const SCORING: f64 = 0.1;
+const MOST_SCORING: f64 = 1.0;
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(
@@ -67,7 +71,8 @@ fn on(
     let mut params = prepared.params.clone();
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
-    params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
+    let left = |s: f64| (s - gone - f64::min(s * SCORING, MOST_SCORING)).max(s / 4.0);
+    params.max_seconds = params.max_seconds.map(left);
     partition::check(request, answers.task, &parts, &prepared)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {

@@ -70,6 +70,31 @@ impl TaskOptions {
 }
 
 impl Request {
+    /// Everything as it is by default.
+    pub fn new(frame: Frame, target: &str, params: Params) -> Request {
+        Request {
+            frame,
+            target: target.into(),
+            task: None,
+            include: Vec::new(),
+            excluded: Vec::new(),
+            params,
+            device: Device::Cpu,
+            positive: None,
+            of_task: TaskOptions::default(),
+            clean: CleanParams::default(),
+            leakage: Leakage::default(),
+            outcome_time: None,
+            split: Split::default(),
+            key: None,
+            partition: None,
+            start: None,
+            sources: None,
+            purchases: Vec::new(),
+            max_bytes: None,
+        }
+    }
+
     /// Why a column that was read is no feature. Columns named in `include` are features all the same.
     pub(super) fn aside(&self, column: &str) -> Option<&'static str> {
         if self.outcome_time.as_deref() == Some(column) {
@@ -188,6 +213,6 @@ impl From<TrainError> for FitError {
     }
 }
 
-pub(super) fn canceled() -> FitError {
+pub(crate) fn canceled() -> FitError {
     FitError::new("57014", "canceling training due to user request")
 }

@@ -1,7 +1,7 @@
 //! Intervals that are wide where errors are large: a model of the errors of held-out rows, used where it pays.
 
 use super::{FitError, Progress, canceled};
-use crate::conformal::{Conformal, Held, Spread};
+use crate::conformal::{Conformal, Held, Spread, bounds};
 use crate::frame::Frame;
 use crate::models::{Model, Output};
 use crate::params::{Algorithm, Boosting, Loss, ValidParams};
@@ -15,10 +15,13 @@ const FEWEST: usize = 500;
 const MOST: usize = 20_000;
 /// Of the rows to learn from, the share that says when to stop, and whether it pays.
 const JUDGES: f64 = 0.3;
-/// The interval score must fall by this share.
-const PAYS: f64 = 0.02;
-/// The coverage it is judged at.
-const COVERAGE: f64 = 0.9;
+/// The mean interval score must fall by this share, and by so many standard errors of the difference.
+const PAYS: f64 = 0.01;
+const CLEARLY: f64 = 2.0;
+/// The coverages it is judged at.
+const COVERAGES: [f64; 3] = [0.8, 0.9, 0.95];
+/// Rows of a group of about equal prediction, at least.
+const GROUP_ROWS: usize = 200;
 /// Share of the time of a training that it may take.
 const TIME: f64 = 0.05;
 
@@ -55,7 +58,7 @@ pub(super) fn local(
     let Some(spread) = learn(&teach, &judges, frame, recipe, params, report)? else {
         return Ok(None);
     };
-    let usual = |all: &[Outcome]| all.iter().map(|o| held(o, 1.0)).collect::<Vec<Held>>();
+    let plain = |all: &[Outcome]| all.iter().map(|o| held(o, 1.0)).collect::<Vec<Held>>();
     let scaled = |all: &[Outcome]| -> Vec<Held> {
         let rows: Vec<u32> = all.iter().map(|o| o.row).collect();
         let matrix = recipe.transform(frame, &rows);
@@ -63,25 +66,34 @@ pub(super) fn local(
         let each = all.iter().enumerate().map(|(i, o)| {
             let numbers = &matrix.numbers[i * numbers..(i + 1) * numbers];
             let codes = &matrix.codes[i * codes..(i + 1) * codes];
-            held(o, spread.of(numbers, codes))
+            held(o, spread.of(o.prediction, numbers, codes))
         });
         each.collect()
     };
-    let plain = usual(&judges);
-    let own = scaled(&judges);
-    // Groups of more rows are more and finer: by groups may take what is better.
-    let by_groups = f64::min(
-        score(&Conformal::of_errors(plain.clone(), None), &plain),
-        score(
-            &Conformal::of_errors([usual(&teach), plain.clone()].concat(), None),
-            &plain,
-        ),
-    );
-    let by_spread = score(&Conformal::of_errors(own.clone(), None), &own);
-    if by_spread.is_nan() || by_spread >= by_groups * (1.0 - PAYS) {
+    // Groups of predictions are finer the more rows there are: they may take what is better.
+    let judged = plain(&judges);
+    let all = [plain(&teach), judged.clone()].concat();
+    let by_groups = [judged.clone(), all].map(|rows| {
+        let known = Conformal::of_errors(rows, None);
+        scores(&known, &judged)
+    });
+    let judged = scaled(&judges);
+    let by_spread = scores(&Conformal::of_errors(judged.clone(), None), &judged);
+    if !by_groups.iter().all(|other| pays(&by_spread, other)) {
         return Ok(None);
     }
     Ok(Some(Conformal::of_errors(scaled(&settle), Some(spread))))
+}
+
+/// Whether scores are smaller than those of the same rows beside them, clearly and by enough.
+fn pays(own: &[f64], other: &[f64]) -> bool {
+    let gains: Vec<f64> = own.iter().zip(other).map(|(a, b)| b - a).collect();
+    let rows = gains.len() as f64;
+    let mean = gains.iter().sum::<f64>() / rows;
+    let squares: f64 = gains.iter().map(|g| (g - mean).powi(2)).sum();
+    let error = (squares / (rows - 1.0) / rows).sqrt();
+    // Where an end is open nothing is greater.
+    mean > CLEARLY * error && mean > PAYS * other.iter().sum::<f64>() / rows
 }
 
 fn held(outcome: &Outcome, spread: f64) -> Held {
@@ -107,7 +119,7 @@ fn parted(mut outcomes: Vec<Outcome>, seed: u64) -> Option<(Vec<Outcome>, Vec<Ou
     (teach.len() >= FEWEST && settle.len() >= FEWEST).then_some((teach, settle))
 }
 
-/// Trees on absolute errors, relative to their mean, by the deviance of Poisson's distribution: what it is least for is the
+/// Trees on absolute errors, relative to the mean of rows of about equal prediction, by the deviance of Poisson's distribution: what it is least for is the
 /// mean, and it is never negative.
 fn learn(
     teach: &[Outcome],
@@ -117,16 +129,26 @@ fn learn(
     params: &ValidParams,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Option<Spread>, FitError> {
-    let mean = teach.iter().map(|o| o.error.abs()).sum::<f64>() / teach.len() as f64;
-    if mean <= 0.0 || !mean.is_finite() {
+    let mut known: Vec<Held> = teach.iter().map(|o| held(o, 1.0)).collect();
+    known.sort_by(|a, b| a.prediction.total_cmp(&b.prediction));
+    let bounds = bounds(&known, GROUP_ROWS);
+    let mut sums = vec![(0.0, 0.0); bounds.len() + 1];
+    for row in &known {
+        let (sum, rows) = &mut sums[bounds.partition_point(|b| *b <= row.prediction)];
+        *sum += row.error.abs();
+        *rows += 1.0;
+    }
+    let means: Vec<f64> = sums.iter().map(|(sum, rows)| sum / rows).collect();
+    if !means.iter().all(|m| *m > 0.0 && m.is_finite()) {
         return Ok(None);
     }
+    let usual = |o: &Outcome| means[bounds.partition_point(|b| *b <= o.prediction)];
     let matrix = |all: &[Outcome]| {
         let rows: Vec<u32> = all.iter().map(|o| o.row).collect();
         recipe.transform(frame, &rows)
     };
     let targets = |all: &[Outcome]| -> Vec<f32> {
-        let relative = all.iter().map(|o| (o.error.abs() / mean) as f32);
+        let relative = all.iter().map(|o| (o.error.abs() / usual(o)) as f32);
         relative.collect()
     };
     let (known, unseen) = (matrix(teach), matrix(judges));
@@ -162,24 +184,32 @@ fn learn(
         Err(_) => return Ok(None),
     };
     Ok(match trained.parts.pop().map(|part| part.model) {
-        Some(Model::Trees(trees)) => Some(Spread { trees }),
+        Some(Model::Trees(trees)) => Some(Spread {
+            bounds,
+            means,
+            trees,
+        }),
         _ => None,
     })
 }
 
-/// The mean interval score: width, and beyond an end 2/α times how far (Gneiting and Raftery 2007). NaN where an end is open.
-fn score(known: &Conformal, rows: &[Held]) -> f64 {
-    let alpha = 1.0 - COVERAGE;
-    let each = rows.iter().map(|row| {
-        let (low, high) = known.interval(row.prediction, row.spread, COVERAGE);
+/// The interval score of each row, the mean over some coverages: width, and beyond an end 2/α times how far (Gneiting and Raftery
+/// 2007). NaN where an end is open.
+fn scores(known: &Conformal, rows: &[Held]) -> Vec<f64> {
+    let of = |row: &Held, coverage: f64| {
+        let (low, high) = known.interval(row.prediction, row.spread, coverage);
         let (Some(low), Some(high)) = (low, high) else {
             return f64::NAN;
         };
         let truth = row.prediction + row.error;
         let beyond = (low - truth).max(0.0) + (truth - high).max(0.0);
-        high - low + 2.0 / alpha * beyond
-    });
-    each.sum::<f64>() / rows.len() as f64
+        high - low + 2.0 / (1.0 - coverage) * beyond
+    };
+    let mean = |row: &Held| {
+        let all = COVERAGES.iter().map(|c| of(row, *c)).sum::<f64>();
+        all / COVERAGES.len() as f64
+    };
+    rows.iter().map(mean).collect()
 }
 
 #[cfg(test)]

@@ -136,4 +136,6 @@ fn crafted_trees_of_errors_are_refused() {
     assert!(refused(&|s| s.trees.base.push(0.0)));
     assert!(refused(&|s| s.trees.words[2] = 0));
     assert!(refused(&|s| s.trees.nodes = usize::MAX));
+    assert!(refused(&|s| s.means[0] = 0.0));
+    assert!(refused(&|s| s.bounds.push(1e9)));
 }

@@ -7,7 +7,7 @@ use crate::models::Activation;
 
 /// `a * b + c`.
 #[inline(always)]
-pub(super) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(super) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FMA>(-x))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn silu<const FMA: bool>(x: f32) -> f32 {
 
 /// tanh within 5e-7 relative: Lambert's continued fraction near 0, where (e^2x - 1) / (e^2x + 1) would cancel.
 #[inline(always)]
-pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
     let s = x * x;
     let top = fma::<FMA>(s, fma::<FMA>(s, s + 378.0, 17_325.0), 135_135.0) * x;
     let bottom = fma::<FMA>(

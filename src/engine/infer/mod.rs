@@ -1,6 +1,6 @@
 //! Prediction: our own forward pass, SIMD-friendly, allocating nothing per row.
 
-mod activation;
+pub(crate) mod activation;
 mod answer;
 pub(crate) mod attention;
 pub(crate) use activation::exp;
@@ -208,8 +208,8 @@ impl Predictor {
         if (features.numbers.len(), features.codes.len()) != self.widths {
             return (None, None);
         }
-        let spread = conformal.spread(&features.numbers, &features.codes);
         let prediction = scratch.outputs.first().copied().unwrap_or(f64::NAN);
+        let spread = conformal.spread(prediction, &features.numbers, &features.codes);
         conformal.interval(prediction, spread, coverage)
     }
 

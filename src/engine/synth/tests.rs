@@ -295,3 +295,60 @@ fn generated_rows_like_the_real_ones_score_one_and_others_less() {
     let city = fidelity::shapes(&frame, &other);
     assert!(city.iter().any(|s| s.column == "city" && s.score < 1e-9));
 }
+
+#[test]
+fn privacy_detection_and_efficacy_tell_copies_from_honest_rows() {
+    let frame = customers(1200);
+    let part = |from: usize, to: usize| {
+        let columns = frame.columns.iter().map(|c| {
+            let mut own = Column::new(c.name.as_str(), c.type_name.as_str(), c.kind);
+            (from..to).for_each(|row| own.push(c.cell(row)));
+            own
+        });
+        Frame {
+            columns: columns.collect(),
+        }
+    };
+    let (real, other, holdout) = (part(0, 400), part(400, 800), part(800, 1200));
+    let of = |made: &Frame| {
+        let compared = fidelity::Compared {
+            real: &real,
+            made,
+            holdout: Some(&holdout),
+            target: Some("churn"),
+            seed: 1,
+        };
+        let found = fidelity::measure(&compared).unwrap();
+        move |name: &str| {
+            found
+                .iter()
+                .find(|m| m.measure == name)
+                .unwrap_or_else(|| panic!("{name}"))
+                .value
+        }
+    };
+    // Rows of the same table that were not learned from: nobody can tell, nothing is given away.
+    let honest = of(&other);
+    assert!(
+        (honest("detection_roc_auc") - 0.5).abs() < 0.12,
+        "{}",
+        honest("detection_roc_auc")
+    );
+    assert!(
+        (honest("closer_to_training") - 0.5).abs() < 0.12
+            && (honest("membership_roc_auc") - 0.5).abs() < 0.1
+    );
+    assert!(honest("exact_copies") == 0.0 && honest("quality") > 0.9 && honest("coverage") > 0.9);
+    let (own, theirs) = (
+        honest("efficacy_of_real_roc_auc"),
+        honest("efficacy_of_synthetic_roc_auc"),
+    );
+    assert!(
+        (own - theirs).abs() < 0.05 && theirs > 0.75,
+        "{own} {theirs}"
+    );
+    // The very rows that were learned from.
+    let copied = of(&real);
+    assert!(copied("exact_copies") == 1.0 && copied("distance_to_closest_record") == 0.0);
+    assert!(copied("closer_to_training") > 0.9 && copied("membership_roc_auc") > 0.9);
+}

@@ -7,7 +7,7 @@ mod blend;
 mod boost;
 #[cfg(any(test, feature = "cuda"))]
 mod burn;
-mod cpu;
+pub(crate) mod cpu;
 mod cuda;
 mod device;
 mod epochs;
@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Reports come at least this often.
-const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
+pub(crate) const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Where to train. `Cuda(i)` is device i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,20 +8,20 @@ use crate::random::Random;
 
 /// The tokens of some sequences, row-major `[count][length][width]`.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::train) struct Sequences<'a> {
-    pub(in crate::train) count: usize,
-    pub(in crate::train) length: usize,
+pub(crate) struct Sequences<'a> {
+    pub(crate) count: usize,
+    pub(crate) length: usize,
     /// How many tokens of each sequence there are, the others only fill it up and are not looked at; empty: all.
-    pub(in crate::train) lengths: &'a [usize],
+    pub(crate) lengths: &'a [usize],
     /// Whether a token looks at itself and those before it alone.
-    pub(in crate::train) causal: bool,
+    pub(crate) causal: bool,
     /// Whether only the first token of each sequence goes on: what comes out is `[count][width]`.
-    pub(in crate::train) first_alone: bool,
+    pub(crate) first_alone: bool,
 }
 
 impl Sequences<'_> {
     /// Tokens that come in.
-    pub(in crate::train) fn tokens(&self) -> usize {
+    pub(crate) fn tokens(&self) -> usize {
         self.count * self.length
     }
 
@@ -41,15 +41,15 @@ impl Sequences<'_> {
 
 /// Where dropout strikes: a value is dropped where 16 random bits are below these.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::train) struct Dropped {
-    pub(in crate::train) attention: u16,
-    pub(in crate::train) hidden: u16,
-    pub(in crate::train) residual: u16,
+pub(crate) struct Dropped {
+    pub(crate) attention: u16,
+    pub(crate) hidden: u16,
+    pub(crate) residual: u16,
 }
 
 /// What a block remembers from forward to backward; the buffers grow to the largest chunk and stay.
 #[derive(Default)]
-pub(in crate::train) struct Pass {
+pub(crate) struct Pass {
     norm: Norm,
     /// `[tokens][width]`: what attention takes.
     normed: Vec<f32>,
@@ -124,7 +124,7 @@ pub(super) fn backward(
 
 impl Pass {
     /// Takes tokens through a block, in place. `weights` are the block's; training gives a generator for dropout.
-    pub(in crate::train) fn forward(
+    pub(crate) fn forward(
         &mut self,
         block: &Block,
         parts: &BlockParts,
@@ -211,7 +211,7 @@ impl Pass {
     }
 
     /// From the loss's derivative by what came out to that by what came in, in place; that by the weights is added to `gradient`.
-    pub(in crate::train) fn backward(
+    pub(crate) fn backward(
         &mut self,
         block: &Block,
         parts: &BlockParts,

@@ -1,14 +1,14 @@
 //! Training on the CPU: forward, backward and optimiser written out for this one family of networks, each batch cut into chunks
 //! of rows that run side by side. How it is cut depends on the shapes alone, so the result does not depend on the threads.
 
-pub(super) mod attention;
+pub(crate) mod attention;
 mod attentive;
 mod chunk;
 mod features;
 mod heads;
 mod inputs;
-pub(super) mod norm;
-mod parameters;
+pub(crate) mod norm;
+pub(crate) mod parameters;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vector;

@@ -5,7 +5,7 @@ use crate::infer::attention::{inner, standardise, sum};
 
 /// What it remembers from forward to backward.
 #[derive(Default)]
-pub(in crate::train) struct Norm {
+pub(crate) struct Norm {
     /// `[rows][width]`: standardised.
     hat: Vec<f32>,
     /// `[rows]`: 1 / standard deviation.
@@ -74,7 +74,7 @@ impl Work for Backward<'_> {
 
 impl Norm {
     /// `out` = gain · standardised `x` + shift for each row; `weights` are the gains, then the shifts.
-    pub(in crate::train) fn forward(&mut self, weights: &[f32], x: &[f32], out: &mut [f32]) {
+    pub(crate) fn forward(&mut self, weights: &[f32], x: &[f32], out: &mut [f32]) {
         let (gain, shift) = weights.split_at(weights.len() / 2);
         run(Forward {
             hat: resize(&mut self.hat, x.len()),
@@ -88,7 +88,7 @@ impl Norm {
 
     /// Adds the loss's derivative by what came in to `to`, and that by the weights to `gradient`; `delta` is by what came out,
     /// and is changed.
-    pub(in crate::train) fn backward(
+    pub(crate) fn backward(
         &self,
         weights: &[f32],
         delta: &mut [f32],

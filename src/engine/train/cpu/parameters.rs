@@ -15,18 +15,18 @@ const EPSILON: f32 = 1e-8;
 
 /// Where each part of a network lies among its dense weights.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Layout {
-    pub(super) number_embeddings: Vec<Range<usize>>,
-    pub(super) factors: Range<usize>,
+pub(crate) struct Layout {
+    pub(crate) number_embeddings: Vec<Range<usize>>,
+    pub(crate) factors: Range<usize>,
     /// Weights and bias of each hidden layer.
-    pub(super) layers: Vec<(Range<usize>, Range<usize>)>,
+    pub(crate) layers: Vec<(Range<usize>, Range<usize>)>,
     /// Weights and bias of each member's output layer.
     pub(super) heads: Vec<(Range<usize>, Range<usize>)>,
     pub(super) len: usize,
 }
 
 impl Layout {
-    pub(super) fn of(network: &Network) -> Layout {
+    pub(crate) fn of(network: &Network) -> Layout {
         let mut layout = Layout::default();
         let mut take = |len: usize| {
             let range = layout.len..layout.len + len;
@@ -57,7 +57,7 @@ impl Layout {
     }
 
     /// All dense weights of a network in this order.
-    pub(super) fn collect(&self, network: &Network) -> Vec<f32> {
+    pub(crate) fn collect(&self, network: &Network) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.len);
         network
             .number_embeddings
@@ -72,7 +72,7 @@ impl Layout {
     }
 
     /// The way back.
-    pub(super) fn spread(&self, weights: &[f32], network: &mut Network) {
+    pub(crate) fn spread(&self, weights: &[f32], network: &mut Network) {
         for (e, range) in network
             .number_embeddings
             .iter_mut()
@@ -93,7 +93,7 @@ impl Layout {
 
 /// How the weights follow the gradient.
 #[derive(Clone, Copy)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     optimizer: Optimizer,
     momentum: f32,
     l1: f32,
@@ -113,13 +113,24 @@ struct Pace {
 }
 
 impl Rule {
-    pub(super) fn new(params: &ValidParams) -> Rule {
+    pub(crate) fn new(params: &ValidParams) -> Rule {
         Rule {
             optimizer: params.optimizer,
             momentum: params.momentum as f32,
             l1: params.l1 as f32,
             l2: params.l2 as f32,
             rates: params.learning.learning_rate_factors,
+        }
+    }
+
+    /// AdamW with this weight decay.
+    pub(crate) fn adamw(l2: f64) -> Rule {
+        Rule {
+            optimizer: Optimizer::Adamw,
+            momentum: 0.0,
+            l1: 0.0,
+            l2: l2 as f32,
+            rates: RateFactors::default(),
         }
     }
 
@@ -183,20 +194,22 @@ fn sign(w: f32) -> f32 {
 }
 
 /// The dense weights with the optimiser's memory.
-pub(super) struct Dense {
-    pub(super) weights: Vec<f32>,
+pub(crate) struct Dense {
+    pub(crate) weights: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
     kinds: Vec<WeightKind>,
     /// Of the weights over the steps, where it is kept.
     average: Option<Vec<f32>>,
     rule: Rule,
+    /// The gradient of all weights together is shortened to this norm.
+    norm: f64,
     step: u32,
 }
 
 impl Dense {
     /// `kinds` has the kind of each weight.
-    pub(super) fn new(
+    pub(crate) fn new(
         weights: Vec<f32>,
         kinds: Vec<WeightKind>,
         rule: Rule,
@@ -209,12 +222,18 @@ impl Dense {
             second: vec![0.0; weights.len()],
             weights,
             rule,
+            norm: GRADIENT_NORM,
             step: 0,
         }
     }
 
+    /// With another norm that a gradient has at most.
+    pub(crate) fn clipped(self, norm: f64) -> Dense {
+        Dense { norm, ..self }
+    }
+
     /// One step along the sum of `gradients`, which are cleared; `share` is that of the step in the average.
-    pub(super) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64, share: f32) {
+    pub(crate) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64, share: f32) {
         self.step = self.step.saturating_add(1);
         let Some((sum, others)) = gradients.split_first_mut() else {
             return;
@@ -234,8 +253,8 @@ impl Dense {
             })
             .collect();
         let norm = squares.iter().sum::<f64>().sqrt();
-        let scale = if norm > GRADIENT_NORM {
-            GRADIENT_NORM / norm
+        let scale = if norm > self.norm {
+            self.norm / norm
         } else {
             1.0
         };
@@ -290,8 +309,8 @@ fn draw(average: &mut [f32], weights: &[f32], share: f32) {
 }
 
 /// A table of vectors of which a step changes few: only those move, with a memory of their own (Adam "lazily").
-pub(super) struct Table {
-    pub(super) vectors: Vec<f32>,
+pub(crate) struct Table {
+    pub(crate) vectors: Vec<f32>,
     dim: usize,
     gradient: Vec<f32>,
     first: Vec<f32>,
@@ -344,15 +363,15 @@ impl Table {
         }
     }
 
-    pub(super) fn dim(&self) -> usize {
+    pub(crate) fn dim(&self) -> usize {
         self.dim
     }
 
-    pub(super) fn vector(&self, code: u32) -> &[f32] {
+    pub(crate) fn vector(&self, code: u32) -> &[f32] {
         &self.vectors[code as usize * self.dim..][..self.dim]
     }
 
-    pub(super) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
+    pub(crate) fn add(&mut self, code: u32, gradient: &[f32], factor: f32) {
         let at = code as usize;
         if !self.is_touched[at] {
             self.is_touched[at] = true;

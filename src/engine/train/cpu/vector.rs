@@ -5,7 +5,7 @@ use crate::models::Activation;
 
 /// Runs `plain`, or `fast` compiled for AVX2 and FMA where this machine has them. Both are to be the same code, inlined.
 #[inline(always)]
-pub(super) fn vectorised(fast: impl FnOnce(), plain: impl FnOnce()) {
+pub(crate) fn vectorised(fast: impl FnOnce(), plain: impl FnOnce()) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the machine has these instructions.
@@ -161,14 +161,14 @@ pub(crate) fn add_rows(sums: &mut [f32], values: &[f32]) {
 }
 
 /// `values *= factors`.
-pub(super) fn multiply(values: &mut [f32], factors: &[f32]) {
+pub(crate) fn multiply(values: &mut [f32], factors: &[f32]) {
     for (v, f) in values.iter_mut().zip(factors) {
         *v *= f;
     }
 }
 
 /// Puts the activation in place of each value, and its derivative there into `slopes`.
-pub(super) fn activate(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
+pub(crate) fn activate(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
     #[inline(always)]
     fn work<const FMA: bool>(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
         let both = values.iter_mut().zip(slopes);

@@ -1,0 +1,367 @@
+//! What can be foretold by counting: popularity, transitions, the own history.
+
+use super::encode::Histories;
+use serde::{Deserialize, Serialize};
+
+/// Steps back from which an item still tells of the next one.
+const REACH: usize = 8;
+/// Followers kept of an item.
+const FOLLOWERS: usize = 256;
+/// Steps of the own history that are looked at.
+const OWN: usize = 256;
+/// Recent popularity halves in this share of the time that was counted.
+const HALF_LIFE: f64 = 0.05;
+/// What an item that was never met is counted as.
+const UNSEEN: f64 = 0.1;
+
+/// The ways to foretell by counting, in the order in which [`Counts`] answers.
+pub(super) const WAYS: usize = 6;
+/// Their names as baselines.
+pub(super) const NAMES: [&str; WAYS] = [
+    "most_popular",
+    "recently_popular",
+    "last_item",
+    "markov_chain",
+    "item_rules",
+    "own_history",
+];
+
+/// How often items follow others: of each item its followers by rising class, with weights.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Followers {
+    /// Items and one more.
+    #[serde(skip)]
+    pub(super) offsets: Vec<u32>,
+    #[serde(skip)]
+    pub(super) items: Vec<u32>,
+    #[serde(skip)]
+    pub(super) weights: Vec<f32>,
+}
+
+impl Followers {
+    /// Counts `(item, follower, weight)`.
+    fn count(classes: usize, mut pairs: Vec<(u32, u32, f32)>) -> Followers {
+        pairs.sort_unstable_by_key(|(item, follower, _)| (*item, *follower));
+        let mut followers = Followers {
+            offsets: vec![0],
+            ..Followers::default()
+        };
+        let mut rows = pairs.chunk_by(|a, b| a.0 == b.0).peekable();
+        for item in 0..classes as u32 {
+            if let Some(row) = rows.next_if(|row| row[0].0 == item) {
+                let same = row.chunk_by(|a, b| a.1 == b.1);
+                let mut own: Vec<(u32, f32)> = same
+                    .map(|c| (c[0].1, c.iter().map(|(_, _, w)| w).sum()))
+                    .collect();
+                if own.len() > FOLLOWERS {
+                    own.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                    own.truncate(FOLLOWERS);
+                    own.sort_unstable_by_key(|(follower, _)| *follower);
+                }
+                followers.items.extend(own.iter().map(|(f, _)| f));
+                followers.weights.extend(own.iter().map(|(_, w)| w));
+            }
+            followers.offsets.push(followers.items.len() as u32);
+        }
+        followers
+    }
+
+    fn row(&self, item: usize) -> (&[u32], &[f32]) {
+        let range = self.offsets[item] as usize..self.offsets[item + 1] as usize;
+        (&self.items[range.clone()], &self.weights[range])
+    }
+
+    fn weight(&self, item: usize, follower: u32) -> f32 {
+        let (items, weights) = self.row(item);
+        items.binary_search(&follower).map_or(0.0, |at| weights[at])
+    }
+
+    /// Whether it can be asked about so many classes without a panic.
+    pub(super) fn is_sound(&self, classes: usize) -> bool {
+        let rises = self.offsets.windows(2).all(|pair| pair[0] <= pair[1]);
+        let last = self.offsets.last().copied().unwrap_or(0) as usize;
+        let fine = |w: &f32| w.is_finite() && *w >= 0.0;
+        self.offsets.len() == classes + 1
+            && self.offsets.first() == Some(&0)
+            && rises
+            && last == self.items.len()
+            && last == self.weights.len()
+            && self.items.iter().all(|item| (*item as usize) < classes)
+            && self.weights.iter().all(fine)
+    }
+}
+
+/// Counts of the steps of a past. Classes are codes less 1.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    /// Shares of all steps; none is 0.
+    #[serde(skip)]
+    pub(super) popularity: Vec<f32>,
+    /// The same where what is long ago counts less.
+    #[serde(skip)]
+    pub(super) recent: Vec<f32>,
+    /// What follows at once.
+    pub(super) next: Followers,
+    /// What follows within a few steps, the farther the less (sequential rules, Ludewig and Jannach 2018).
+    pub(super) later: Followers,
+}
+
+/// A history's items, oldest first, as codes; 0 is unknown.
+pub(super) type Past<'a> = &'a [u32];
+
+/// The weights of the steps back.
+fn fading(back: usize) -> f32 {
+    1.0 / (1 + back) as f32
+}
+
+/// The known items of a past, the last one first, with how many steps back each is.
+fn back(past: Past<'_>, reach: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let last = past.iter().rev().take(reach).enumerate();
+    last.filter(|(_, code)| **code > 0)
+        .map(|(back, code)| (back, *code as usize - 1))
+}
+
+impl Counts {
+    /// Counts the steps for which `counts` says so; of a key these are its first ones.
+    pub(super) fn new(
+        histories: &Histories,
+        codes: &[u32],
+        classes: usize,
+        counts: impl Fn(usize) -> bool,
+    ) -> Counts {
+        let counted = |step: &usize| counts(*step);
+        let times = (0..histories.steps())
+            .filter(counted)
+            .map(|s| histories.times[s]);
+        let (first, last) = times.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| {
+            (a.min(t), b.max(t))
+        });
+        let half = ((last - first) * HALF_LIFE).max(f64::MIN_POSITIVE);
+        let mut popularity = vec![UNSEEN; classes];
+        let mut recent = vec![0.0; classes];
+        let (mut next, mut later) = (Vec::new(), Vec::new());
+        for range in histories.offsets.windows(2) {
+            let steps = (range[0]..range[1]).take_while(|s| counts(*s));
+            let own = &codes[range[0]..range[0] + steps.count()];
+            for (at, &code) in own.iter().enumerate().filter(|(_, code)| **code > 0) {
+                let class = code - 1;
+                popularity[class as usize] += 1.0;
+                let age = (last - histories.times[range[0] + at]) / half;
+                recent[class as usize] += (-age).exp2();
+                for (back, item) in back(&own[..at], REACH) {
+                    if back == 0 {
+                        next.push((item as u32, class, 1.0));
+                    }
+                    later.push((item as u32, class, fading(back)));
+                }
+            }
+        }
+        let shares = |values: &[f64]| -> Vec<f32> {
+            let sum = values.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+            values.iter().map(|v| (v / sum) as f32).collect()
+        };
+        let popularity = shares(&popularity);
+        let recent_sum: f64 = recent.iter().sum();
+        // A tenth of it stands for all the time before, so that none is 0.
+        let recent = recent.iter().zip(&popularity).map(|(r, p)| {
+            if recent_sum > 0.0 {
+                0.9 * (r / recent_sum) as f32 + 0.1 * p
+            } else {
+                *p
+            }
+        });
+        Counts {
+            recent: recent.collect(),
+            popularity,
+            next: Followers::count(classes, next),
+            later: Followers::count(classes, later),
+        }
+    }
+
+    pub(super) fn classes(&self) -> usize {
+        self.popularity.len()
+    }
+
+    /// The probability of a class by each way.
+    pub(super) fn of(&self, past: Past<'_>, class: usize) -> [f32; WAYS] {
+        let popular = self.popularity[class];
+        let mut out = [
+            popular,
+            self.recent[class],
+            popular,
+            popular,
+            popular,
+            popular,
+        ];
+        if let Some((0, last)) = back(past, 1).next() {
+            out[2] = f32::from(u8::from(last == class));
+            let (kept, rest) = self.of_markov(last);
+            out[3] = kept * self.next.weight(last, class as u32) + rest * popular;
+        }
+        let rules = self.of_rules(past);
+        if !rules.is_empty() {
+            let all: f32 = rules.iter().map(|(_, share, _)| share).sum();
+            let sum: f32 = rules
+                .iter()
+                .map(|(item, _, factor)| factor * self.later.weight(*item, class as u32))
+                .sum();
+            out[4] = sum + (1.0 - all).max(0.0) * popular;
+        }
+        let (mut own, mut all) = (0.0, 0.0);
+        for (back, item) in back(past, OWN) {
+            all += fading(back);
+            if item == class {
+                own += fading(back);
+            }
+        }
+        if all > 0.0 {
+            out[5] = own / all;
+        }
+        out
+    }
+
+    /// Adds the probabilities of all classes by each way, times the ways' shares.
+    pub(super) fn add(&self, past: Past<'_>, shares: &[f32; WAYS], out: &mut [f32]) {
+        let mut popular = shares[0];
+        let last = back(past, 1).next().filter(|(back, _)| *back == 0);
+        if let Some((_, last)) = last {
+            out[last] += shares[2];
+            let (kept, rest) = self.of_markov(last);
+            popular += shares[3] * rest;
+            let (items, weights) = self.next.row(last);
+            for (item, weight) in items.iter().zip(weights) {
+                out[*item as usize] += shares[3] * kept * weight;
+            }
+        } else {
+            popular += shares[2] + shares[3];
+        }
+        let mut rest = 1.0;
+        self.each_rule(past, |item, share, factor| {
+            rest -= share;
+            let (items, weights) = self.later.row(item);
+            for (item, weight) in items.iter().zip(weights) {
+                out[*item as usize] += shares[4] * factor * weight;
+            }
+        });
+        popular += shares[4] * f32::max(rest, 0.0);
+        let all: f32 = back(past, OWN).map(|(back, _)| fading(back)).sum();
+        if all > 0.0 {
+            for (back, item) in back(past, OWN) {
+                out[item] += shares[5] * fading(back) / all;
+            }
+        } else {
+            popular += shares[5];
+        }
+        for (out, (p, r)) in out.iter_mut().zip(self.popularity.iter().zip(&self.recent)) {
+            *out += popular * p + shares[1] * r;
+        }
+    }
+
+    /// How often what follows the last item was seen, and the share of the most frequent of it.
+    pub(super) fn followers_of_last(&self, past: Past<'_>) -> (f32, f32) {
+        let Some((0, last)) = back(past, 1).next() else {
+            return (0.0, 0.0);
+        };
+        let (_, weights) = self.next.row(last);
+        let all: f32 = weights.iter().sum();
+        let most = weights.iter().copied().fold(0.0, f32::max);
+        (all, most / (all + 1.0))
+    }
+
+    /// What a follower's weight counts, and what is left for popularity (Witten and Bell 1991).
+    fn of_markov(&self, last: usize) -> (f32, f32) {
+        let (items, weights) = self.next.row(last);
+        let kinds = items.len() as f32;
+        let kept: f32 = weights.iter().sum();
+        let all = kept + kinds;
+        match all > 0.0 {
+            true => (1.0 / all, kinds / all),
+            false => (0.0, 1.0),
+        }
+    }
+
+    fn of_rules(&self, past: Past<'_>) -> Vec<(usize, f32, f32)> {
+        let mut out = Vec::new();
+        self.each_rule(past, |item, share, factor| out.push((item, share, factor)));
+        out
+    }
+
+    /// Calls `visit` with each item that has followers, the share of the answer it gives, and what its followers' weights
+    /// count.
+    fn each_rule(&self, past: Past<'_>, mut visit: impl FnMut(usize, f32, f32)) {
+        let all: f32 = back(past, REACH).map(|(back, _)| fading(back)).sum();
+        for (back, item) in back(past, REACH) {
+            let (items, weights) = self.later.row(item);
+            let kept: f32 = weights.iter().sum();
+            if kept > 0.0 {
+                let sum = kept + 0.5 * items.len() as f32;
+                let share = fading(back) / all;
+                visit(item, share * kept / sum, share / sum);
+            }
+        }
+    }
+
+    /// Whether it can be asked without a panic.
+    pub(super) fn is_sound(&self) -> bool {
+        let classes = self.classes();
+        let fine = |p: &f32| (0.0..=1.0).contains(p);
+        self.recent.len() == classes
+            && self.popularity.iter().chain(&self.recent).all(fine)
+            && self.next.is_sound(classes)
+            && self.later.is_sound(classes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> (Counts, Vec<u32>) {
+        // Two keys: 1 2 1 2 3 and 2 1; code 0 is unknown.
+        let codes = vec![1, 2, 1, 2, 3, 2, 0, 1];
+        let histories = Histories {
+            offsets: vec![0, 5, 8],
+            times: vec![0.0, 1.0, 2.0, 3.0, 4.0, 0.0, 1.0, 2.0],
+            ..Histories::default()
+        };
+        (Counts::new(&histories, &codes, 3, |_| true), codes)
+    }
+
+    #[test]
+    fn every_way_answers_probabilities_and_both_forms_agree() {
+        let (counts, codes) = counts();
+        for past in [
+            &codes[..0],
+            &codes[..1],
+            &codes[..5],
+            &codes[5..7],
+            &codes[5..],
+        ] {
+            for way in 0..WAYS {
+                let mut shares = [0.0; WAYS];
+                shares[way] = 1.0;
+                let mut all = vec![0.0; 3];
+                counts.add(past, &shares, &mut all);
+                let sum: f32 = all.iter().sum();
+                assert!(
+                    (sum - 1.0).abs() < 1e-5,
+                    "{} of {past:?}: {all:?}",
+                    NAMES[way]
+                );
+                for (class, p) in all.iter().enumerate() {
+                    let own = counts.of(past, class)[way];
+                    assert!((own - p).abs() < 1e-6, "{} {class}: {own} {p}", NAMES[way]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn transitions_are_counted_as_they_are() {
+        let (counts, _) = counts();
+        // After 1 came 2 twice; after 2 came 1 once and 3 once: the unknown item in between hides the other.
+        assert_eq!(counts.next.row(0), (&[1u32][..], &[2.0f32][..]));
+        assert_eq!(counts.next.row(1), (&[0u32, 2][..], &[1.0f32, 1.0][..]));
+        assert!(counts.is_sound());
+    }
+}

@@ -1,0 +1,298 @@
+//! Answers for steps whose truth is known: what the mixture is fitted to and a model is judged by.
+
+use super::counts::{Counts, NAMES, Past, WAYS};
+use super::encode::{Encoder, Histories, Target};
+use super::lane::{Lane, Shared};
+use super::metrics::{self, Ranking, Score, rank};
+use super::mixture::{self, Given, Mixture, given};
+use super::network::{Layout, Network};
+use super::packed::Stretch;
+use super::params::ValidParams;
+use super::softmax;
+use super::split::Part;
+use super::train::{JUDGED, Runner, sample_of};
+
+/// Answers by which exponents are searched.
+const SEARCHED: usize = 5000;
+/// Shares of the network in the exponents, and sums of these, that are tried.
+const SHARES: [f32; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+const SUMS: [f32; 7] = [0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5];
+/// What the popular items count beside a baseline that says nothing of most items.
+const BESIDE: f32 = 0.1;
+
+pub(super) struct Judge<'a> {
+    encoder: &'a Encoder,
+    histories: &'a Histories,
+    network: &'a Network,
+    layout: Option<Layout>,
+    params: &'a ValidParams,
+}
+
+/// Shares of the labels among the training keys.
+pub(super) fn label_shares(encoder: &Encoder, histories: &Histories, parts: &[Part]) -> Vec<f64> {
+    let mut counts = vec![0.0; encoder.labels.len()];
+    if encoder.target == Target::Label {
+        for (class, part) in histories.classes.iter().zip(parts) {
+            if *class > 0 && *part == Part::Train {
+                counts[*class as usize - 1] += 1.0;
+            }
+        }
+    }
+    let all: f64 = counts.iter().sum();
+    counts.into_iter().map(|c| c / f64::max(all, 1.0)).collect()
+}
+
+/// Scores on one lane's window: those of the model, of the network alone and of each baseline.
+struct Rankings([Ranking; 2 + WAYS]);
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        encoder: &'a Encoder,
+        histories: &'a Histories,
+        network: &'a Network,
+        params: &'a ValidParams,
+    ) -> Judge<'a> {
+        Judge {
+            encoder,
+            histories,
+            network,
+            layout: network.layout(),
+            params,
+        }
+    }
+
+    fn past(&self, step: usize, key: usize) -> Past<'a> {
+        match self.encoder.target {
+            Target::Category(at) => &self.histories.codes[at][self.histories.offsets[key]..=step],
+            _ => &[],
+        }
+    }
+
+    /// Runs the network over some stretches. `None` if `go` says to stop.
+    fn run<R: Send>(
+        &self,
+        stretches: &[Stretch],
+        asks: impl Fn(&Shared<'_>, usize, usize) -> bool + Sync,
+        visit: impl Fn(&Shared<'_>, &mut Lane) -> R + Sync,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Vec<R>> {
+        let runner = Runner {
+            histories: self.histories,
+            of_key: self.encoder.target.of_key(),
+            window: self.params.window,
+            batch: self.params.batch_size,
+        };
+        let layout = self.layout.as_ref()?;
+        runner.run(self.network, layout, stretches, asks, visit, go)
+    }
+
+    /// What each part of a mixture gave the truth.
+    pub(super) fn given(
+        &self,
+        counts: &Counts,
+        stretches: &[Stretch],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Vec<Given>> {
+        let stretches = sample_of(stretches, self.params.seed, JUDGED);
+        let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let visit = |shared: &Shared<'_>, lane: &mut Lane| {
+            let at = lane.asked();
+            let mut out = Vec::with_capacity(at.len());
+            lane.scores(shared, |i, scores| {
+                let (step, key) = at[i];
+                let class = self.histories.classes[step + 1] as usize - 1;
+                let best = softmax::best(scores);
+                out.push(given(best, counts, self.past(step, key), class));
+            });
+            out
+        };
+        Some(self.run(&stretches, asks, visit, go)?.concat())
+    }
+
+    /// The exponents of the network's and the counts' probabilities: their ratio ranks the true items of known answers highest
+    /// (by the mean reciprocal rank), their sum then makes these most probable.
+    pub(super) fn exponents(
+        &self,
+        mixture: &Mixture,
+        stretches: &[Stretch],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<[f32; 2]> {
+        let stretches = sample_of(stretches, self.params.seed, SEARCHED);
+        let both = |share: f32, sum: f32| [share * sum, (1.0 - share) * sum];
+        let tried = SHARES.map(|share| both(share, 1.0));
+        let ranked = |joint: &mut [f32], class: usize| -1.0 / rank(joint, class);
+        let share = SHARES[self.best(mixture, &stretches, &tried, ranked, go)?];
+        let tried = SUMS.map(|sum| both(share, sum));
+        let probable = |joint: &mut [f32], class: usize| {
+            let truth = joint[class];
+            let (largest, sum) = softmax::exponentials(joint);
+            f64::from(largest - truth) + f64::from(sum).ln()
+        };
+        let at = self.best(mixture, &stretches, &tried, probable, go)?;
+        Some(tried[at])
+    }
+
+    /// Which of some exponents gives the least loss.
+    fn best(
+        &self,
+        mixture: &Mixture,
+        stretches: &[Stretch],
+        tried: &[[f32; 2]],
+        loss: impl Fn(&mut [f32], usize) -> f64 + Sync,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<usize> {
+        let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let visit = |shared: &Shared<'_>, lane: &mut Lane| {
+            let at = lane.asked();
+            let classes = mixture.counts.classes();
+            let (mut counted, mut joint) = (vec![0f32; classes], vec![0f32; classes]);
+            let mut losses = vec![0.0; tried.len()];
+            lane.scores(shared, |i, scores| {
+                let (step, key) = at[i];
+                let class = self.histories.classes[step + 1] as usize - 1;
+                mixture.count(self.past(step, key), softmax::best(scores), &mut counted);
+                for (losses, exponents) in losses.iter_mut().zip(tried) {
+                    joint.copy_from_slice(scores);
+                    mixture::join(&mut joint, &counted, *exponents);
+                    *losses += loss(&mut joint, class);
+                }
+            });
+            losses
+        };
+        let mut sums = vec![0.0; tried.len()];
+        for losses in self.run(stretches, asks, visit, go)? {
+            sums.iter_mut().zip(losses).for_each(|(s, l)| *s += l);
+        }
+        (0..sums.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]))
+    }
+
+    /// The scores of the model beside those of baselines.
+    pub(super) fn scores(
+        &self,
+        counts: &Counts,
+        mixture: Option<&Mixture>,
+        stretches: &[Stretch],
+        shares: &[f64],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Vec<Score>> {
+        let stretches = sample_of(stretches, self.params.seed ^ 1, JUDGED);
+        if stretches.is_empty() {
+            return Some(Vec::new());
+        }
+        match self.encoder.target {
+            Target::Category(_) => self.ranked(counts, mixture, &stretches, go),
+            Target::Label => self.labels(&stretches, shares, go),
+            _ => self.values(&stretches, go),
+        }
+    }
+
+    fn ranked(
+        &self,
+        counts: &Counts,
+        mixture: Option<&Mixture>,
+        stretches: &[Stretch],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Vec<Score>> {
+        let visit = |shared: &Shared<'_>, lane: &mut Lane| {
+            let at = lane.asked();
+            let mut own = Rankings(Default::default());
+            let mut counted = vec![0f32; counts.classes()];
+            lane.scores(shared, |i, scores| {
+                let (step, key) = at[i];
+                let past = self.past(step, key);
+                let class = (self.histories.classes[step + 1] as usize).checked_sub(1);
+                let mut mixed = mixture.map(|_| scores.to_vec());
+                softmax::probabilities(scores);
+                let found = |p: &[f32]| class.map(|c| (rank(p, c), f64::from(p[c])));
+                own.0[1].add(found(scores));
+                for (way, ranking) in own.0[2..].iter_mut().enumerate() {
+                    let mut shares = [0.0; WAYS];
+                    shares[0] += BESIDE;
+                    shares[way] += 1.0 - BESIDE;
+                    counted.fill(0.0);
+                    counts.add(past, &shares, &mut counted);
+                    ranking.add(found(&counted));
+                }
+                if let (Some(mixture), Some(mixed)) = (mixture, &mut mixed) {
+                    mixture.mix(past, mixed, &mut counted);
+                    softmax::probabilities(mixed);
+                }
+                own.0[0].add(found(mixed.as_deref().unwrap_or(scores)));
+            });
+            own
+        };
+        let mut all: [Ranking; 2 + WAYS] = Default::default();
+        for own in self.run(stretches, |_, _, _| true, visit, go)? {
+            for (all, own) in all.iter_mut().zip(&own.0) {
+                all.merge(own);
+            }
+        }
+        let [model, network, ways @ ..] = all;
+        let mut baselines: Vec<(&str, Ranking)> = NAMES.into_iter().zip(ways).collect();
+        if mixture.is_some() {
+            baselines.push(("network_alone", network));
+        }
+        Some(metrics::ranked(&model, &baselines))
+    }
+
+    fn labels(
+        &self,
+        stretches: &[Stretch],
+        shares: &[f64],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Vec<Score>> {
+        let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let visit = |shared: &Shared<'_>, lane: &mut Lane| {
+            let at = lane.asked();
+            let mut out = Vec::with_capacity(at.len());
+            lane.scores(shared, |i, scores| {
+                softmax::probabilities(scores);
+                let truth = self.histories.classes[at[i].1] as usize - 1;
+                out.push((truth, scores.to_vec()));
+            });
+            out
+        };
+        let answers = self.run(stretches, asks, visit, go)?.concat();
+        let (truths, answers): (Vec<usize>, Vec<Vec<f32>>) = answers.into_iter().unzip();
+        if truths.is_empty() {
+            return Some(Vec::new());
+        }
+        Some(metrics::labels(&truths, &answers, shares))
+    }
+
+    fn values(&self, stretches: &[Stretch], go: &mut dyn FnMut() -> bool) -> Option<Vec<Score>> {
+        let of_key = self.encoder.target.of_key();
+        let restore = |y: f32| self.encoder.restore(f64::from(y));
+        let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let visit = |shared: &Shared<'_>, lane: &mut Lane| {
+            let at = lane.asked();
+            let mut out = Vec::with_capacity(at.len());
+            lane.scores(shared, |i, scores| {
+                let (step, key) = at[i];
+                let values = &self.histories.values;
+                let truth = restore(values[if of_key { key } else { step + 1 }]);
+                let mut answers = vec![restore(scores[0]), restore(0.0)];
+                if !of_key {
+                    let past = &values[self.histories.offsets[key]..=step];
+                    let known = || past.iter().filter(|v| v.is_finite());
+                    let mean = known().sum::<f32>() / known().count().max(1) as f32;
+                    answers.push(restore(known().next_back().copied().unwrap_or(0.0)));
+                    answers.push(restore(mean));
+                }
+                out.push((truth, answers));
+            });
+            out
+        };
+        let all = self.run(stretches, asks, visit, go)?.concat();
+        let names: &[&str] = if of_key {
+            &["mean"]
+        } else {
+            &["mean", "last_value", "own_mean"]
+        };
+        let truths: Vec<f64> = all.iter().map(|(truth, _)| *truth).collect();
+        let answers: Vec<Vec<f64>> = (0..=names.len())
+            .map(|way| all.iter().map(|(_, answers)| answers[way]).collect())
+            .collect();
+        Some(metrics::values(names, &truths, &answers))
+    }
+}

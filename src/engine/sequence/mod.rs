@@ -1,0 +1,38 @@
+//! Sequences of events: what a key (a customer, a session) does next.
+
+mod attentive;
+mod bytes;
+mod cells;
+mod columns;
+mod counts;
+mod encode;
+mod fit;
+mod judge;
+mod lane;
+mod layer;
+mod log;
+mod metrics;
+mod mixture;
+mod model;
+mod network;
+mod packed;
+mod params;
+mod predict;
+mod sample;
+mod softmax;
+mod split;
+mod train;
+
+pub use columns::{Scale, Vocabulary};
+pub use encode::{Encoder, Histories, Target, TargetOf};
+pub use fit::fit;
+pub use log::{Labels, Log};
+pub use metrics::Score;
+pub use model::SequenceModel;
+pub use network::{Network, Output, Table};
+pub use params::{Cell, Params, ValidParams};
+pub use predict::{Event, Predictor, State};
+pub use split::{Part, SplitBy, by_key, by_step};
+
+#[cfg(test)]
+mod tests;

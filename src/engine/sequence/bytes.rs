@@ -119,6 +119,9 @@ impl SequenceModel {
             "there are bytes after the weights".into()
         })?;
         model.encoder.index();
+        if let Some(mixture) = &mut model.mixture {
+            mixture.counts.index();
+        }
         model.check()?;
         Ok(model)
     }

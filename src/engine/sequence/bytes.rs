@@ -65,6 +65,9 @@ impl SequenceModel {
         }
         rest.end()?;
         model.encoder.index();
+        if let Some(mixture) = &mut model.mixture {
+            mixture.counts.index();
+        }
         model.check()?;
         Ok(model)
     }

@@ -104,6 +104,40 @@ pub(super) struct Counts {
     pub(super) next: Followers,
     /// What follows within a few steps, the farther the less (sequential rules, Ludewig and Jannach 2018).
     pub(super) later: Followers,
+    /// Logarithms of popularity and recent popularity.
+    #[serde(skip)]
+    logs: [Vec<f32>; 2],
+}
+
+/// The ways whose answers stand out from popularity, in the order in which [`Counts::lifts`] tells of them: the last item, what
+/// follows it, what follows the last few, the own history.
+pub(super) const LIFTS: usize = 4;
+/// What popularity counts beside the last item, and beside the own history.
+const BESIDE: f32 = 0.1;
+/// No answer leaves less to popularity.
+const LEAST: f32 = 0.01;
+
+/// Room to add up in what an item is given by several steps.
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    values: Vec<f32>,
+    touched: Vec<u32>,
+}
+
+impl Room {
+    pub(super) fn new(classes: usize) -> Room {
+        Room {
+            values: vec![0.0; classes],
+            touched: Vec::with_capacity(classes),
+        }
+    }
+
+    fn add(&mut self, item: usize, value: f32) {
+        if self.values[item] == 0.0 && value > 0.0 {
+            self.touched.push(item as u32);
+        }
+        self.values[item] += value;
+    }
 }
 
 /// A history's items, oldest first, as codes; 0 is unknown.
@@ -170,11 +204,85 @@ impl Counts {
                 *p
             }
         });
-        Counts {
+        let mut counts = Counts {
             recent: recent.collect(),
             popularity,
             next: Followers::count(classes, next),
             later: Followers::count(classes, later),
+            logs: Default::default(),
+        };
+        counts.index();
+        counts
+    }
+
+    /// Makes logarithms ready after reading.
+    pub(super) fn index(&mut self) {
+        let log = |p: &f32| p.max(f32::MIN_POSITIVE).ln();
+        self.logs = [&self.popularity, &self.recent].map(|shares| shares.iter().map(log).collect());
+    }
+
+    pub(super) fn log_popularity(&self, class: usize) -> f32 {
+        self.logs[0][class]
+    }
+
+    pub(super) fn log_recent(&self, class: usize) -> f32 {
+        self.logs[1][class]
+    }
+
+    /// Makes each score its weighted sum with the logarithms of popularity and recent popularity.
+    pub(super) fn weigh(&self, [own, popular, recent]: [f32; 3], scores: &mut [f32]) {
+        let logs = self.logs[0].iter().zip(&self.logs[1]);
+        for (score, (p, r)) in scores.iter_mut().zip(logs) {
+            *score = own * *score + popular * p + recent * r;
+        }
+    }
+
+    /// Calls `visit` with way, class and the logarithm of how much likelier the past makes the class than its popularity does,
+    /// by each way for the classes for which it does.
+    pub(super) fn lifts(
+        &self,
+        past: Past<'_>,
+        room: &mut Room,
+        mut visit: impl FnMut(usize, usize, f32),
+    ) {
+        let last = back(past, 1).next().map(|(_, item)| item);
+        let own: f32 = back(past, OWN).map(|(back, _)| fading(back)).sum();
+        for way in 0..LIFTS {
+            let mut rest = BESIDE;
+            match (way, last) {
+                (0, Some(last)) => room.add(last, 1.0 - BESIDE),
+                (1, Some(last)) => {
+                    let (factor, left) = self.of_markov(last);
+                    rest = left;
+                    let (items, weights) = self.next.row(last);
+                    for (item, weight) in items.iter().zip(weights) {
+                        room.add(*item as usize, factor * weight);
+                    }
+                }
+                (2, _) => {
+                    rest = 1.0;
+                    self.each_rule(past, |item, share, factor| {
+                        rest -= share;
+                        let (items, weights) = self.later.row(item);
+                        for (item, weight) in items.iter().zip(weights) {
+                            room.add(*item as usize, factor * weight);
+                        }
+                    });
+                }
+                (3, _) => {
+                    for (back, item) in back(past, OWN) {
+                        room.add(item, (1.0 - BESIDE) * fading(back) / own);
+                    }
+                }
+                _ => {}
+            }
+            let Room { values, touched } = room;
+            for item in touched.drain(..) {
+                let item = item as usize;
+                let value = std::mem::take(&mut values[item]);
+                let popular = rest.max(LEAST) * self.popularity[item].max(f32::MIN_POSITIVE);
+                visit(way, item, (value / popular).min(1e30).ln_1p());
+            }
         }
     }
 

@@ -4,13 +4,14 @@ use super::counts::Counts;
 use super::encode::{Encoder, Histories, Target, TargetOf};
 use super::judge::{self, Judge};
 use super::log::Log;
+use super::metrics::Score;
 use super::mixture::Mixture;
 use super::model::SequenceModel;
 use super::network::Network;
 use super::packed::Stretch;
 use super::params::{Params, ValidParams};
-use super::split::{Part, by_key, by_step};
-use super::train::{Task, Trained, train};
+use super::split::{Part, SplitBy, by_key, by_step};
+use super::train::{Task, go_on, train};
 use crate::fit::{FitError, Progress};
 use crate::train::Step;
 use std::time::Instant;
@@ -77,79 +78,24 @@ pub fn fit(
         params: &params,
     };
     let mut step = |step: &Step| report(&Progress::of_step(step));
-    let trained = train(&task, network, &mut step)?;
-    params.max_seconds = whole;
+    let (network, trained) = train(&task, network, &mut step)?;
     phase("evaluating", report)?;
     let mut go = || report(&Progress::phase("evaluating"));
-    finish(
-        log, encoder, &histories, &parts, &stretches, params, trained, started, &mut go,
-    )
-}
-
-#[allow(clippy::too_many_arguments)]
-fn finish(
-    log: &Log<'_>,
-    encoder: Encoder,
-    histories: &Histories,
-    parts: &[Part],
-    stretches: &Stretches,
-    params: ValidParams,
-    trained: Trained,
-    started: Instant,
-    go: &mut dyn FnMut() -> bool,
-) -> Result<SequenceModel, FitError> {
-    let judge = Judge::new(&encoder, histories, &trained.network, &params);
-    let counted = |to: Part| {
-        let Target::Category(at) = encoder.target else {
-            return Counts::default();
-        };
-        let until = |step: usize| match to {
-            Part::Train => parts[step] == Part::Train,
-            Part::Validation => parts[step] != Part::Test,
-            Part::Test => true,
-        };
-        Counts::new(
-            histories,
-            &histories.codes[at],
-            encoder.classes() - 1,
-            until,
-        )
+    let fitting = Fitting {
+        log,
+        encoder: &encoder,
+        parts: &parts,
+        stretches: &stretches,
+        task: &task,
     };
-    let mut mixture = None;
-    if matches!(encoder.target, Target::Category(_))
-        && params.mixture
-        && !stretches.validation.is_empty()
-    {
-        let counts = counted(Part::Train);
-        let given = judge.given(&counts, &stretches.validation, go);
-        let given = given.ok_or_else(crate::fit::canceled)?;
-        let mut own = Mixture::fit(counts, &given);
-        let exponents = judge.exponents(&own, &stretches.validation, go);
-        own.exponents = exponents.ok_or_else(crate::fit::canceled)?;
-        mixture = Some(own);
-    }
-    let (evaluated_on, own) = match (stretches.test.is_empty(), stretches.validation.is_empty()) {
-        (false, _) => ("test", &stretches.test),
-        (true, false) => ("validation", &stretches.validation),
-        (true, true) => ("none", &stretches.test),
-    };
-    let counts = match evaluated_on {
-        "test" => counted(Part::Validation),
-        _ => counted(Part::Train),
-    };
-    // What lies before the steps that are judged may be counted; the shares stay as they are.
-    let before = mixture.as_ref().map(|m| m.recounted(counts.clone()));
-    let shares = judge::label_shares(&encoder, histories, parts);
-    let scores = judge
-        .scores(&counts, before.as_ref(), own, &shares, go)
-        .ok_or_else(crate::fit::canceled)?;
-    let mixture = mixture.map(|m| m.recounted(counted(Part::Test)));
+    let finished = fitting.finish(network, &mut go)?;
     let answers =
         |part: &[Stretch]| -> u64 { part.iter().map(|s| u64::from(s.len - s.asked_from)).sum() };
     Ok(SequenceModel {
-        mixture,
-        scores,
-        evaluated_on: evaluated_on.into(),
+        network: finished.network,
+        mixture: finished.mixture,
+        scores: finished.scores,
+        evaluated_on: finished.evaluated_on.into(),
         history: trained.history,
         best_epoch: trained.best_epoch,
         stopped_by: trained.stopped_by.into(),
@@ -160,10 +106,134 @@ fn finish(
         validation_answers: answers(&stretches.validation),
         test_answers: answers(&stretches.test),
         seconds: started.elapsed().as_secs_f64(),
+        params: ValidParams {
+            max_seconds: whole,
+            ..params.clone()
+        },
         encoder,
-        network: trained.network,
-        params,
     })
+}
+
+/// What is fitted, and to what.
+struct Fitting<'a> {
+    log: &'a Log<'a>,
+    encoder: &'a Encoder,
+    parts: &'a [Part],
+    stretches: &'a Stretches,
+    task: &'a Task<'a>,
+}
+
+/// What becomes of a trained network.
+struct Finished {
+    network: Network,
+    mixture: Option<Mixture>,
+    scores: Vec<Score>,
+    evaluated_on: &'static str,
+}
+
+impl Fitting<'_> {
+    /// Mixes in what counting knows, judges, and learns from the steps that were held out, in their order: what is judged on
+    /// the test steps has learned from all steps before them, and what is kept from all there are.
+    fn finish(
+        &self,
+        mut network: Network,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Result<Finished, FitError> {
+        let (histories, params) = (self.task.histories, self.task.params);
+        let mixture = self.mixture(&network, go)?;
+        let (test, validation) = (&self.stretches.test, &self.stretches.validation);
+        let (evaluated_on, judged) = match (test.is_empty(), validation.is_empty()) {
+            (false, _) => ("test", test),
+            (true, false) => ("validation", validation),
+            (true, true) => ("none", test),
+        };
+        let mut counts = self.counts(|step| self.parts[step] == Part::Train);
+        if evaluated_on == "test" {
+            counts = self.counts(|step| self.parts[step] != Part::Test);
+            network = self.learn_later(network, validation, go)?;
+        }
+        let before = mixture.as_ref().map(|m| m.recounted(counts.clone()));
+        let shares = judge::label_shares(self.encoder, histories, self.parts);
+        let judge = Judge::new(self.encoder, histories, &network, params);
+        let scores = judge.scores(&counts, before.as_ref(), judged, &shares, go);
+        let scores = scores.ok_or_else(crate::fit::canceled)?;
+        network = self.learn_later(network, judged, go)?;
+        Ok(Finished {
+            mixture: mixture.map(|m| m.recounted(self.counts(|_| true))),
+            network,
+            scores,
+            evaluated_on,
+        })
+    }
+
+    /// Counts of the steps for which `counts` says so.
+    fn counts(&self, counts: impl Fn(usize) -> bool) -> Counts {
+        let Target::Category(at) = self.encoder.target else {
+            return Counts::default();
+        };
+        let histories = self.task.histories;
+        let classes = self.encoder.classes() - 1;
+        Counts::new(histories, &histories.codes[at], classes, counts)
+    }
+
+    /// A mixture fitted to the later half of the validation steps, where those are parted by time: as in use, counting then
+    /// knows what happened until shortly before.
+    fn mixture(
+        &self,
+        network: &Network,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Mixture>, FitError> {
+        let (histories, params) = (self.task.histories, self.task.params);
+        let stretches = &self.stretches.validation;
+        let counts_at_all = matches!(self.encoder.target, Target::Category(_));
+        if !counts_at_all || !params.mixture || stretches.is_empty() {
+            return Ok(None);
+        }
+        let mut middle = f64::NEG_INFINITY;
+        if params.split == SplitBy::Time {
+            let held_out = self.parts.iter().zip(&self.log.times);
+            let held_out = held_out.filter(|(part, _)| **part == Part::Validation);
+            let mut times: Vec<f64> = held_out.map(|(_, time)| *time).collect();
+            times.sort_unstable_by(f64::total_cmp);
+            middle = times.get(times.len() / 2).copied().unwrap_or(middle);
+        }
+        let time = |step: usize| self.log.times[step];
+        let late = |stretch: &Stretch| {
+            let first = histories.offsets[stretch.key as usize];
+            let mut asked = stretch.asked_from..stretch.len;
+            let asked_from = asked.find(|at| time(first + *at as usize + 1) >= middle)?;
+            Some(Stretch {
+                asked_from,
+                ..*stretch
+            })
+        };
+        let late: Vec<Stretch> = stretches.iter().filter_map(late).collect();
+        let counts = self.counts(|step| match self.parts[step] {
+            Part::Train => true,
+            Part::Validation => time(step) < middle,
+            Part::Test => false,
+        });
+        let judge = Judge::new(self.encoder, histories, network, params);
+        let given = judge.given(&counts, &late, go);
+        let given = given.ok_or_else(crate::fit::canceled)?;
+        let mut mixture = Mixture::fit(counts, &given);
+        let scale = judge.scale(&mixture, &late, go);
+        mixture.scale = scale.ok_or_else(crate::fit::canceled)?;
+        Ok(Some(mixture))
+    }
+
+    /// Steps of all keys go on from those that are known; keys that were held out do not.
+    fn learn_later(
+        &self,
+        network: Network,
+        stretches: &[Stretch],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Result<Network, FitError> {
+        if self.task.of_key {
+            return Ok(network);
+        }
+        Ok(go_on(self.task, network, stretches, go)?)
+    }
 }
 
 /// Cuts histories into what is learned from, chosen by and judged on. A stretch begins with its key's first step.

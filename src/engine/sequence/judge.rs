@@ -1,22 +1,24 @@
 //! Answers for steps whose truth is known: what the mixture is fitted to and a model is judged by.
 
-use super::counts::{Counts, NAMES, Past, WAYS};
+use super::counts::{Counts, NAMES, Past, Room, WAYS};
 use super::encode::{Encoder, Histories, Target};
 use super::lane::{Lane, Shared};
 use super::metrics::{self, Ranking, Score, rank};
-use super::mixture::{self, Given, Mixture, given};
+use super::mixture::{Given, Mixture, Workplace};
 use super::network::{Layout, Network};
 use super::packed::Stretch;
 use super::params::ValidParams;
 use super::softmax;
 use super::split::Part;
 use super::train::{JUDGED, Runner, sample_of};
+use crate::random::Random;
 
-/// Answers by which exponents are searched.
+/// Answers to which mixtures are fitted.
 const SEARCHED: usize = 5000;
-/// Shares of the network in the exponents, and sums of these, that are tried.
-const SHARES: [f32; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
-const SUMS: [f32; 7] = [0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5];
+/// Scales that are tried.
+const SCALES: [f32; 8] = [0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5];
+/// The network's best items that a true one is to be told from.
+const BEST: usize = 50;
 /// What the popular items count beside a baseline that says nothing of most items.
 const BESIDE: f32 = 0.1;
 
@@ -86,84 +88,76 @@ impl<'a> Judge<'a> {
         runner.run(self.network, layout, stretches, asks, visit, go)
     }
 
-    /// What each part of a mixture gave the truth.
+    /// What a mixture can be fitted to.
     pub(super) fn given(
         &self,
         counts: &Counts,
         stretches: &[Stretch],
         go: &mut dyn FnMut() -> bool,
     ) -> Option<Vec<Given>> {
-        let stretches = sample_of(stretches, self.params.seed, JUDGED);
+        let stretches = sample_of(stretches, self.params.seed, SEARCHED);
         let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let classes = counts.classes();
         let visit = |shared: &Shared<'_>, lane: &mut Lane| {
             let at = lane.asked();
             let mut out = Vec::with_capacity(at.len());
+            let mut workplace = Workplace::new(classes);
+            let mut order: Vec<usize> = (0..classes).collect();
             lane.scores(shared, |i, scores| {
                 let (step, key) = at[i];
                 let class = self.histories.classes[step + 1] as usize - 1;
-                let best = softmax::best(scores);
-                out.push(given(best, counts, self.past(step, key), class));
+                let best = BEST.min(classes);
+                if best < classes {
+                    let better =
+                        |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
+                    order.select_nth_unstable_by(best, better);
+                }
+                let mut chosen = order[..best].to_vec();
+                chosen.sort_unstable();
+                let mut random = Random::new(step as u64);
+                let past = self.past(step, key);
+                out.push(workplace.given(counts, past, scores, class, &chosen, &mut random));
             });
             out
         };
-        Some(self.run(&stretches, asks, visit, go)?.concat())
+        let all = self.run(&stretches, asks, visit, go)?;
+        Some(all.into_iter().flatten().collect())
     }
 
-    /// The exponents of the network's and the counts' probabilities: their ratio ranks the true items of known answers highest
-    /// (by the mean reciprocal rank), their sum then makes these most probable.
-    pub(super) fn exponents(
+    /// The scale of a mixture's weights that makes known answers most probable.
+    pub(super) fn scale(
         &self,
         mixture: &Mixture,
         stretches: &[Stretch],
         go: &mut dyn FnMut() -> bool,
-    ) -> Option<[f32; 2]> {
+    ) -> Option<f32> {
         let stretches = sample_of(stretches, self.params.seed, SEARCHED);
-        let both = |share: f32, sum: f32| [share * sum, (1.0 - share) * sum];
-        let tried = SHARES.map(|share| both(share, 1.0));
-        let ranked = |joint: &mut [f32], class: usize| -1.0 / rank(joint, class);
-        let share = SHARES[self.best(mixture, &stretches, &tried, ranked, go)?];
-        let tried = SUMS.map(|sum| both(share, sum));
-        let probable = |joint: &mut [f32], class: usize| {
-            let truth = joint[class];
-            let (largest, sum) = softmax::exponentials(joint);
-            f64::from(largest - truth) + f64::from(sum).ln()
-        };
-        let at = self.best(mixture, &stretches, &tried, probable, go)?;
-        Some(tried[at])
-    }
-
-    /// Which of some exponents gives the least loss.
-    fn best(
-        &self,
-        mixture: &Mixture,
-        stretches: &[Stretch],
-        tried: &[[f32; 2]],
-        loss: impl Fn(&mut [f32], usize) -> f64 + Sync,
-        go: &mut dyn FnMut() -> bool,
-    ) -> Option<usize> {
         let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        let classes = mixture.counts.classes();
         let visit = |shared: &Shared<'_>, lane: &mut Lane| {
             let at = lane.asked();
-            let classes = mixture.counts.classes();
-            let (mut counted, mut joint) = (vec![0f32; classes], vec![0f32; classes]);
-            let mut losses = vec![0.0; tried.len()];
+            let (mut room, mut scaled) = (Room::new(classes), vec![0f32; classes]);
+            let mut losses = [0.0; SCALES.len()];
             lane.scores(shared, |i, scores| {
                 let (step, key) = at[i];
                 let class = self.histories.classes[step + 1] as usize - 1;
-                mixture.count(self.past(step, key), softmax::best(scores), &mut counted);
-                for (losses, exponents) in losses.iter_mut().zip(tried) {
-                    joint.copy_from_slice(scores);
-                    mixture::join(&mut joint, &counted, *exponents);
-                    *losses += loss(&mut joint, class);
+                mixture.mix(self.past(step, key), scores, &mut room);
+                for (loss, scale) in losses.iter_mut().zip(SCALES) {
+                    let both = scaled.iter_mut().zip(&*scores);
+                    both.for_each(|(out, score)| *out = scale * score);
+                    let truth = scaled[class];
+                    let (largest, sum) = softmax::exponentials(&mut scaled);
+                    *loss += f64::from(largest - truth) + f64::from(sum).ln();
                 }
             });
             losses
         };
-        let mut sums = vec![0.0; tried.len()];
-        for losses in self.run(stretches, asks, visit, go)? {
+        let mut sums = [0.0; SCALES.len()];
+        for losses in self.run(&stretches, asks, visit, go)? {
             sums.iter_mut().zip(losses).for_each(|(s, l)| *s += l);
         }
-        (0..sums.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]))
+        let least = (0..SCALES.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b]));
+        least.map(|at| SCALES[at])
     }
 
     /// The scores of the model beside those of baselines.
@@ -197,6 +191,7 @@ impl<'a> Judge<'a> {
             let at = lane.asked();
             let mut own = Rankings(Default::default());
             let mut counted = vec![0f32; counts.classes()];
+            let mut room = Room::new(counts.classes());
             lane.scores(shared, |i, scores| {
                 let (step, key) = at[i];
                 let past = self.past(step, key);
@@ -214,7 +209,7 @@ impl<'a> Judge<'a> {
                     ranking.add(found(&counted));
                 }
                 if let (Some(mixture), Some(mixed)) = (mixture, &mut mixed) {
-                    mixture.mix(past, mixed, &mut counted);
+                    mixture.mix(past, mixed, &mut room);
                     softmax::probabilities(mixed);
                 }
                 own.0[0].add(found(mixed.as_deref().unwrap_or(scores)));

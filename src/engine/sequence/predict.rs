@@ -2,6 +2,7 @@
 
 use super::attentive::Attentive;
 use super::cells::{GruStep, LstmStep, gru, lstm};
+use super::counts::Room;
 use super::encode::{Histories, Target};
 use super::layer::grown;
 use super::model::SequenceModel;
@@ -33,7 +34,7 @@ pub struct State {
     projected: Vec<f32>,
     /// Scores, then probabilities of the classes, or the value.
     scores: Vec<f32>,
-    counted: Vec<f32>,
+    room: Room,
     /// Codes of the target, oldest first.
     past: Vec<u32>,
     /// Classes, for the best of them.
@@ -104,7 +105,7 @@ impl Predictor {
             inputs: vec![0.0; self.layout.inputs()],
             projected: vec![0.0; self.layout.projection.1.len()],
             scores: vec![0.0; classes],
-            counted: vec![0.0; classes],
+            room: Room::new(classes),
             past: Vec::with_capacity(2 * PAST),
             ranked: Vec::with_capacity(classes),
             steps: 0,
@@ -282,7 +283,7 @@ impl Predictor {
                 mixture.counts.add(&[], &half, &mut state.scores);
                 return &state.scores;
             }
-            mixture.mix(&state.past, &mut state.scores, &mut state.counted);
+            mixture.mix(&state.past, &mut state.scores, &mut state.room);
         }
         softmax::probabilities(&mut state.scores);
         &state.scores

@@ -47,12 +47,6 @@ pub(super) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
     all.1
 }
 
-/// The probability of the best of some scores.
-pub(super) fn best(scores: &[f32]) -> f32 {
-    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    1.0 / scores.iter().map(|s| (s - most).exp()).sum::<f32>()
-}
-
 /// Puts probabilities in place of scores.
 pub(super) fn probabilities(scores: &mut [f32]) {
     let (_, sum) = exponentials(scores);

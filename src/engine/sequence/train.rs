@@ -22,10 +22,11 @@ const POOL: usize = 32;
 pub(super) const JUDGED: usize = 20_000;
 /// The learning rate shrinks by this where an epoch was no better.
 const SLOWER: f64 = 0.4;
+/// So much of the learning rate is for steps that are learned from later.
+const LATER: f64 = 0.3;
 
-/// A trained network and how it came about.
+/// How a trained network came about.
 pub(super) struct Trained {
-    pub(super) network: Network,
     pub(super) history: Vec<Epoch>,
     pub(super) best_epoch: u32,
     pub(super) stopped_by: &'static str,
@@ -100,6 +101,11 @@ impl Runner<'_> {
     }
 }
 
+/// How many lanes a batch takes.
+fn lanes_of(batch: &[Stretch]) -> usize {
+    batch.len().div_ceil(LANE).max(1)
+}
+
 /// Deals a batch, sorted by falling length, out to lanes, and answers how many these are.
 fn begin(
     lanes: &mut Vec<Lane>,
@@ -107,7 +113,7 @@ fn begin(
     batch: &[Stretch],
     seed: Option<u64>,
 ) -> usize {
-    let count = batch.len().div_ceil(LANE).max(1);
+    let count = lanes_of(batch);
     if lanes.len() < count {
         lanes.resize_with(count, Lane::default);
     }
@@ -131,186 +137,268 @@ pub(super) fn stride(network: &Network, window: usize) -> usize {
     }
 }
 
+/// A network that learns.
+struct Trainer<'a> {
+    task: &'a Task<'a>,
+    /// Its weights are those of `dense`.
+    network: Network,
+    layout: Layout,
+    dense: Dense,
+    sampler: Option<Sampler>,
+    lanes: Vec<Lane>,
+    random: Random,
+    stride: usize,
+}
+
+/// What an epoch has come to.
+#[derive(Default)]
+struct Pass {
+    /// Of the answers' losses.
+    sum: f64,
+    answers: usize,
+    steps: usize,
+    /// It was ended before its time.
+    cut: bool,
+}
+
+impl Pass {
+    fn loss(&self) -> f64 {
+        self.sum / self.answers.max(1) as f64
+    }
+}
+
+/// What to do after a batch.
+enum After {
+    GoOn,
+    /// End the epoch.
+    Cut,
+    Cancel,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(task: &'a Task<'a>, mut network: Network, seed: u64) -> Result<Trainer<'a>, TrainError> {
+        let params = task.params;
+        // Sizes that cannot be counted cannot be trained.
+        let layout = network.layout().ok_or(TrainError::Diverged { epoch: 0 })?;
+        let weights = std::mem::take(&mut network.weights);
+        let rule = Rule::adamw(params.l2);
+        let mut kinds = vec![WeightKind::Bias; weights.len()];
+        let penalised = layout.decayed();
+        penalised
+            .into_iter()
+            .for_each(|range| kinds[range].fill(WeightKind::Weight));
+        let sampled = match network.output {
+            Output::Softmax { classes, .. } => (1..classes).contains(&params.negatives),
+            Output::Value => false,
+        };
+        Ok(Trainer {
+            task,
+            dense: Dense::new(weights, kinds, rule, false).clipped(params.gradient_clip),
+            sampler: sampled.then(|| Sampler::new(task.counts, params.negatives)),
+            stride: stride(&network, params.window),
+            layout,
+            network,
+            lanes: Vec::new(),
+            random: Random::new(seed),
+        })
+    }
+
+    /// Batches of histories of similar length, in random order.
+    fn batches(&mut self, stretches: &[Stretch]) -> Vec<Vec<Stretch>> {
+        let size = self.task.params.batch_size;
+        let mut order = stretches.to_vec();
+        self.random.shuffle(&mut order);
+        let pools = order.chunks_mut(size * POOL);
+        let mut batches: Vec<Vec<Stretch>> = pools
+            .flat_map(|pool| {
+                pool.sort_by_key(|s| std::cmp::Reverse(s.len));
+                pool.chunks(size).map(<[Stretch]>::to_vec)
+            })
+            .collect();
+        self.random.shuffle(&mut batches);
+        batches
+    }
+
+    /// Learns from all stretches once. `after` is asked after each update.
+    fn pass(
+        &mut self,
+        epoch: u32,
+        stretches: &[Stretch],
+        rate: f64,
+        after: &mut dyn FnMut(&Pass) -> After,
+    ) -> Result<Pass, TrainError> {
+        let mut pass = Pass::default();
+        for batch in self.batches(stretches) {
+            let longest = batch.first().map_or(0, |s| s.len as usize);
+            let seed = self.random.next_u64();
+            for from in (0..longest).step_by(self.stride) {
+                self.update(&batch, from, seed, rate, &mut pass);
+                if !pass.sum.is_finite() {
+                    return Err(TrainError::Diverged { epoch });
+                }
+                match after(&pass) {
+                    After::GoOn => {}
+                    After::Cancel => return Err(TrainError::Canceled),
+                    After::Cut => {
+                        pass.cut = true;
+                        return Ok(pass);
+                    }
+                }
+            }
+        }
+        Ok(pass)
+    }
+
+    /// One window of a batch.
+    fn update(&mut self, batch: &[Stretch], from: usize, seed: u64, rate: f64, pass: &mut Pass) {
+        if let Some(sampler) = &mut self.sampler {
+            let dim = self.network.class_dim();
+            sampler.draw(&mut self.random, &self.dense.weights, &self.layout, dim);
+        }
+        let shared = Shared {
+            network: &self.network,
+            layout: &self.layout,
+            weights: &self.dense.weights,
+            histories: self.task.histories,
+            of_key: self.task.of_key,
+            dropout: self.task.params.dropout,
+            sampler: self.sampler.as_ref(),
+            stride: self.stride,
+        };
+        if from == 0 {
+            begin(&mut self.lanes, &shared, batch, Some(seed));
+        }
+        let lanes = &mut self.lanes[..lanes_of(batch)];
+        let known = |step: usize, key: usize| shared.is_known(step, key);
+        let laid_out = lanes
+            .iter_mut()
+            .map(|lane| lane.lay_out(&shared, from, known));
+        let asked: usize = laid_out.sum();
+        let scale = 1.0 / asked.max(1) as f32;
+        lanes.par_iter_mut().for_each(|lane| {
+            lane.loss = 0.0;
+            if asked > 0 || shared.network.context == 0 {
+                lane.forward(&shared);
+            }
+            if asked > 0 {
+                lane.backward(&shared, scale);
+            }
+            // The way back began where the window did.
+            lane.carry(&shared);
+        });
+        pass.steps += lanes.iter().map(|lane| lane.packed.len()).sum::<usize>();
+        pass.sum += lanes.iter().map(|lane| lane.loss).sum::<f64>();
+        pass.answers += asked;
+        if asked > 0 && pass.sum.is_finite() {
+            let mut gradients: Vec<&mut Vec<f32>> =
+                lanes.iter_mut().map(|lane| &mut lane.gradient).collect();
+            self.dense.step(&mut gradients, rate, 0.0);
+        }
+    }
+
+    /// Mean loss of the answers of some stretches.
+    fn loss(
+        &mut self,
+        stretches: &[Stretch],
+        go: &mut dyn FnMut() -> bool,
+    ) -> Result<f64, TrainError> {
+        let runner = Runner {
+            histories: self.task.histories,
+            of_key: self.task.of_key,
+            window: self.task.params.window,
+            batch: self.task.params.batch_size,
+        };
+        let visit =
+            |shared: &Shared<'_>, lane: &mut Lane| (lane.losses(shared), lane.packed.asked.len());
+        let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
+        self.network.weights = std::mem::take(&mut self.dense.weights);
+        let losses = runner.run(&self.network, &self.layout, stretches, asks, visit, go);
+        self.dense.weights = std::mem::take(&mut self.network.weights);
+        let (mut sum, mut answers) = (0.0, 0);
+        for (loss, asked) in losses.ok_or(TrainError::Canceled)? {
+            sum += loss;
+            answers += asked;
+        }
+        Ok(sum / answers.max(1) as f64)
+    }
+}
+
 /// Trains a network. The same seed and data give the same weights, whatever the threads.
 pub(super) fn train(
     task: &Task<'_>,
-    mut network: Network,
+    network: Network,
     report: &mut dyn FnMut(&Step) -> bool,
-) -> Result<Trained, TrainError> {
+) -> Result<(Network, Trained), TrainError> {
     let params = task.params;
-    let Some(layout) = network.layout() else {
-        return Err(TrainError::Diverged { epoch: 0 });
-    };
     let started = Instant::now();
     let deadline = params
         .max_seconds
         .map(|s| started + std::time::Duration::from_secs_f64(s.min(1e9)));
-    let rule = Rule::adamw(params.l2);
-    let weights = std::mem::take(&mut network.weights);
-    let mut kinds = vec![WeightKind::Bias; weights.len()];
-    layout
-        .decayed()
-        .into_iter()
-        .for_each(|range| kinds[range].fill(WeightKind::Weight));
-    let mut dense = Dense::new(weights, kinds, rule, false).clipped(params.gradient_clip);
-    let mut random = Random::new(params.seed ^ 0x6c73_746d);
-    let sampled = matches!(network.output, Output::Softmax { classes, .. } if params.negatives > 0 && params.negatives < classes);
-    let mut sampler = sampled.then(|| Sampler::new(task.counts, params.negatives));
-    let stride = stride(&network, params.window);
+    let late = || deadline.is_some_and(|d| Instant::now() >= d);
+    let mut trainer = Trainer::new(task, network, params.seed ^ 0x6c73_746d)?;
     let judged = sample_of(task.validation, params.seed, JUDGED);
-    let mut lanes: Vec<Lane> = Vec::new();
-    let mut batches: Vec<Vec<Stretch>>;
-    let mut order = task.train.to_vec();
-    let steps_in_epoch: usize = order.iter().map(|s| s.len as usize).sum();
+    let steps_in_epoch: usize = task.train.iter().map(|s| s.len as usize).sum();
     let mut best: Option<(f64, u32, Vec<f32>)> = None;
     let (mut history, mut stopped_by) = (Vec::<Epoch>::new(), "epochs");
     let (mut rate, mut worse) = (params.learning_rate, 0u32);
     let mut last_report = Instant::now();
-    let mut done = 0usize;
     for epoch in 1..=params.epochs {
         let epoch_started = Instant::now();
-        random.shuffle(&mut order);
-        batches = order
-            .chunks_mut(params.batch_size * POOL)
-            .flat_map(|pool| {
-                pool.sort_by_key(|s| std::cmp::Reverse(s.len));
-                pool.chunks(params.batch_size).map(<[Stretch]>::to_vec)
-            })
-            .collect();
-        random.shuffle(&mut batches);
-        let (mut sum, mut answers, mut steps) = (0.0, 0usize, 0usize);
-        let mut out_of_time = false;
-        'batches: for batch in &batches {
-            let longest = batch.first().map_or(0, |s| s.len as usize);
-            let seed = random.next_u64();
-            let mut count = 0;
-            for from in (0..longest).step_by(stride) {
-                if let Some(sampler) = &mut sampler {
-                    sampler.draw(&mut random, &dense.weights, &layout, network.class_dim());
-                }
-                let shared = Shared {
-                    network: &network,
-                    layout: &layout,
-                    weights: &dense.weights,
-                    histories: task.histories,
-                    of_key: task.of_key,
-                    dropout: params.dropout,
-                    sampler: sampler.as_ref(),
-                    stride,
-                };
-                if from == 0 {
-                    count = begin(&mut lanes, &shared, batch, Some(seed));
-                }
-                let own = &mut lanes[..count];
-                let known = |step: usize, key: usize| shared.is_known(step, key);
-                let asked: usize = own
-                    .iter_mut()
-                    .map(|lane| lane.lay_out(&shared, from, known))
-                    .sum();
-                let scale = 1.0 / asked.max(1) as f32;
-                own.par_iter_mut().for_each(|lane| {
-                    lane.loss = 0.0;
-                    if asked > 0 || network.context == 0 {
-                        lane.forward(&shared);
-                    }
-                    if asked > 0 {
-                        lane.backward(&shared, scale);
-                    }
-                    // The way back began where the window did.
-                    lane.carry(&shared);
-                });
-                steps += own.iter().map(|lane| lane.packed.len()).sum::<usize>();
-                let loss: f64 = own.iter().map(|lane| lane.loss).sum();
-                if !loss.is_finite() {
-                    return Err(TrainError::Diverged { epoch });
-                }
-                sum += loss;
-                answers += asked;
-                if asked > 0 {
-                    let mut gradients: Vec<&mut Vec<f32>> =
-                        own.iter_mut().map(|lane| &mut lane.gradient).collect();
-                    dense.step(&mut gradients, rate, 0.0);
-                }
-                if last_report.elapsed() >= REPORT {
-                    last_report = Instant::now();
-                    let speed = steps as f64 / epoch_started.elapsed().as_secs_f64().max(1e-9);
-                    let all = f64::from(params.epochs) * steps_in_epoch as f64;
-                    let left = (all - (done + steps) as f64).max(0.0) / speed;
-                    let until =
-                        deadline.map(|d| d.saturating_duration_since(Instant::now()).as_secs_f64());
-                    let step = Step {
-                        epoch,
-                        epochs: params.epochs,
-                        rows_per_second: speed,
-                        loss: sum / answers.max(1) as f64,
-                        validation_loss: history.last().and_then(|e| e.validation_loss),
-                        eta_seconds: until.map_or(left, |u| u.min(left)),
-                        ..Step::default()
-                    };
-                    if !report(&step) {
-                        return Err(TrainError::Canceled);
-                    }
-                }
-                if deadline.is_some_and(|d| Instant::now() >= d) {
-                    out_of_time = true;
-                    break 'batches;
-                }
-            }
-        }
-        done += steps;
-        let train_seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
-        let speed = steps as f64 / train_seconds;
-        let train_loss = sum / answers.max(1) as f64;
-        network.weights = std::mem::take(&mut dense.weights);
-        let validation_loss = match judged.is_empty() {
-            true => None,
-            false => {
-                let mut go = || {
-                    report(&Step {
-                        epoch,
-                        epochs: params.epochs,
-                        rows_per_second: speed,
-                        loss: train_loss,
-                        ..Step::default()
-                    })
-                };
-                Some(loss(task, &network, &layout, &judged, &mut go)?)
+        let last_loss = history.last().and_then(|e| e.validation_loss);
+        let step = |pass: &Pass| {
+            let speed = pass.steps as f64 / epoch_started.elapsed().as_secs_f64().max(1e-9);
+            let all = f64::from(params.epochs + 1 - epoch) * steps_in_epoch as f64;
+            let left = (all - pass.steps as f64).max(0.0) / speed.max(1e-9);
+            let until = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            Step {
+                epoch,
+                epochs: params.epochs,
+                rows_per_second: speed,
+                loss: pass.loss(),
+                validation_loss: last_loss,
+                eta_seconds: until.map_or(left, |u| u.as_secs_f64().min(left)),
+                ..Step::default()
             }
         };
-        dense.weights = std::mem::take(&mut network.weights);
-        let judgement = validation_loss.unwrap_or(train_loss);
+        let mut after = |pass: &Pass| {
+            if last_report.elapsed() >= REPORT {
+                last_report = Instant::now();
+                if !report(&step(pass)) {
+                    return After::Cancel;
+                }
+            }
+            if late() { After::Cut } else { After::GoOn }
+        };
+        let pass = trainer.pass(epoch, task.train, rate, &mut after)?;
+        let mut step = step(&pass);
+        if !judged.is_empty() {
+            let mut go = || report(&step);
+            step.validation_loss = Some(trainer.loss(&judged, &mut go)?);
+        }
+        let judgement = step.validation_loss.unwrap_or(step.loss);
         if !judgement.is_finite() {
             return Err(TrainError::Diverged { epoch });
         }
         history.push(Epoch {
             epoch,
-            train_loss,
-            validation_loss,
+            train_loss: step.loss,
+            validation_loss: step.validation_loss,
             learning_rate: rate,
-            rows_per_second: speed,
+            rows_per_second: step.rows_per_second,
             seconds: started.elapsed().as_secs_f64(),
         });
         if best.as_ref().is_none_or(|(loss, ..)| judgement < *loss) {
-            best = Some((judgement, epoch, dense.weights.clone()));
+            best = Some((judgement, epoch, trainer.dense.weights.clone()));
             worse = 0;
         } else {
             worse += 1;
             rate *= SLOWER;
         }
-        let step = Step {
-            ended: true,
-            epoch,
-            epochs: params.epochs,
-            rows_per_second: speed,
-            loss: train_loss,
-            validation_loss,
-            eta_seconds: f64::from(params.epochs - epoch) * epoch_started.elapsed().as_secs_f64(),
-            ..Step::default()
-        };
+        step.ended = true;
         if !report(&step) {
             return Err(TrainError::Canceled);
         }
-        if out_of_time || deadline.is_some_and(|d| Instant::now() >= d) {
+        if pass.cut || late() {
             stopped_by = "max_seconds";
             break;
         }
@@ -320,17 +408,34 @@ pub(super) fn train(
         }
         // Go on from the best so far, more slowly.
         if let (true, Some((_, _, weights))) = (worse > 0, &best) {
-            dense.weights.copy_from_slice(weights);
+            trainer.dense.weights.copy_from_slice(weights);
         }
     }
-    let (_, best_epoch, weights) = best.unwrap_or((0.0, 0, dense.weights));
+    let (_, best_epoch, weights) = best.unwrap_or((0.0, 0, trainer.dense.weights));
+    let mut network = trainer.network;
     network.weights = weights;
-    Ok(Trained {
-        network,
+    let trained = Trained {
         history,
         best_epoch,
         stopped_by,
-    })
+    };
+    Ok((network, trained))
+}
+
+/// Lets a trained network learn from later steps, once and slowly.
+pub(super) fn go_on(
+    task: &Task<'_>,
+    network: Network,
+    stretches: &[Stretch],
+    go: &mut dyn FnMut() -> bool,
+) -> Result<Network, TrainError> {
+    let params = task.params;
+    let mut trainer = Trainer::new(task, network, params.seed ^ 0x6c61_7465)?;
+    let mut after = |_: &Pass| if go() { After::GoOn } else { After::Cancel };
+    trainer.pass(0, stretches, LATER * params.learning_rate, &mut after)?;
+    let mut network = trainer.network;
+    network.weights = trainer.dense.weights;
+    Ok(network)
 }
 
 /// Enough of the stretches, drawn by the seed, for so many answers.
@@ -344,30 +449,4 @@ pub(super) fn sample_of(stretches: &[Stretch], seed: u64, most: usize) -> Vec<St
         !enough
     };
     order.into_iter().take_while(few).collect()
-}
-
-/// Mean loss of the answers of some stretches.
-fn loss(
-    task: &Task<'_>,
-    network: &Network,
-    layout: &Layout,
-    stretches: &[Stretch],
-    go: &mut dyn FnMut() -> bool,
-) -> Result<f64, TrainError> {
-    let runner = Runner {
-        histories: task.histories,
-        of_key: task.of_key,
-        window: task.params.window,
-        batch: task.params.batch_size,
-    };
-    let visit =
-        |shared: &Shared<'_>, lane: &mut Lane| (lane.losses(shared), lane.packed.asked.len());
-    let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
-    let losses = runner
-        .run(network, layout, stretches, asks, visit, go)
-        .ok_or(TrainError::Canceled)?;
-    let (sum, answers) = losses
-        .iter()
-        .fold((0.0, 0), |(s, n), (loss, asked)| (s + loss, n + asked));
-    Ok(sum / answers.max(1) as f64)
 }

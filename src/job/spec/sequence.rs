@@ -50,7 +50,8 @@ pub struct LabelSource {
 pub fn is_asked(options: &Value) -> bool {
     let algorithm = options.get("algorithm").and_then(Value::as_str);
     // A transformer reads rows, too; an order that is an array says how labels rank.
-    let ordered = options.get("order").is_some_and(Value::is_string);
+    let ordered = options.get("order").is_some_and(Value::is_string)
+        && options.get("task").and_then(Value::as_str) != Some("ordinal");
     match algorithm.and_then(Cell::of) {
         Some(Cell::Transformer) => ordered,
         Some(_) => true,

@@ -5,7 +5,6 @@ use crate::frame::{Cell, Column, Frame, Kind};
 use crate::infer::Predictor;
 use crate::params::Params;
 use crate::random::Random;
-use crate::train::Device;
 use serde_json::json;
 
 /// Customers whose churn follows a known rule: p = sigmoid(2 x - 1.5 [plan = basic] + 1), with noise and gaps.

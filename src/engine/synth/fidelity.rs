@@ -33,6 +33,19 @@ pub struct Pair {
     pub measure: &'static str,
     /// From 0 to 1.
     pub score: f64,
+    /// Whether the columns hang together among the real rows: only such pairs have a trend.
+    pub related: bool,
+}
+
+/// Real rows hang together from so much on: SDMetrics' thresholds of correlation and of Cramér's V.
+const CORRELATED: f64 = 0.5;
+const ASSOCIATED: f64 = 0.3;
+
+/// The mean score of the pairs that hang together; `None` where none does.
+pub fn trend(pairs: &[Pair]) -> Option<f64> {
+    let related = || pairs.iter().filter(|p| p.related);
+    let count = related().count();
+    (count > 0).then(|| related().map(|p| p.score).sum::<f64>() / count as f64)
 }
 
 /// Whether a column is compared as numbers.
@@ -115,6 +128,7 @@ pub fn pairs(real: &Frame, made: &Frame) -> Vec<Pair> {
                     columns,
                     measure: "correlation_similarity",
                     score,
+                    related: real.abs() > CORRELATED,
                 });
             }
             let score = codes[a].contingency(&codes[b]);
@@ -122,6 +136,7 @@ pub fn pairs(real: &Frame, made: &Frame) -> Vec<Pair> {
                 columns,
                 measure: "contingency_similarity",
                 score,
+                related: codes[a].association(&codes[b]) > ASSOCIATED,
             })
         })
         .collect()
@@ -272,6 +287,29 @@ impl Codes {
         }
     }
 
+    /// Cramér's V of the real rows (1946): 0 where the columns do not depend on each other, 1 where one follows from the other.
+    fn association(&self, other: &Codes) -> f64 {
+        let (mut rows, mut columns) = (HashMap::new(), HashMap::new());
+        let mut cells: HashMap<(u32, u32), f64> = HashMap::new();
+        for (a, b) in self.real.iter().zip(&other.real) {
+            *rows.entry(*a).or_insert(0.0) += 1.0;
+            *columns.entry(*b).or_insert(0.0) += 1.0;
+            *cells.entry((*a, *b)).or_default() += 1.0;
+        }
+        let n = self.real.len() as f64;
+        // χ²/n = Σ observed² / (row · column) - 1.
+        let mut terms: Vec<f64> = cells
+            .iter()
+            .map(|((a, b), o)| o * o / (rows[a] * columns[b]))
+            .collect();
+        terms.sort_unstable_by(f64::total_cmp);
+        let least = rows.len().min(columns.len());
+        if n == 0.0 || least < 2 {
+            return 0.0;
+        }
+        ((terms.iter().sum::<f64>() - 1.0).max(0.0) / (least - 1) as f64).sqrt()
+    }
+
     /// 1 less half the sum of the differences of the shares of all pairs of values.
     fn contingency(&self, other: &Codes) -> f64 {
         let mut cells: HashMap<(u32, u32), (u64, u64)> = HashMap::new();
@@ -348,18 +386,14 @@ pub fn measure(compared: &Compared<'_>) -> Result<Vec<Measure>, FitError> {
     };
     let mean = |sum: f64, count: usize| sum / count.max(1) as f64;
     let shape = mean(shapes.iter().map(|s| s.score).sum(), shapes.len());
-    let pair = mean(pairs.iter().map(|p| p.score).sum(), pairs.len());
+    let pair = trend(&pairs);
     add(
         "quality",
         &[],
-        if pairs.is_empty() {
-            shape
-        } else {
-            (shape + pair) / 2.0
-        },
+        pair.map_or(shape, |pair| (shape + pair) / 2.0),
     );
     add("column_shapes", &[], shape);
-    if !pairs.is_empty() {
+    if let Some(pair) = pair {
         add("column_pair_trends", &[], pair);
     }
     let coverage: Vec<(&str, &str, f64)> = common(real, made)

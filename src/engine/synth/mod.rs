@@ -146,7 +146,7 @@ impl Synthesizer {
         let pairs = fidelity::pairs(real, &made);
         let mean = |of: Vec<f64>| of.iter().sum::<f64>() / of.len().max(1) as f64;
         let shape = mean(shapes.iter().map(|s: &Shape| s.score).collect());
-        let pair = mean(pairs.iter().map(|p| p.score).collect());
+        let pair = fidelity::trend(&pairs);
         let metric = |name: &str, class: Option<&str>, value: f64| Metric {
             metric: name.into(),
             class: class.map(str::to_owned),
@@ -155,16 +155,12 @@ impl Synthesizer {
             high: value,
             baseline: None,
         };
-        let quality = if pairs.is_empty() {
-            shape
-        } else {
-            (shape + pair) / 2.0
-        };
+        let quality = pair.map_or(shape, |pair| (shape + pair) / 2.0);
         self.metrics = vec![
             metric("quality", None, quality),
             metric("column_shapes", None, shape),
         ];
-        if !pairs.is_empty() {
+        if let Some(pair) = pair {
             self.metrics.push(metric("column_pair_trends", None, pair));
         }
         self.metrics.extend(

@@ -77,7 +77,7 @@ COMMENT ON VIEW insight.jobs IS 'one row per training job of roles the reader be
 
 CREATE VIEW insight.progress AS
 SELECT j.job, j.model, p.phase, p.epoch, p.epochs, p.rows, p.rows_per_second, p.loss, p.validation_loss, p.eta_seconds,
-       p.updated_at, j.started_at, j.pid
+       p.updated_at, j.started_at, j.pid, p.fold, p.folds
 FROM insight.job j CROSS JOIN LATERAL insight.job_progress(j.progress, j.job) p
 WHERE j.status = 'running'
   AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'));

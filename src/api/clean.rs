@@ -1,6 +1,7 @@
 //! Cleaning a table: a raw call frame, because the rows have the caller's own type.
 
-use crate::error::{Error, Result, or_raise, required};
+use super::rows;
+use crate::error::{Result, or_raise, required};
 use crate::relation::clean::Plan;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, JsonB, pg_sys};
@@ -8,34 +9,16 @@ use pgrx::{FromDatum, JsonB, pg_sys};
 /// # Safety
 /// `fcinfo` must be a valid call frame of (anyelement, jsonb, text).
 unsafe fn clean(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
-    // SAFETY: promised by the caller; a set-returning function is called with a ReturnSetInfo, whose per-query context
-    // outlives this call.
+    // SAFETY: promised by the caller.
     unsafe {
-        let info = (*fcinfo).resultinfo.cast::<pg_sys::ReturnSetInfo>();
-        let materialize = pg_sys::SetFunctionReturnMode::SFRM_Materialize as i32;
-        if info.is_null()
-            || (*info).type_ != pg_sys::NodeTag::T_ReturnSetInfo
-            || (*info).allowedModes & materialize == 0
-        {
-            return Err(Error::new("0A000", "insight_clean returns a set of rows")
-                .hint("Use it in FROM: SELECT * FROM insight_clean(NULL::customers)."));
-        }
         let arguments = (*fcinfo).args.as_slice(3);
         let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 0);
         let options: Option<JsonB> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
         let relation: Option<&str> = FromDatum::from_datum(arguments[2].value, arguments[2].isnull);
         let options = required(options, "options")?;
-        let random = pg_sys::SetFunctionReturnMode::SFRM_Materialize_Random as i32;
-        let random = (*info).allowedModes & random != 0;
-        let before = pg_sys::CurrentMemoryContext;
-        pg_sys::CurrentMemoryContext = (*(*info).econtext).ecxt_per_query_memory;
-        let cleaned = Plan::new(row_type, &options.0, relation).and_then(|plan| plan.run(random));
-        pg_sys::CurrentMemoryContext = before;
-        let (store, descriptor) = cleaned?;
-        (*info).returnMode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
-        (*info).setResult = store;
-        (*info).setDesc = descriptor;
-        Ok(())
+        rows::give(fcinfo, "insight_clean(NULL::customers)", |random| {
+            Plan::new(row_type, &options.0, relation).and_then(|plan| plan.run(random))
+        })
     }
 }
 

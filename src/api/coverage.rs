@@ -1,6 +1,6 @@
 //! Answers that hold the truth as often as asked: intervals of numbers and sets of labels.
 
-use super::predict::answer;
+use super::predict::{answer, answer_prepared};
 use crate::error::{Error, Result, or_raise};
 use insight_engine::artifact::Task;
 use insight_engine::conformal::members;
@@ -42,7 +42,7 @@ pub unsafe extern "C-unwind" fn insight_interval(
     // SAFETY: called by PostgreSQL as declared below.
     unsafe {
         let coverage = or_raise(coverage(fcinfo));
-        answer(fcinfo, |predictor, predictions| {
+        answer_prepared(fcinfo, |predictor, row| {
             if predictor.artifact().task != Task::Regression {
                 let name = predictor.artifact().task.name();
                 return Err(
@@ -51,8 +51,7 @@ pub unsafe extern "C-unwind" fn insight_interval(
                 );
             }
             needs_errors(predictor)?;
-            let conformal = &predictor.artifact().settled.conformal;
-            let (low, high) = conformal.interval(predictions[0], coverage);
+            let (low, high) = predictor.interval(row, coverage);
             let bound = |end: Option<f64>| match end.map(AnyNumeric::try_from) {
                 Some(Ok(end)) => RangeBound::Inclusive(end),
                 _ => RangeBound::Infinite,

@@ -1,13 +1,17 @@
 //! `insight_predict` and its kin: raw call frames, because they are called once per row.
 
 use crate::error::{Error, Result, or_raise, required};
-use crate::relation::{row::RowReader, score};
+use crate::relation::{histories, row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
-use insight_engine::infer::{self, Predictor};
+use insight_engine::infer::{self, Predictor, Scratch};
+use insight_engine::sequence::{self, Target};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::rc::Rc;
+
+/// So many of a key's next steps, the most probable ones, have a place in an object.
+const MOST_LABELS: usize = 1000;
 
 /// What one call site in a query keeps from row to row.
 struct Site {
@@ -103,6 +107,90 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
         .hint("Pass a table row (SELECT insight_predict('model', t) FROM t), ROW(...) or jsonb."))
 }
 
+/// The key of a call of a model of histories, `None` for other models; the history is read from the relation the model was
+/// trained on.
+///
+/// # Safety
+/// `fcinfo` must be a valid call frame of two arguments that are not NULL.
+unsafe fn of_key(fcinfo: pg_sys::FunctionCallInfo, k: usize) -> Result<Option<Foretold>> {
+    // SAFETY: promised by the caller; an output function answers a C string.
+    unsafe {
+        let flinfo = (*fcinfo).flinfo;
+        let type_oid = pg_sys::get_fn_expr_argtype(flinfo, 1);
+        let is_row = type_oid == pg_sys::RECORDOID || pg_sys::type_is_rowtype(type_oid);
+        // What has a site is another model's call.
+        if !(*flinfo).fn_extra.is_null()
+            || is_row
+            || matches!(type_oid, pg_sys::JSONBOID | pg_sys::JSONOID)
+        {
+            return Ok(None);
+        }
+        let arguments = (*fcinfo).args.as_slice(2);
+        let name: &str = FromDatum::from_datum(arguments[0].value, false).unwrap_or_default();
+        let Some(predictor) = cache::if_foreteller(name)? else {
+            return Ok(None);
+        };
+        let (mut output, mut varlena) = (pg_sys::InvalidOid, false);
+        pg_sys::getTypeOutputInfo(type_oid, &mut output, &mut varlena);
+        let key =
+            std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, arguments[1].value));
+        let key = key.to_string_lossy().into_owned();
+        let (answers, known) = histories::of_key(&predictor, name, &key, k, false)?;
+        Ok(Some(Foretold {
+            predictor,
+            answers,
+            known,
+        }))
+    }
+}
+
+/// What is foretold of one key.
+struct Foretold {
+    predictor: Rc<sequence::Predictor>,
+    answers: Vec<histories::Answer>,
+    /// Whether it has a history.
+    known: bool,
+}
+
+impl Foretold {
+    /// The number, or the probability of the second of two labels; `None` for a key without a history.
+    fn value(self) -> Result<Option<f64>> {
+        if !self.known {
+            return Ok(None);
+        }
+        let encoder = &self.predictor.model().encoder;
+        match encoder.target {
+            Target::Label if encoder.labels.len() == 2 => {
+                let second = self.answers.iter().find(|a| a.label.as_ref() == encoder.labels.last());
+                Ok(second.and_then(|a| a.probability))
+            }
+            target if target.has_classes() => Err(Error::new("22023", "the model foretells one of many labels, so there is no single probability")
+                .hint("Use insight_classify(model, key), insight_probabilities(model, key) or insight_recommend(model, key, k).")),
+            _ => Ok(self.answers.first().and_then(|a| a.value)),
+        }
+    }
+
+    fn needs_classes(&self) -> Result<()> {
+        if self.predictor.model().encoder.target.has_classes() {
+            return Ok(());
+        }
+        Err(
+            Error::new("22023", "the model foretells a number and has no classes")
+                .hint("Use insight_predict."),
+        )
+    }
+}
+
+/// Answers a call with a datum or NULL.
+///
+/// # Safety
+/// `fcinfo` must be a valid call frame.
+unsafe fn or_null(fcinfo: pg_sys::FunctionCallInfo, datum: Option<pg_sys::Datum>) -> pg_sys::Datum {
+    // SAFETY: promised by the caller.
+    unsafe { (*fcinfo).isnull = datum.is_none() };
+    datum.unwrap_or(pg_sys::Datum::from(0usize))
+}
+
 /// Runs the model on the call's row and shapes the answer.
 ///
 /// # Safety
@@ -110,6 +198,18 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
 pub(super) unsafe fn answer(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
+) -> pg_sys::Datum {
+    // SAFETY: promised by the caller.
+    unsafe { answer_prepared(fcinfo, |predictor, row| shape(predictor, &row.outputs)) }
+}
+
+/// The same for an answer that needs the prepared row, too.
+///
+/// # Safety
+/// As for [`answer`].
+pub(super) unsafe fn answer_prepared(
+    fcinfo: pg_sys::FunctionCallInfo,
+    shape: impl FnOnce(&Predictor, &Scratch) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
     // SAFETY: STRICT: both arguments are there; the row's form was determined by `site`.
     unsafe {
@@ -121,7 +221,7 @@ pub(super) unsafe fn answer(
             form,
             ..
         } = site;
-        let predictions = match form {
+        let read = match form {
             Form::Composite => {
                 reader.predict_composite(predictor, row, (*(*fcinfo).flinfo).fn_mcxt)
             }
@@ -129,8 +229,8 @@ pub(super) unsafe fn answer(
                 object(*form, row).and_then(|object| reader.predict_json(predictor, &object))
             }
         };
-        let predictions = or_raise(predictions);
-        or_raise(shape(predictor, predictions))
+        or_raise(read);
+        or_raise(shape(predictor, reader.scratch()))
     }
 }
 
@@ -188,6 +288,10 @@ fn needs_classes(predictor: &Predictor) -> Result<()> {
 pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: called by PostgreSQL as declared below.
     unsafe {
+        if let Some(foretold) = or_raise(of_key(fcinfo, 2)) {
+            let value = or_raise(foretold.value());
+            return or_null(fcinfo, value.map(|v| pg_sys::Datum::from(v.to_bits())));
+        }
         answer(fcinfo, |predictor, predictions| {
             let value = predictor
                 .artifact()
@@ -205,6 +309,16 @@ pub unsafe extern "C-unwind" fn insight_classify(
 ) -> pg_sys::Datum {
     // SAFETY: called by PostgreSQL as declared below.
     unsafe {
+        if let Some(foretold) = or_raise(of_key(fcinfo, 1)) {
+            or_raise(foretold.needs_classes());
+            let label = foretold.answers.into_iter().next().and_then(|a| a.label);
+            return or_null(
+                fcinfo,
+                label
+                    .filter(|_| foretold.known)
+                    .and_then(IntoDatum::into_datum),
+            );
+        }
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
             predictor
@@ -224,6 +338,19 @@ pub unsafe extern "C-unwind" fn insight_probabilities(
 ) -> pg_sys::Datum {
     // SAFETY: called by PostgreSQL as declared below.
     unsafe {
+        if let Some(foretold) = or_raise(of_key(fcinfo, MOST_LABELS)) {
+            or_raise(foretold.needs_classes());
+            let known = foretold.known;
+            let each = foretold
+                .answers
+                .into_iter()
+                .filter_map(|a| Some((a.label?, a.probability?.into())));
+            let json = JsonB(serde_json::Value::Object(each.collect()));
+            return or_null(
+                fcinfo,
+                Some(json).filter(|_| known).and_then(IntoDatum::into_datum),
+            );
+        }
         answer(fcinfo, |predictor, predictions| {
             needs_classes(predictor)?;
             let labels = &predictor.artifact().target.labels;

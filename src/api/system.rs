@@ -40,7 +40,8 @@ fn insight_version() -> &'static str {
 #[pg_extern(sql = r#"
 CREATE FUNCTION insight.job_progress("handle" bigint, "job" bigint) RETURNS TABLE (
   "phase" text, "epoch" integer, "epochs" integer, "rows" bigint, "rows_per_second" double precision,
-  "loss" double precision, "validation_loss" double precision, "eta_seconds" double precision, "updated_at" timestamptz)
+  "loss" double precision, "validation_loss" double precision, "eta_seconds" double precision, "updated_at" timestamptz,
+  "fold" integer, "folds" integer)
 STRICT VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#)]
 #[allow(clippy::type_complexity)]
@@ -59,6 +60,8 @@ fn insight_job_progress(
         name!(validation_loss, Option<f64>),
         name!(eta_seconds, Option<f64>),
         name!(updated_at, Option<TimestampWithTimeZone>),
+        name!(fold, Option<i32>),
+        name!(folds, Option<i32>),
     ),
 > {
     let view = u32::try_from(handle)
@@ -80,6 +83,8 @@ fn insight_job_progress(
             v.validation_loss,
             v.eta_seconds,
             updated_at,
+            v.fold.map(|(fold, _)| fold as i32),
+            v.fold.map(|(_, folds)| folds as i32),
         )
     }))
 }

@@ -1,13 +1,13 @@
 //! `insight_train` and what goes with its jobs.
 
 use crate::error::or_raise;
-use crate::job::spec::{self, Call, Work};
-use crate::job::{self, again, submit};
+use crate::job::spec::Call;
+use crate::job::{self, again, submit, targets};
 use insight_engine::fit::Leakage;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 
-/// Trains a model and answers one row about it.
+/// Trains a model and answers one row about it; one for each where the option `targets` names several.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_train(
@@ -34,8 +34,8 @@ fn insight_train(
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_train()".as_ptr()) };
     let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
-    let call = or_raise(spec::check(relation, target, model, &options, Work::Train));
-    TableIterator::once(train(call))
+    let calls = or_raise(targets::calls(relation, target, model, &options));
+    TableIterator::new(calls.into_iter().map(train).collect::<Vec<Row>>())
 }
 
 /// Trains a model again, as its deployed version was, from the rows there are now; answers one row about the new version.
@@ -123,7 +123,7 @@ fn train(call: Call) -> Row {
     }
     let outcome = or_raise(submit::run(&call.spec));
     let dropped = call.spec.leakage == Leakage::Drop;
-    job::notices::tell(&outcome.artifact, dropped);
+    job::notices::tell(&outcome.model, &call.spec.excluded, dropped);
     let p = outcome.published;
     (
         model,
@@ -160,7 +160,7 @@ fn insight_cancel(job: i64) -> bool {
 extension_sql!(
     r#"
 COMMENT ON FUNCTION insight_train(text, text, text, jsonb) IS
-'trains a model that predicts the column target of a relation (table, view or SELECT); answers one row about the new version';
+'trains a model that predicts the column target of a relation (table, view or SELECT), or one for each column of the option targets; answers one row about each new version';
 COMMENT ON FUNCTION insight_retrain(text, jsonb) IS
 'trains a model again, as its deployed version was, from the rows there are now, with some options replaced; answers one row about the new version';
 COMMENT ON FUNCTION insight_reproduce(text) IS

@@ -15,7 +15,7 @@ fn values(n: usize, seed: u64) -> (Vec<f64>, Vec<f64>) {
 
 fn covered(known: &Conformal, (truth, predictions): &(Vec<f64>, Vec<f64>), coverage: f64) -> f64 {
     let held = truth.iter().zip(predictions).filter(|(t, p)| {
-        let (low, high) = known.interval(**p, coverage);
+        let (low, high) = known.interval(**p, 1.0, coverage);
         low.is_none_or(|low| low <= **t) && high.is_none_or(|high| **t <= high)
     });
     held.count() as f64 / truth.len() as f64
@@ -46,11 +46,11 @@ fn intervals_are_wide_where_errors_are() {
     let (truth, predictions) = values(4_000, 7);
     let known = Conformal::new(&Truth::Values(truth), &predictions, 1);
     let wide = |p: f64| {
-        let (low, high) = known.interval(p, 0.9);
+        let (low, high) = known.interval(p, 1.0, 0.9);
         high.unwrap() - low.unwrap()
     };
     assert!(wide(9.5) > 5.0 * wide(0.5), "{} {}", wide(0.5), wide(9.5));
-    let (low, high) = known.interval(9.5, 0.9);
+    let (low, high) = known.interval(9.5, 1.0, 0.9);
     assert!(
         high.unwrap() - 9.5 > 1.5 * (9.5 - low.unwrap()),
         "{low:?} {high:?}"
@@ -75,12 +75,12 @@ fn coverage_is_met_on_average_over_many_samples() {
 #[test]
 fn too_few_rows_leave_an_end_open() {
     let known = Conformal::new(&Truth::Values(vec![1.0, 2.0, 4.0]), &[1.5, 2.0, 3.0], 1);
-    assert_eq!(known.interval(2.0, 0.9), (None, None));
+    assert_eq!(known.interval(2.0, 1.0, 0.9), (None, None));
     // With four places for the next error, half of it lies between the first and the last.
-    assert_eq!(known.interval(2.0, 0.5), (Some(1.5), Some(3.0)));
+    assert_eq!(known.interval(2.0, 1.0, 0.5), (Some(1.5), Some(3.0)));
     let nothing = Conformal::default();
     assert!(nothing.is_empty() && nothing.is_sound(Task::Regression));
-    assert_eq!(nothing.interval(1.0, 0.9), (None, None));
+    assert_eq!(nothing.interval(1.0, 1.0, 0.9), (None, None));
     assert_eq!(nothing.limit(0.9), f64::INFINITY);
     let odd = Conformal::new(&Truth::Values(vec![f64::NAN]), &[1.0], 1);
     assert!(odd.is_empty());
@@ -91,7 +91,7 @@ fn too_few_rows_leave_an_end_open() {
         1,
     );
     assert!(known.is_sound(Task::Regression));
-    assert_eq!(known.interval(5.0, 0.9), (Some(49.0), Some(949.0)));
+    assert_eq!(known.interval(5.0, 1.0, 0.9), (Some(49.0), Some(949.0)));
 }
 
 /// Probabilities of three labels and the true one.
@@ -180,7 +180,11 @@ fn crafted_groups_are_not_sound() {
         rows,
         scores: scores.to_vec(),
     };
-    let of = |groups: Vec<Group>, bounds: Vec<f64>| Conformal { groups, bounds };
+    let of = |groups: Vec<Group>, bounds: Vec<f64>| Conformal {
+        groups,
+        bounds,
+        spread: None,
+    };
     let bad = [
         of(vec![group(1, &[1.0, 2.0])], vec![]),
         of(vec![group(0, &[])], vec![]),

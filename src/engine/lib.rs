@@ -28,6 +28,8 @@ pub mod select;
 pub mod sequence;
 pub mod settled;
 pub mod survival;
+pub mod synth;
 pub mod train;
+pub mod trained;
 pub mod tune;
 pub mod value;

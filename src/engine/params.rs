@@ -4,8 +4,9 @@ mod attention;
 mod check;
 mod choices;
 mod decision;
+mod learning;
 mod others;
-mod reader;
+pub(crate) mod reader;
 
 use crate::calibrate::Method;
 use crate::decision::Decision;
@@ -20,6 +21,8 @@ use choices::{
     SELECT, STANDARDISE, TRANSFORMS,
 };
 pub use decision::profit;
+use learning::LearningOptions;
+pub use learning::{Averaging, Learning, RateFactors, Schedule};
 pub(crate) use reader::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -137,6 +140,7 @@ pub struct Params {
     pub dropout: Option<f64>,
     pub label_smoothing: Option<f64>,
     pub warmup_epochs: Option<f64>,
+    pub learning: LearningOptions,
     pub loss: Option<Loss>,
     pub huber_delta: Option<f64>,
     pub quantile: Option<f64>,
@@ -197,6 +201,8 @@ pub struct ValidParams {
     /// Epochs in which the learning rate rises to what it is.
     #[serde(default)]
     pub warmup_epochs: f64,
+    #[serde(flatten)]
+    pub learning: Learning,
     pub loss: Loss,
     /// In standard deviations of the target.
     #[serde(default)]
@@ -270,7 +276,7 @@ pub struct ValidParams {
 pub struct Boosting {
     /// Leaves of a tree, at most.
     pub max_leaf_nodes: usize,
-    /// An ensemble has trees of so many leaves, too.
+    /// An ensemble has trees of so many leaves, too; of boosted trees alone the validation rows choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub or_max_leaf_nodes: Option<usize>,
     /// Rows of a leaf, at least.
@@ -301,6 +307,7 @@ impl Params {
         "algorithm",
         "attention_dropout",
         "attention_heads",
+        "averaging_epochs",
         "batch_size",
         "calibration",
         "capacity",
@@ -319,6 +326,8 @@ impl Params {
         "l2",
         "label_smoothing",
         "learning_rate",
+        "learning_rate_factors",
+        "learning_rate_schedule",
         "loss",
         "max_features",
         "max_leaf_nodes",
@@ -348,6 +357,7 @@ impl Params {
         "tweedie_power",
         "validation_size",
         "warmup_epochs",
+        "weight_averaging",
     ];
 
     /// Reads the options that are hyper-parameters; other keys are left to the caller.
@@ -367,6 +377,10 @@ impl Params {
     /// | focal_gamma | 2 | 0 to 10 | how little rows count that are easy |
     /// | optimizer | adamw | sgd, adam, adamw | robust to scaling |
     /// | learning_rate | 0.003 (mlp 0.002, transformer 0.001, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
+    /// | learning_rate_schedule | cosine | cosine, constant, coslog4 | see [`Schedule`] |
+    /// | learning_rate_factors | all 1 | 0 to 100 | see [`RateFactors`] |
+    /// | weight_averaging | none | none, ema | see [`Averaging`] |
+    /// | averaging_epochs | 1 | 0.01 to 1000 | how far the average goes back |
     /// | momentum | 0.9 | 0 to 0.999 | sgd only |
     /// | l1, l2 | 0, 0.01 with adamw (transformer 0.00001) else 0 | 0 to 10 | adamw decouples l2 (Loshchilov and Hutter 2019) |
     /// | epochs | 100 | 1 to 1,000,000 | early stopping ends most runs before |
@@ -394,17 +408,18 @@ impl Params {
     /// | standardise | auto | auto, standard, robust, minmax, quantile, none | auto looks at each column's tails |
     /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
-    /// | calibration | auto | auto, none, temperature, isotonic, beta | probabilities that come true as often as they say |
+    /// | calibration | auto | auto, none, temperature, vector, isotonic, beta | probabilities that come true as often as they say |
     /// | threshold, profit, capacity | 0.5, none, none | see [`Decision`] | decisions follow from what they earn |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         Ok(Params {
             algorithm: reader.choice("algorithm", ALGORITHMS)?,
-            hidden: reader.hidden()?,
+            hidden: reader.widths("hidden")?,
             activation: reader.choice("activation", ACTIVATIONS)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,
             label_smoothing: reader.number("label_smoothing", 0.0, 0.5)?,
             warmup_epochs: reader.number("warmup_epochs", 0.0, 100.0)?,
+            learning: reader.learning()?,
             loss: reader.choice("loss", LOSSES)?,
             huber_delta: reader.number("huber_delta", 1e-3, 100.0)?,
             quantile: reader.number("quantile", 1e-3, 0.999)?,

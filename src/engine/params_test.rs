@@ -112,6 +112,7 @@ fn decisions_need_what_they_decide_by() {
             Task::Multiclass,
             "calibration",
         ),
+        (r#"{"calibration": "vector"}"#, Task::Binary, "calibration"),
         (
             r#"{"calibration": "temperature"}"#,
             Task::Regression,

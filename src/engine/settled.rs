@@ -48,7 +48,8 @@ impl Settled {
         width: usize,
     ) -> Result<(), ArtifactError> {
         let damaged = |what: &str| Err(ArtifactError::Damaged(what.into()));
-        if !self.calibration.is_sound(task) {
+        let calibration = &self.calibration;
+        if !calibration.is_sound(task) || calibration.labels().is_some_and(|of| of != labels) {
             return damaged("the calibration does not hold together");
         }
         if !self.threshold.is_finite() || self.profit.is_some_and(|p| !p.is_finite()) {

@@ -1,7 +1,7 @@
 //! Training again what was trained before: a new version from today's rows, or the same one, to see whether it is the same.
 
 use super::spec::{self, Call, Work};
-use super::submit;
+use super::{submit, targets};
 use crate::error::{Error, Result, required};
 use crate::relation::resolve;
 use crate::relation::sources::{self, trust};
@@ -27,12 +27,16 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         all.extend(changes.clone());
     }
     let (relation, target) = (Some(&*record.relation), Some(&*record.target));
-    spec::check(relation, target, Some(&record.model), &options, Work::Train)
+    let target = target.filter(|target| !target.is_empty());
+    let mut calls = targets::calls(relation, target, Some(&record.model), &options)?;
+    calls
+        .pop()
+        .ok_or_else(|| Error::new("XX000", "nothing is to be trained"))
 }
 
 /// A record whose relation may be read with the caller's rights: by its author, who had them, or a plain table. What else there
 /// is would run code that the caller has not named.
-fn trusted(record: Record) -> Result<Record> {
+pub fn trusted(record: Record) -> Result<Record> {
     // SAFETY: a membership look-up of two role oids, the caller's read from this process.
     if unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) } {
         return Ok(record);
@@ -49,6 +53,10 @@ fn trusted(record: Record) -> Result<Record> {
     }
     let (schema, name) = source.qualified()?;
     trust::check(&schema, &name)?;
+    if let Some(labels) = record.options.get("label_relation").and_then(Value::as_str) {
+        let (schema, name) = resolve::resolve(labels)?.qualified()?;
+        trust::check(&schema, &name)?;
+    }
     if let Value::Object(options) = &record.options
         && let Some(sources) = sources::parse(options, &source)?
     {

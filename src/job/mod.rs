@@ -4,6 +4,7 @@ pub mod access;
 pub mod again;
 pub mod control;
 pub mod cross_validate;
+pub mod duty;
 pub mod launcher;
 pub mod notices;
 pub mod options;
@@ -13,6 +14,7 @@ pub mod session;
 pub mod shared;
 pub mod spec;
 pub mod submit;
+pub mod targets;
 pub mod trainer;
 pub mod worker;
 

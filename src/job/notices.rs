@@ -2,10 +2,69 @@
 
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
+use insight_engine::sequence::SequenceModel;
+use insight_engine::synth::Synthesizer;
+use insight_engine::trained::{Card, TrainedModel};
 use pgrx::prelude::*;
 
-/// Notices about columns and rows left out, and the scores on unseen rows. `dropped`: leaking rows were left out.
-pub fn tell(artifact: &Artifact, dropped: bool) {
+/// Notices about columns and rows left out, and the scores. `excluded`: columns that were not read, and why; `dropped`: leaking
+/// rows were left out.
+pub fn tell(model: &TrainedModel, excluded: &[(String, String)], dropped: bool) {
+    match model {
+        TrainedModel::Table(artifact) => tell_table(artifact, dropped),
+        TrainedModel::Synthesizer(synthesizer) => tell_synthesizer(synthesizer, excluded),
+        TrainedModel::Sequence(sequence) => tell_sequence(sequence, excluded, &model.card()),
+    }
+}
+
+fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Card<'_>) {
+    for (column, reason) in excluded.iter().chain(&model.encoder.excluded) {
+        notice!("column \"{column}\" left out: {reason}");
+    }
+    if model.dropped > 0 {
+        notice!(
+            "{} rows left out: their key or their place in the order is NULL",
+            model.dropped
+        );
+    }
+    let headline = card
+        .headline
+        .as_ref()
+        .map(|m| (&m.metric, m.value, m.baseline));
+    if let Some((metric, value, baseline)) = headline {
+        let answers = match model.evaluated_on.as_str() {
+            "test" => model.test_answers,
+            _ => model.validation_answers,
+        };
+        let beside = baseline.map_or(String::new(), |b| format!(", the best baseline {b:.4}"));
+        notice!(
+            "{} {metric} {value:.4}{beside} ({answers} unseen answers)",
+            model.evaluated_on
+        );
+    }
+}
+
+fn tell_synthesizer(synthesizer: &Synthesizer, excluded: &[(String, String)]) {
+    for (column, reason) in excluded {
+        notice!("column \"{column}\" left out, generated rows have NULL in it: {reason}");
+    }
+    for note in &synthesizer.notes {
+        notice!("{note}");
+    }
+    let shown: Vec<String> = synthesizer
+        .metrics
+        .iter()
+        .filter(|m| m.class.is_none())
+        .map(|m| format!("{} {:.4}", m.metric, m.value))
+        .collect();
+    notice!(
+        "{} (generated rows beside those that were learned)",
+        shown.join(", ")
+    );
+}
+
+/// `dropped`: leaking rows were left out.
+fn tell_table(artifact: &Artifact, dropped: bool) {
     let provenance = &artifact.provenance;
     for (column, reason) in &provenance.excluded {
         notice!("column \"{column}\" left out: {reason}");

@@ -1,19 +1,24 @@
 //! One job in its worker: its turn, reading as the calling role, watching the trainer, handing over or storing the model.
 
+use super::duty::Duty;
 use super::queue::{self, Ending, Kick, Turn};
 use super::session;
 use super::shared::{Control, Segment, State};
-use super::spec::Spec;
+use super::spec::sequence::Sequence;
+use super::spec::{Spec, Work};
 use super::trainer::{self, Message};
 use super::worker::transaction;
 use crate::error::{Error, Result};
-use crate::relation::read;
 use crate::relation::sources::Sources;
+use crate::relation::{read, resolve};
 use crate::store::catalog::{self, Publication};
 use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Progress, Request, Start};
 use insight_engine::frame::Frame;
+use insight_engine::sequence;
+use insight_engine::synth;
+use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
 use std::time::{Duration, Instant};
 
@@ -177,7 +182,7 @@ impl Run<'_> {
             "insight: reading {} for model {}",
             self.spec.relation, self.spec.model
         )));
-        let frame = self.read()?;
+        let (frame, labels) = self.read()?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
         transaction(|| queue::note_reading(self.job, rows, read_seconds))?;
@@ -185,13 +190,13 @@ impl Run<'_> {
             "insight: training model {}",
             self.spec.model
         )));
-        let bytes = self.fit(frame)?;
+        let bytes = self.fit(frame, labels)?;
         self.control.enter("storing");
         Ok(bytes)
     }
 
-    /// Reads the relation as the calling role, in a read-only transaction.
-    fn read(&self) -> Result<Frame> {
+    /// Reads the relation, and that of labels if there is one, as the calling role, in a read-only transaction.
+    fn read(&self) -> Result<(Frame, Option<Frame>)> {
         let spec = &self.spec;
         let control = self.control;
         let started = Instant::now();
@@ -213,7 +218,7 @@ impl Run<'_> {
                 );
             }
             let names: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
-            let frame = read::read(&spec.source()?, &names, spec.max_bytes, &mut |rows| {
+            let mut on_rows = |rows| {
                 control.report_rows(
                     rows,
                     rows as f64 / started.elapsed().as_secs_f64().max(1e-9),
@@ -226,10 +231,28 @@ impl Run<'_> {
                     }
                 }
                 pgrx::check_for_interrupts!();
-            })?;
+            };
+            let frame = read::read(&spec.source()?, &names, spec.max_bytes, &mut on_rows)?;
+            let labels = match &spec.work {
+                Work::Sequence(Sequence {
+                    key,
+                    labels: Some(labels),
+                    ..
+                }) => {
+                    let source = resolve::resolve_from(&labels.relation, &labels.from)?;
+                    let left = spec.max_bytes.saturating_sub(frame.bytes());
+                    Some(read::read(
+                        &source,
+                        &[key, &labels.target],
+                        left,
+                        &mut on_rows,
+                    )?)
+                }
+                _ => None,
+            };
             // SAFETY: the identity that was there before.
             unsafe { pg_sys::SetUserIdAndSecContext(before.0, before.1) };
-            Ok(frame)
+            Ok((frame, labels))
         })
     }
 
@@ -248,14 +271,37 @@ impl Run<'_> {
         }))
     }
 
-    /// Fits in the isolated child and relays its progress.
-    fn fit(&self, frame: Frame) -> Result<Vec<u8>> {
+    /// What the trainer is to do with the rows.
+    fn duty(&self, frame: Frame, labels: Option<Frame>) -> Result<Duty> {
         let spec = &self.spec;
-        let mut params = spec.params()?;
-        if let Some(limit) = params.max_seconds {
-            // Reading counts.
-            params.max_seconds = Some((limit - self.started.elapsed().as_secs_f64()).max(0.1));
+        // Reading counts.
+        let left = |limit: f64| (limit - self.started.elapsed().as_secs_f64()).max(0.1);
+        if let Work::Generate(columns) = &spec.work {
+            let options = spec.options.as_object().cloned().unwrap_or_default();
+            let mut params = synth::Params::from_json(&options, frame.rows())?;
+            params.max_seconds = params.max_seconds.map(left);
+            let columns = columns.clone();
+            return Ok(Duty::Generate {
+                frame,
+                columns,
+                params,
+            });
         }
+        if let Work::Sequence(work) = &spec.work {
+            let mut options = spec.options.as_object().cloned().unwrap_or_default();
+            options.retain(|key, value| key != "algorithm" || value != "auto");
+            let mut params = sequence::Params::from_json(&options)?;
+            params.max_seconds = params.max_seconds.map(left);
+            let work = work.clone();
+            return Ok(Duty::Foretell {
+                frame,
+                labels,
+                work,
+                params,
+            });
+        }
+        let mut params = spec.params()?;
+        params.max_seconds = params.max_seconds.map(left);
         let request = Request {
             frame,
             target: spec.target.clone(),
@@ -286,21 +332,26 @@ impl Run<'_> {
                 None => Vec::new(),
             },
         };
+        Ok(Duty::Predict {
+            request: Box::new(request),
+            work: spec.work.clone(),
+            text_model: spec.text_model.clone(),
+        })
+    }
+
+    /// Works in the isolated child and relays its progress.
+    fn fit(&self, frame: Frame, labels: Option<Frame>) -> Result<Vec<u8>> {
+        let spec = &self.spec;
+        let duty = self.duty(frame, labels)?;
         self.control.enter("preparing");
         if !spec.isolate {
             let mut report = |progress: &Progress| {
                 self.control.report(progress);
                 self.interrupted().is_none()
             };
-            return trainer::fit_here(request, &spec.work, spec.text_model.clone(), &mut report);
+            return trainer::work_here(duty, &mut report);
         }
-        let mut child = trainer::start(
-            request,
-            spec.work.clone(),
-            spec.text_model.clone(),
-            spec.threads,
-            spec.max_bytes,
-        )?;
+        let mut child = trainer::start(duty, spec.threads, spec.max_bytes)?;
         loop {
             for message in child.receive() {
                 match message {
@@ -349,7 +400,7 @@ impl Run<'_> {
 
     /// Stores the model and the job's success in one transaction.
     pub fn store(&self, bytes: &[u8]) -> Result<()> {
-        let artifact = Artifact::from_bytes(bytes).map_err(|e| {
+        let model = TrainedModel::from_bytes(bytes).map_err(|e| {
             Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
         })?;
         transaction(|| {
@@ -360,10 +411,11 @@ impl Run<'_> {
                 relation: &self.spec.relation,
                 source: &self.spec.again,
                 options: &self.spec.options,
+                target: &self.spec.target,
                 deploy: self.spec.deploy,
                 seconds: self.started.elapsed().as_secs_f64(),
             };
-            let published = catalog::publish(&publication, &artifact, bytes)?;
+            let published = catalog::publish(&publication, &model.card(), bytes)?;
             queue::finish(
                 self.job,
                 &Ending::Succeeded {

@@ -57,6 +57,8 @@ pub struct Control {
     pub phase: AtomicU32,
     pub epoch: AtomicU32,
     pub epochs: AtomicU32,
+    fold: AtomicU32,
+    folds: AtomicU32,
     pub rows: AtomicU64,
     rows_per_second: AtomicU64,
     loss: AtomicU64,
@@ -75,6 +77,8 @@ pub struct View {
     pub phase: &'static str,
     pub epoch: u32,
     pub epochs: u32,
+    /// Of a cross-validation.
+    pub fold: Option<(u32, u32)>,
     pub rows: u64,
     pub rows_per_second: Option<f64>,
     pub loss: Option<f64>,
@@ -225,6 +229,8 @@ impl Control {
     pub fn report(&self, progress: &insight_engine::fit::Progress) {
         self.epoch.store(progress.epoch, Relaxed);
         self.epochs.store(progress.epochs, Relaxed);
+        self.fold.store(progress.fold, Relaxed);
+        self.folds.store(progress.folds, Relaxed);
         let training = progress.epoch > 0;
         let or_nan = |value: f64| if training { value } else { f64::NAN }.to_bits();
         self.rows_per_second
@@ -257,6 +263,8 @@ impl Control {
             phase: PHASES.get(phase).copied().unwrap_or("training"),
             epoch: self.epoch.load(Relaxed),
             epochs: self.epochs.load(Relaxed),
+            fold: Some((self.fold.load(Relaxed), self.folds.load(Relaxed)))
+                .filter(|(fold, _)| *fold > 0),
             rows: self.rows.load(Relaxed),
             rows_per_second: number(&self.rows_per_second, started),
             loss: number(&self.loss, trained),

@@ -1,5 +1,7 @@
 //! What to train, checked in the caller's session before anything is queued.
 
+pub mod generate;
+pub mod sequence;
 mod task;
 
 use super::options::{
@@ -19,6 +21,7 @@ use insight_engine::{
     fit::{Folds, Leakage, Split, TaskOptions},
     frame::Kind,
     params::Params,
+    synth,
 };
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
@@ -32,10 +35,14 @@ pub enum Work {
     #[default]
     Train,
     CrossValidate(Folds),
+    /// Learns to make rows.
+    Generate(synth::Columns),
+    /// Learns what keys do next.
+    Sequence(sequence::Sequence),
 }
 
 /// Everything a worker needs to know; stored in the job row.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Spec {
     pub model: String,
     #[serde(default)]
@@ -110,6 +117,7 @@ const KEYS: &[&str] = &[
     "positive",
     "sources",
     "split",
+    "targets",
     "task",
     "threads",
     "time",
@@ -142,6 +150,12 @@ pub fn check(
             .hint("For example '{\"epochs\": 20}'."));
     };
     check_keys(options)?;
+    if options.contains_key("targets") {
+        return Err(
+            Error::new("22023", "option \"targets\" is for insight_train alone")
+                .hint("Each of its models is called by its own name from then on."),
+        );
+    }
     let mut params = Params::from_json(options)?;
     let source = resolve::resolve(relation)?;
     source.require(target)?;

@@ -7,7 +7,7 @@ use super::{error_of, worker};
 use crate::error::{Error, Result};
 use crate::settings;
 use crate::store::catalog::{self, Publication, Published};
-use insight_engine::artifact::Artifact;
+use insight_engine::trained::TrainedModel;
 use pgrx::bgworkers::DynamicBackgroundWorker;
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub job: i64,
     pub published: Published,
     pub seconds: f64,
-    pub artifact: Artifact,
+    pub model: TrainedModel,
 }
 
 /// Queues a job that starts when the transaction commits and vanishes if it rolls back.
@@ -149,12 +149,12 @@ impl Waiting {
 /// Trains while the caller waits; the version is stored in the caller's transaction.
 pub fn run(spec: &Spec) -> Result<Outcome> {
     let started = Instant::now();
-    let (job, (published, artifact)) = ask(spec, |job, bytes| store(spec, job, bytes, started))?;
+    let (job, (published, model)) = ask(spec, |job, bytes| store(spec, job, bytes, started))?;
     Ok(Outcome {
         job,
         published,
         seconds: started.elapsed().as_secs_f64(),
-        artifact,
+        model,
     })
 }
 
@@ -225,8 +225,13 @@ pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, &[u8]) -> Result<T>) -> Result<
 }
 
 /// Stores the version.
-fn store(spec: &Spec, job: i64, bytes: &[u8], started: Instant) -> Result<(Published, Artifact)> {
-    let artifact = Artifact::from_bytes(bytes).map_err(|e| {
+fn store(
+    spec: &Spec,
+    job: i64,
+    bytes: &[u8],
+    started: Instant,
+) -> Result<(Published, TrainedModel)> {
+    let model = TrainedModel::from_bytes(bytes).map_err(|e| {
         Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
     })?;
     let publication = Publication {
@@ -236,11 +241,12 @@ fn store(spec: &Spec, job: i64, bytes: &[u8], started: Instant) -> Result<(Publi
         relation: &spec.relation,
         source: &spec.again,
         options: &spec.options,
+        target: &spec.target,
         deploy: spec.deploy,
         seconds: started.elapsed().as_secs_f64(),
     };
-    let published = catalog::publish(&publication, &artifact, bytes)?;
-    Ok((published, artifact))
+    let published = catalog::publish(&publication, &model.card(), bytes)?;
+    Ok((published, model))
 }
 
 /// Takes the bytes the worker left; a failure of `receive` is told to the worker, so that the job row is true, and raised again.
@@ -271,7 +277,10 @@ fn take<T>(segment: &Segment, receive: impl Fn(&[u8]) -> Result<T>) -> Result<T>
 
 fn show_progress(segment: &Segment) {
     let view = segment.as_control().view();
-    let mut text = view.phase.to_owned();
+    let mut text = match view.fold {
+        Some((fold, folds)) => format!("fold {fold} of {folds}: {}", view.phase),
+        None => view.phase.to_owned(),
+    };
     if view.phase == "reading" {
         text += &format!(": {} rows", view.rows);
     } else if view.epoch > 0 {

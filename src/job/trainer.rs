@@ -4,21 +4,16 @@
 //! asks to die with its parent and to be the kernel's first choice when memory is short, trains, and writes frames to a
 //! pipe: a tag byte, a length of four bytes (little-endian), then the payload.
 
-use super::spec::Work;
+use super::duty::Duty;
 use crate::alloc;
 use crate::error::{Error, Result};
 use crate::settings;
-use insight_engine::embed;
-use insight_engine::fit::{self, Progress, Request};
+use insight_engine::fit::Progress;
 use insight_engine::train::{Device, DeviceInfo, TrainError};
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::OnceLock;
-
-/// Sentence vectors a trainer keeps: of 300,000 texts at 384 numbers.
-const SENTENCE_BYTES: usize = 512 << 20;
 
 /// What the first panic of a child said.
 static FIRST_PANIC: OnceLock<String> = OnceLock::new();
@@ -46,19 +41,12 @@ impl Drop for Child {
     }
 }
 
-/// Starts a child that fits the request. `threads` 0 means one per core.
-pub fn start(
-    request: Request,
-    work: Work,
-    text_model: Option<PathBuf>,
-    threads: usize,
-    max_bytes: usize,
-) -> Result<Child> {
-    let frame_bytes = request.frame.bytes();
-    let limit = match request.device {
+/// Starts a child that does its duty. `threads` 0 means one per core.
+pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
+    let limit = match duty.device() {
         // CUDA maps far more than it uses; the limit would stop it before it starts.
         Device::Cuda(_) => None,
-        Device::Cpu => Some(max_bytes.saturating_sub(frame_bytes)),
+        Device::Cpu => Some(max_bytes.saturating_sub(duty.frame_bytes())),
     };
     fork(max_bytes, limit, threads, move |pipe| {
         let mut report = |progress: &Progress| {
@@ -67,33 +55,11 @@ pub fn start(
             }
             true
         };
-        match fit_with(request, &work, text_model, &mut report) {
+        match duty.run(&mut report) {
             Ok(bytes) => send(pipe, b'A', &bytes),
             Err(error) => send_error(pipe, &error),
         }
     })
-}
-
-/// What came of the work, as bytes: a model's own, else JSON. The text model is read here, where it counts as the trainer's
-/// memory.
-fn fit_with(
-    mut request: Request,
-    work: &Work,
-    text_model: Option<PathBuf>,
-    report: &mut dyn FnMut(&Progress) -> bool,
-) -> Result<Vec<u8>> {
-    if let Some(folder) = text_model {
-        let encoder = embed::open(&folder)?;
-        encoder.remember(SENTENCE_BYTES);
-        request.params.text_model = Some(encoder);
-    }
-    match work {
-        Work::Train => Ok(fit::fit(request, report)?.to_bytes()),
-        Work::CrossValidate(folds) => {
-            let found = fit::cross_validate(request, folds, report)?;
-            serde_json::to_vec(&found).map_err(|e| Error::new("XX000", e.to_string()))
-        }
-    }
 }
 
 /// Runs `work` in a child; `work` talks through the pipe it is given.
@@ -369,17 +335,10 @@ fn out_of_memory(max_bytes: usize) -> Error {
         .hint("Train on fewer rows or columns, choose a smaller network, or have a superuser raise insight.max_memory.")
 }
 
-/// Fits inside this process, for debugging: `insight.isolate_training = off`.
-pub fn fit_here(
-    request: Request,
-    work: &Work,
-    text_model: Option<PathBuf>,
-    report: &mut dyn FnMut(&Progress) -> bool,
-) -> Result<Vec<u8>> {
-    let fitted = catch_unwind(AssertUnwindSafe(|| {
-        fit_with(request, work, text_model, report)
-    }));
-    fitted.map_err(|_| Error::new("XX000", "the trainer met an internal error"))?
+/// Works inside this process, for debugging: `insight.isolate_training = off`.
+pub fn work_here(duty: Duty, report: &mut dyn FnMut(&Progress) -> bool) -> Result<Vec<u8>> {
+    let worked = catch_unwind(AssertUnwindSafe(|| duty.run(report)));
+    worked.map_err(|_| Error::new("XX000", "the trainer met an internal error"))?
 }
 
 pub fn device_error(error: &TrainError) -> Error {

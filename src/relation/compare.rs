@@ -37,7 +37,7 @@ pub fn compare(a: &Predictor, b: &Predictor, relation: Option<&str>) -> Result<V
         artifacts.map(|artifact| artifact.settled.threshold),
         &truth,
         [&of_a, &of_b],
-        artifact.provenance.seed,
+        score::draws(artifact),
     ))
 }
 
@@ -104,7 +104,7 @@ pub fn slices(
         &outcomes,
         column,
         &known.rows,
-        artifact.provenance.seed,
+        score::draws(artifact),
     );
     slices.ok_or_else(|| {
         Error::new(

@@ -1,9 +1,14 @@
 //! Relations: which columns they have, what kind each is, and their rows as a frame.
 
 mod arrays;
+pub mod attributes;
 pub mod clean;
 pub mod compare;
+pub mod datum;
 pub mod decode;
+pub mod fidelity;
+pub mod generate;
+pub mod histories;
 mod nested;
 pub mod profile;
 pub mod read;

@@ -112,6 +112,26 @@ impl Source {
         Ok((schema, name))
     }
 
+    /// The named columns alone, the key as text: a bigint or numeric key must not pass through a float.
+    pub fn keyed(&self, key: &str, columns: &[String]) -> Source {
+        let column = |name: &String| {
+            let quoted = spi::quote_identifier(name);
+            if name == key {
+                format!("{quoted}::pg_catalog.text AS {quoted}")
+            } else {
+                quoted
+            }
+        };
+        let list: Vec<String> = columns.iter().map(column).collect();
+        let mut keyed = self.clone();
+        keyed.from = format!("(SELECT {} FROM {}) AS keyed", list.join(", "), self.from);
+        keyed.columns.retain(|c| columns.contains(&c.name));
+        for own in keyed.columns.iter_mut().filter(|c| c.name == key) {
+            (own.type_oid, own.type_name) = (pg_sys::TEXTOID, "text".into());
+        }
+        keyed
+    }
+
     /// Leaves the named columns and one as text under a name of its own, which is answered: a bigint or numeric key must not
     /// pass through a float.
     pub fn add_text(&mut self, column: &str, others: &[&str]) -> &'static str {

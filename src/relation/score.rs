@@ -7,9 +7,11 @@ use super::sources::Sources;
 use crate::error::{Error, Result};
 use crate::settings;
 use crate::store::cache;
-use insight_engine::artifact::Task;
+use insight_engine::artifact::{Artifact, Task};
 use insight_engine::decision::{allowed, most_profitable};
-use insight_engine::evaluate::{Cut, Evaluation, Outcomes, Ranked, Truth, evaluate, ranked};
+use insight_engine::evaluate::{
+    Cut, Evaluation, Outcomes, Ranked, Resampling, Truth, evaluate, ranked,
+};
 use insight_engine::fit::truth_of;
 use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::infer::Predictor;
@@ -229,6 +231,13 @@ pub fn outcomes(predictor: &Predictor, relation: Option<&str>) -> Result<Outcome
     })
 }
 
+/// How rows are drawn for intervals: many rows take long, so a cancel is served between two draws.
+pub fn draws(artifact: &Artifact) -> Resampling<'static> {
+    Resampling::interruptible(artifact.provenance.seed, &|| {
+        pgrx::check_for_interrupts!();
+    })
+}
+
 /// The stored scores of the model on its test rows, or its scores on the rows of a relation whose target is known.
 pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evaluation> {
     let artifact = predictor.artifact();
@@ -243,7 +252,7 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
         &outcomes.predictions,
         artifact.settled.threshold,
         &artifact.evaluation.baseline,
-        artifact.provenance.seed,
+        draws(artifact),
     ))
 }
 

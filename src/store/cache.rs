@@ -7,9 +7,12 @@
 use super::catalog;
 use crate::error::{Error, Result};
 use crate::settings;
-use insight_engine::artifact::{Artifact, ArtifactError};
+use insight_engine::artifact::ArtifactError;
 use insight_engine::embed;
 use insight_engine::infer::Predictor;
+use insight_engine::sequence;
+use insight_engine::synth::Synthesizer;
+use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi::OwnedPreparedStatement, spi::SpiClient};
 use std::cell::{Cell, RefCell};
@@ -28,8 +31,26 @@ pub struct Stamp {
 }
 
 struct Cached {
-    predictor: Rc<Predictor>,
+    model: Loaded,
     used: u64,
+}
+
+/// A model of any kind, ready for use.
+#[derive(Clone)]
+enum Loaded {
+    Predictor(Rc<Predictor>),
+    Synthesizer(Rc<Synthesizer>),
+    Sequence(Rc<sequence::Predictor>),
+}
+
+impl Loaded {
+    fn bytes(&self) -> usize {
+        match self {
+            Loaded::Predictor(predictor) => predictor.bytes(),
+            Loaded::Synthesizer(synthesizer) => synthesizer.bytes(),
+            Loaded::Sequence(predictor) => predictor.model().bytes(),
+        }
+    }
 }
 
 /// Plans kept for the life of the process: by name, by name and version, the artifact.
@@ -115,31 +136,84 @@ pub fn version(reference: &str) -> Result<i64> {
 
 /// The model that a reference stands for, ready to predict.
 pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
+    match model(reference)? {
+        Loaded::Predictor(predictor) => Ok(predictor),
+        other => Err(other.is_another(reference, "predict rows of a table")),
+    }
+}
+
+/// The model that a reference stands for, ready to make rows.
+pub fn synthesizer(reference: &str) -> Result<Rc<Synthesizer>> {
+    match model(reference)? {
+        Loaded::Synthesizer(synthesizer) => Ok(synthesizer),
+        other => Err(other.is_another(reference, "make rows")),
+    }
+}
+
+/// The model that a reference stands for, ready to foretell what keys do next.
+pub fn foreteller(reference: &str) -> Result<Rc<sequence::Predictor>> {
+    match model(reference)? {
+        Loaded::Sequence(predictor) => Ok(predictor),
+        other => Err(other.is_another(reference, "foretell what keys do next")),
+    }
+}
+
+/// The same, where the reference stands for such a model.
+pub fn if_foreteller(reference: &str) -> Result<Option<Rc<sequence::Predictor>>> {
+    match model(reference)? {
+        Loaded::Sequence(predictor) => Ok(Some(predictor)),
+        _ => Ok(None),
+    }
+}
+
+impl Loaded {
+    fn is_another(&self, reference: &str, wanted: &str) -> Error {
+        let (does, hint) = match self {
+            Loaded::Predictor(_) => (
+                "predicts rows of a table",
+                "Use insight_predict(model, row).",
+            ),
+            Loaded::Synthesizer(_) => (
+                "makes rows",
+                "Use insight_generate(model, rows, NULL::table).",
+            ),
+            Loaded::Sequence(_) => (
+                "foretells what keys do next",
+                "Use insight_next(model, relation) or insight_predict(model, key).",
+            ),
+        };
+        Error::new(
+            "42809",
+            format!("model \"{reference}\" {does} and does not {wanted}"),
+        )
+        .hint(hint)
+    }
+}
+
+fn model(reference: &str) -> Result<Loaded> {
     let id = version(reference)?;
     let clock = CLOCK.get() + 1;
     CLOCK.set(clock);
     let cached = MODELS.with_borrow_mut(|models| {
-        models.get_mut(&id).map(|model| {
-            model.used = clock;
-            model.predictor.clone()
+        models.get_mut(&id).map(|cached| {
+            cached.used = clock;
+            cached.model.clone()
         })
     });
-    if let Some(predictor) = cached {
-        return Ok(predictor);
+    if let Some(model) = cached {
+        return Ok(model);
     }
     let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
-    let predictor = Rc::new(load(reference, &bytes)?);
+    let model = load(reference, &bytes)?;
     MODELS.with_borrow_mut(|models| {
-        models.insert(
-            id,
-            Cached {
-                predictor: predictor.clone(),
-                used: clock,
-            },
-        );
+        let cached = Cached {
+            model: model.clone(),
+            used: clock,
+        };
+        models.insert(id, cached);
         evict(models, id);
     });
-    Ok(predictor)
+    Ok(model)
 }
 
 /// Gives a model the text model it was trained with, where it needs one; to be called before it predicts.
@@ -174,9 +248,19 @@ pub fn with_text_model(predictor: &Predictor) -> Result<()> {
     Ok(())
 }
 
-fn load(reference: &str, bytes: &[u8]) -> Result<Predictor> {
-    Artifact::from_bytes(bytes)
-        .and_then(Predictor::new)
+fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
+    TrainedModel::from_bytes(bytes)
+        .and_then(|model| match model {
+            TrainedModel::Table(artifact) => {
+                Ok(Loaded::Predictor(Rc::new(Predictor::new(*artifact)?)))
+            }
+            TrainedModel::Synthesizer(synthesizer) => {
+                Ok(Loaded::Synthesizer(Rc::from(synthesizer)))
+            }
+            TrainedModel::Sequence(model) => {
+                Ok(Loaded::Sequence(Rc::new(sequence::Predictor::new(*model)?)))
+            }
+        })
         .map_err(|error| match error {
             ArtifactError::TooNew { .. } => {
                 Error::new("0A000", format!("model \"{reference}\" cannot be read"))
@@ -192,7 +276,7 @@ fn load(reference: &str, bytes: &[u8]) -> Result<Predictor> {
 /// Drops the least recently used models until the rest fits; the one in use stays.
 fn evict(models: &mut HashMap<i64, Cached>, keep: i64) {
     let limit = settings::cache_bytes();
-    while models.values().map(|m| m.predictor.bytes()).sum::<usize>() > limit {
+    while models.values().map(|m| m.model.bytes()).sum::<usize>() > limit {
         let oldest = models
             .iter()
             .filter(|(id, _)| **id != keep)

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::relation::resolve::did_you_mean;
-use insight_engine::artifact::{Artifact, Task};
+use insight_engine::trained::Card;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys, spi::SpiClient};
 use std::ffi::CStr;
@@ -113,6 +113,8 @@ pub struct Publication<'a> {
     /// The relation with its schema, or the query: what to train on again.
     pub source: &'a str,
     pub options: &'a serde_json::Value,
+    /// The column that is predicted, for models that do not know it themselves; may be empty.
+    pub target: &'a str,
     pub deploy: bool,
     /// From the call to the finished model.
     pub seconds: f64,
@@ -128,10 +130,6 @@ pub struct Published {
     pub score: Option<f64>,
     pub deployed: bool,
     pub rows: i64,
-}
-
-pub fn task_name(task: Task) -> &'static str {
-    task.name()
 }
 
 /// Who may change a model: members of its owner; of an owner that is gone, superusers.
@@ -157,18 +155,14 @@ pub fn check_may_train(model: &str, role: pg_sys::Oid) -> Result<()> {
 }
 
 /// Stores a new version and, if asked, deploys it, in the current transaction.
-pub fn publish(
-    publication: &Publication<'_>,
-    artifact: &Artifact,
-    bytes: &[u8],
-) -> Result<Published> {
-    as_owner(|| Spi::connect_mut(|client| publish_as_owner(client, publication, artifact, bytes)))
+pub fn publish(publication: &Publication<'_>, card: &Card<'_>, bytes: &[u8]) -> Result<Published> {
+    as_owner(|| Spi::connect_mut(|client| publish_as_owner(client, publication, card, bytes)))
 }
 
 fn publish_as_owner(
     client: &mut SpiClient<'_>,
     publication: &Publication<'_>,
-    artifact: &Artifact,
+    card: &Card<'_>,
     bytes: &[u8],
 ) -> Result<Published> {
     let Publication { model, role, .. } = *publication;
@@ -191,15 +185,9 @@ fn publish_as_owner(
         ));
     };
     check_owner(model, &owner, role)?;
-    let provenance = &artifact.provenance;
-    let headline = artifact.evaluation.headline();
-    let summary = serde_json::json!({
-        "source": publication.source,
-        "features": artifact.recipe.columns(),
-        "labels": artifact.target.labels,
-        "target_type": artifact.target.type_name,
-        "provenance": provenance,
-    });
+    let headline = card.headline.as_ref();
+    let mut summary = card.summary.clone();
+    summary["source"] = publication.source.into();
     let row = client
         .update(
             "INSERT INTO insight.version (model, version, job, task, algorithm, relation, target, metric, score, rows, \
@@ -210,15 +198,19 @@ fn publish_as_owner(
             &[
                 id.into(),
                 publication.job.into(),
-                task_name(artifact.task).into(),
-                provenance.algorithm.as_str().into(),
+                card.task.into(),
+                card.algorithm.into(),
                 publication.relation.into(),
-                artifact.target.name.as_str().into(),
+                match card.target {
+                    "" => publication.target,
+                    own => own,
+                }
+                .into(),
                 headline.map(|m| m.metric.as_str()).into(),
                 headline.map(|m| m.value).into(),
-                (provenance.rows as i64).into(),
+                (card.rows as i64).into(),
                 publication.seconds.into(),
-                provenance.device.as_str().into(),
+                card.device.into(),
                 JsonB(publication.options.clone()).into(),
                 JsonB(summary).into(),
                 bytes.into(),
@@ -229,25 +221,25 @@ fn publish_as_owner(
     let (Some(version_id), Some(version)) = row.get_two::<i64, i32>()? else {
         return Err(Error::new("XX000", "the version could not be stored"));
     };
-    store_epochs(client, version_id, artifact)?;
-    store_trials(client, version_id, artifact)?;
-    store_metrics(client, version_id, artifact)?;
+    store_epochs(client, version_id, card)?;
+    store_trials(client, version_id, card)?;
+    store_metrics(client, version_id, card)?;
     if publication.deploy {
         point_to(client, id, version, role)?;
     }
     Ok(Published {
         version,
-        task: task_name(artifact.task),
-        algorithm: provenance.algorithm.clone(),
+        task: card.task,
+        algorithm: card.algorithm.to_owned(),
         metric: headline.map(|m| m.metric.clone()),
         score: headline.map(|m| m.value),
         deployed: publication.deploy,
-        rows: provenance.rows as i64,
+        rows: card.rows as i64,
     })
 }
 
-fn store_epochs(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -> Result<()> {
-    let history = serde_json::to_value(&artifact.history).unwrap_or_default();
+fn store_epochs(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> Result<()> {
+    let history = serde_json::to_value(card.history).unwrap_or_default();
     client.update(
         "INSERT INTO insight.epoch SELECT $1, e.* FROM jsonb_to_recordset($2) AS e (epoch integer, train_loss float8, \
          validation_loss float8, learning_rate float8, rows_per_second float8, seconds float8)",
@@ -257,11 +249,11 @@ fn store_epochs(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -
     Ok(())
 }
 
-fn store_trials(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -> Result<()> {
-    if artifact.trials.is_empty() {
+fn store_trials(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> Result<()> {
+    if card.trials.is_empty() {
         return Ok(());
     }
-    let trials = serde_json::to_value(&artifact.trials).unwrap_or_default();
+    let trials = serde_json::to_value(card.trials).unwrap_or_default();
     client.update(
         "INSERT INTO insight.trial (version, trial, status, options, loss, epochs, seconds, best) \
          SELECT $1, t.* FROM jsonb_to_recordset($2) AS t (trial integer, status text, options jsonb, loss float8, \
@@ -272,8 +264,8 @@ fn store_trials(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -
     Ok(())
 }
 
-fn store_metrics(client: &mut SpiClient<'_>, version: i64, artifact: &Artifact) -> Result<()> {
-    let metrics = serde_json::to_value(&artifact.evaluation.metrics).unwrap_or_default();
+fn store_metrics(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> Result<()> {
+    let metrics = serde_json::to_value(&*card.metrics).unwrap_or_default();
     client.update(
         "INSERT INTO insight.metric SELECT $1, m.ordinality, m.metric, m.class, m.value, m.low, m.high, m.baseline \
          FROM ROWS FROM (jsonb_to_recordset($2) AS (metric text, class text, value float8, low float8, high float8, \

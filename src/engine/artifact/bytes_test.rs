@@ -1,7 +1,9 @@
-use super::super::testing::artifact;
+use super::super::testing::{artifact, attending};
 use super::*;
+use crate::artifact::container::{CHECKSUM, PREFIX, VERSION, checksum};
 use crate::artifact::testing::net;
 use crate::infer::testing::Random;
+use crate::models::Output;
 
 fn is_damaged(bytes: &[u8]) -> bool {
     matches!(Artifact::from_bytes(bytes), Err(ArtifactError::Damaged(_)))
@@ -28,6 +30,53 @@ fn bytes_bring_back_the_same_model() {
     let text = |a: &Artifact| serde_json::to_string(a).unwrap();
     assert_eq!(text(&after), text(&before));
     assert_eq!(after.to_bytes(), before.to_bytes());
+}
+
+#[test]
+fn bytes_bring_back_the_same_transformer() {
+    let before = attending();
+    let after = Artifact::from_bytes(&before.to_bytes()).unwrap();
+    let weights = |a: &Artifact| match &a.parts[0].model {
+        Model::Transformer(own) => own.all_weights().cloned().collect::<Vec<_>>(),
+        _ => panic!("no transformer"),
+    };
+    assert_eq!(weights(&after), weights(&before));
+    assert!(after.same_model(&before));
+}
+
+#[test]
+fn sizes_of_a_transformer_that_do_not_fit_are_refused() {
+    let reshaped = |change: &dyn Fn(&mut Transformer)| {
+        let mut a = attending();
+        let Model::Transformer(own) = &mut a.parts[0].model else {
+            panic!("no transformer");
+        };
+        change(own);
+        assert!(is_damaged(&a.to_bytes()));
+        assert!(a.check().is_err());
+    };
+    reshaped(&|t| t.width = usize::MAX);
+    reshaped(&|t| t.width = 0);
+    reshaped(&|t| t.heads = 3);
+    reshaped(&|t| t.heads = 0);
+    reshaped(&|t| t.hidden = usize::MAX - 7);
+    reshaped(&|t| t.blocks = usize::MAX);
+    reshaped(&|t| t.blocks = 0);
+    reshaped(&|t| t.outputs = usize::MAX);
+    reshaped(&|t| t.outputs = 2);
+    reshaped(&|t| t.tokens.count = usize::MAX);
+    reshaped(&|t| t.tokens.count -= 1);
+    reshaped(&|t| t.tokens.numbers[0] = 0);
+    reshaped(&|t| t.tokens.numbers.clear());
+    reshaped(&|t| t.tokens.categories[0] = usize::MAX);
+    reshaped(&|t| t.inputs.numbers = usize::MAX);
+    reshaped(&|t| t.inputs.categories[0].levels = usize::MAX);
+    reshaped(&|t| t.number_embeddings[0].input = usize::MAX);
+    reshaped(&|t| t.number_embeddings[0].dim = 16);
+    reshaped(&|t| t.output = Output::Softmax);
+    reshaped(&|t| t.weights[5] = f32::NAN);
+    reshaped(&|t| t.weights.truncate(9));
+    reshaped(&|t| t.embeddings[0][0] = f32::INFINITY);
 }
 
 #[test]
@@ -66,7 +115,8 @@ fn any_flipped_bit_is_noticed() {
             let result = Artifact::from_bytes(&flipped);
             // A version is told apart before the rest is understood.
             let newer = matches!(result, Err(ArtifactError::TooNew { .. }));
-            assert_eq!(newer, (8..12).contains(&at) && flipped[8..12] != [0; 4]);
+            let version = u32::from_le_bytes(flipped[8..12].try_into().unwrap());
+            assert_eq!(newer, version > VERSION);
             assert!(result.is_err(), "byte {at}");
         }
     }
@@ -74,10 +124,10 @@ fn any_flipped_bit_is_noticed() {
 
 #[test]
 fn flipped_bytes_with_a_right_checksum_never_panic() {
-    let bytes = artifact().to_bytes();
+    let both = [artifact().to_bytes(), attending().to_bytes()];
     let mut random = Random(5);
-    for _ in 0..3_000 {
-        let mut crafted = bytes.clone();
+    for round in 0..6_000 {
+        let mut crafted = both[round % 2].clone();
         for _ in 0..1 + random.below(3) {
             let at = random.below(crafted.len());
             crafted[at] = random.next() as u8;
@@ -133,6 +183,15 @@ fn weights_that_are_no_numbers_are_refused() {
         net(&mut a).heads[0].weights[3] = wrong;
         assert!(is_damaged(&a.to_bytes()));
     }
+}
+
+#[test]
+fn the_format_before_is_read() {
+    let mut bytes = artifact().to_bytes();
+    bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
+    assert!(Artifact::from_bytes(&sealed(bytes.clone())).is_ok());
+    bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
+    assert!(is_damaged(&sealed(bytes)));
 }
 
 #[test]

@@ -44,6 +44,13 @@ impl Artifact {
             format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
         self.settled.check(self.task, labels, self.width())?;
+        if let Some(spread) = &self.settled.conformal.spread {
+            let inputs = self.recipe.inputs();
+            require(
+                spread.is_sound(inputs.numbers, inputs.categories.len()),
+                || "the trees of errors do not hold together".into(),
+            )?;
+        }
         require(!self.parts.is_empty(), || "there is no network".into())?;
         require(
             (self.task == Task::Uplift) == self.target.uplift.is_some(),
@@ -162,7 +169,10 @@ impl Artifact {
             Model::Trees(trees) => trees.words.len(),
         });
         let held_out = &self.settled.held_out;
-        let kept = held_out.truth.len() + held_out.predictions.len();
+        let spread = self.settled.conformal.spread.as_ref();
+        let kept = held_out.truth.len()
+            + held_out.predictions.len()
+            + spread.map_or(0, |s| s.trees.words.len());
         // In memory the text's strings and numbers take about twice their written length.
         2 * text.0 + (words.sum::<usize>() + kept) * size_of::<f32>()
     }

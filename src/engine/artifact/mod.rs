@@ -1,12 +1,10 @@
 //! Everything a model is: recipe, models, evaluation, history and provenance, and its bytes.
 
 mod bytes;
-mod check;
+pub(crate) mod check;
+pub(crate) mod container;
 #[cfg(test)]
 pub(crate) mod testing;
-
-pub(crate) use bytes::{Reader, checksum};
-pub(crate) use check::require;
 
 use crate::{
     clean::report::Change,
@@ -197,7 +195,7 @@ pub struct Provenance {
     /// Features made of two columns that were tried, and whether they were kept.
     #[serde(default)]
     pub construction: Vec<Construction>,
-    /// What was done to the probabilities: `none`, `temperature`, `beta` or `isotonic`.
+    /// What was done to the probabilities: `none`, `temperature`, `vector`, `beta` or `isotonic`.
     #[serde(default)]
     pub calibration: String,
     /// From which probability the positive label of a binary target is answered.

@@ -5,7 +5,7 @@ use crate::{
     conformal::Conformal,
     evaluate::{Baseline, HeldOut, Outcomes, Truth, evaluate},
     frame::{Cell, Column, Frame, Kind},
-    infer::testing::{Random, network},
+    infer::testing::{Random, network, transformer},
     models::{Activation, Model, Network, Node, Output, Part, Trees},
     recipe::Recipe,
     settled::Settled,
@@ -183,6 +183,15 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
 
 pub fn artifact() -> Artifact {
     model(Task::Binary, &[4], Activation::Silu)
+}
+
+/// The same with a transformer in place of the network.
+pub fn attending() -> Artifact {
+    let mut artifact = artifact();
+    let mut own = transformer(&artifact.recipe.inputs(), (8, 2, 2), 1, &mut Random(3));
+    own.output = Output::Sigmoid;
+    artifact.parts[0].model = Model::Transformer(own);
+    artifact
 }
 
 /// The network of a model that has one.

@@ -1,5 +1,6 @@
 //! Fitting and choosing a calibration.
 
+use super::vector::vector;
 use super::{Calibration, Method, logarithms};
 use crate::artifact::Task;
 
@@ -12,16 +13,19 @@ const CLEARLY: f64 = 2.0;
 /// Probabilities looked at at most, all labels together.
 const MOST: usize = 2_000_000;
 
+/// More labels have one temperature: a vector would learn more than their rows tell.
+const MOST_LABELS: usize = 100;
+
 /// Rows that were held out: predictions `[rows][width]` and class codes.
 #[derive(Clone, Copy)]
-struct Rows<'a> {
-    width: usize,
+pub(super) struct Rows<'a> {
+    pub(super) width: usize,
     predictions: &'a [f64],
-    truth: &'a [u32],
+    pub(super) truth: &'a [u32],
 }
 
 impl Rows<'_> {
-    fn row(&self, row: usize) -> &[f64] {
+    pub(super) fn row(&self, row: usize) -> &[f64] {
         &self.predictions[row * self.width..(row + 1) * self.width]
     }
 
@@ -33,7 +37,16 @@ impl Rows<'_> {
 /// Fits what `method` asks for to rows that were held out of training, `predictions` row-major as a predictor without
 /// calibration gives them. With `auto`, the method whose log loss over five folds, each predicted by what the other four
 /// teach, is smallest, if it is smaller than without by two standard errors of the paired difference.
-pub fn fit(method: Method, task: Task, predictions: &[f64], truth: &[u32]) -> Calibration {
+///
+/// Where labels were weighted (`weighted`), of many labels only a temperature is tried by `auto`: a vector would undo what was
+/// asked for.
+pub fn fit(
+    method: Method,
+    task: Task,
+    weighted: bool,
+    predictions: &[f64],
+    truth: &[u32],
+) -> Calibration {
     let width = predictions.len() / truth.len().max(1);
     let all = Rows {
         width,
@@ -47,6 +60,9 @@ pub fn fit(method: Method, task: Task, predictions: &[f64], truth: &[u32]) -> Ca
         (_, task) if !task.has_one_label() => return Calibration::None,
         (Method::Auto, _) if rows.len() < FEWEST => return Calibration::None,
         (Method::Auto, Task::Binary) => &[Method::Temperature, Method::Beta, Method::Isotonic],
+        (Method::Auto, Task::Multiclass) if !weighted && width <= MOST_LABELS => {
+            &[Method::Temperature, Method::Vector]
+        }
         (Method::Auto, _) => &[Method::Temperature],
         _ => return one(method, &all, &rows),
     };
@@ -108,6 +124,7 @@ fn one(method: Method, all: &Rows<'_>, rows: &[usize]) -> Calibration {
             }
         }
         Method::Temperature => temperature_of_many(all, rows),
+        Method::Vector => vector(all, rows),
         Method::Beta => beta(all, rows),
         Method::Isotonic => isotonic(all, rows),
     }

@@ -1,8 +1,9 @@
 //! Calibration: probabilities that come true as often as they say, learned from rows that were held out of training.
 //!
-//! Every method is strictly monotone in the probability, so that the order of rows, and with it ROC curves, stay.
+//! Every method for two labels is strictly monotone in the probability, so that the order of rows, and with it ROC curves, stay.
 
 mod fit;
+mod vector;
 
 use crate::artifact::Task;
 use crate::infer::sigmoid;
@@ -18,6 +19,7 @@ pub enum Method {
     Auto,
     None,
     Temperature,
+    Vector,
     Isotonic,
     Beta,
 }
@@ -31,6 +33,9 @@ pub enum Calibration {
     /// Log-odds, of many classes logarithms, times this (Guo et al. 2017, "On Calibration of Modern Neural Networks", whose
     /// temperature is the reciprocal).
     Temperature { inverse: f64 },
+    /// Of each label, its logarithm times a factor, and a shift (section 4.2 there; Kull et al. 2019, "Beyond temperature
+    /// scaling", have it as diagonal Dirichlet calibration): another label may become the likeliest.
+    Vector { scale: Vec<f64>, shift: Vec<f64> },
     /// log-odds = a ln p - b ln(1 - p) + c (Kull, Silva Filho and Flach 2017, "Beta calibration").
     Beta { a: f64, b: f64, c: f64 },
     /// Straight between points (Oron and Flournoy 2017, "Centered isotonic regression"): the pooled blocks of an isotonic
@@ -52,6 +57,7 @@ impl Calibration {
         match self {
             Calibration::None => "none",
             Calibration::Temperature { .. } => "temperature",
+            Calibration::Vector { .. } => "vector",
             Calibration::Beta { .. } => "beta",
             Calibration::Isotonic { .. } => "isotonic",
         }
@@ -68,7 +74,8 @@ impl Calibration {
     /// The calibrated probability of the positive label.
     pub fn of(&self, p: f64) -> f64 {
         match self {
-            Calibration::None => p,
+            // A vector is for many labels.
+            Calibration::None | Calibration::Vector { .. } => p,
             Calibration::Temperature { inverse } => {
                 let (yes, no) = logarithms(p);
                 sigmoid(inverse * (yes - no))
@@ -92,21 +99,39 @@ impl Calibration {
     }
 
     fn of_many(&self, probabilities: &mut [f64]) {
-        // The other methods are for two labels.
-        let Calibration::Temperature { inverse } = self else {
-            return;
-        };
-        let mut largest = f64::NEG_INFINITY;
-        for p in probabilities.iter_mut() {
-            *p = inverse * p.max(EDGE).ln();
-            largest = largest.max(*p);
+        let log = |p: f64| p.max(EDGE).ln();
+        match self {
+            Calibration::Temperature { inverse } => {
+                let all = probabilities.iter_mut();
+                all.for_each(|p| *p = inverse * log(*p));
+            }
+            Calibration::Vector { scale, shift } => {
+                let own = scale.iter().zip(shift);
+                for (p, (scale, shift)) in probabilities.iter_mut().zip(own) {
+                    *p = scale * log(*p) + shift;
+                }
+            }
+            // The other methods are for two labels.
+            _ => return,
         }
+        let largest = probabilities
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
         let mut sum = 0.0;
         for p in probabilities.iter_mut() {
             *p = (*p - largest).exp();
             sum += *p;
         }
         probabilities.iter_mut().for_each(|p| *p /= sum);
+    }
+
+    /// How many labels it is for, where it knows.
+    pub(crate) fn labels(&self) -> Option<usize> {
+        match self {
+            Calibration::Vector { scale, .. } => Some(scale.len()),
+            _ => None,
+        }
     }
 
     /// Does it fit the task, and is it monotone?
@@ -117,6 +142,12 @@ impl Calibration {
             Calibration::None => true,
             Calibration::Temperature { inverse } => {
                 task.has_one_label() && inverse.is_finite() && *inverse > 0.0
+            }
+            Calibration::Vector { scale, shift } => {
+                task == Task::Multiclass
+                    && scale.len() == shift.len()
+                    && scale.iter().all(|a| a.is_finite() && *a > 0.0)
+                    && shift.iter().all(|b| b.is_finite())
             }
             Calibration::Beta { a, b, c } => {
                 task == Task::Binary

@@ -33,7 +33,7 @@ fn loss(calibration: &Calibration, (p, y): &(Vec<f64>, Vec<u32>)) -> f64 {
 }
 
 fn fitted(method: Method, (p, y): &(Vec<f64>, Vec<u32>)) -> Calibration {
-    fit(method, Task::Binary, p, y)
+    fit(method, Task::Binary, false, p, y)
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn beta_calibration_is_a_logistic_regression() {
     let y: Vec<u32> = (0..400u32)
         .map(|i| u32::from(i * 7919 % 100 < 10 + i % 97 * 8 / 10))
         .collect();
-    let Calibration::Beta { a, b, c } = fit(Method::Beta, Task::Binary, &p, &y) else {
+    let Calibration::Beta { a, b, c } = fit(Method::Beta, Task::Binary, false, &p, &y) else {
         panic!("no beta");
     };
     let expected = [0.49923165, 0.80030331, -0.36304223];
@@ -115,7 +115,8 @@ fn beta_calibration_is_a_logistic_regression() {
 fn isotonic_pools_what_falls() {
     let p = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.9];
     let y = [0, 1, 0, 0, 1, 1, 1, 1];
-    let Calibration::Isotonic { from, to } = fit(Method::Isotonic, Task::Binary, &p, &y) else {
+    let Calibration::Isotonic { from, to } = fit(Method::Isotonic, Task::Binary, false, &p, &y)
+    else {
         panic!("not isotonic");
     };
     // Pools: 0.1; 0.2 to 0.4 with a third; 0.5 to 0.9 with all.
@@ -155,9 +156,13 @@ fn many_labels_have_a_temperature() {
         truth.push(own.unwrap_or(3) as u32);
         predictions.extend(softmax(2.0));
     }
-    let Calibration::Temperature { inverse } =
-        fit(Method::Auto, Task::Multiclass, &predictions, &truth)
-    else {
+    let Calibration::Temperature { inverse } = fit(
+        Method::Temperature,
+        Task::Multiclass,
+        false,
+        &predictions,
+        &truth,
+    ) else {
         panic!("no temperature");
     };
     assert!((inverse - 0.5).abs() < 0.03, "{inverse}");
@@ -165,6 +170,96 @@ fn many_labels_have_a_temperature() {
     Calibration::Temperature { inverse }.apply(&mut row);
     assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     assert!(row.windows(2).all(|w| w[0] > w[1]), "{row:?}");
+}
+
+/// Probabilities of four labels that are true, and what a model says that is too sure of the first label, not sure enough of the
+/// second and answers the fourth too often.
+fn skewed(rows: usize, seed: u64) -> (Vec<f64>, Vec<f64>, Vec<u32>) {
+    let mut random = Random::new(seed);
+    let softmax = |sums: &[f64]| -> Vec<f64> {
+        let e: Vec<f64> = sums.iter().map(|s| s.exp()).collect();
+        let all: f64 = e.iter().sum();
+        e.iter().map(|e| e / all).collect()
+    };
+    let (mut right, mut said, mut truth) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rows {
+        let sums: Vec<f64> = (0..4).map(|_| 1.5 * random.normal()).collect();
+        let answer = softmax(&sums);
+        let log = |label: usize| answer[label].ln();
+        let p = softmax(&[0.5 * log(0), 2.0 * log(1), log(2), log(3) - 1.5]);
+        let mut left = random.uniform();
+        let own = p.iter().position(|p| {
+            left -= p;
+            left < 0.0
+        });
+        truth.push(own.unwrap_or(3) as u32);
+        said.extend(answer);
+        right.extend(p);
+    }
+    (right, said, truth)
+}
+
+fn loss_of_many(calibration: &Calibration, predictions: &[f64], truth: &[u32]) -> f64 {
+    let each = predictions.chunks_exact(4).zip(truth).map(|(p, y)| {
+        let mut p = p.to_vec();
+        calibration.apply(&mut p);
+        -p[*y as usize].ln()
+    });
+    each.sum::<f64>() / truth.len() as f64
+}
+
+#[test]
+fn labels_that_are_wrong_in_ways_of_their_own_are_put_right() {
+    let (_, known, known_truth) = skewed(4_000, 1);
+    let (right, unseen, truth) = skewed(20_000, 2);
+    let fitted = |method| fit(method, Task::Multiclass, false, &known, &known_truth);
+    let loss = |calibration: &Calibration| loss_of_many(calibration, &unseen, &truth);
+    let best = loss_of_many(&Calibration::None, &right, &truth);
+    let none = loss(&Calibration::None);
+    let one = loss(&fitted(Method::Temperature));
+    let vector = fitted(Method::Auto);
+    assert_eq!(vector.name(), "vector");
+    assert!(vector.is_sound(Task::Multiclass) && vector.labels() == Some(4));
+    let own = loss(&vector);
+    // One temperature hardly helps.
+    assert!(
+        none - best > 0.05 && one - best > 0.5 * (none - best),
+        "{none} {one} {best}"
+    );
+    assert!(own - best < 0.004, "{none} {one} {own} {best}");
+    let Calibration::Vector { scale, shift } = &vector else {
+        panic!("no vector");
+    };
+    for (found, expected) in scale.iter().zip([0.5, 2.0, 1.0, 1.0]) {
+        assert!((found - expected).abs() < 0.2, "{scale:?} {shift:?}");
+    }
+    // Weights of labels are not undone.
+    let weighted = fit(Method::Auto, Task::Multiclass, true, &known, &known_truth);
+    assert!(matches!(
+        weighted,
+        Calibration::Temperature { .. } | Calibration::None
+    ));
+    // What is right stays.
+    let (right, _, truth) = skewed(2_000, 3);
+    let fitted = fit(Method::Auto, Task::Multiclass, false, &right, &truth);
+    assert_eq!(fitted, Calibration::None);
+}
+
+#[test]
+fn odd_rows_of_many_labels_give_something_sound() {
+    let certain: Vec<f64> = (0..400).map(|i| f64::from(u8::from(i % 4 == 0))).collect();
+    for truth in [vec![0; 100], vec![3; 100], vec![9; 100]] {
+        for method in [Method::Auto, Method::Temperature, Method::Vector] {
+            let found = fit(method, Task::Multiclass, false, &certain, &truth);
+            assert!(found.is_sound(Task::Multiclass), "{found:?}");
+            let mut row = [1.0, 0.0, 1e-300, 0.0];
+            found.apply(&mut row);
+            assert!(
+                (row.iter().sum::<f64>() - 1.0).abs() < 1e-9,
+                "{found:?} {row:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -191,7 +286,13 @@ fn odd_rows_give_something_sound() {
         }
     }
     assert_eq!(
-        fit(Method::Auto, Task::Regression, &[1.0; 200], &[1; 200]),
+        fit(
+            Method::Auto,
+            Task::Regression,
+            false,
+            &[1.0; 200],
+            &[1; 200]
+        ),
         Calibration::None
     );
 }
@@ -215,6 +316,14 @@ fn crafted_calibrations_are_not_sound() {
             b: 0.0,
             c: 0.0,
         },
+        Calibration::Vector {
+            scale: vec![1.0, 0.0],
+            shift: vec![0.0; 2],
+        },
+        Calibration::Vector {
+            scale: vec![1.0],
+            shift: vec![0.0; 2],
+        },
         isotonic(&[], &[]),
         isotonic(&[0.0], &[0.1]),
         isotonic(&[0.0, 1.0], &[0.1]),
@@ -222,7 +331,9 @@ fn crafted_calibrations_are_not_sound() {
         isotonic(&[0.0, 1.0], &[0.1, 2.0]),
     ];
     for calibration in bad {
-        assert!(!calibration.is_sound(Task::Binary), "{calibration:?}");
+        let many = matches!(calibration, Calibration::Vector { .. });
+        let task = if many { Task::Multiclass } else { Task::Binary };
+        assert!(!calibration.is_sound(task), "{calibration:?}");
         // Nor do they panic.
         calibration.of(0.4);
         calibration.of(f64::NAN);

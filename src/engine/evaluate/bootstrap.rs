@@ -10,6 +10,32 @@ const FEWEST: usize = 40;
 /// Visits of a row, over all resamples, that are worth about a second.
 const VISITS: usize = 100_000_000;
 
+/// How rows are drawn again and again: the same seed gives the same draws.
+#[derive(Clone, Copy)]
+pub struct Resampling<'a> {
+    seed: u64,
+    /// Called before each draw where no thread helps: it may unwind, which a server process does to be interrupted.
+    interrupt: Option<&'a dyn Fn()>,
+}
+
+impl<'a> Resampling<'a> {
+    pub fn interruptible(seed: u64, interrupt: &'a dyn Fn()) -> Resampling<'a> {
+        Resampling {
+            seed,
+            interrupt: Some(interrupt),
+        }
+    }
+}
+
+impl From<u64> for Resampling<'_> {
+    fn from(seed: u64) -> Self {
+        Resampling {
+            seed,
+            interrupt: None,
+        }
+    }
+}
+
 /// The name of a metric and the class it is about.
 pub(super) type Name = (&'static str, Option<usize>);
 
@@ -46,10 +72,10 @@ pub(super) fn summarise(
     scores: &dyn Scores,
     baseline: Option<&dyn Scores>,
     labels: &[String],
-    seed: u64,
+    how: Resampling<'_>,
 ) -> Vec<Metric> {
     let names = scores.names();
-    let drawn = resample(scores.rows(), scores.visits(), RESAMPLES, seed, |weights| {
+    let drawn = resample(scores.rows(), scores.visits(), RESAMPLES, how, |weights| {
         scores.score(weights)
     });
     let against: Vec<(Name, Option<f64>)> = baseline
@@ -82,10 +108,11 @@ pub(super) fn resample(
     rows: usize,
     visits: usize,
     most: usize,
-    seed: u64,
+    how: Resampling<'_>,
     score: impl Fn(&[u8]) -> Vec<f64> + Sync,
 ) -> Vec<Vec<f64>> {
     let resamples = (VISITS / (visits + rows).max(1)).clamp(FEWEST, most);
+    let Resampling { seed, interrupt } = how;
     let one = |i: usize, weights: &mut Vec<u8>| {
         draw(rows, seed, i as u64, weights);
         score(weights)
@@ -98,7 +125,13 @@ pub(super) fn resample(
             .collect()
     } else {
         let mut weights = Vec::new();
-        (0..resamples).map(|i| one(i, &mut weights)).collect()
+        let draws = (0..resamples).map(|i| {
+            if let Some(interrupt) = interrupt {
+                interrupt();
+            }
+            one(i, &mut weights)
+        });
+        draws.collect()
     }
 }
 

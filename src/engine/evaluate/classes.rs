@@ -2,7 +2,7 @@
 
 use super::{
     Baseline, Evaluation,
-    bootstrap::{Name, Scores, summarise},
+    bootstrap::{Name, Resampling, Scores, summarise},
     counts::{Counts, overall},
     curve::{Above, Areas, Gains, MOST_ROWS, by_rank, order, positive, row, walk},
     ranked::bin_numbers,
@@ -385,7 +385,7 @@ pub(super) fn evaluate(
     how: &How<'_>,
     truth: &[u32],
     predictions: &[f64],
-    seed: u64,
+    draws: Resampling<'_>,
     out: &mut Evaluation,
 ) {
     let binary = how.task == Task::Binary;
@@ -417,5 +417,5 @@ pub(super) fn evaluate(
         )
     });
     let scores = scores(how, &rows);
-    out.metrics = summarise(&*scores, baseline.as_deref(), how.labels, seed);
+    out.metrics = summarise(&*scores, baseline.as_deref(), how.labels, draws);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Outcomes, Truth,
-    bootstrap::{Name, Scores, percentile, resample, values},
+    bootstrap::{Name, Resampling, Scores, percentile, resample, values},
     classes::{self, How},
     delong, values as numbers,
 };
@@ -43,13 +43,13 @@ const ERRORS: [&str; 9] = [
 /// Compares two models' outcomes of the same rows, in the same order, metric by metric, by a paired bootstrap (Efron and
 /// Tibshirani 1993, chapter 16); `roc_auc` by the test of DeLong, DeLong and Clarke-Pearson (1988). `thresholds` are those
 /// of the two models. Rows that are not usable for both are left out.
-pub fn compare(
+pub fn compare<'a>(
     task: Task,
     labels: &[String],
     thresholds: [f64; 2],
     truth: &Truth,
     predictions: [&[f64]; 2],
-    seed: u64,
+    draws: impl Into<Resampling<'a>>,
 ) -> Vec<Difference> {
     let width = match task {
         Task::Multiclass | Task::Ordinal => labels.len(),
@@ -98,7 +98,7 @@ pub fn compare(
             _ => Box::new(numbers::Values::new(&[], |_| 0.0, None)),
         }
     });
-    let mut differences = bootstrap(&scores, seed);
+    let mut differences = bootstrap(&scores, draws.into());
     if let (Task::Binary, Truth::Classes(codes)) = (task, &both[0].truth)
         && let Some(auc) = differences.iter_mut().find(|d| d.metric == "roc_auc")
     {
@@ -121,7 +121,7 @@ fn better(metric: &str, low: f64, high: f64) -> Option<bool> {
     Some(larger != ERRORS.contains(&metric))
 }
 
-fn bootstrap(scores: &[Box<dyn Scores>; 2], seed: u64) -> Vec<Difference> {
+fn bootstrap(scores: &[Box<dyn Scores>; 2], draws: Resampling<'_>) -> Vec<Difference> {
     let names = scores[0].names();
     let overall: Vec<(usize, Name)> = (names.into_iter().enumerate())
         .filter(|(_, (_, class))| class.is_none())
@@ -137,7 +137,7 @@ fn bootstrap(scores: &[Box<dyn Scores>; 2], seed: u64) -> Vec<Difference> {
         overall.iter().map(|(i, _)| b[*i] - a[*i]).collect()
     };
     let visits = scores[0].visits() + scores[1].visits();
-    let drawn = resample(scores[0].rows(), visits, RESAMPLES, seed, score);
+    let drawn = resample(scores[0].rows(), visits, RESAMPLES, draws, score);
     let [a, b] = [0, 1].map(|i| values(&*scores[i]));
     let mut out = Vec::new();
     for (at, (i, (name, _))) in overall.iter().enumerate() {

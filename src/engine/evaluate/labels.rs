@@ -2,7 +2,7 @@
 
 use super::{
     Baseline, Evaluation,
-    bootstrap::{Name, Scores, summarise},
+    bootstrap::{Name, Resampling, Scores, summarise},
     classes::log_loss,
     counts::Counts,
     curve::{Areas, order, walk},
@@ -174,7 +174,7 @@ pub(super) fn evaluate(
     labels: &[String],
     truth: &[bool],
     predictions: &[f64],
-    seed: u64,
+    draws: Resampling<'_>,
     out: &mut Evaluation,
 ) {
     let width = labels.len();
@@ -199,5 +199,5 @@ pub(super) fn evaluate(
     };
     let baseline = rates.map(|rates| Labels::new(width, &truth, |_, k| rates[k]));
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
-    out.metrics = summarise(&scores, baseline, labels, seed);
+    out.metrics = summarise(&scores, baseline, labels, draws);
 }

@@ -16,6 +16,7 @@ mod uplift;
 mod values;
 
 use crate::artifact::Task;
+pub use bootstrap::Resampling;
 pub use compare::{Difference, compare};
 pub use outcomes::{HeldOut, Outcomes};
 pub use ranked::{Bin, Cut, PrecisionRecallPoint, Ranked, RocPoint, ranked};
@@ -187,38 +188,39 @@ pub(crate) fn roc_auc(scores: &[f64], positive: &[bool]) -> f64 {
 ///
 /// Rows whose truth is no class code or no finite number, or whose prediction is not finite, are left out of
 /// [`Evaluation::rows`] and of everything else. The same seed gives the same intervals whatever the number of
-/// threads; inside a rayon pool its threads are used, elsewhere none is started.
-pub fn evaluate(
+/// threads; inside a rayon pool its threads are used, elsewhere none is started, and the [`Resampling`] may be interrupted.
+pub fn evaluate<'a>(
     task: Task,
     labels: &[String],
     truth: &Truth,
     predictions: &[f64],
     threshold: f64,
     baseline: &Baseline,
-    seed: u64,
+    draws: impl Into<Resampling<'a>>,
 ) -> Evaluation {
+    let draws = draws.into();
     let mut evaluation = Evaluation::empty(baseline.clone());
     match truth {
-        Truth::Values(truth) => values::evaluate(truth, predictions, seed, &mut evaluation),
+        Truth::Values(truth) => values::evaluate(truth, predictions, draws, &mut evaluation),
         Truth::Classes(truth) => {
             let how = classes::How {
                 task,
                 labels,
                 threshold,
             };
-            classes::evaluate(&how, truth, predictions, seed, &mut evaluation);
+            classes::evaluate(&how, truth, predictions, draws, &mut evaluation);
             if task == Task::Ordinal {
-                ordinal::evaluate(labels.len(), truth, predictions, seed, &mut evaluation);
+                ordinal::evaluate(labels.len(), truth, predictions, draws, &mut evaluation);
             }
         }
         Truth::Labels(truth) => {
-            labels::evaluate(labels, truth, predictions, seed, &mut evaluation);
+            labels::evaluate(labels, truth, predictions, draws, &mut evaluation);
         }
         Truth::Survival { times, events } => {
-            survival::evaluate(times, events, predictions, seed, &mut evaluation);
+            survival::evaluate(times, events, predictions, draws, &mut evaluation);
         }
         Truth::Uplift { outcomes, treated } => {
-            uplift::evaluate(outcomes, treated, predictions, seed, &mut evaluation);
+            uplift::evaluate(outcomes, treated, predictions, draws, &mut evaluation);
         }
     }
     evaluation

@@ -2,7 +2,7 @@
 
 use super::{
     Baseline, Evaluation,
-    bootstrap::{Name, Scores, summarise},
+    bootstrap::{Name, Resampling, Scores, summarise},
 };
 use crate::{artifact::Task, infer::decide};
 
@@ -57,7 +57,7 @@ pub(super) fn evaluate(
     labels: usize,
     truth: &[u32],
     predictions: &[f64],
-    seed: u64,
+    draws: Resampling<'_>,
     out: &mut Evaluation,
 ) {
     let rows = truth.iter().zip(predictions.chunks_exact(labels.max(1)));
@@ -80,6 +80,6 @@ pub(super) fn evaluate(
     });
     let scores = Ordinal { actual, answered };
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
-    let own = summarise(&scores, baseline, &[], seed);
+    let own = summarise(&scores, baseline, &[], draws);
     out.metrics.splice(0..0, own);
 }

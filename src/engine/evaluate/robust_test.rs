@@ -194,3 +194,22 @@ fn intervals_depend_on_the_seed_alone_and_not_on_threads() {
     let pooled = pool.install(|| binary(&truth, &scores, 0.5));
     assert_eq!(alone.metrics, pooled.metrics);
 }
+
+#[test]
+fn draws_can_be_interrupted() {
+    let truth = Truth::Values((0..50).map(f64::from).collect());
+    let predictions: Vec<f64> = (0..50).map(|i| f64::from(i) + 0.5).collect();
+    let calls = std::cell::Cell::new(0);
+    let count = || calls.set(calls.get() + 1);
+    let score = |draws: Resampling<'_>| {
+        let (task, baseline) = (Task::Regression, Baseline::Mean(25.0));
+        evaluate(task, &[], &truth, &predictions, 0.5, &baseline, draws)
+    };
+    let interrupted = score(Resampling::interruptible(3, &count));
+    assert!(calls.get() >= 40);
+    assert_eq!(interrupted.metrics, score(3.into()).metrics);
+    // It may unwind, as a server's interrupts do.
+    let stop = || std::panic::panic_any("canceled");
+    let stopped = std::panic::AssertUnwindSafe(|| score(Resampling::interruptible(3, &stop)));
+    assert!(std::panic::catch_unwind(stopped).is_err());
+}

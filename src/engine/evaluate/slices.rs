@@ -1,6 +1,6 @@
 //! Scores of parts of the rows: where is a model good, and for whom is it not?
 
-use super::{Baseline, Evaluation, Outcomes, evaluate};
+use super::{Baseline, Evaluation, Outcomes, Resampling, evaluate};
 use crate::artifact::Task;
 use crate::frame::{Column, Kind, Values};
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ const FEW_NUMBERS: usize = 10;
 /// column's rows that the outcomes belong to. Slices by falling number of rows, quarters by value. `None` for a column that
 /// has neither.
 #[allow(clippy::too_many_arguments)]
-pub fn slices(
+pub fn slices<'a>(
     task: Task,
     labels: &[String],
     threshold: f64,
@@ -22,12 +22,13 @@ pub fn slices(
     outcomes: &Outcomes,
     column: &Column,
     rows: &[u32],
-    seed: u64,
+    draws: impl Into<Resampling<'a>>,
 ) -> Option<Vec<(String, Evaluation)>> {
     let told_apart = [Kind::Number, Kind::Duration, Kind::Boolean, Kind::Category];
     if !told_apart.contains(&column.kind) {
         return None;
     }
+    let draws = draws.into();
     let width = outcomes.predictions.len() / rows.len().max(1);
     let parts = parts(column, rows)?.into_iter().map(|(name, part)| {
         let own = outcomes.pick(task, labels.len(), &part, width);
@@ -38,7 +39,7 @@ pub fn slices(
             &own.predictions,
             threshold,
             baseline,
-            seed,
+            draws,
         );
         (name, scores)
     });

@@ -2,7 +2,7 @@
 
 use super::{
     Baseline, Evaluation,
-    bootstrap::{Name, Scores, summarise},
+    bootstrap::{Name, Resampling, Scores, summarise},
 };
 use crate::survival::{Curve, step_at};
 
@@ -169,7 +169,7 @@ pub(super) fn evaluate(
     times: &[f64],
     events: &[bool],
     predictions: &[f64],
-    seed: u64,
+    draws: Resampling<'_>,
     out: &mut Evaluation,
 ) {
     let Baseline::Survival {
@@ -203,5 +203,5 @@ pub(super) fn evaluate(
         &predictions[rows[i] * width..(rows[i] + 1) * width]
     });
     let baseline = Survival::new(&times, &events, &known, |_| &hazards[..]);
-    out.metrics = summarise(&scores, Some(&baseline), &[], seed);
+    out.metrics = summarise(&scores, Some(&baseline), &[], draws);
 }

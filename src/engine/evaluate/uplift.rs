@@ -2,7 +2,7 @@
 
 use super::{
     Baseline, Evaluation, QiniPoint,
-    bootstrap::{Name, Scores, summarise},
+    bootstrap::{Name, Resampling, Scores, summarise},
     curve::{last, order, positive, row},
 };
 
@@ -129,7 +129,7 @@ pub(super) fn evaluate(
     outcomes: &[f64],
     treated: &[bool],
     effects: &[f64],
-    seed: u64,
+    draws: Resampling<'_>,
     out: &mut Evaluation,
 ) {
     let rows = outcomes.iter().zip(treated).zip(effects);
@@ -150,7 +150,7 @@ pub(super) fn evaluate(
         _ => vec![0.0; rows.len()],
     };
     let baseline = Uplift::new(&same, &outcomes, &treated);
-    out.metrics = summarise(&scores, Some(&baseline), &[], seed);
+    out.metrics = summarise(&scores, Some(&baseline), &[], draws);
     out.qini = curve(&scores, &effects);
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Baseline, Evaluation, Gauge,
-    bootstrap::{Name, Scores, summarise},
+    bootstrap::{Name, Resampling, Scores, summarise},
 };
 
 pub(super) struct Values {
@@ -198,7 +198,12 @@ pub(super) fn usable(truth: &[f64], predicted: &[f64]) -> (Vec<f64>, Vec<f64>) {
     rows.filter(|(t, p)| t.is_finite() && p.is_finite()).unzip()
 }
 
-pub(super) fn evaluate(truth: &[f64], predicted: &[f64], seed: u64, out: &mut Evaluation) {
+pub(super) fn evaluate(
+    truth: &[f64],
+    predicted: &[f64],
+    draws: Resampling<'_>,
+    out: &mut Evaluation,
+) {
     let (truth, predicted) = usable(truth, predicted);
     out.rows = truth.len() as u64;
     if truth.is_empty() {
@@ -214,5 +219,5 @@ pub(super) fn evaluate(truth: &[f64], predicted: &[f64], seed: u64, out: &mut Ev
         .then(|| Values::new(&truth, |_| guess, gauge));
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
     let scores = Values::new(&truth, |i| predicted[i], gauge);
-    out.metrics = summarise(&scores, baseline, &[], seed);
+    out.metrics = summarise(&scores, baseline, &[], draws);
 }

@@ -92,7 +92,21 @@ pub fn cross_validate(
             test_to_train += test as f64 / (train + parts.validation.len()) as f64 / all as f64;
             let cleaning = Cleaning::start(&request, &mut answers)?;
             let started = Instant::now();
-            let judged = on(&mut request, &answers, parts, cleaning, started, report)?;
+            let mut of_fold = |progress: &Progress| {
+                report(&Progress {
+                    fold: done as u32 + 1,
+                    folds: all as u32,
+                    ..progress.clone()
+                })
+            };
+            let judged = on(
+                &mut request,
+                &answers,
+                parts,
+                cleaning,
+                started,
+                &mut of_fold,
+            )?;
             let artifact = judged.artifact;
             for metric in &artifact.evaluation.metrics {
                 collected.add(metric, done, all);
@@ -185,10 +199,14 @@ mod tests {
             repeats: 2,
             predictions: true,
         };
-        let found = cross_validate(request(customers(800), "churn", quick()), &how, &mut |_| {
+        let mut seen: Vec<(u32, u32)> = Vec::new();
+        let found = cross_validate(request(customers(800), "churn", quick()), &how, &mut |p| {
+            seen.push((p.fold, p.folds));
             true
         });
         let found = found.unwrap();
+        seen.dedup();
+        assert_eq!(seen, (1..=8).map(|fold| (fold, 8)).collect::<Vec<_>>());
         assert_eq!(found.rows.len(), 2 * 799);
         let mut first: Vec<&str> = found.rows[..799]
             .iter()

@@ -1,7 +1,7 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Request, settle, split::Parts, target::Answers};
+use super::{FitError, Progress, Request, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
@@ -114,12 +114,14 @@ pub(super) fn judge(
     parts: Parts,
     params: &ValidParams,
     held_out: Option<train::HeldOut>,
+    report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Judged, FitError> {
     let in_turn = held_out
         .as_ref()
         .is_some_and(|h| h.in_turn(parts.train.len()));
     let apart = parts.test.is_empty();
-    let (artifact, held_out) = settle::settle(artifact, answers, &parts, params, held_out)?;
+    let (artifact, held_out) =
+        settle::settle(artifact, frame, answers, &parts, params, held_out, report)?;
     let rows = if apart { parts.validation } else { parts.test };
     let predictor = predictor(artifact)?;
     let started = Instant::now();

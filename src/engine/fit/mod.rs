@@ -12,6 +12,7 @@ mod prepare;
 mod request;
 mod settle;
 mod split;
+mod spread;
 mod target;
 mod trial;
 mod tuned;
@@ -34,6 +35,10 @@ use std::time::Instant;
 use target::Answers;
 pub use target::{label_of, truth_of};
 pub use warm::Start;
+
+/// The share of the time there is that is left for scoring, and the most seconds.
+const SCORING: f64 = 0.1;
+const MOST_SCORING: f64 = 1.0;
 
 /// Fits a model; `report` answers whether to go on.
 pub fn fit(
@@ -66,7 +71,8 @@ fn on(
     let mut params = prepared.params.clone();
     // What was tried so far took of the time, but something must be trained.
     let gone = started.elapsed().as_secs_f64();
-    params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s / 4.0));
+    let left = |s: f64| (s - gone - f64::min(s * SCORING, MOST_SCORING)).max(s / 4.0);
+    params.max_seconds = params.max_seconds.map(left);
     partition::check(request, answers.task, &parts, &prepared)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {
@@ -118,7 +124,15 @@ fn on(
         artifact.partition = Some(partition);
         artifact.provenance.segments = notes;
     }
-    finish::judge(artifact, &request.frame, answers, parts, &params, held_out)
+    finish::judge(
+        artifact,
+        &request.frame,
+        answers,
+        parts,
+        &params,
+        held_out,
+        report,
+    )
 }
 
 fn go(ok: bool) -> Result<(), FitError> {
@@ -134,8 +148,12 @@ mod partition_test;
 #[cfg(test)]
 mod settle_test;
 #[cfg(test)]
+mod survival_test;
+#[cfg(test)]
 mod tasks_test;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tuned_test;
+#[cfg(test)]
+mod uplift_test;

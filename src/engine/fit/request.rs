@@ -70,6 +70,31 @@ impl TaskOptions {
 }
 
 impl Request {
+    /// Everything as it is by default.
+    pub fn new(frame: Frame, target: &str, params: Params) -> Request {
+        Request {
+            frame,
+            target: target.into(),
+            task: None,
+            include: Vec::new(),
+            excluded: Vec::new(),
+            params,
+            device: Device::Cpu,
+            positive: None,
+            of_task: TaskOptions::default(),
+            clean: CleanParams::default(),
+            leakage: Leakage::default(),
+            outcome_time: None,
+            split: Split::default(),
+            key: None,
+            partition: None,
+            start: None,
+            sources: None,
+            purchases: Vec::new(),
+            max_bytes: None,
+        }
+    }
+
     /// Why a column that was read is no feature. Columns named in `include` are features all the same.
     pub(super) fn aside(&self, column: &str) -> Option<&'static str> {
         if self.outcome_time.as_deref() == Some(column) {
@@ -104,6 +129,11 @@ pub struct Progress {
     pub loss: f64,
     pub validation_loss: Option<f64>,
     pub eta_seconds: f64,
+    /// Of a cross-validation, from 1, and how many there are with all repeats; else 0.
+    #[serde(default)]
+    pub fold: u32,
+    #[serde(default)]
+    pub folds: u32,
 }
 
 impl Progress {
@@ -128,6 +158,7 @@ impl Progress {
             loss: step.loss,
             validation_loss: step.validation_loss,
             eta_seconds: step.eta_seconds,
+            ..Progress::default()
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Settles how a trained model's answers are to be read, on rows that were held out: those of the validation part, or each
 //! row in turn. Training has not learned from them, though they have decided when to stop.
 
-use super::{FitError, split::Parts, target::Answers};
+use super::spread::{self, Outcome};
+use super::{FitError, Progress, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, Task},
     calibrate,
     calibrate::Method,
     conformal::Conformal,
     evaluate::{Ranked, Truth},
+    frame::Frame,
     params::{ClassWeight, ValidParams},
     train::HeldOut,
 };
@@ -22,13 +24,15 @@ pub(super) struct Unseen {
 /// Calibrates probabilities, finds the threshold, and keeps what errors tell.
 ///
 /// # Errors
-/// 22023 for a calibration, a goal or a capacity without validation rows.
+/// 22023 for a calibration, a goal or a capacity without validation rows; 57014 where it is canceled.
 pub(super) fn settle(
     artifact: Artifact,
+    frame: &Frame,
     answers: &Answers,
     parts: &Parts,
     params: &ValidParams,
     held_out: Option<HeldOut>,
+    report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<(Artifact, Option<Unseen>), FitError> {
     let Some(held_out) = held_out else {
         needs_rows(params)?;
@@ -66,7 +70,9 @@ pub(super) fn settle(
     let task = artifact.task;
     let settled = &mut artifact.settled;
     if let Truth::Classes(codes) = &truth {
-        settled.calibration = calibrate::fit(params.calibration, task, &predictions, codes);
+        let weighted = params.class_weight != ClassWeight::None;
+        settled.calibration =
+            calibrate::fit(params.calibration, task, weighted, &predictions, codes);
         let calibration = &settled.calibration;
         let each = predictions.chunks_exact_mut(width.max(1));
         each.for_each(|row| calibration.apply(row));
@@ -85,6 +91,21 @@ pub(super) fn settle(
     }
     artifact.provenance.calibration = settled.calibration.name().into();
     settled.conformal = Conformal::new(&truth, &predictions, width);
+    if let Truth::Values(truth) = &truth {
+        let each = held_out.rows.iter().zip(&rows);
+        let each = each.zip(truth.iter().zip(&predictions));
+        let outcomes = each.map(|((place, row), (truth, prediction))| Outcome {
+            row: *row,
+            learned: (*place as usize) < parts.train.len(),
+            prediction: *prediction,
+            error: truth - prediction,
+        });
+        let outcomes: Vec<Outcome> = outcomes.collect();
+        let local = spread::local(&outcomes, frame, &artifact.recipe, params, report)?;
+        if let Some(local) = local {
+            settled.conformal = local;
+        }
+    }
     Ok((artifact, Some(Unseen { rows, predictions })))
 }
 

@@ -2,11 +2,7 @@
 
 use super::tests::{customers, request};
 use super::*;
-use crate::artifact::Task;
 use crate::calibrate::Calibration;
-use crate::frame::{Cell, Column, Frame, Kind};
-use crate::infer::Predictor;
-use crate::random::Random;
 use serde_json::{Value, json};
 
 fn trained(options: Value) -> Artifact {
@@ -93,49 +89,4 @@ fn what_needs_validation_rows_says_so() {
     }
     let without = trained(json!({"algorithm": "gbdt", "validation_size": 0, "threshold": 0.3}));
     assert!(without.settled.conformal.is_empty() && without.settled.threshold == 0.3);
-}
-
-/// Values with noise that grows.
-fn bills(rows: usize, seed: u64) -> Frame {
-    let mut random = Random::new(seed);
-    let mut usage = Column::new("usage", "double precision", Kind::Number);
-    let mut bill = Column::new("bill", "double precision", Kind::Number);
-    for _ in 0..rows {
-        let x = 10.0 * random.uniform();
-        usage.push(Cell::Number(x));
-        bill.push(Cell::Number(20.0 + 3.0 * x + (0.2 + x) * random.normal()));
-    }
-    Frame {
-        columns: vec![usage, bill],
-    }
-}
-
-#[test]
-fn intervals_of_a_trained_model_hold_unseen_rows_as_often_as_asked() {
-    let options = json!({"algorithm": "gbdt"});
-    let artifact = fit(request(bills(6_000, 1), "bill", options), &mut |_| true).unwrap();
-    assert_eq!(artifact.task, Task::Regression);
-    // As it will be read from the catalog.
-    let artifact = Artifact::from_bytes(&artifact.to_bytes()).unwrap();
-    let predictor = Predictor::new(artifact).unwrap();
-    let unseen = bills(20_000, 2);
-    let rows: Vec<u32> = (0..20_000).collect();
-    let predictions = predictor.predict_frame(&unseen, &rows, 1);
-    let conformal = &predictor.artifact().settled.conformal;
-    for coverage in [0.8, 0.9, 0.95] {
-        let held = predictions.iter().zip(&rows).filter(|(p, row)| {
-            let Cell::Number(truth) = unseen.columns[1].cell(**row as usize) else {
-                panic!("no number");
-            };
-            let (low, high) = conformal.interval(**p, coverage);
-            low.is_none_or(|l| l <= truth) && high.is_none_or(|h| truth <= h)
-        });
-        let found = held.count() as f64 / 20_000.0;
-        // Four standard errors of the 960 validation rows; an end is a rank of its group too far at most.
-        let chance = 4.0 * (coverage * (1.0 - coverage) / 960.0f64).sqrt();
-        assert!(
-            (coverage - chance..coverage + chance + 0.01).contains(&found),
-            "{found} for {coverage}"
-        );
-    }
 }

@@ -40,27 +40,11 @@ pub(super) fn customers(rows: usize) -> Frame {
 }
 
 pub(super) fn request(frame: Frame, target: &str, options: serde_json::Value) -> Request {
-    Request {
+    Request::new(
         frame,
-        target: target.into(),
-        task: None,
-        include: Vec::new(),
-        excluded: Vec::new(),
-        params: Params::from_json(options.as_object().unwrap()).unwrap(),
-        device: Device::Cpu,
-        positive: None,
-        of_task: Default::default(),
-        clean: Default::default(),
-        leakage: Default::default(),
-        outcome_time: None,
-        split: Default::default(),
-        key: None,
-        partition: None,
-        start: None,
-        sources: None,
-        purchases: Vec::new(),
-        max_bytes: None,
-    }
+        target,
+        Params::from_json(options.as_object().unwrap()).unwrap(),
+    )
 }
 
 pub(super) fn quick() -> serde_json::Value {

@@ -98,7 +98,7 @@ impl Artifact {
 }
 
 /// Texts as PostgreSQL writes an array of them.
-pub(crate) fn array_literal<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+pub fn array_literal<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     let quote = |text: &str| {
         let plain = !text.is_empty()
             && !text.eq_ignore_ascii_case("null")

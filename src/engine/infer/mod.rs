@@ -4,8 +4,7 @@ pub(crate) mod activation;
 mod answer;
 pub(crate) mod attention;
 pub(crate) use activation::exp;
-pub(crate) use answer::array_literal;
-pub use answer::{Answer, answer};
+pub use answer::{Answer, answer, array_literal};
 mod forward;
 mod kernel;
 mod ordinal;
@@ -200,6 +199,18 @@ impl Predictor {
         };
         self.answer(segment, row, layers, sums, outputs);
         outputs
+    }
+
+    /// The interval of the row that was predicted last with this scratch; see [`crate::conformal::Conformal::interval`].
+    pub fn interval(&self, scratch: &Scratch, coverage: f64) -> (Option<f64>, Option<f64>) {
+        let conformal = &self.artifact.settled.conformal;
+        let features = &scratch.features;
+        if (features.numbers.len(), features.codes.len()) != self.widths {
+            return (None, None);
+        }
+        let prediction = scratch.outputs.first().copied().unwrap_or(f64::NAN);
+        let spread = conformal.spread(prediction, &features.numbers, &features.codes);
+        conformal.interval(prediction, spread, coverage)
     }
 
     /// Row-major `[rows.len()][width]`; columns are found by name. No thread is started unless `threads` > 1.

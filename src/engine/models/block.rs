@@ -1,5 +1,6 @@
 //! A transformer block: its sizes, where its weights lie, and how they begin.
 
+use super::WeightKind;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -118,6 +119,18 @@ impl BlockParts {
             &self.down,
         ];
         all.map(|linear| &linear.weights)
+    }
+
+    /// The kind of each weight.
+    pub fn kinds(&self) -> Vec<WeightKind> {
+        let mut kinds = vec![WeightKind::Bias; self.len];
+        for norm in [&self.norm, &self.hidden_norm] {
+            kinds[norm.start..norm.start + norm.len() / 2].fill(WeightKind::Scale);
+        }
+        for matrix in self.matrices() {
+            kinds[matrix.clone()].fill(WeightKind::Weight);
+        }
+        kinds
     }
 }
 

@@ -1,8 +1,8 @@
 //! A transformer block in Burn.
 
 use super::network::{Dropout, Drops, Layer};
-use super::{Block, Linear};
-use burn::module::{Module, Param};
+use super::{Block, Linear, WeightKind};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Bool, Tensor, TensorData, activation, backend::Backend};
 
 /// Gains and shifts of a layer norm.
@@ -50,6 +50,15 @@ impl<B: Backend> Norm<B> {
         hat * self.gain.val().unsqueeze() + self.shift.val().unsqueeze()
     }
 
+    /// The parameters of a kind.
+    pub fn of_kind(&self, kind: WeightKind) -> Option<ParamId> {
+        match kind {
+            WeightKind::Scale => Some(self.gain.id),
+            WeightKind::Bias => Some(self.shift.id),
+            _ => None,
+        }
+    }
+
     pub fn write(&self, to: &mut [f32]) {
         let (gain, shift) = to.split_at_mut(to.len() / 2);
         copy(self.gain.val(), gain);
@@ -70,6 +79,15 @@ impl<B: Backend> Layer<B> {
                 TensorData::new(bias.to_vec(), [bias.len()]),
                 device,
             )),
+        }
+    }
+
+    /// The parameters of a kind.
+    pub fn of_kind(&self, kind: WeightKind) -> Option<ParamId> {
+        match kind {
+            WeightKind::Weight => Some(self.weight.id),
+            WeightKind::Bias => Some(self.bias.id),
+            _ => None,
         }
     }
 
@@ -162,16 +180,29 @@ impl<B: Backend> BlockNet<B> {
         x + dropped(added, drops.and_then(|d| d.residual.as_mut()))
     }
 
-    /// The matrices, which may be penalised.
-    pub fn matrices(&self) -> [Tensor<B, 2>; 5] {
-        let all = [
+    fn layers(&self) -> [&Layer<B>; 5] {
+        [
             &self.query,
             &self.key_value,
             &self.out,
             &self.gate,
             &self.down,
-        ];
-        all.map(|layer| layer.weight.val())
+        ]
+    }
+
+    /// The matrices, which may be penalised.
+    pub fn matrices(&self) -> [Tensor<B, 2>; 5] {
+        self.layers().map(|layer| layer.weight.val())
+    }
+
+    /// The parameters of a kind.
+    pub fn of_kind(&self, kind: WeightKind) -> impl Iterator<Item = ParamId> {
+        let norms = self.norm.iter().chain([&self.hidden_norm]);
+        let layers = self.layers().into_iter();
+        let layers = layers.filter_map(move |layer| layer.of_kind(kind));
+        norms
+            .filter_map(move |norm| norm.of_kind(kind))
+            .chain(layers)
     }
 
     /// Writes the weights where a block of the same shape has them.

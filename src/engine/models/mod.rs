@@ -31,6 +31,20 @@ pub enum Activation {
     Silu,
 }
 
+/// Kinds of weights that training treats in ways of their own: each has a factor of the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightKind {
+    /// Matrices of layers: what l1 and l2 are for.
+    Weight,
+    /// What is added: biases, shifts of norms, what a token begins with.
+    Bias,
+    /// Vectors of categories and of words.
+    Embedding,
+    NumberEmbedding,
+    /// What is multiplied by, number by number: factors of members, gains of norms.
+    Scale,
+}
+
 /// How one categorical input enters the first layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,9 +1,9 @@
 //! The network in Burn.
 
-use super::{Activation, Basis, Model, Network, NumberEmbedding};
+use super::{Activation, Basis, Model, Network, NumberEmbedding, WeightKind};
 use crate::random::Random;
 use crate::train::Batch;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 /// A fully connected layer `x · weight + bias`.
@@ -49,6 +49,9 @@ pub trait Trainable<B: Backend> {
 
     /// The weight matrices that l1 and l2 are for.
     fn penalised(&self) -> Vec<Tensor<B, 2>>;
+
+    /// The parameters of a kind.
+    fn of_kind(&self, kind: WeightKind) -> Vec<ParamId>;
 
     /// Writes the weights into a model of the same kind and shapes.
     fn export(&self, model: &mut Model);
@@ -146,6 +149,12 @@ impl<B: Backend> Curve<B> {
                 }
             }
         }
+    }
+
+    /// The parameters.
+    pub fn ids(&self) -> impl Iterator<Item = ParamId> {
+        let waves = self.waves.as_ref().map(|w| w.id);
+        waves.into_iter().chain([self.weight.id])
     }
 
     /// The embeddings of its number in a batch, `[rows, dim]`.
@@ -269,6 +278,20 @@ impl<B: Backend> Trainable<B> for Net<B> {
     fn penalised(&self) -> Vec<Tensor<B, 2>> {
         let layers = self.layers.iter().chain(&self.heads);
         layers.map(|layer| layer.weight.val()).collect()
+    }
+
+    fn of_kind(&self, kind: WeightKind) -> Vec<ParamId> {
+        let layers = || self.layers.iter().chain(&self.heads);
+        match kind {
+            WeightKind::Weight => layers().map(|l| l.weight.id).collect(),
+            WeightKind::Bias => layers().map(|l| l.bias.id).collect(),
+            WeightKind::Embedding => {
+                let tables = self.embeddings.iter().chain(&self.bags);
+                tables.map(|table| table.id).collect()
+            }
+            WeightKind::NumberEmbedding => self.curves.iter().flat_map(Curve::ids).collect(),
+            WeightKind::Scale => self.factors.iter().map(|f| f.id).collect(),
+        }
     }
 
     fn export(&self, model: &mut Model) {

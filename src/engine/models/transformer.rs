@@ -1,7 +1,9 @@
 //! A transformer over the features of a row.
 
 use super::block::uniform;
-use super::{Block, BlockParts, CategoryInput, Encoding, Inputs, Linear, NumberEmbedding, Output};
+use super::{
+    Block, BlockParts, CategoryInput, Encoding, Inputs, Linear, NumberEmbedding, Output, WeightKind,
+};
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -103,6 +105,21 @@ impl Tokens {
             categories: categories.iter().map(token).collect(),
             bags: bags.iter().map(token).collect(),
         }
+    }
+}
+
+impl TransformerParts {
+    /// The kind of each weight.
+    pub fn kinds(&self) -> Vec<WeightKind> {
+        let mut kinds = vec![WeightKind::Bias; self.len];
+        kinds[self.numbers.clone()].fill(WeightKind::NumberEmbedding);
+        for (_, parts, at) in &self.blocks {
+            kinds[*at..at + parts.len].copy_from_slice(&parts.kinds());
+        }
+        let norm = self.norm.start;
+        kinds[norm..norm + self.norm.len() / 2].fill(WeightKind::Scale);
+        kinds[self.head.weights.clone()].fill(WeightKind::Weight);
+        kinds
     }
 }
 
@@ -241,5 +258,31 @@ impl Transformer {
         let numbers = self.number_embeddings.iter().map(|e| &e.weights);
         let tables = self.embeddings.iter().chain(&self.bags);
         tables.chain(numbers).chain(std::iter::once(&self.weights))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_of_one_feature_share_a_token() {
+        let tokens = Tokens::of(&[0, 0, 7], &[0, 9], &[7]);
+        assert_eq!(tokens.count, 4);
+        assert_eq!(tokens.numbers, [1, 1, 2]);
+        assert_eq!((tokens.categories, tokens.bags), (vec![1, 3], vec![2]));
+    }
+
+    #[test]
+    fn neighbours_share_a_token_where_features_are_many() {
+        for features in [MOST_TOKENS - 1, MOST_TOKENS, 1000] {
+            let numbers: Vec<usize> = (0..features).collect();
+            let tokens = Tokens::of(&numbers, &[], &[]);
+            assert_eq!(tokens.count, MOST_TOKENS);
+            assert!(tokens.numbers.is_sorted());
+            let mut own = tokens.numbers;
+            own.dedup();
+            assert_eq!(own, (1..MOST_TOKENS).collect::<Vec<_>>());
+        }
     }
 }

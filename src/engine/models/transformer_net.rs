@@ -2,9 +2,9 @@
 
 use super::block_net::{BlockNet, Norm, copy};
 use super::network::{Curve, Drops, Layer, Trainable};
-use super::{Model, Transformer};
+use super::{Model, Transformer, WeightKind};
 use crate::train::Batch;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Tensor, TensorData, activation, backend::Backend};
 
 /// The trainable transformer; the parts are those of [`Transformer`].
@@ -121,6 +121,25 @@ impl<B: Backend> Trainable<B> for TransformerNet<B> {
     fn penalised(&self) -> Vec<Tensor<B, 2>> {
         let blocks = self.blocks.iter().flat_map(BlockNet::matrices);
         blocks.chain([self.head.weight.val()]).collect()
+    }
+
+    fn of_kind(&self, kind: WeightKind) -> Vec<ParamId> {
+        let tables = || self.embeddings.iter().chain(&self.bags).map(|t| t.id);
+        let inputs: Vec<ParamId> = match kind {
+            WeightKind::Bias => vec![self.starts.id],
+            WeightKind::Embedding => tables().collect(),
+            WeightKind::NumberEmbedding => {
+                let numbers = self.numbers.iter().map(|n| n.id);
+                numbers
+                    .chain(self.curves.iter().flat_map(Curve::ids))
+                    .collect()
+            }
+            WeightKind::Weight | WeightKind::Scale => Vec::new(),
+        };
+        let blocks = self.blocks.iter().flat_map(|block| block.of_kind(kind));
+        let last = self.norm.of_kind(kind).into_iter();
+        let last = last.chain(self.head.of_kind(kind));
+        inputs.into_iter().chain(blocks).chain(last).collect()
     }
 
     fn export(&self, model: &mut Model) {

@@ -13,7 +13,7 @@ const SET: u32 = 1 << 31;
 
 /// Sums of trees (Friedman 2001, "Greedy function approximation"; Breiman 2001, "Random forests"), as many as a row has outputs.
 /// A row's features are its dense numbers, then its category codes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trees {
     pub numbers: usize,
     pub categories: usize,

@@ -89,11 +89,17 @@ impl AttentionParams {
             norm: true,
         };
         if !block.is_sound() {
+            let narrow = !width.is_multiple_of(WIDTH_STEP);
+            let (option, message) = if narrow {
+                let message = format!("option \"d_token\" must be a multiple of {WIDTH_STEP}");
+                ("d_token", message)
+            } else {
+                let message = format!("{heads} attention heads cannot share tokens of {width}");
+                ("attention_heads", message)
+            };
             return Err(ParamError {
-                option: "d_token".into(),
-                message: format!(
-                    "option \"d_token\" must be a multiple of {WIDTH_STEP} and of the {heads} attention heads"
-                ),
+                option: option.into(),
+                message,
                 hint: "For example \"d_token\": 64, \"attention_heads\": 8.".into(),
             });
         }

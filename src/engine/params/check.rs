@@ -2,7 +2,7 @@
 
 use super::{
     Algorithm, Boosting, ClassWeight, Loss, NumberEncoding, Optimizer, ParamError, Params,
-    ValidParams, decision,
+    Schedule, ValidParams, decision,
 };
 use crate::artifact::Task;
 use crate::models::Activation;
@@ -99,6 +99,14 @@ impl Params {
             Algorithm::Transformer => Some(self.attention.check(rows)?),
             _ => None,
         };
+        let learning = self.learning.check()?;
+        let epochs = self.epochs.unwrap_or(100);
+        let patience = match (learning.learning_rate_schedule, rows) {
+            // Within a cycle the loss rises before it falls again.
+            (Schedule::Coslog4, _) => epochs.min(10_000),
+            (_, 0..MANY_ROWS) => 10,
+            _ => 5,
+        };
         let folds = match algorithm {
             Algorithm::Auto => self.folds.unwrap_or(turns(rows)),
             _ => 1,
@@ -127,6 +135,7 @@ impl Params {
             dropout: self.dropout.unwrap_or(dropout),
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
             warmup_epochs: self.warmup_epochs.unwrap_or(0.0),
+            learning,
             loss,
             huber_delta: self.huber_delta.unwrap_or(1.0),
             quantile: self.quantile.unwrap_or(0.5),
@@ -137,12 +146,10 @@ impl Params {
             momentum: self.momentum.unwrap_or(0.9),
             l1: self.l1.unwrap_or(0.0),
             l2: self.l2.unwrap_or(l2),
-            epochs: self.epochs.unwrap_or(100),
+            epochs,
             batch_size: self.batch_size.unwrap_or(batch_size),
             early_stopping: self.early_stopping.unwrap_or(true),
-            patience: self
-                .patience
-                .unwrap_or(if rows < MANY_ROWS { 10 } else { 5 }),
+            patience: self.patience.unwrap_or(patience),
             validation_size: self.validation_size.unwrap_or(0.2),
             test_size: self.test_size.unwrap_or(0.2),
             class_weight: self.class_weight.clone().unwrap_or(ClassWeight::None),
@@ -189,8 +196,10 @@ impl Params {
         };
         Boosting {
             max_leaf_nodes: self.max_leaf_nodes.unwrap_or(leaves),
-            or_max_leaf_nodes: (algorithm == Algorithm::Auto
+            or_max_leaf_nodes: (matches!(algorithm, Algorithm::Auto | Algorithm::Gbdt)
                 && self.max_leaf_nodes.is_none()
+                // Trees of hazards stay small anyway.
+                && task != Task::Survival
                 && leaves < default.max_leaf_nodes)
                 .then_some(default.max_leaf_nodes),
             min_samples_leaf: self.min_samples_leaf.unwrap_or(default.min_samples_leaf),

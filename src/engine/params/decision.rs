@@ -10,6 +10,7 @@ pub(super) const CALIBRATIONS: &[(&str, Method)] = &[
     ("auto", Method::Auto),
     ("none", Method::None),
     ("temperature", Method::Temperature),
+    ("vector", Method::Vector),
     ("isotonic", Method::Isotonic),
     ("beta", Method::Beta),
 ];
@@ -118,6 +119,7 @@ pub(super) fn calibration(method: Option<Method>, task: Task) -> Result<Method, 
     let fits = match method {
         Method::Auto | Method::None => true,
         Method::Temperature => task.has_one_label(),
+        Method::Vector => task == Task::Multiclass,
         Method::Isotonic | Method::Beta => task == Task::Binary,
     };
     if fits {
@@ -132,6 +134,8 @@ pub(super) fn calibration(method: Option<Method>, task: Task) -> Result<Method, 
         message: format!("calibration {name} does not fit a {task:?} target").to_lowercase(),
         hint: match task {
             _ if !task.has_one_label() => "Leave \"calibration\" out.",
+            Task::Multiclass => "Use temperature, vector, auto or none.",
+            Task::Binary => "Use temperature, isotonic, beta, auto or none.",
             _ => "Use temperature, auto or none.",
         }
         .into(),

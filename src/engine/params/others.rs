@@ -38,6 +38,9 @@ impl Params {
         if matches!(algorithm, Auto | Dnn | Mlp) {
             return None;
         }
+        if let Some(option) = self.learning.given() {
+            return Some(option);
+        }
         let penalties = algorithm == Linear;
         [
             ("hidden", self.hidden.is_some()),

@@ -90,8 +90,9 @@ impl Reader<'_> {
             .ok_or_else(|| Self::wrong(option, &format!("one of {}", names.join(", "))))
     }
 
-    pub(crate) fn hidden(&self) -> Result<Option<Vec<usize>>, ParamError> {
-        let Some(value) = self.get("hidden") else {
+    /// Widths of layers.
+    pub(crate) fn widths(&self, option: &str) -> Result<Option<Vec<usize>>, ParamError> {
+        let Some(value) = self.get(option) else {
             return Ok(None);
         };
         let width = |v: &Value| {
@@ -108,7 +109,7 @@ impl Reader<'_> {
             .map(Some)
             .ok_or_else(|| {
                 Self::wrong(
-                    "hidden",
+                    option,
                     "an array of 1 to 8 integers from 1 to 4096, such as [64, 32]",
                 )
             })

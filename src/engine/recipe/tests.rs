@@ -190,3 +190,16 @@ fn constant_and_empty_columns_are_zero() {
     let matrix = Recipe::fit(&frame, &[0, 1], &rows(20)).transform(&frame, &rows(20));
     assert!(matrix.numbers.iter().all(|x| *x == 0.0 || *x == 1.0));
 }
+
+#[test]
+fn every_input_knows_its_feature() {
+    let frame = crate::artifact::testing::frame(300);
+    let recipe = Recipe::fit(&frame, &[0, 1, 2, 3, 4], &rows(300));
+    let matrix = recipe.transform(&frame, &rows(300));
+    let (numbers, categories) = recipe.owners();
+    assert_eq!(matrix.features.numbers, numbers);
+    assert_eq!(matrix.features.categories, categories);
+    assert_eq!(matrix.features.numbers.len(), matrix.inputs.numbers);
+    assert_eq!(matrix.features.bags.len(), matrix.inputs.bags.len());
+    assert_eq!(matrix.some(&[3, 1]).features, matrix.features);
+}

@@ -1,29 +1,15 @@
-//! A sequence model as bytes.
-//!
-//! | part | size |
-//! |---|---|
-//! | `INSIGHTS` | 8 |
-//! | format version, u32 | 4 |
-//! | length of everything, u64 | 8 |
-//! | length of the header, u32 | 4 |
-//! | header: the [`SequenceModel`] as JSON, without weights and counts | |
-//! | the network's weights as f32 | |
-//! | of a mixture: popularity, recent popularity; of both kinds of followers: how many, u32, offsets, items, weights | |
-//! | checksum of all the above, u64 | 8 |
-//!
-//! Numbers are little-endian.
+//! A sequence model as bytes: see [`crate::artifact::container`]; the header is the [`SequenceModel`] without weights and counts.
+//! The words are the network's weights; then, of a mixture, popularity, recent popularity, and of both kinds of followers how many
+//! there are, offsets, items and weights.
 
 use super::counts::Followers;
 use super::model::SequenceModel;
 use super::network::Output;
-use crate::artifact::{ArtifactError, Reader, checksum, require};
+use crate::artifact::ArtifactError;
+use crate::artifact::check::require;
+use crate::artifact::container::{Magic, pack, unpack};
 
-const MAGIC: &[u8; 8] = b"INSIGHTS";
-/// The format written, and the newest one read.
-const VERSION: u32 = 1;
-const CHECKSUM: usize = 8;
-/// A longer header is taken for damage.
-const LONGEST_HEADER: usize = 256 << 20;
+const MAGIC: &Magic = b"INSIGHTS";
 /// The most units of a layer, width of an embedding, and codes of a table that can be asked for.
 const MOST_UNITS: usize = 4096;
 const MOST_CODES: usize = 1_000_001;
@@ -36,8 +22,6 @@ impl SequenceModel {
 
     /// Length-checked, versioned, checksummed bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Writing to a Vec fails only for maps whose keys are not texts; no part of a model has one.
-        let header = serde_json::to_vec(self).expect("a sequence model is plain data");
         let mut words: Vec<u32> = self.network.weights.iter().map(|w| w.to_bits()).collect();
         if let Some(mixture) = &self.mixture {
             let counts = &mixture.counts;
@@ -53,19 +37,7 @@ impl SequenceModel {
                 floats(&mut words, &followers.weights);
             }
         }
-        let total = MAGIC.len() + 4 + 8 + 4 + header.len() + words.len() * 4 + CHECKSUM;
-        let mut out = Vec::with_capacity(total);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&(total as u64).to_le_bytes());
-        out.extend_from_slice(&(header.len() as u32).to_le_bytes());
-        out.extend_from_slice(&header);
-        words
-            .iter()
-            .for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
-        let sum = checksum(&out);
-        out.extend_from_slice(&sum.to_le_bytes());
-        out
+        pack(MAGIC, self, words.len(), words.iter().copied())
     }
 
     /// Trusts nothing: every length is checked before it is used, and so are all shapes.
@@ -73,31 +45,7 @@ impl SequenceModel {
     /// # Errors
     /// [`ArtifactError::TooNew`] for a later format, [`ArtifactError::Damaged`] for anything else that is no sequence model.
     pub fn from_bytes(bytes: &[u8]) -> Result<SequenceModel, ArtifactError> {
-        let mut rest = Reader::new(bytes);
-        require(rest.take(MAGIC.len())? == MAGIC, || {
-            "the bytes are not a sequence model of insight".into()
-        })?;
-        let found = u32::from_le_bytes(rest.array()?);
-        if found > VERSION {
-            let known = VERSION;
-            return Err(ArtifactError::TooNew { found, known });
-        }
-        require(found == VERSION, || format!("there is no format {found}"))?;
-        let total = u64::from_le_bytes(rest.array()?);
-        require(total == bytes.len() as u64, || {
-            format!("{} bytes where {total} are expected", bytes.len())
-        })?;
-        let header = u32::from_le_bytes(rest.array()?) as usize;
-        require(header <= LONGEST_HEADER, || {
-            format!("the header of {header} bytes is too long")
-        })?;
-        let header = rest.take(header)?;
-        let (summed, sum) = bytes.split_at(bytes.len().saturating_sub(CHECKSUM));
-        require(sum == checksum(summed).to_le_bytes(), || {
-            "the checksum does not match".into()
-        })?;
-        let unreadable = |e| ArtifactError::Damaged(format!("the header cannot be read: {e}"));
-        let mut model: SequenceModel = serde_json::from_slice(header).map_err(unreadable)?;
+        let (mut model, mut rest): (SequenceModel, _) = unpack(MAGIC, bytes)?;
         model.check_shapes()?;
         let len = model.network.layout().map(|layout| layout.len);
         model.network.weights = rest.floats(len)?;
@@ -107,7 +55,7 @@ impl SequenceModel {
             counts.popularity = rest.floats(Some(classes))?;
             counts.recent = rest.floats(Some(classes))?;
             for followers in [&mut counts.next, &mut counts.later] {
-                let items = u32::from_le_bytes(rest.array()?) as usize;
+                let items = rest.words(Some(1))?.first().map_or(0, |n| *n as usize);
                 *followers = Followers {
                     offsets: rest.words(classes.checked_add(1))?,
                     items: rest.words(Some(items))?,
@@ -115,9 +63,7 @@ impl SequenceModel {
                 };
             }
         }
-        require(rest.left() == CHECKSUM, || {
-            "there are bytes after the weights".into()
-        })?;
+        rest.end()?;
         model.encoder.index();
         if let Some(mixture) = &mut model.mixture {
             mixture.counts.index();

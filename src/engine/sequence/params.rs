@@ -160,7 +160,7 @@ impl Params {
         };
         Ok(Params {
             cell: reader.choice("algorithm", CELLS)?,
-            hidden: reader.hidden()?,
+            hidden: reader.widths("hidden")?,
             heads: size("attention_heads", 1, 64)?,
             embedding: size("embedding_dim", 1, 1024)?,
             dropout: reader.number("dropout", 0.0, 0.95)?,

@@ -187,7 +187,7 @@ impl<'a> Trainer<'a> {
         };
         Ok(Trainer {
             task,
-            dense: Dense::clipped(weights, &layout.decayed(), rule, params.gradient_clip),
+            dense: Dense::new(weights, layout.kinds(), rule, false).clipped(params.gradient_clip),
             sampler: sampled.then(|| Sampler::new(task.counts, params.negatives)),
             stride: stride(&network, params.window),
             layout,
@@ -286,7 +286,7 @@ impl<'a> Trainer<'a> {
         if asked > 0 && pass.sum.is_finite() {
             let mut gradients: Vec<&mut Vec<f32>> =
                 lanes.iter_mut().map(|lane| &mut lane.gradient).collect();
-            self.dense.step(&mut gradients, rate);
+            self.dense.step(&mut gradients, rate, 0.0);
         }
     }
 

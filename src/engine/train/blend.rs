@@ -204,6 +204,7 @@ fn take_turn(
         let mut params = task.params.clone();
         params.algorithm = member.kind;
         params.boosting.max_leaf_nodes = member.leaves.unwrap_or(params.boosting.max_leaf_nodes);
+        params.boosting.or_max_leaf_nodes = None;
         params.penalty = None;
         params.trees = (params.trees / params.folds.max(1))
             .max(FEWEST_TREES)

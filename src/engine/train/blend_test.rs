@@ -77,3 +77,37 @@ fn one_fold_is_judged_by_the_validation_rows() {
     assert!(!held_out.in_turn(800));
     assert_eq!(held_out.rows, (800..1000).collect::<Vec<u32>>());
 }
+
+#[test]
+fn a_first_model_is_there_in_the_first_quarter() {
+    use crate::train::boost::tests::{data, examples};
+    let (train, validation) = (data(60_000, 1), data(15_000, 2));
+    let options = serde_json::json!({"max_seconds": 4.0, "epochs": 1000, "early_stopping": false});
+    let params = crate::params::Params::from_json(options.as_object().unwrap()).unwrap();
+    let params = params.check(crate::artifact::Task::Binary, 60_000).unwrap();
+    let task = Task {
+        train: examples(&train),
+        validation: Some(examples(&validation)),
+        output: Output::Sigmoid,
+        outputs: 1,
+        params: &params,
+    };
+    let started = Instant::now();
+    let (mut boosted, mut first) = (false, None);
+    let trained = auto(&task, Device::Cpu, &mut |step| {
+        match step.boosting {
+            true => boosted = true,
+            false if boosted && first.is_none() => first = Some(started.elapsed().as_secs_f64()),
+            false => {}
+        }
+        true
+    });
+    let whole = started.elapsed().as_secs_f64();
+    let trained = trained.unwrap();
+    // The next kind has begun, so the trees are done. A round, and the first step that is told, take their time.
+    let first = first.unwrap();
+    assert!(first < 1.0 + 0.6, "{first}");
+    assert!(whole < 4.4 + 0.6, "{whole}");
+    assert_eq!(trained.stopped_by, "max_seconds");
+    assert!(trained.parts.len() > 1);
+}

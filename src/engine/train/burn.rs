@@ -1,21 +1,23 @@
 //! Training with Burn, generic over its backends: what a GPU runs.
 
+use super::averaging::Average;
 use super::batch::gather;
 use super::epochs::Learner;
 use super::loss::tensors::{loss_sum, mean_answer};
 use super::{Examples, Task};
 use crate::models::network::{Dropout, Drops, Trainable};
-use crate::models::{Inputs, Model};
-use crate::params::{Optimizer, ValidParams};
+use crate::models::{Inputs, Model, WeightKind};
+use crate::params::{Optimizer, RateFactors, ValidParams};
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams, Optimizer as _, Sgd, SgdConfig,
 };
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Tensor, TensorPrimitive};
+use std::collections::VecDeque;
 
 /// Rows of one forward pass over the validation part, of a network, and of a transformer, whose rows are many tokens.
 const VALIDATION_BATCH: [usize; 2] = [8192, 1024];
@@ -78,6 +80,7 @@ pub(super) struct Burn<'a, B: AutodiffBackend, N: AutodiffModule<B>> {
     best: Option<N::InnerModule>,
     optimiser: Optimiser<B, N>,
     drops: Drops,
+    average: Option<(Average, N::InnerModule)>,
     device: B::Device,
 }
 
@@ -88,6 +91,7 @@ impl<'a, B: AutodiffBackend, N: AutodiffModule<B>> Burn<'a, B, N> {
         let of = params.attention.unwrap_or_default();
         let dropout = |rate, own: u64| Dropout::new(rate, params.seed ^ 0x2545_f491 ^ own);
         Burn {
+            average: Average::new(task).map(|average| (average, net.valid())),
             net: Some(net),
             shapes: model,
             best: None,
@@ -99,6 +103,16 @@ impl<'a, B: AutodiffBackend, N: AutodiffModule<B>> Burn<'a, B, N> {
             },
             device,
             task,
+        }
+    }
+}
+
+impl<B: AutodiffBackend, N: AutodiffModule<B>> Burn<'_, B, N> {
+    /// The weights that would be kept.
+    fn kept(&self) -> Option<N::InnerModule> {
+        match &self.average {
+            Some((_, mean)) => Some(mean.clone()),
+            None => self.net.as_ref().map(|net| net.valid()),
         }
     }
 }
@@ -151,13 +165,34 @@ where
         if let Some(penalty) = net.penalties(params.l1, l2) {
             objective = objective + penalty;
         }
-        let gradients = GradientsParams::from_grads(objective.backward(), &net);
-        self.net = Some(self.optimiser.step(rate, net, gradients));
+        let mut all = objective.backward();
+        let rates = params.learning.learning_rate_factors;
+        let mut net = net;
+        if rates == RateFactors::default() {
+            let gradients = GradientsParams::from_grads(all, &net);
+            net = self.optimiser.step(rate, net, gradients);
+        } else {
+            for kind in [
+                WeightKind::Weight,
+                WeightKind::Bias,
+                WeightKind::Embedding,
+                WeightKind::NumberEmbedding,
+                WeightKind::Scale,
+            ] {
+                let gradients = GradientsParams::from_params(&mut all, &net, &net.of_kind(kind));
+                net = self.optimiser.step(rate * rates.of(kind), net, gradients);
+            }
+        }
+        if let Some((mut average, mean)) = self.average.take() {
+            let mean = drawn(mean, &net.valid(), average.next());
+            self.average = Some((average, mean));
+        }
+        self.net = Some(net);
         (loss, weight)
     }
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
-        let Some(net) = self.net.as_ref().map(|net| net.valid()) else {
+        let Some(net) = self.kept() else {
             return f64::NAN;
         };
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
@@ -179,14 +214,46 @@ where
     }
 
     fn keep(&mut self) {
-        self.best = self.net.as_ref().map(|net| net.valid());
+        self.best = self.kept();
     }
 
     fn finish(self) -> Model {
+        let last = self.kept();
         let mut model = self.shapes;
-        if let Some(best) = self.best.or_else(|| self.net.map(|net| net.valid())) {
+        if let Some(best) = self.best.or(last) {
             best.export(&mut model);
         }
         model
+    }
+}
+
+/// The weights of `mean`, drawn towards those of a module of the same shapes by a share of the difference.
+fn drawn<B: Backend, M: Module<B>>(mean: M, to: &M, share: f64) -> M {
+    let mut all = Collected(VecDeque::new());
+    to.visit(&mut all);
+    mean.map(&mut Drawn { to: all.0, share })
+}
+
+/// The weights of a module in the order in which they are visited.
+struct Collected<B: Backend>(VecDeque<TensorPrimitive<B>>);
+
+impl<B: Backend> ModuleVisitor<B> for Collected<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.0.push_back(param.val().into_primitive());
+    }
+}
+
+struct Drawn<B: Backend> {
+    to: VecDeque<TensorPrimitive<B>>,
+    share: f64,
+}
+
+impl<B: Backend> ModuleMapper<B> for Drawn<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let Some(to) = self.to.pop_front() else {
+            return param;
+        };
+        let to = Tensor::from_primitive(to);
+        param.map(|from| from.clone() + (to - from).mul_scalar(self.share))
     }
 }

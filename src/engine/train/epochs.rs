@@ -12,18 +12,18 @@ pub(super) trait Learner {
     /// One step on the given training rows: the sum of their losses times their weights, and of their weights. A loss that is no
     /// finite number changes nothing.
     fn step(&mut self, rows: &[u32], rate: f64) -> (f64, f64);
-    /// Mean loss over all rows of a part.
+    /// Mean loss over all rows of a part, of the weights that would be kept.
     fn loss(&mut self, part: &Examples<'_>) -> f64;
-    /// Remembers the weights as they are now.
+    /// Remembers the weights as they are now, or their average.
     fn keep(&mut self);
     /// The model with the weights that were kept last.
     fn finish(self) -> Model;
 }
 
-/// The learning rate falls as a half cosine to a tenth over the epochs (Loshchilov and Hutter 2017).
-fn learning_rate(params: &ValidParams, epoch: u32) -> f64 {
-    let done = f64::from(epoch - 1) / f64::from(params.epochs.max(2) - 1);
-    params.learning_rate * (0.1 + 0.45 * (1.0 + (std::f64::consts::PI * done).cos()))
+/// The learning rate of a step, `within` 0 to 1 through an epoch.
+fn learning_rate(params: &ValidParams, epoch: u32, within: f64) -> f64 {
+    let schedule = params.learning.learning_rate_schedule;
+    params.learning_rate * schedule.share(epoch, within, params.epochs)
 }
 
 pub(super) fn run(
@@ -56,12 +56,13 @@ pub(super) fn run(
     }
     for epoch in 1..=params.epochs {
         let epoch_started = Instant::now();
-        let rate = learning_rate(params, epoch);
+        let mut rate = 0.0;
         random.shuffle(&mut order);
         let (mut sum, mut weight, mut epoch_rows) = (0.0, 0.0, 0usize);
         let mut out_of_time = false;
-        for rows in order.chunks(params.batch_size) {
+        for (batch, rows) in order.chunks(params.batch_size).enumerate() {
             steps += 1.0;
+            rate = learning_rate(params, epoch, (batch as f64 + 0.5) / in_epoch);
             // A slow start keeps the first, large gradients from throwing the weights about (Goyal et al. 2017).
             let warm = if warming > 0.0 {
                 f64::min(steps / warming, 1.0)

@@ -328,10 +328,15 @@ impl Objective {
         }
     }
 
+    /// The loss of each row of answers `[rows][outputs]`.
+    pub(crate) fn each(&self, answers: &[f64], targets: &[f32]) -> impl Iterator<Item = f64> {
+        let rows = answers.chunks_exact(self.outputs.max(1)).enumerate();
+        rows.map(move |(row, answer)| self.of_answers(answer, self.of(targets, row)))
+    }
+
     /// Mean loss of the answers `[rows][outputs]` for a part.
     pub(crate) fn mean(&self, answers: &[f64], part: &Examples<'_>) -> f64 {
-        let rows = answers.chunks_exact(self.outputs.max(1)).enumerate();
-        part.mean(rows.map(|(row, answer)| self.of_answers(answer, self.of(part.targets, row))))
+        part.mean(self.each(answers, part.targets))
     }
 
     /// The sums that trees begin with: those of the mean targets, or of a quantile.

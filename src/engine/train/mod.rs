@@ -1,5 +1,6 @@
 //! Training: batches, optimisers, early stopping; generic over Burn's backends.
 
+mod averaging;
 #[cfg(any(test, feature = "cuda"))]
 mod batch;
 mod blend;
@@ -21,6 +22,7 @@ mod start;
 pub(crate) use batch::Batch;
 #[cfg(test)]
 pub(crate) use batch::gather;
+pub(crate) use cpu::vector;
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
 pub use rows::Rows;
@@ -260,7 +262,7 @@ fn one(
 ) -> Result<Trained, TrainError> {
     match task.params.algorithm {
         Algorithm::Dnn | Algorithm::Mlp => network(task, device, report),
-        Algorithm::Gbdt => boost::boost(task, report),
+        Algorithm::Gbdt => boost::chosen(task, report),
         Algorithm::Linear => linear::linear(task, report),
         Algorithm::RandomForest => forest::forest(task, report),
         Algorithm::Transformer => transformer(task, device, report),

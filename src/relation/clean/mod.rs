@@ -1,15 +1,15 @@
 //! A relation cleaned for its own sake: its rows are kept aside, judged as a frame in a child, and given out with the values
 //! that change replaced, in the relation's own row type.
 
-mod datum;
 mod kept;
 
+use super::attributes::{Attribute, attributes};
+use super::datum::Writer;
 use super::decode::{Buffer, Decoder};
 use super::resolve::{self, Source};
 use crate::error::{Error, Result};
 use crate::job::trainer;
 use crate::settings;
-use datum::Writer;
 use insight_engine::clean::report::describe;
 use insight_engine::clean::table::{Cleaned, Table};
 use insight_engine::clean::{CleanParams, Duplicates};
@@ -37,15 +37,6 @@ pub fn check(params: &CleanParams, source: &Source, target: Option<&str>) -> Res
         }
     }
     Ok(())
-}
-
-/// One attribute of the row type that is given out.
-struct Attribute {
-    name: String,
-    type_oid: pg_sys::Oid,
-    typmod: i32,
-    /// Its place in the row type, dropped columns counted.
-    place: usize,
 }
 
 /// The relation, the row type it is given out in, and what its columns are.
@@ -331,30 +322,6 @@ fn own_relation(row_type: pg_sys::Oid) -> Result<Result<String>> {
             spi::quote_identifier(name)
         )))
     }
-}
-
-/// The attributes of a row type that are not dropped.
-///
-/// # Safety
-/// The descriptor must be valid.
-unsafe fn attributes(descriptor: pg_sys::TupleDesc) -> Vec<Attribute> {
-    // SAFETY: a descriptor has `natts` attributes.
-    let list = unsafe {
-        std::slice::from_raw_parts((*descriptor).attrs.as_ptr(), (*descriptor).natts as usize)
-    };
-    list.iter()
-        .enumerate()
-        .filter(|(_, a)| !a.attisdropped)
-        .map(|(place, a)| Attribute {
-            // SAFETY: a name ends with a zero byte.
-            name: unsafe { CStr::from_ptr(a.attname.data.as_ptr()) }
-                .to_string_lossy()
-                .into_owned(),
-            type_oid: a.atttypid,
-            typmod: a.atttypmod,
-            place,
-        })
-        .collect()
 }
 
 /// The relation must have every column of the row type, of the same type.

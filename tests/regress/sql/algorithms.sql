@@ -33,6 +33,11 @@ SELECT insight_train('travellers', 'stays', options => '{"algorithm": "random_fo
 SELECT insight_train('travellers', 'stays', options => '{"algorithm": "gbdt", "trees": 10}');
 SELECT insight_train('travellers', 'stays', options => '{"algorithm": "dnn", "folds": 3}');
 SELECT insight_train('SELECT *, visitor_id % 50 AS city FROM travellers', 'stays', options => '{"folds": 3, "group": "city"}');
+SELECT insight_train('travellers', 'stays', options => '{"algorithm": "gbdt", "weight_averaging": "ema"}');
+SELECT insight_train('travellers', 'stays', options => '{"averaging_epochs": 2}');
+SELECT insight_train('travellers', 'stays', options => '{"learning_rate_factors": {"weight": 2}}');
+SELECT score > 0.6 AS good FROM insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'averaged', '{"algorithm": "dnn", "epochs": 20, "weight_averaging": "ema", "averaging_epochs": 2, "learning_rate_factors": {"bias": 0.1, "scale": 6}, "learning_rate_schedule": "constant"}');
+SELECT count(DISTINCT learning_rate) AS rates FROM insight.history WHERE model = 'averaged';
 -- Parts held out in turn judge where there are no test rows.
 SELECT insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'turns', '{"test_size": 0, "epochs": 3}') IS NOT NULL AS trained;
 SELECT provenance->>'evaluated_on' AS judged_on, provenance->>'validation_rows' AS validation FROM insight.versions WHERE model = 'turns';
@@ -50,7 +55,7 @@ ORDER BY q.name, a;
 SELECT insight_train('SELECT even, nothing, none FROM sparse', 'even', 'empty', '{"algorithm": "linear"}');
 DROP VIEW sparse;
 DROP TABLE travellers;
-SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd');
+SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd', 'averaged');
 -- Models of their own for the values of a column.
 CREATE TABLE branches AS
 SELECT i AS sale_id, (ARRAY['north', 'south', 'north', 'south', 'east'])[1 + i % 5] AS region, (i * 7919) % 101 / 10.0 AS price,

@@ -47,6 +47,9 @@ FROM insight_compare('blind', 'buys') WHERE metric IN ('roc_auc', 'log_loss');
 SELECT count(*) > 10 AS metrics, bool_and(difference = 0 AND p_value = 1 AND better IS NULL) AS same FROM insight_compare('buys', 'buys@1', 'fresh');
 SELECT slice, rows FROM insight_slices('buys', 'channel', 'fresh') WHERE metric = 'roc_auc' ORDER BY slice;
 SELECT slice, rows FROM insight_slices('amount', 'visits', 'fresh') WHERE metric = 'rmse';
+-- Each of many labels by itself.
+SELECT insight_train('visited', 'spending', 'vector', '{"algorithm": "gbdt", "exclude": ["buys", "amount"], "calibration": "vector"}') IS NOT NULL AS trained;
+SELECT provenance->>'calibration' AS calibration FROM insight.versions WHERE model = 'vector';
 -- Calibration can be asked for, and keeps the order.
 SELECT insight_train('visited', 'buys', 'plain', '{"algorithm": "gbdt", "exclude": ["spending", "amount"], "calibration": "none"}') IS NOT NULL AS trained;
 SELECT insight_train('visited', 'buys', 'beta', '{"algorithm": "gbdt", "exclude": ["spending", "amount"], "calibration": "beta"}') IS NOT NULL AS trained;
@@ -81,3 +84,4 @@ SELECT * FROM insight_train('visited', 'buys', options => '{"threshold": "profit
 SELECT * FROM insight_train('visited', 'amount', options => '{"capacity": 5}');
 SELECT * FROM insight_train('visited', 'buys', options => '{"threshold": "f1", "validation_size": 0}');
 SELECT * FROM insight_train('visited', 'spending', options => '{"calibration": "isotonic"}');
+SELECT * FROM insight_train('visited', 'buys', options => '{"calibration": "vector"}');

@@ -104,3 +104,14 @@ SELECT insight_train('SELECT age, mailed, ''x''::text AS bought FROM mailing', '
 CREATE TABLE graded AS SELECT i % 100 AS a, (i * 7919) % 97 AS b, least(4, (i % 100) / 22 + CASE WHEN (i * 7919) % 97 > 80 THEN 1 ELSE 0 END) AS grade FROM generate_series(1, 900) i;
 SELECT status, metric, score > 0.8 AS good FROM insight_train('graded', 'grade', 'graded', '{"task": "ordinal", "test_size": 0, "epochs": 10}');
 SELECT avg((g.grade::text = ANY (insight_classes('graded', g, 0.9)))::int) BETWEEN 0.88 AND 1 AS covered FROM graded g;
+-- Several targets in one call: a model for each, which does not see the others.
+SELECT model, version, task, metric FROM insight_train('SELECT age, nights, visits, opinion FROM guests', NULL, 'guest',
+  '{"targets": ["visits", "opinion"], "algorithm": "linear", "task": null}');
+SELECT model, feature FROM insight.features WHERE model LIKE 'guest\_%' AND model IN ('guest_visits', 'guest_opinion') AND feature IN ('age', 'opinion', 'visits') AND version = (SELECT max(version) FROM insight.versions v WHERE v.model = features.model) ORDER BY 1, 2;
+SELECT insight_train('guests', 'age', 'x', '{"targets": ["visits", "opinion"]}');
+SELECT insight_train('guests', NULL, 'x', '{"targets": ["visits", "visits"]}');
+SELECT insight_train('guests', NULL, 'x', '{"targets": ["visits", "vists"]}');
+SELECT insight_train('guests', NULL, 'x', '{"targets": ["visits", "age"], "include": ["age", "nights"]}');
+SELECT insight_train('guests', NULL, 'x', '{}');
+SELECT * FROM insight_cross_validate('guests', 'visits', 2, '{"targets": ["visits"]}');
+SELECT count(*) FROM insight.models WHERE model LIKE 'x%';

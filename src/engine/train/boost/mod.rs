@@ -2,6 +2,7 @@
 
 pub(super) mod bins;
 mod grow;
+mod leaves;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -10,6 +11,7 @@ use crate::artifact::Epoch;
 use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
 use grow::{Grower, Pair, Shape};
+pub(super) use leaves::chosen;
 use rayon::prelude::*;
 use std::time::Instant;
 

@@ -4,11 +4,12 @@
 use super::attention::{Dropped, Pass, Sequences, backward, forward};
 use super::features::Features;
 use super::norm::Norm;
-use super::parameters::{Dense, Rule, Table};
+use super::parameters::{Dense, Rule, Table, kept, swap};
 use super::vector::resize;
-use crate::models::{Model, Transformer, TransformerParts};
+use crate::models::{Model, Transformer, TransformerParts, WeightKind};
 use crate::random::Random;
 use crate::recipe::Matrix;
+use crate::train::averaging::Average;
 use crate::train::epochs::Learner;
 use crate::train::loss::Objective;
 use crate::train::{Examples, Task};
@@ -20,6 +21,8 @@ use std::ops::Range;
 const CHUNK: usize = 192;
 /// More chunks would cost more in adding up gradients than they gain.
 const MOST_CHUNKS: usize = 16;
+/// Tokens that a chunk takes at a time: what a block remembers of each is kept no longer.
+const SLICE: usize = 2 * CHUNK;
 
 pub(in crate::train) struct Attentive<'a> {
     task: &'a Task<'a>,
@@ -33,6 +36,7 @@ pub(in crate::train) struct Attentive<'a> {
     chunks: Vec<Chunk>,
     seed: u64,
     steps: u64,
+    average: Option<Average>,
     best: Option<(Vec<f32>, Vec<Vec<f32>>)>,
 }
 
@@ -56,7 +60,8 @@ struct Chunk {
     /// `[rows][outputs]`: sums, then the loss's derivatives by them.
     sums: Vec<f32>,
     gradient: Vec<f32>,
-    loss: f64,
+    /// `[rows][tokens][width]`: the loss's derivatives by the tokens; empty where no table wants them.
+    deltas: Vec<f32>,
 }
 
 /// The tokens of so many rows; after the last block only the first of each row is wanted.
@@ -109,26 +114,54 @@ impl Chunk {
         forward(sums, normed, rows.len(), weights, &parts.head);
     }
 
-    /// From the sums of [`Chunk::forward`] to the loss and its gradient, which is added up. `scale` is what a row with weight 1
-    /// counts in the mean over the batch.
-    fn backward(&mut self, shared: &Shared<'_>, part: &Examples<'_>, rows: &[u32], scale: f64) {
+    /// The loss of the rows, and its gradient, slice by slice. `scale` is what a row with weight 1 counts in the mean over the batch.
+    fn learn(
+        &mut self,
+        shared: &Shared<'_>,
+        part: &Examples<'_>,
+        rows: &[u32],
+        mut random: Random,
+        scale: f64,
+    ) -> f64 {
+        let features = &shared.features;
+        let row = features.model.tokens.count * features.model.width;
+        let len = features.embeddings.last().map(|range| range.end);
+        self.gradient.resize(len.unwrap_or(features.parts.len), 0.0);
+        self.deltas.clear();
+        let mut loss = 0.0;
+        for rows in rows.chunks((SLICE / features.model.tokens.count).max(1)) {
+            self.forward(shared, part.matrix, rows, Some(&mut random));
+            loss += self.backward(shared, part, rows, scale);
+            if !features.tables.is_empty() {
+                self.deltas.extend_from_slice(&self.x[..rows.len() * row]);
+            }
+        }
+        features.settle(&mut self.gradient);
+        loss
+    }
+
+    /// From the sums of [`Chunk::forward`] to the loss and its gradient, which is added up; [`Features::settle`] ends it.
+    fn backward(
+        &mut self,
+        shared: &Shared<'_>,
+        part: &Examples<'_>,
+        rows: &[u32],
+        scale: f64,
+    ) -> f64 {
         let Features {
             model,
             parts,
             weights,
-            embeddings,
             ..
         } = shared.features;
         let (count, width) = (model.tokens.count, model.width);
         let objective = shared.objective;
-        let len = embeddings.last().map_or(parts.len, |range| range.end);
-        self.gradient.resize(len, 0.0);
-        self.loss = 0.0;
+        let mut loss = 0.0;
         let sums = &mut self.sums[..rows.len() * model.outputs];
         for (&row, sums) in rows.iter().zip(sums.chunks_exact_mut(model.outputs)) {
             let row = row as usize;
             let weight = part.weights.get(row).map_or(1.0, |w| f64::from(*w));
-            self.loss += weight * objective.derive(sums, objective.of(part.targets, row));
+            loss += weight * objective.derive(sums, objective.of(part.targets, row));
             let factor = (weight * scale) as f32;
             sums.iter_mut().for_each(|d| *d *= factor);
         }
@@ -167,7 +200,7 @@ impl Chunk {
             let (row, gradient) = (row as usize, &mut self.gradient);
             shared.features.back(part.matrix, row, delta, gradient);
         }
-        shared.features.settle(&mut self.gradient);
+        loss
     }
 }
 
@@ -182,16 +215,14 @@ impl<'a> Attentive<'a> {
             weights.extend_from_slice(&embedding.weights);
             embeddings.push(start..weights.len());
         }
-        // Neither what makes tokens nor norms nor biases are penalised.
-        let blocks = parts.blocks.iter();
-        let mut penalised: Vec<Range<usize>> = blocks
-            .flat_map(|(_, own, at)| own.matrices().map(|m| at + m.start..at + m.end))
-            .collect();
-        penalised.push(parts.head.weights.clone());
+        let mut kinds = parts.kinds();
+        kinds.resize(weights.len(), WeightKind::NumberEmbedding);
+        let average = Average::new(task);
+        let averaged = average.is_some();
         let tables = model.embeddings.iter().chain(&model.bags);
-        let tables = tables.map(|table| Table::new(table.clone(), model.width, rule));
+        let tables = tables.map(|table| Table::new(table.clone(), model.width, rule, averaged));
         Attentive {
-            dense: Dense::new(weights, &penalised, rule),
+            dense: Dense::new(weights, kinds, rule, averaged),
             tables: tables.collect(),
             embeddings,
             parts,
@@ -200,6 +231,7 @@ impl<'a> Attentive<'a> {
             chunks: Vec::new(),
             seed: task.params.seed ^ 0x2545_f491,
             steps: 0,
+            average,
             best: None,
         }
     }
@@ -271,10 +303,8 @@ impl Learner for Attentive<'_> {
             rows,
             task.params.label_smoothing,
             |shared, chunk, i, rows| {
-                let mut random = Random::new(first_seed.wrapping_add(i as u64));
-                chunk.forward(shared, part.matrix, rows, Some(&mut random));
-                chunk.backward(shared, part, rows, scale);
-                chunk.loss
+                let random = Random::new(first_seed.wrapping_add(i as u64));
+                chunk.learn(shared, part, rows, random, scale)
             },
         );
         let loss = losses.iter().sum::<f64>();
@@ -284,7 +314,8 @@ impl Learner for Attentive<'_> {
         let chunks = &mut self.chunks[..losses.len()];
         let mut gradients: Vec<&mut Vec<f32>> =
             chunks.iter_mut().map(|c| &mut c.gradient).collect();
-        self.dense.step(&mut gradients, rate);
+        let share = self.average.as_mut().map_or(1.0, Average::next);
+        self.dense.step(&mut gradients, rate, share as f32);
         if !self.tables.is_empty() {
             let size = self.chunk_rows(rows.len());
             let features = Features {
@@ -297,19 +328,51 @@ impl Learner for Attentive<'_> {
             };
             let row_size = self.model.tokens.count * self.model.width;
             for (chunk, rows) in self.chunks.iter().zip(rows.chunks(size)) {
-                for (&row, delta) in rows.iter().zip(chunk.x.chunks_exact(row_size)) {
+                for (&row, delta) in rows.iter().zip(chunk.deltas.chunks_exact(row_size)) {
                     let (row, tables) = (row as usize, &mut self.tables);
                     features.back_tables(part.matrix, row, delta, tables);
                 }
             }
             self.tables
                 .par_iter_mut()
-                .for_each(|table| table.step(rate));
+                .for_each(|table| table.step(rate, share));
         }
         (loss, weight)
     }
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
+        swap(&mut self.dense, &mut self.tables);
+        let loss = self.mean_loss(part);
+        swap(&mut self.dense, &mut self.tables);
+        loss
+    }
+
+    fn keep(&mut self) {
+        self.best = Some(kept(&self.dense, &mut self.tables));
+    }
+
+    fn finish(mut self) -> Model {
+        if self.best.is_none() {
+            self.keep();
+        }
+        let mut model = self.model;
+        let (mut weights, tables) = self.best.unwrap_or_default();
+        for (embedding, range) in model.number_embeddings.iter_mut().zip(self.embeddings) {
+            embedding.weights.copy_from_slice(&weights[range]);
+        }
+        weights.truncate(self.parts.len);
+        model.weights = weights;
+        let own = model.embeddings.iter_mut().chain(&mut model.bags);
+        for (own, table) in own.zip(tables) {
+            *own = table;
+        }
+        Model::Transformer(model)
+    }
+}
+
+impl Attentive<'_> {
+    /// Mean loss over all rows of a part, of the weights as they are.
+    fn mean_loss(&mut self, part: &Examples<'_>) -> f64 {
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
         let objective = self.task.objective();
         let block = (MOST_CHUNKS * CHUNK / self.model.tokens.count).max(1);
@@ -328,29 +391,6 @@ impl Learner for Attentive<'_> {
             sum += losses.iter().sum::<f64>();
         }
         sum / part.weight(&rows).max(f64::MIN_POSITIVE)
-    }
-
-    fn keep(&mut self) {
-        let tables = self.tables.iter().map(|t| t.vectors.clone()).collect();
-        self.best = Some((self.dense.weights.clone(), tables));
-    }
-
-    fn finish(self) -> Model {
-        let mut model = self.model;
-        let (mut weights, tables) = self.best.unwrap_or_else(|| {
-            let tables = self.tables.into_iter().map(|t| t.vectors).collect();
-            (self.dense.weights, tables)
-        });
-        for (embedding, range) in model.number_embeddings.iter_mut().zip(self.embeddings) {
-            embedding.weights.copy_from_slice(&weights[range]);
-        }
-        weights.truncate(self.parts.len);
-        model.weights = weights;
-        let own = model.embeddings.iter_mut().chain(&mut model.bags);
-        for (own, table) in own.zip(tables) {
-            *own = table;
-        }
-        Model::Transformer(model)
     }
 }
 

@@ -96,6 +96,60 @@ fn a_step_equals_burns() {
     }
 }
 
+/// Several steps of an average over the steps, with learning rates of their own.
+#[test]
+fn an_average_equals_burns() {
+    let mut random = Draw(11);
+    let matrix = matrix(240, &mut random);
+    let targets: Vec<f32> = (0..240).map(|_| random.below(2) as f32).collect();
+    let options = json!({"algorithm": "transformer", "optimizer": "sgd", "momentum": 0, "dropout": 0,
+        "attention_dropout": 0, "batch_size": 60, "weight_averaging": "ema", "averaging_epochs": 0.75,
+        "learning_rate_factors": {"bias": 0.1, "embedding": 3, "number_embedding": 0.5, "scale": 6}});
+    let params = params(Kind::Binary, options);
+    let examples = || Examples {
+        matrix: &matrix,
+        targets: &targets,
+        weights: &[],
+    };
+    let task = Task {
+        train: examples(),
+        validation: None,
+        output: Output::Sigmoid,
+        outputs: 1,
+        params: &params,
+    };
+    let start = transformer(&matrix.inputs, (16, 2, 2), 1, &mut random);
+    let mut ours = Attentive::new(&task, start.clone());
+    let device = Default::default();
+    let net = TransformerNet::<Autodiff<Flex>>::new(&start, &device);
+    let model = Model::Transformer(start.clone());
+    let mut theirs = Burn::<Autodiff<Flex>, _>::new(&task, model, net, device);
+    for step in 0..5 {
+        // Few rows: most vectors of the tables stay as they are.
+        let rows: Vec<u32> = (0..6).map(|i| (step * 31 + i) % 240).collect();
+        ours.step(&rows, 0.02);
+        theirs.step(&rows, 0.02);
+    }
+    let last = ours.dense.weights.clone();
+    let (a, b) = (ours.loss(&examples()), theirs.loss(&examples()));
+    assert!((a - b).abs() < 1e-3 * b.abs(), "mean loss {a} but {b}");
+    assert_eq!(last, ours.dense.weights);
+    let (Model::Transformer(ours), Model::Transformer(theirs)) = (ours.finish(), theirs.finish())
+    else {
+        panic!("no transformers");
+    };
+    let parts = ours.all_weights().zip(theirs.all_weights());
+    for (part, ((ours, theirs), start)) in parts.zip(start.all_weights()).enumerate() {
+        for (i, ((a, b), from)) in ours.iter().zip(theirs).zip(start).enumerate() {
+            assert!(
+                (a - b).abs() <= 1e-5 + 1e-2 * (b - from).abs(),
+                "part {part} weight {i}: from {from} to {a} but {b}"
+            );
+        }
+    }
+    assert!(ours.weights != start.weights && ours.weights[..] != last[..ours.weights.len()]);
+}
+
 fn trained(
     matrix: &Matrix,
     targets: &[f32],
@@ -127,7 +181,8 @@ fn threads_change_nothing() {
     let matrix = matrix(300, &mut random);
     let targets: Vec<f32> = (0..300).map(|_| random.below(2) as f32).collect();
     let weights = |threads: usize| {
-        let options = json!({"algorithm": "transformer", "epochs": 2, "d_token": 16});
+        let options = json!({"algorithm": "transformer", "epochs": 2, "d_token": 16,
+            "weight_averaging": "ema"});
         let parts = trained(&matrix, &targets, options, threads);
         let Model::Transformer(own) = &parts[0].model else {
             panic!("no transformer");

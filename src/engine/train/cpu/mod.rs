@@ -15,13 +15,14 @@ pub(crate) mod vector;
 
 pub(super) use attentive::Attentive;
 
+use super::averaging::Average;
 use super::epochs::Learner;
 use super::{Examples, Task};
 use crate::models::{Model, Network};
 use crate::random::Random;
 use chunk::{Chunk, Shared};
 use inputs::Front;
-use parameters::{Dense, Layout, Rule, Table};
+use parameters::{Dense, Layout, Rule, Table, kept, swap};
 use rayon::prelude::*;
 
 /// Rows times members that one chunk takes at least.
@@ -39,6 +40,7 @@ pub(super) struct Cpu<'a> {
     chunks: Vec<Chunk>,
     seed: u64,
     steps: u64,
+    average: Option<Average>,
     best: Option<(Vec<f32>, Vec<Vec<f32>>)>,
 }
 
@@ -46,15 +48,17 @@ impl<'a> Cpu<'a> {
     pub(super) fn new(task: &'a Task<'a>, network: Network) -> Cpu<'a> {
         let layout = Layout::of(&network);
         let rule = Rule::new(task.params);
+        let average = Average::new(task);
+        let averaged = average.is_some();
         let dims = network.inputs.embedded().map(|(_, _, dim)| dim);
         let dims = dims.chain(network.inputs.bags.iter().map(|b| b.dim));
         let tables = network.embeddings.iter().chain(&network.bags);
         let tables = tables
             .zip(dims)
-            .map(|(table, dim)| Table::new(table.clone(), dim, rule))
+            .map(|(table, dim)| Table::new(table.clone(), dim, rule, averaged))
             .collect();
         Cpu {
-            dense: Dense::new(layout.collect(&network), &layout.decayed, rule),
+            dense: Dense::new(layout.collect(&network), layout.kinds(), rule, averaged),
             layout,
             tables,
             network,
@@ -62,6 +66,7 @@ impl<'a> Cpu<'a> {
             chunks: Vec::new(),
             seed: task.params.seed ^ 0x2545_f491,
             steps: 0,
+            average,
             best: None,
         }
     }
@@ -141,7 +146,8 @@ impl Learner for Cpu<'_> {
             .iter_mut()
             .map(|c| &mut c.gradient)
             .collect();
-        self.dense.step(&mut gradients, rate);
+        let share = self.average.as_mut().map_or(1.0, Average::next);
+        self.dense.step(&mut gradients, rate, share as f32);
         if !self.tables.is_empty() {
             let network = &self.network;
             let learned = network.inputs.numbers + network.inputs.one_hot();
@@ -160,12 +166,40 @@ impl Learner for Cpu<'_> {
             }
             self.tables
                 .par_iter_mut()
-                .for_each(|table| table.step(rate));
+                .for_each(|table| table.step(rate, share));
         }
         (loss, weight)
     }
 
     fn loss(&mut self, part: &Examples<'_>) -> f64 {
+        swap(&mut self.dense, &mut self.tables);
+        let loss = self.mean_loss(part);
+        swap(&mut self.dense, &mut self.tables);
+        loss
+    }
+
+    fn keep(&mut self) {
+        self.best = Some(kept(&self.dense, &mut self.tables));
+    }
+
+    fn finish(mut self) -> Model {
+        if self.best.is_none() {
+            self.keep();
+        }
+        let mut network = self.network;
+        let (weights, tables) = self.best.unwrap_or_default();
+        self.layout.spread(&weights, &mut network);
+        let embeddings = network.embeddings.iter_mut().chain(&mut network.bags);
+        for (own, table) in embeddings.zip(tables) {
+            *own = table;
+        }
+        Model::Network(network)
+    }
+}
+
+impl Cpu<'_> {
+    /// Mean loss over all rows of a part, of the weights as they are.
+    fn mean_loss(&mut self, part: &Examples<'_>) -> f64 {
         let rows: Vec<u32> = (0..part.matrix.rows as u32).collect();
         let objective = self.task.objective();
         let (members, outputs) = (self.network.members, objective.outputs);
@@ -204,24 +238,5 @@ impl Learner for Cpu<'_> {
             sum += losses.iter().sum::<f64>();
         }
         sum / part.weight(&rows).max(f64::MIN_POSITIVE)
-    }
-
-    fn keep(&mut self) {
-        let tables = self.tables.iter().map(|t| t.vectors.clone()).collect();
-        self.best = Some((self.dense.weights.clone(), tables));
-    }
-
-    fn finish(self) -> Model {
-        let mut network = self.network;
-        let (weights, tables) = self.best.unwrap_or_else(|| {
-            let tables = self.tables.into_iter().map(|t| t.vectors).collect();
-            (self.dense.weights, tables)
-        });
-        self.layout.spread(&weights, &mut network);
-        let embeddings = network.embeddings.iter_mut().chain(&mut network.bags);
-        for (own, table) in embeddings.zip(tables) {
-            *own = table;
-        }
-        Model::Network(network)
     }
 }

@@ -1,8 +1,8 @@
 //! The weights of a network in one row of numbers, and the optimisers that change them.
 
 use super::vector::vectorised;
-use crate::models::Network;
-use crate::params::{Optimizer, ValidParams};
+use crate::models::{Network, WeightKind};
+use crate::params::{Optimizer, RateFactors, ValidParams};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -21,10 +21,8 @@ pub(crate) struct Layout {
     /// Weights and bias of each hidden layer.
     pub(crate) layers: Vec<(Range<usize>, Range<usize>)>,
     /// Weights and bias of each member's output layer.
-    pub(crate) heads: Vec<(Range<usize>, Range<usize>)>,
-    pub(crate) len: usize,
-    /// Weights of layers: penalised.
-    pub(crate) decayed: Vec<Range<usize>>,
+    pub(super) heads: Vec<(Range<usize>, Range<usize>)>,
+    pub(super) len: usize,
 }
 
 impl Layout {
@@ -44,9 +42,18 @@ impl Layout {
         let mut dense = |l: &crate::models::Dense| (take(l.weights.len()), take(l.bias.len()));
         layout.layers = network.layers.iter().map(&mut dense).collect();
         layout.heads = network.heads.iter().map(&mut dense).collect();
-        let both = layout.layers.iter().chain(&layout.heads);
-        layout.decayed = both.map(|(weights, _)| weights.clone()).collect();
         layout
+    }
+
+    /// The kind of each weight.
+    pub(super) fn kinds(&self) -> Vec<WeightKind> {
+        let mut kinds = vec![WeightKind::NumberEmbedding; self.len];
+        kinds[self.factors.clone()].fill(WeightKind::Scale);
+        for (weights, bias) in self.layers.iter().chain(&self.heads) {
+            kinds[weights.clone()].fill(WeightKind::Weight);
+            kinds[bias.clone()].fill(WeightKind::Bias);
+        }
+        kinds
     }
 
     /// All dense weights of a network in this order.
@@ -92,6 +99,7 @@ pub(crate) struct Rule {
     l1: f32,
     /// Σw² joins the loss with this factor (sgd and adam), or weights shrink by it (adamw).
     l2: f32,
+    rates: RateFactors,
 }
 
 /// One step's factors.
@@ -111,6 +119,7 @@ impl Rule {
             momentum: params.momentum as f32,
             l1: params.l1 as f32,
             l2: params.l2 as f32,
+            rates: params.learning.learning_rate_factors,
         }
     }
 
@@ -121,6 +130,7 @@ impl Rule {
             momentum: 0.0,
             l1: 0.0,
             l2: l2 as f32,
+            rates: RateFactors::default(),
         }
     }
 
@@ -144,6 +154,7 @@ impl Pace {
             momentum,
             l1,
             l2,
+            ..
         } = self.rule;
         let (l1, l2) = if DECAY { (l1, l2) } else { (0.0, 0.0) };
         let decoupled = optimizer == Optimizer::Adamw;
@@ -187,7 +198,9 @@ pub(crate) struct Dense {
     pub(crate) weights: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
-    decayed: Vec<bool>,
+    kinds: Vec<WeightKind>,
+    /// Of the weights over the steps, where it is kept.
+    average: Option<Vec<f32>>,
     rule: Rule,
     /// The gradient of all weights together is shortened to this norm.
     norm: f64,
@@ -195,36 +208,32 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    /// `penalised` are the weights that l1 and l2 are for.
-    pub(crate) fn new(weights: Vec<f32>, penalised: &[Range<usize>], rule: Rule) -> Dense {
-        Dense::clipped(weights, penalised, rule, GRADIENT_NORM)
-    }
-
-    /// With the norm that a gradient has at most.
-    pub(crate) fn clipped(
+    /// `kinds` has the kind of each weight.
+    pub(crate) fn new(
         weights: Vec<f32>,
-        penalised: &[Range<usize>],
+        kinds: Vec<WeightKind>,
         rule: Rule,
-        norm: f64,
+        averaged: bool,
     ) -> Dense {
-        // A piece is decayed as a whole, so pieces are cut where that changes.
-        let mut decayed = vec![false; weights.len()];
-        for range in penalised {
-            decayed[range.clone()].fill(true);
-        }
         Dense {
-            norm,
+            kinds,
+            average: averaged.then(|| weights.clone()),
             first: vec![0.0; weights.len()],
             second: vec![0.0; weights.len()],
             weights,
-            decayed,
             rule,
+            norm: GRADIENT_NORM,
             step: 0,
         }
     }
 
-    /// One step along the sum of `gradients`, which are cleared.
-    pub(crate) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64) {
+    /// With another norm that a gradient has at most.
+    pub(crate) fn clipped(self, norm: f64) -> Dense {
+        Dense { norm, ..self }
+    }
+
+    /// One step along the sum of `gradients`, which are cleared; `share` is that of the step in the average.
+    pub(crate) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64, share: f32) {
         self.step = self.step.saturating_add(1);
         let Some((sum, others)) = gradients.split_first_mut() else {
             return;
@@ -249,21 +258,31 @@ impl Dense {
         } else {
             1.0
         };
-        let pace = self.rule.pace(rate, self.step, scale);
+        let (rule, step) = (self.rule, self.step);
         self.weights
             .par_chunks_mut(PIECE)
             .zip(self.first.par_chunks_mut(PIECE))
             .zip(self.second.par_chunks_mut(PIECE))
-            .zip(sum.par_chunks(PIECE).zip(self.decayed.par_chunks(PIECE)))
-            .for_each(|(((w, m), v), (g, decayed))| {
+            .zip(sum.par_chunks(PIECE).zip(self.kinds.par_chunks(PIECE)))
+            .for_each(|(((w, m), v), (g, kinds))| {
                 let mut at = 0;
-                for run in decayed.chunk_by(|a, b| a == b) {
+                // Weights of one kind that lie together change together.
+                for run in kinds.chunk_by(|a, b| a == b) {
+                    let kind = run[0];
+                    let pace = rule.pace(rate * rule.rates.of(kind), step, scale);
                     let range = at..at + run.len();
                     at += run.len();
                     let (w, g) = (&mut w[range.clone()], &g[range.clone()]);
-                    change(pace, run[0], w, g, &mut m[range.clone()], &mut v[range]);
+                    let decayed = kind == WeightKind::Weight;
+                    change(pace, decayed, w, g, &mut m[range.clone()], &mut v[range]);
                 }
             });
+        if let Some(average) = &mut self.average {
+            let pieces = average.par_chunks_mut(PIECE);
+            pieces
+                .zip(self.weights.par_chunks(PIECE))
+                .for_each(|(average, weights)| draw(average, weights, share));
+        }
         gradients.par_iter_mut().for_each(|g| g.fill(0.0));
     }
 }
@@ -282,6 +301,13 @@ fn change(pace: Pace, decayed: bool, w: &mut [f32], g: &[f32], m: &mut [f32], v:
     vectorised(work, work);
 }
 
+/// Draws an average towards the weights.
+fn draw(average: &mut [f32], weights: &[f32], share: f32) {
+    for (average, w) in average.iter_mut().zip(weights) {
+        *average += share * (w - *average);
+    }
+}
+
 /// A table of vectors of which a step changes few: only those move, with a memory of their own (Adam "lazily").
 pub(crate) struct Table {
     pub(crate) vectors: Vec<f32>,
@@ -291,14 +317,40 @@ pub(crate) struct Table {
     second: Vec<f32>,
     touched: Vec<u32>,
     is_touched: Vec<bool>,
+    average: Option<LazyAverage>,
     rule: Rule,
     step: u32,
 }
 
+/// The average of vectors of which a step changes few: the others catch up when they are needed.
+struct LazyAverage {
+    vectors: Vec<f32>,
+    /// Σ ln(1 - share) of the steps from the second on: what is left of a difference after them.
+    now: f64,
+    /// Of each vector, how far it has been caught up.
+    at: Vec<f64>,
+}
+
+impl LazyAverage {
+    /// Catches up with the steps to `until` (see `now`) in which a vector stayed as it is.
+    fn catch_up(&mut self, code: usize, own: &[f32], until: f64) {
+        let left = (until - self.at[code]).exp();
+        let dim = own.len();
+        let average = &mut self.vectors[code * dim..(code + 1) * dim];
+        draw(average, own, (1.0 - left) as f32);
+        self.at[code] = until;
+    }
+}
+
 impl Table {
-    pub(crate) fn new(vectors: Vec<f32>, dim: usize, rule: Rule) -> Table {
+    pub(super) fn new(vectors: Vec<f32>, dim: usize, rule: Rule, averaged: bool) -> Table {
         let len = vectors.len();
         Table {
+            average: averaged.then(|| LazyAverage {
+                vectors: vectors.clone(),
+                now: 0.0,
+                at: vec![0.0; len / dim.max(1)],
+            }),
             gradient: vec![0.0; len],
             first: vec![0.0; len],
             second: vec![0.0; len],
@@ -331,20 +383,70 @@ impl Table {
         }
     }
 
-    pub(crate) fn step(&mut self, rate: f64) {
+    /// The vectors that would be kept.
+    fn kept(&mut self) -> &[f32] {
+        let Some(average) = &mut self.average else {
+            return &self.vectors;
+        };
+        for (code, own) in self.vectors.chunks_exact(self.dim.max(1)).enumerate() {
+            average.catch_up(code, own, average.now);
+        }
+        &average.vectors
+    }
+
+    /// Changes places with the average, and back.
+    fn swap(&mut self) {
+        self.kept();
+        if let Some(average) = &mut self.average {
+            std::mem::swap(&mut self.vectors, &mut average.vectors);
+        }
+    }
+
+    /// Moves what was touched; `share` is that of the step in the average.
+    pub(super) fn step(&mut self, rate: f64, share: f64) {
         self.step = self.step.saturating_add(1);
+        let rate = rate * self.rule.rates.embedding;
         let pace = self.rule.pace(rate, self.step, 1.0);
+        // Of the first step nothing is left of what was before.
+        let rest = if share < 1.0 { (-share).ln_1p() } else { 0.0 };
         for code in self.touched.drain(..) {
             let range = code as usize * self.dim..(code as usize + 1) * self.dim;
+            if let Some(average) = &mut self.average {
+                let own = &self.vectors[range.clone()];
+                average.catch_up(code as usize, own, average.now);
+            }
             let g = &mut self.gradient[range.clone()];
             pace.apply::<false>(
                 &mut self.vectors[range.clone()],
                 g,
                 &mut self.first[range.clone()],
-                &mut self.second[range],
+                &mut self.second[range.clone()],
             );
             g.fill(0.0);
             self.is_touched[code as usize] = false;
+            if let Some(average) = &mut self.average {
+                let own = &self.vectors[range.clone()];
+                draw(&mut average.vectors[range], own, share as f32);
+                average.at[code as usize] = average.now + rest;
+            }
         }
+        if let Some(average) = &mut self.average {
+            average.now += rest;
+        }
+    }
+}
+
+/// The weights that would be kept: their average, where there is one.
+pub(super) fn kept(dense: &Dense, tables: &mut [Table]) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let weights = dense.average.as_ref().unwrap_or(&dense.weights);
+    let tables = tables.iter_mut().map(|t| t.kept().to_vec());
+    (weights.clone(), tables.collect())
+}
+
+/// The weights and their average, where there is one, change places.
+pub(super) fn swap(dense: &mut Dense, tables: &mut [Table]) {
+    if let Some(average) = &mut dense.average {
+        std::mem::swap(average, &mut dense.weights);
+        tables.iter_mut().for_each(Table::swap);
     }
 }

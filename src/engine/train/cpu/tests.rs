@@ -164,6 +164,69 @@ fn a_step_equals_burns() {
     }
 }
 
+/// Several steps of an average over the steps, with learning rates of their own.
+#[test]
+fn an_average_equals_burns() {
+    let mut random = Draw(11);
+    let matrix = matrix(240, &mut random);
+    let targets: Vec<f32> = (0..240).map(|_| random.below(2) as f32).collect();
+    let options = json!({"optimizer": "sgd", "momentum": 0, "dropout": 0, "batch_size": 60,
+        "weight_averaging": "ema", "averaging_epochs": 0.75,
+        "learning_rate_factors": {"bias": 0.1, "embedding": 3, "number_embedding": 0.5, "scale": 6}});
+    let params = params(Kind::Binary, options);
+    let examples = || Examples {
+        matrix: &matrix,
+        targets: &targets,
+        weights: &[],
+    };
+    let task = Task {
+        train: examples(),
+        validation: None,
+        output: Output::Sigmoid,
+        outputs: 1,
+        params: &params,
+    };
+    let (inputs, activation) = (matrix.inputs.clone(), Activation::Silu);
+    let start = ensemble(
+        inputs,
+        &[8],
+        1,
+        activation,
+        Output::Sigmoid,
+        (3, 4),
+        &mut random,
+    );
+    let mut cpu = Cpu::new(&task, start.clone());
+    let net = Net::<Autodiff<Flex>>::new(&start, &Default::default());
+    let model = Model::Network(start.clone());
+    let mut theirs = Burn::<Autodiff<Flex>, _>::new(&task, model, net, Default::default());
+    for step in 0..7 {
+        // Few rows: most vectors of the tables stay as they are.
+        let rows: Vec<u32> = (0..6).map(|i| (step * 31 + i) % 240).collect();
+        cpu.step(&rows, 0.1);
+        theirs.step(&rows, 0.1);
+    }
+    let last = cpu.dense.weights.clone();
+    let (a, b) = (cpu.loss(&examples()), theirs.loss(&examples()));
+    assert!((a - b).abs() < 1e-4 * b.abs(), "mean loss {a} but {b}");
+    assert_eq!(last, cpu.dense.weights);
+    cpu.keep();
+    let (Model::Network(ours), Model::Network(theirs)) = (cpu.finish(), theirs.finish()) else {
+        panic!("no networks");
+    };
+    let parts = ours.weights().zip(theirs.weights()).zip(start.weights());
+    for (part, ((ours, theirs), start)) in parts.enumerate() {
+        for ((a, b), from) in ours.iter().zip(theirs).zip(start) {
+            assert!(
+                (a - b).abs() <= 2e-6 + 2e-3 * (b - from).abs(),
+                "part {part}: from {from} to {a} but {b}"
+            );
+        }
+    }
+    let mean = Layout::of(&ours).collect(&ours);
+    assert!(mean != last && mean != Layout::of(&start).collect(&start));
+}
+
 #[test]
 fn threads_change_nothing() {
     let mut random = Draw(8);
@@ -171,7 +234,7 @@ fn threads_change_nothing() {
     let targets: Vec<f32> = (0..500).map(|_| random.below(2) as f32).collect();
     let params = params(
         Kind::Binary,
-        json!({"algorithm": "dnn", "members": 4, "epochs": 2}),
+        json!({"algorithm": "dnn", "members": 4, "epochs": 2, "weight_averaging": "ema"}),
     );
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()

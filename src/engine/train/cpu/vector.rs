@@ -73,6 +73,24 @@ impl<'a> View<'a> {
         }
     }
 
+    /// `count` rows from `first`.
+    pub(crate) fn some(self, first: usize, count: usize) -> View<'a> {
+        assert!(first + count <= self.rows);
+        View {
+            values: &self.values[first * self.steps.0..],
+            rows: count,
+            ..self
+        }
+    }
+
+    pub(crate) fn rows(self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(self) -> usize {
+        self.columns
+    }
+
     pub(crate) fn transposed(self) -> View<'a> {
         View {
             values: self.values,

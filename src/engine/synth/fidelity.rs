@@ -1,0 +1,515 @@
+//! How true generated rows are to real ones, as SDMetrics measures it (docs.sdv.dev/sdmetrics).
+
+mod privacy;
+
+use super::schema::number;
+use crate::artifact::Task;
+use crate::evaluate::evaluate;
+use crate::fit::{self, FitError, Request, truth_of};
+use crate::frame::{Cell, Column, Frame, Kind};
+use crate::infer::Predictor;
+use crate::params::Params;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::HashMap;
+
+/// Numbers beside categories are cut into so many bins of one width.
+const BINS: usize = 10;
+
+/// How alike a column's values are distributed.
+pub struct Shape {
+    pub column: String,
+    /// `ks_complement` of numbers and times, `tv_complement` of categories.
+    pub measure: &'static str,
+    /// From 0 to 1.
+    pub score: f64,
+}
+
+/// How alike two columns hang together.
+pub struct Pair {
+    pub columns: (String, String),
+    /// `correlation_similarity` of two numbers, else `contingency_similarity`.
+    pub measure: &'static str,
+    /// From 0 to 1.
+    pub score: f64,
+}
+
+/// Whether a column is compared as numbers.
+fn is_number(kind: Kind) -> bool {
+    matches!(kind, Kind::Number | Kind::Duration | Kind::Time)
+}
+
+/// Whether a column can be compared at all: keys, and what has no values, cannot.
+fn is_compared(column: &Column) -> bool {
+    let known = column.len() - column.nulls.count();
+    known > 0
+        && !matches!(column.kind, Kind::Vector | Kind::Image)
+        && super::invent::invent(column, distinct(column), false).is_none()
+}
+
+fn distinct(column: &Column) -> Option<usize> {
+    (column.kind == Kind::Category).then(|| {
+        let mut seen = std::collections::HashSet::new();
+        (0..column.len())
+            .filter(|row| match column.cell(*row) {
+                Cell::Text(text) => seen.insert(Some(text)),
+                _ => seen.insert(None),
+            })
+            .count()
+    })
+}
+
+/// The columns both frames have and that can be compared.
+fn common<'a>(real: &'a Frame, made: &'a Frame) -> Vec<(&'a Column, &'a Column)> {
+    let both = real.columns.iter().filter(|c| is_compared(c));
+    both.filter_map(|c| {
+        made.column(&c.name)
+            .filter(|m| m.kind == c.kind)
+            .map(|m| (c, m))
+    })
+    .collect()
+}
+
+/// Of each column.
+pub fn shapes(real: &Frame, made: &Frame) -> Vec<Shape> {
+    common(real, made)
+        .into_par_iter()
+        .map(|(real, made)| {
+            let (measure, score) = if is_number(real.kind) {
+                (
+                    "ks_complement",
+                    ks_complement(&numbers(real), &numbers(made)),
+                )
+            } else {
+                ("tv_complement", tv_complement(real, made))
+            };
+            Shape {
+                column: real.name.clone(),
+                measure,
+                score,
+            }
+        })
+        .collect()
+}
+
+/// Of each two columns.
+pub fn pairs(real: &Frame, made: &Frame) -> Vec<Pair> {
+    let common = common(real, made);
+    let codes: Vec<Codes> = common
+        .par_iter()
+        .map(|(real, made)| Codes::of(real, made))
+        .collect();
+    let count = common.len();
+    let both: Vec<(usize, usize)> = (0..count)
+        .flat_map(|a| (a + 1..count).map(move |b| (a, b)))
+        .collect();
+    both.into_par_iter()
+        .filter_map(|(a, b)| {
+            let columns = (common[a].0.name.clone(), common[b].0.name.clone());
+            if is_number(common[a].0.kind) && is_number(common[b].0.kind) {
+                let of = |x: &Column, y: &Column| correlation(x, y);
+                let (real, made) = (of(common[a].0, common[b].0)?, of(common[a].1, common[b].1)?);
+                let score = 1.0 - (real - made).abs() / 2.0;
+                return Some(Pair {
+                    columns,
+                    measure: "correlation_similarity",
+                    score,
+                });
+            }
+            let score = codes[a].contingency(&codes[b]);
+            Some(Pair {
+                columns,
+                measure: "contingency_similarity",
+                score,
+            })
+        })
+        .collect()
+}
+
+fn numbers(column: &Column) -> Vec<f64> {
+    (0..column.len())
+        .filter_map(|row| number(column.cell(row)))
+        .collect()
+}
+
+/// 1 less the greatest distance of the two distribution functions (Kolmogorov and Smirnov).
+fn ks_complement(real: &[f64], made: &[f64]) -> f64 {
+    if real.is_empty() || made.is_empty() {
+        return 0.0;
+    }
+    let sorted = |of: &[f64]| {
+        let mut of = of.to_vec();
+        of.sort_unstable_by(f64::total_cmp);
+        of
+    };
+    let (real, made) = (sorted(real), sorted(made));
+    let (mut a, mut b, mut most) = (0, 0, 0.0f64);
+    while a < real.len() && b < made.len() {
+        let at = real[a].min(made[b]);
+        while a < real.len() && real[a] <= at {
+            a += 1;
+        }
+        while b < made.len() && made[b] <= at {
+            b += 1;
+        }
+        most = most.max((a as f64 / real.len() as f64 - b as f64 / made.len() as f64).abs());
+    }
+    1.0 - most
+}
+
+/// What tells values apart, NULL among them.
+fn label(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Null => "\0".into(),
+        cell => crate::fit::label_of(cell),
+    }
+}
+
+/// 1 less half the sum of the differences of the shares of all values.
+fn tv_complement(real: &Column, made: &Column) -> f64 {
+    let mut shares: HashMap<String, (f64, f64)> = HashMap::new();
+    let count = |column: &Column| 1.0 / column.len().max(1) as f64;
+    for row in 0..real.len() {
+        shares.entry(text(real.cell(row))).or_default().0 += count(real);
+    }
+    for row in 0..made.len() {
+        shares.entry(text(made.cell(row))).or_default().1 += count(made);
+    }
+    // In one order: sums of floats depend on it.
+    let mut gaps: Vec<f64> = shares.into_values().map(|(a, b)| (a - b).abs()).collect();
+    gaps.sort_unstable_by(f64::total_cmp);
+    1.0 - 0.5 * gaps.iter().sum::<f64>()
+}
+
+fn text(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Tags(x) | Cell::Json(x) => x.to_owned(),
+        cell => label(cell),
+    }
+}
+
+/// Of rows in which both are known; `None` where one is constant.
+fn correlation(x: &Column, y: &Column) -> Option<f64> {
+    let both: Vec<(f64, f64)> = (0..x.len())
+        .filter_map(|row| Some((number(x.cell(row))?, number(y.cell(row))?)))
+        .collect();
+    let n = both.len() as f64;
+    let (mx, my) = both
+        .iter()
+        .fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
+    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    for (x, y) in both {
+        xx += (x - mx) * (x - mx);
+        yy += (y - my) * (y - my);
+        xy += (x - mx) * (y - my);
+    }
+    (xx > 0.0 && yy > 0.0).then(|| xy / (xx * yy).sqrt())
+}
+
+/// Both frames' values of a column as numbers of categories or bins.
+struct Codes {
+    real: Vec<u32>,
+    made: Vec<u32>,
+}
+
+impl Codes {
+    fn of(real: &Column, made: &Column) -> Codes {
+        if is_number(real.kind) {
+            let known = numbers(real);
+            let low = known.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let width = (high - low) / BINS as f64;
+            let bin = |column: &Column| -> Vec<u32> {
+                let of = |row| match number(column.cell(row)) {
+                    None => BINS as u32,
+                    Some(_) if width <= 0.0 => 0,
+                    Some(x) => ((x - low) / width).clamp(0.0, BINS as f64 - 1.0) as u32,
+                };
+                (0..column.len()).map(of).collect()
+            };
+            return Codes {
+                real: bin(real),
+                made: bin(made),
+            };
+        }
+        let mut places: HashMap<String, u32> = HashMap::new();
+        let mut code = |column: &Column| -> Vec<u32> {
+            let mut out = Vec::with_capacity(column.len());
+            for row in 0..column.len() {
+                let next = places.len() as u32;
+                out.push(*places.entry(text(column.cell(row))).or_insert(next));
+            }
+            out
+        };
+        Codes {
+            real: code(real),
+            made: code(made),
+        }
+    }
+
+    /// 1 less half the sum of the differences of the shares of all pairs of values.
+    fn contingency(&self, other: &Codes) -> f64 {
+        let mut cells: HashMap<(u32, u32), (u64, u64)> = HashMap::new();
+        self.real
+            .iter()
+            .zip(&other.real)
+            .for_each(|(a, b)| cells.entry((*a, *b)).or_default().0 += 1);
+        self.made
+            .iter()
+            .zip(&other.made)
+            .for_each(|(a, b)| cells.entry((*a, *b)).or_default().1 += 1);
+        let (real, made) = (self.real.len().max(1) as f64, self.made.len().max(1) as f64);
+        let mut gaps: Vec<f64> = cells
+            .into_values()
+            .map(|(a, b)| (a as f64 / real - b as f64 / made).abs())
+            .collect();
+        gaps.sort_unstable_by(f64::total_cmp);
+        1.0 - 0.5 * gaps.iter().sum::<f64>()
+    }
+}
+
+/// One number that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    pub measure: String,
+    /// The column, or two; none for the whole.
+    pub columns: Vec<String>,
+    pub value: f64,
+}
+
+/// What rows are compared with.
+pub struct Compared<'a> {
+    /// Those a model was trained on.
+    pub real: &'a Frame,
+    pub made: &'a Frame,
+    /// Rows of the same kind that it has not seen.
+    pub holdout: Option<&'a Frame>,
+    /// The column that models are trained to predict, from real and from generated rows.
+    pub target: Option<&'a str>,
+    pub seed: u64,
+}
+
+/// Rows that models learn from in a comparison.
+const LEARNED: usize = 20_000;
+
+/// Everything that is measured.
+///
+/// # Errors
+/// Frames without a common column, a target that cannot be learned.
+pub fn measure(compared: &Compared<'_>) -> Result<Vec<Measure>, FitError> {
+    let Compared {
+        real,
+        made,
+        holdout,
+        target,
+        seed,
+    } = *compared;
+    if common(real, made).is_empty() {
+        return Err(FitError::new(
+            "22023",
+            "the rows have no column in common that can be compared",
+        )
+        .hint("Columns are compared by name and type; keys and prose are not."));
+    }
+    let (shapes, pairs) = (shapes(real, made), pairs(real, made));
+    let mut out = Vec::new();
+    let mut add = |measure: &str, columns: &[&str], value: f64| {
+        let columns = columns.iter().map(|c| (*c).to_owned()).collect();
+        out.push(Measure {
+            measure: measure.into(),
+            columns,
+            value,
+        });
+    };
+    let mean = |sum: f64, count: usize| sum / count.max(1) as f64;
+    let shape = mean(shapes.iter().map(|s| s.score).sum(), shapes.len());
+    let pair = mean(pairs.iter().map(|p| p.score).sum(), pairs.len());
+    add(
+        "quality",
+        &[],
+        if pairs.is_empty() {
+            shape
+        } else {
+            (shape + pair) / 2.0
+        },
+    );
+    add("column_shapes", &[], shape);
+    if !pairs.is_empty() {
+        add("column_pair_trends", &[], pair);
+    }
+    let coverage: Vec<(&str, &str, f64)> = common(real, made)
+        .into_iter()
+        .map(|(r, m)| coverage(r, m))
+        .collect();
+    add(
+        "coverage",
+        &[],
+        mean(coverage.iter().map(|c| c.2).sum(), coverage.len()),
+    );
+    let auc = detection(real, made, seed)?;
+    add("detection_roc_auc", &[], auc);
+    add("detection_score", &[], 1.0 - (2.0 * auc.max(0.5) - 1.0));
+    if let Some(target) = target {
+        let judged = holdout.unwrap_or(real);
+        for (name, frame) in [("efficacy_of_real", real), ("efficacy_of_synthetic", made)] {
+            for (metric, value) in efficacy(frame, judged, target, seed)? {
+                add(&format!("{name}_{metric}"), &[target], value);
+            }
+        }
+    }
+    let privacy = privacy::privacy(real, made, holdout, seed);
+    add("distance_to_closest_record", &[], privacy.distance);
+    let held = [
+        ("distance_to_closest_holdout", privacy.distance_to_holdout),
+        ("closer_to_training", privacy.closer),
+        ("membership_roc_auc", privacy.membership),
+    ];
+    for (name, value) in held {
+        if let Some(value) = value {
+            add(name, &[], value);
+        }
+    }
+    add("exact_copies", &[], privacy.copies);
+    for s in &shapes {
+        add(s.measure, &[&s.column], s.score);
+    }
+    for (column, name, value) in &coverage {
+        add(name, &[column], *value);
+    }
+    for p in &pairs {
+        add(p.measure, &[&p.columns.0, &p.columns.1], p.score);
+    }
+    Ok(out)
+}
+
+/// The share of categories that are generated, or of the range that generated numbers span (SDMetrics' CategoryCoverage and
+/// RangeCoverage).
+fn coverage<'c>(real: &'c Column, made: &Column) -> (&'c str, &'static str, f64) {
+    if is_number(real.kind) {
+        let bounds = |column: &Column| {
+            let values = numbers(column);
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            (
+                low,
+                values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            )
+        };
+        let ((low, high), (from, to)) = (bounds(real), bounds(made));
+        let range = high - low;
+        let lost = if range > 0.0 {
+            ((from - low) / range).max(0.0) + ((high - to) / range).max(0.0)
+        } else {
+            0.0
+        };
+        let value = if from.is_finite() {
+            (1.0 - lost).max(0.0)
+        } else {
+            0.0
+        };
+        return (&real.name, "range_coverage", value);
+    }
+    let values = |column: &Column| -> std::collections::HashSet<String> {
+        (0..column.len())
+            .filter(|row| !column.nulls.get(*row))
+            .map(|row| text(column.cell(row)))
+            .collect()
+    };
+    let (real_values, made) = (values(real), values(made));
+    let found = real_values.iter().filter(|v| made.contains(*v)).count();
+    (
+        &real.name,
+        "category_coverage",
+        found as f64 / real_values.len().max(1) as f64,
+    )
+}
+
+/// Some rows of some columns of a frame.
+fn rows_of(frame: &Frame, names: &[&str], rows: usize) -> Frame {
+    let columns = names
+        .iter()
+        .filter_map(|name| frame.column(name))
+        .map(|column| {
+            let mut own = Column::new(column.name.as_str(), column.type_name.as_str(), column.kind);
+            (0..rows.min(column.len())).for_each(|row| own.push(column.cell(row)));
+            own
+        });
+    Frame {
+        columns: columns.collect(),
+    }
+}
+
+fn params(seed: u64) -> Result<Params, FitError> {
+    let options = json!({"algorithm": "gbdt", "seed": seed & 0xffff_ffff});
+    let empty = serde_json::Map::new();
+    Ok(Params::from_json(options.as_object().unwrap_or(&empty))?)
+}
+
+/// How well boosted trees tell generated rows from real ones: the area under the ROC curve on rows they have not seen.
+fn detection(real: &Frame, made: &Frame, seed: u64) -> Result<f64, FitError> {
+    let names: Vec<&str> = common(real, made)
+        .iter()
+        .map(|(c, _)| c.name.as_str())
+        .collect();
+    let count = real.rows().min(made.rows()).min(LEARNED);
+    let mut frame = rows_of(real, &names, count);
+    let mut flag = Column::new("is synthetic", "boolean", Kind::Boolean);
+    (0..2 * count).for_each(|row| flag.push(Cell::Boolean(row >= count)));
+    for column in &mut frame.columns {
+        if let Some(other) = made.column(&column.name) {
+            (0..count).for_each(|row| column.push(other.cell(row)));
+        }
+    }
+    frame.columns.push(flag);
+    let mut request = Request::new(frame, "is synthetic", params(seed)?);
+    request.include = names.into_iter().map(str::to_owned).collect();
+    let artifact = fit::fit(request, &mut |_| true)?;
+    let found = artifact
+        .evaluation
+        .metrics
+        .iter()
+        .find(|m| m.metric == "roc_auc" && m.class.is_none());
+    Ok(found.map_or(0.5, |m| m.value))
+}
+
+/// Scores of a model of `frame` on rows that it has not seen (train on synthetic, test on real).
+fn efficacy(
+    frame: &Frame,
+    judged: &Frame,
+    target: &str,
+    seed: u64,
+) -> Result<Vec<(&'static str, f64)>, FitError> {
+    let mut names: Vec<&str> = common(judged, frame)
+        .iter()
+        .map(|(c, _)| c.name.as_str())
+        .collect();
+    if !names.contains(&target) {
+        names.push(target);
+    }
+    let mut request = Request::new(rows_of(frame, &names, usize::MAX), target, params(seed)?);
+    request.include = names
+        .iter()
+        .filter(|n| **n != target)
+        .map(|n| (*n).to_owned())
+        .collect();
+    let artifact = fit::fit(request, &mut |_| true)?;
+    let (task, baseline) = (artifact.task, artifact.evaluation.baseline.clone());
+    let (labels, of_target) = (artifact.target.labels.clone(), artifact.target.clone());
+    let (rows, truth) = truth_of(task, &of_target, judged)?;
+    let broken = |e: crate::artifact::ArtifactError| FitError::new("XX000", e.to_string());
+    let predictor = Predictor::new(artifact).map_err(broken)?;
+    let predictions = predictor.predict_frame(judged, &rows, rayon::current_num_threads());
+    let found = evaluate(task, &labels, &truth, &predictions, 0.5, &baseline, seed);
+    let wanted: &[&'static str] = match task {
+        Task::Regression => &["rmse", "r2"],
+        _ => &["accuracy", "f1", "roc_auc"],
+    };
+    let score = |name: &&'static str| {
+        let metric = found
+            .metrics
+            .iter()
+            .find(|m| m.metric == **name && m.class.is_none())?;
+        Some((*name, metric.value))
+    };
+    Ok(wanted.iter().filter_map(score).collect())
+}

@@ -1,0 +1,676 @@
+//! The conditional tabular GAN (Xu et al., "Modeling Tabular data using Conditional GAN", NeurIPS 2019).
+//!
+//! A critic that sees packs of rows (PacGAN, Lin et al. 2018) learns the Wasserstein distance under a gradient penalty
+//! (Gulrajani et al. 2017), whose gradient is written out: of a network of LeakyReLUs it is that of a linear one.
+
+use super::layers::{Adam, Gradient, Linear, Norm, Normed, multiply};
+use super::layout::{Condition, Layout, Sampler, corrections};
+use super::schema::Encoded;
+use super::train::{Loss, Params, Watch};
+use crate::random::Random;
+use crate::train::TrainError;
+use crate::train::vector::View;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The temperature of the softmax by which alternatives are drawn.
+const TEMPERATURE: f32 = 0.2;
+const LEAK: f32 = 0.2;
+const BETAS: (f32, f32) = (0.5, 0.9);
+const PENALTY: f32 = 10.0;
+const GENERATOR_DECAY: f32 = 1e-6;
+/// Rows that one piece of random numbers is for.
+const PIECE: usize = 64;
+
+/// From noise and a condition to a row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Generator {
+    pub(super) noise: usize,
+    /// Each adds its outputs to its inputs, side by side.
+    pub(super) blocks: Vec<(Linear, Norm)>,
+    pub(super) last: Linear,
+}
+
+/// What a generator computed on the way.
+#[derive(Default)]
+struct Pass {
+    /// The inputs of each block and of the last layer.
+    inputs: Vec<Vec<f32>>,
+    /// The sums after normalisation, of which the positive count.
+    sums: Vec<Vec<f32>>,
+    normed: Vec<Normed>,
+    logits: Vec<f32>,
+}
+
+/// How a generator normalises.
+enum Mode {
+    Train,
+    Settle,
+}
+
+impl Generator {
+    fn new(params: &Params, layout: &Layout, random: &mut Random) -> Generator {
+        let mut width = params.noise + layout.conditions;
+        let mut blocks = Vec::new();
+        for &own in &params.generator {
+            blocks.push((Linear::new(width, own, random), Norm::new(own)));
+            width += own;
+        }
+        Generator {
+            noise: params.noise,
+            blocks,
+            last: Linear::new(width, layout.width, random),
+        }
+    }
+
+    /// `input` is `[rows][noise + conditions]`.
+    fn forward(&mut self, input: &[f32], rows: usize, mode: Mode, pass: &mut Pass) {
+        pass.inputs.resize_with(self.blocks.len() + 1, Vec::new);
+        pass.sums.resize_with(self.blocks.len(), Vec::new);
+        pass.normed.resize_with(self.blocks.len(), Normed::default);
+        pass.inputs[0].clear();
+        pass.inputs[0].extend_from_slice(input);
+        for (at, (linear, norm)) in self.blocks.iter_mut().enumerate() {
+            let sums = &mut pass.sums[at];
+            linear.forward(&pass.inputs[at], rows, sums);
+            match mode {
+                Mode::Train => norm.train(sums, &mut pass.normed[at]),
+                Mode::Settle => {
+                    norm.settle(sums);
+                    norm.answer(sums);
+                }
+            }
+            let (before, after) = pass.inputs.split_at_mut(at + 1);
+            beside(sums, &before[at], rows, &mut after[0]);
+        }
+        self.last
+            .forward(&pass.inputs[self.blocks.len()], rows, &mut pass.logits);
+    }
+
+    /// Logits of rows by the settled moments.
+    pub(super) fn answer(&self, input: &[f32], rows: usize, logits: &mut Vec<f32>) {
+        let (mut own, mut sums, mut next) = (input.to_vec(), Vec::new(), Vec::new());
+        for (linear, norm) in &self.blocks {
+            linear.answer(&own, rows, &mut sums);
+            norm.answer(&mut sums);
+            beside(&sums, &own, rows, &mut next);
+            std::mem::swap(&mut own, &mut next);
+        }
+        self.last.answer(&own, rows, logits);
+    }
+
+    /// The gradients of all weights for the logits' gradient.
+    fn back(&self, pass: &Pass, logits: &[f32], rows: usize, out: &mut GeneratorGradient) {
+        let count = self.blocks.len();
+        self.last
+            .gradient(&pass.inputs[count], logits, rows, &mut out.last);
+        let mut all = Vec::new();
+        self.last.back(logits, rows, &mut all);
+        let (mut own, mut rest) = (Vec::new(), Vec::new());
+        for (at, (linear, norm)) in self.blocks.iter().enumerate().rev() {
+            let (width, inputs) = (linear.outputs, linear.inputs);
+            own.clear();
+            rest.clear();
+            for (row, sums) in all
+                .chunks_exact(width + inputs)
+                .zip(pass.sums[at].chunks_exact(width))
+            {
+                let slope = |(d, s): (&f32, &f32)| if *s > 0.0 { *d } else { 0.0 };
+                own.extend(row[..width].iter().zip(sums).map(slope));
+                rest.extend_from_slice(&row[width..]);
+            }
+            norm.back(&mut own, &pass.normed[at], &mut out.blocks[at].1);
+            linear.gradient(&pass.inputs[at], &own, rows, &mut out.blocks[at].0);
+            if at > 0 {
+                all.resize(rows * inputs, 0.0);
+                multiply(
+                    &mut all,
+                    View::new(&own, rows, width),
+                    linear.matrix().transposed(),
+                    false,
+                );
+                all.iter_mut().zip(&rest).for_each(|(a, r)| *a += r);
+            }
+        }
+    }
+
+    fn zero(&self) -> GeneratorGradient {
+        GeneratorGradient {
+            blocks: self
+                .blocks
+                .iter()
+                .map(|(l, n)| (l.zero(), n.zero()))
+                .collect(),
+            last: self.last.zero(),
+        }
+    }
+
+    fn step(&mut self, gradient: &mut GeneratorGradient, adam: &mut Adam) {
+        let mut groups: Vec<(&mut [f32], &[f32])> = Vec::new();
+        for ((linear, norm), (dl, dn)) in self.blocks.iter_mut().zip(&gradient.blocks) {
+            groups.push((&mut linear.weights, &dl.weights));
+            groups.push((&mut linear.bias, &dl.bias));
+            groups.push((&mut norm.scale, &dn.weights));
+            groups.push((&mut norm.shift, &dn.bias));
+        }
+        groups.push((&mut self.last.weights, &gradient.last.weights));
+        groups.push((&mut self.last.bias, &gradient.last.bias));
+        adam.step(&mut groups);
+        drop(groups);
+        gradient.blocks.iter_mut().for_each(|(l, n)| {
+            l.clear();
+            n.clear();
+        });
+        gradient.last.clear();
+    }
+}
+
+struct GeneratorGradient {
+    blocks: Vec<(Gradient, Gradient)>,
+    last: Gradient,
+}
+
+/// ReLU of `sums` and `inputs` side by side.
+fn beside(sums: &[f32], inputs: &[f32], rows: usize, out: &mut Vec<f32>) {
+    let (width, rest) = (sums.len() / rows, inputs.len() / rows);
+    out.clear();
+    out.reserve(rows * (width + rest));
+    for (sums, inputs) in sums.chunks_exact(width).zip(inputs.chunks_exact(rest)) {
+        out.extend(sums.iter().map(|s| s.max(0.0)));
+        out.extend_from_slice(inputs);
+    }
+}
+
+/// Turns logits into a row: tanh of places, a softmax with Gumbel noise of alternatives (Jang et al. 2017).
+fn activate(layout: &Layout, logits: &[f32], seed: u64, out: &mut [f32], stride: usize) {
+    let width = layout.width;
+    logits
+        .par_chunks(PIECE * width)
+        .zip(out.par_chunks_mut(PIECE * stride))
+        .enumerate()
+        .for_each(|(piece, (logits, out))| {
+            let mut random = Random::new(seed.wrapping_add(piece as u64));
+            for (logits, out) in logits.chunks_exact(width).zip(out.chunks_exact_mut(stride)) {
+                for block in &layout.blocks {
+                    if let Some(at) = block.place {
+                        out[at] = logits[at].tanh();
+                    }
+                    let out = &mut out[block.choice.clone()];
+                    let mut most = f32::NEG_INFINITY;
+                    for (out, logit) in out.iter_mut().zip(&logits[block.choice.clone()]) {
+                        // Neither 0 nor 1, of which the logarithms are infinite.
+                        let uniform = (random.uniform() as f32).clamp(1e-20, 1.0 - 1e-7);
+                        let gumbel = -(-uniform.ln()).ln();
+                        *out = (logit + gumbel) / TEMPERATURE;
+                        most = most.max(*out);
+                    }
+                    let mut total = 0.0;
+                    for out in out.iter_mut() {
+                        *out = (*out - most).exp();
+                        total += *out;
+                    }
+                    out.iter_mut().for_each(|out| *out /= total);
+                }
+            }
+        });
+}
+
+/// The logits' gradient for that of the rows `y`.
+fn deactivate(layout: &Layout, y: &[f32], dy: &[f32], stride: usize, out: &mut Vec<f32>) {
+    let width = layout.width;
+    out.resize(y.len() / stride * width, 0.0);
+    let rows = y.chunks_exact(stride).zip(dy.chunks_exact(stride));
+    for (out, (y, dy)) in out.chunks_exact_mut(width).zip(rows) {
+        for block in &layout.blocks {
+            if let Some(at) = block.place {
+                out[at] = (1.0 - y[at] * y[at]) * dy[at];
+            }
+            let range = block.choice.clone();
+            let dot: f32 = y[range.clone()]
+                .iter()
+                .zip(&dy[range.clone()])
+                .map(|(a, b)| a * b)
+                .sum();
+            for at in range {
+                out[at] = y[at] * (dy[at] - dot) / TEMPERATURE;
+            }
+        }
+    }
+}
+
+/// How real a pack of rows looks.
+struct Critic {
+    layers: Vec<Linear>,
+    last: Linear,
+    dropout: f32,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// What each layer answers, times its slope.
+    outputs: Vec<Vec<f32>>,
+    /// The slope of LeakyReLU times what dropout makes of it.
+    slopes: Vec<Vec<f32>>,
+    answers: Vec<f32>,
+}
+
+impl Critic {
+    fn new(params: &Params, inputs: usize, random: &mut Random) -> Critic {
+        let mut width = inputs;
+        let mut layers = Vec::new();
+        for &own in &params.critic {
+            layers.push(Linear::new(width, own, random));
+            width = own;
+        }
+        Critic {
+            layers,
+            last: Linear::new(width, 1, random),
+            dropout: params.dropout as f32,
+        }
+    }
+
+    fn forward(&self, x: &[f32], packs: usize, random: &mut Random, seen: &mut Seen) {
+        seen.outputs.resize_with(self.layers.len(), Vec::new);
+        seen.slopes.resize_with(self.layers.len(), Vec::new);
+        let keep = 1.0 / (1.0 - self.dropout);
+        for at in 0..self.layers.len() {
+            let (before, own) = seen.outputs.split_at_mut(at);
+            let input = before.last().map_or(x, Vec::as_slice);
+            self.layers[at].forward(input, packs, &mut own[0]);
+            let slopes = &mut seen.slopes[at];
+            slopes.clear();
+            for value in &mut own[0] {
+                let drops = self.dropout > 0.0 && random.uniform() < f64::from(self.dropout);
+                let leak = if *value > 0.0 { 1.0 } else { LEAK };
+                let slope = if drops { 0.0 } else { leak * keep };
+                *value *= slope;
+                slopes.push(slope);
+            }
+        }
+        let input = seen.outputs.last().map_or(x, Vec::as_slice);
+        self.last.forward(input, packs, &mut seen.answers);
+    }
+
+    /// The gradients for that of the answers of the first packs, and their inputs' if `dx` is given.
+    fn back(
+        &self,
+        x: &[f32],
+        packs: usize,
+        answers: &[f32],
+        seen: &Seen,
+        mut out: Option<&mut [Gradient]>,
+        dx: Option<&mut Vec<f32>>,
+    ) {
+        let input = |at: usize| match at {
+            0 => x,
+            _ => seen.outputs[at - 1].as_slice(),
+        };
+        let count = self.layers.len();
+        if let Some(out) = &mut out {
+            self.last
+                .gradient(input(count), answers, packs, &mut out[count]);
+        }
+        let (mut own, mut next) = (Vec::new(), Vec::new());
+        self.last.back(answers, packs, &mut own);
+        for at in (0..count).rev() {
+            own.iter_mut()
+                .zip(&seen.slopes[at])
+                .for_each(|(d, s)| *d *= s);
+            if let Some(out) = &mut out {
+                self.layers[at].gradient(input(at), &own, packs, &mut out[at]);
+            }
+            if at > 0 {
+                self.layers[at].back(&own, packs, &mut next);
+                std::mem::swap(&mut own, &mut next);
+            }
+        }
+        if let Some(dx) = dx {
+            match self.layers.first() {
+                Some(first) => first.back(&own, packs, dx),
+                None => *dx = own,
+            }
+        }
+    }
+
+    /// Adds the gradients of λ·mean((|∂answer/∂x| - 1)²) over packs; answers the penalty. `first` is the first pack of `seen`
+    /// that counts.
+    fn penalise(&self, first: usize, packs: usize, seen: &Seen, out: &mut [Gradient]) -> f32 {
+        let slopes = |at: usize| {
+            let width = self.layers[at].outputs;
+            &seen.slopes[at][first * width..(first + packs) * width]
+        };
+        // On the way down: the gradient of the answer with regard to the sums of each layer.
+        let count = self.layers.len();
+        let mut sums: Vec<Vec<f32>> = vec![Vec::new(); count];
+        for at in (0..count).rev() {
+            let mut own = Vec::new();
+            match sums.get(at + 1).filter(|_| at + 1 < count) {
+                Some(above) => self.layers[at + 1].back(above, packs, &mut own),
+                None => (0..packs).for_each(|_| own.extend_from_slice(&self.last.weights)),
+            }
+            own.iter_mut().zip(slopes(at)).for_each(|(d, s)| *d *= s);
+            sums[at] = own;
+        }
+        let mut gradient = Vec::new();
+        self.layers[0].back(&sums[0], packs, &mut gradient);
+        let inputs = self.layers[0].inputs;
+        let mut penalty = 0.0;
+        for row in gradient.chunks_exact_mut(inputs) {
+            let norm = row.iter().map(|g| g * g).sum::<f32>().sqrt().max(1e-12);
+            penalty += PENALTY * (norm - 1.0) * (norm - 1.0) / packs as f32;
+            let factor = PENALTY * 2.0 * (norm - 1.0) / norm / packs as f32;
+            row.iter_mut().for_each(|g| *g *= factor);
+        }
+        // On the way up: of the penalty with regard to those gradients, through the same linear network.
+        let mut own = gradient;
+        for at in 0..count {
+            let layer = &self.layers[at];
+            let down = View::new(&sums[at], packs, layer.outputs);
+            multiply(
+                &mut out[at].weights,
+                View::new(&own, packs, layer.inputs).transposed(),
+                down,
+                true,
+            );
+            let mut next = vec![0.0; packs * layer.outputs];
+            multiply(
+                &mut next,
+                View::new(&own, packs, layer.inputs),
+                layer.matrix(),
+                false,
+            );
+            next.iter_mut().zip(slopes(at)).for_each(|(d, s)| *d *= s);
+            own = next;
+        }
+        crate::train::vector::add_rows(&mut out[count].weights, &own);
+        penalty
+    }
+
+    fn zero(&self) -> Vec<Gradient> {
+        self.layers
+            .iter()
+            .chain([&self.last])
+            .map(Linear::zero)
+            .collect()
+    }
+
+    fn step(&mut self, gradient: &mut [Gradient], adam: &mut Adam) {
+        let mut groups: Vec<(&mut [f32], &[f32])> = Vec::new();
+        for (layer, g) in self
+            .layers
+            .iter_mut()
+            .chain([&mut self.last])
+            .zip(&*gradient)
+        {
+            groups.push((&mut layer.weights, &g.weights));
+            groups.push((&mut layer.bias, &g.bias));
+        }
+        adam.step(&mut groups);
+        drop(groups);
+        gradient.iter_mut().for_each(Gradient::clear);
+    }
+}
+
+/// Standard normal noise before each row's condition.
+fn noise(
+    layout: &Layout,
+    noise: usize,
+    conditions: &[Option<Condition>],
+    seed: u64,
+    out: &mut Vec<f32>,
+) {
+    let stride = noise + layout.conditions;
+    out.clear();
+    out.resize(conditions.len() * stride, 0.0);
+    if stride == 0 {
+        return;
+    }
+    out.par_chunks_mut(PIECE * stride)
+        .zip(conditions.par_chunks(PIECE))
+        .enumerate()
+        .for_each(|(piece, (out, conditions))| {
+            let mut random = Random::new(seed.wrapping_add(piece as u64));
+            for (row, condition) in out.chunks_exact_mut(stride).zip(conditions) {
+                row[..noise]
+                    .iter_mut()
+                    .for_each(|x| *x = random.normal() as f32);
+                mark(layout, *condition, &mut row[noise..]);
+            }
+        });
+}
+
+/// Sets a condition among the zeros of `out`.
+pub(super) fn mark(layout: &Layout, condition: Option<Condition>, out: &mut [f32]) {
+    let place = condition.and_then(|c| Some((layout.blocks[c.block].condition.clone()?, c.code)));
+    if let Some((range, code)) = place {
+        out[range.start + code] = 1.0;
+    }
+}
+
+/// Trains a generator.
+pub(super) fn train(
+    params: &Params,
+    layout: &Layout,
+    table: &Encoded,
+    watch: &mut Watch<'_>,
+) -> Result<Generator, TrainError> {
+    let mut random = Random::new(params.seed ^ 0x6a09_e667);
+    let sampler = Sampler::new(layout, table);
+    let rows = params.batch;
+    let packs = rows / params.pac;
+    // A row as the critic sees it, with its condition.
+    let stride = layout.width + layout.conditions;
+    let mut generator = Generator::new(params, layout, &mut random);
+    let mut critic = Critic::new(params, stride * params.pac, &mut random);
+    let mut generator_adam = Adam::new(params.learning_rate, BETAS, GENERATOR_DECAY);
+    let mut critic_adam = Adam::new(params.learning_rate, BETAS, 0.0);
+    let (mut generator_gradient, mut critic_gradient) = (generator.zero(), critic.zero());
+    let (mut pass, mut seen) = (Pass::default(), Seen::default());
+    let (mut input, mut dx, mut dlogits) = (Vec::new(), Vec::new(), Vec::new());
+    let wasserstein = params.loss == Loss::Wasserstein;
+    // Generated rows, real rows and points between them.
+    let mut x = vec![0.0f32; rows * stride * if wasserstein { 3 } else { 2 }];
+    let steps = (table.rows / rows).max(1);
+    for epoch in 1..=params.epochs {
+        let (mut critic_loss, mut generator_loss) = (0.0, 0.0);
+        for _ in 0..steps {
+            let conditions: Vec<_> = (0..rows).map(|_| sampler.condition(&mut random)).collect();
+            noise(
+                layout,
+                params.noise,
+                &conditions,
+                random.next_u64(),
+                &mut input,
+            );
+            generator.forward(&input, rows, Mode::Train, &mut pass);
+            x.fill(0.0);
+            let (fake, others) = x.split_at_mut(rows * stride);
+            activate(layout, &pass.logits, random.next_u64(), fake, stride);
+            let mut order: Vec<usize> = (0..rows).collect();
+            random.shuffle(&mut order);
+            for (at, own) in order.iter().enumerate() {
+                mark(
+                    layout,
+                    conditions[at],
+                    &mut fake[at * stride + layout.width..(at + 1) * stride],
+                );
+                let real = &mut others[at * stride..(at + 1) * stride];
+                // The same conditions in another order: the critic must not learn by their place.
+                let condition = conditions[*own];
+                layout.write(table, sampler.row(condition, &mut random), real);
+                mark(layout, condition, &mut real[layout.width..]);
+            }
+            if wasserstein {
+                let (real, between) = others.split_at_mut(rows * stride);
+                let pack = stride * params.pac;
+                for ((between, real), fake) in between
+                    .chunks_exact_mut(pack)
+                    .zip(real.chunks_exact(pack))
+                    .zip(fake.chunks_exact(pack))
+                {
+                    let share = random.uniform() as f32;
+                    for ((b, r), f) in between.iter_mut().zip(real).zip(fake) {
+                        *b = share * r + (1.0 - share) * f;
+                    }
+                }
+            }
+            critic.forward(&x, x.len() / (stride * params.pac), &mut random, &mut seen);
+            let (loss, slopes) = judge(&seen.answers[..2 * packs], packs, wasserstein);
+            critic.back(
+                &x,
+                2 * packs,
+                &slopes,
+                &seen,
+                Some(&mut critic_gradient),
+                None,
+            );
+            let mut loss = loss;
+            if wasserstein {
+                loss += critic.penalise(2 * packs, packs, &seen, &mut critic_gradient);
+            }
+            critic.step(&mut critic_gradient, &mut critic_adam);
+            critic_loss += f64::from(loss);
+
+            let conditions: Vec<_> = (0..rows).map(|_| sampler.condition(&mut random)).collect();
+            noise(
+                layout,
+                params.noise,
+                &conditions,
+                random.next_u64(),
+                &mut input,
+            );
+            generator.forward(&input, rows, Mode::Train, &mut pass);
+            let fake = &mut x[..rows * stride];
+            fake.fill(0.0);
+            activate(layout, &pass.logits, random.next_u64(), fake, stride);
+            for (own, condition) in fake.chunks_exact_mut(stride).zip(&conditions) {
+                mark(layout, *condition, &mut own[layout.width..]);
+            }
+            critic.forward(fake, packs, &mut random, &mut seen);
+            let (mut loss, slopes) = persuade(&seen.answers, packs, wasserstein);
+            critic.back(fake, packs, &slopes, &seen, None, Some(&mut dx));
+            deactivate(layout, fake, &dx, stride, &mut dlogits);
+            loss += meet(layout, &conditions, &pass.logits, &mut dlogits);
+            generator.back(&pass, &dlogits, rows, &mut generator_gradient);
+            generator.step(&mut generator_gradient, &mut generator_adam);
+            generator_loss += f64::from(loss);
+            watch.pause(epoch, generator_loss / steps as f64)?;
+            if watch.out_of_time() {
+                break;
+            }
+        }
+        let (critic_loss, generator_loss) =
+            (critic_loss / steps as f64, generator_loss / steps as f64);
+        if !watch.epoch(
+            epoch,
+            generator_loss,
+            Some(critic_loss),
+            params.learning_rate,
+            steps * rows,
+        )? {
+            break;
+        }
+    }
+    settle(&mut generator, layout, table, &sampler, &mut random);
+    Ok(generator)
+}
+
+/// The moments by which the generator normalises from now on: those of many rows as they usually are; then how often each
+/// alternative comes.
+fn settle(
+    generator: &mut Generator,
+    layout: &Layout,
+    table: &Encoded,
+    sampler: &Sampler,
+    random: &mut Random,
+) {
+    const ROWS: usize = 8192;
+    let conditions: Vec<_> = (0..ROWS).map(|_| sampler.usual(random)).collect();
+    let mut input = Vec::new();
+    noise(
+        layout,
+        generator.noise,
+        &conditions,
+        random.next_u64(),
+        &mut input,
+    );
+    let mut pass = Pass::default();
+    generator.forward(&input, ROWS, Mode::Settle, &mut pass);
+    let corrections = corrections(layout, table, &pass.logits);
+    generator
+        .last
+        .bias
+        .iter_mut()
+        .zip(corrections)
+        .for_each(|(b, c)| *b += c);
+}
+
+/// The critic's loss for answers to generated packs, then real ones, and its gradient.
+fn judge(answers: &[f32], packs: usize, wasserstein: bool) -> (f32, Vec<f32>) {
+    let (fake, real) = answers.split_at(packs);
+    let n = packs as f32;
+    if wasserstein {
+        let mean = |of: &[f32]| of.iter().sum::<f32>() / n;
+        let slopes = (0..2 * packs).map(|at| if at < packs { 1.0 / n } else { -1.0 / n });
+        return (mean(fake) - mean(real), slopes.collect());
+    }
+    // Binary cross-entropy (Goodfellow et al. 2014).
+    let loss = fake
+        .iter()
+        .map(|y| softplus(*y))
+        .chain(real.iter().map(|y| softplus(-y)))
+        .sum::<f32>();
+    let slopes = fake
+        .iter()
+        .map(|y| sigmoid(*y) / n)
+        .chain(real.iter().map(|y| (sigmoid(*y) - 1.0) / n));
+    (loss / n, slopes.collect())
+}
+
+/// The generator's loss for the critic's answers, and its gradient.
+fn persuade(answers: &[f32], packs: usize, wasserstein: bool) -> (f32, Vec<f32>) {
+    let n = packs as f32;
+    if wasserstein {
+        return (-answers.iter().sum::<f32>() / n, vec![-1.0 / n; packs]);
+    }
+    // -log D(G(z)), which does not fade where the critic is sure.
+    let loss = answers.iter().map(|y| softplus(-y)).sum::<f32>() / n;
+    (
+        loss,
+        answers.iter().map(|y| (sigmoid(*y) - 1.0) / n).collect(),
+    )
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// Cross-entropy between each row's condition and what was generated for it; adds to the logits' gradient.
+fn meet(layout: &Layout, conditions: &[Option<Condition>], logits: &[f32], out: &mut [f32]) -> f32 {
+    let rows = conditions.len() as f32;
+    let mut loss = 0.0;
+    let both = logits
+        .chunks_exact(layout.width)
+        .zip(out.chunks_exact_mut(layout.width));
+    for (condition, (logits, out)) in conditions.iter().zip(both) {
+        let Some(condition) = condition else { continue };
+        let range = layout.blocks[condition.block].choice.clone();
+        let (logits, out) = (&logits[range.clone()], &mut out[range]);
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f32 = logits.iter().map(|l| (l - most).exp()).sum();
+        for (at, (l, out)) in logits.iter().zip(out).enumerate() {
+            let hit = if at == condition.code { 1.0 } else { 0.0 };
+            *out += ((l - most).exp() / total - hit) / rows;
+        }
+        loss += (total.ln() + most - logits[condition.code]) / rows;
+    }
+    loss
+}
+
+#[cfg(test)]
+#[path = "gan_test.rs"]
+mod tests;

@@ -1,0 +1,231 @@
+//! Rows that nobody is: tables imitated by generative networks.
+//!
+//! [`Synthesizer::fit`] learns the columns ([`schema`]) and how they hang together ([`gan`], [`vae`]);
+//! [`Synthesizer::rows`] makes new rows.
+
+mod bytes;
+pub mod fidelity;
+mod gan;
+mod generate;
+mod invent;
+mod layers;
+mod layout;
+mod mixture;
+mod schema;
+mod train;
+mod vae;
+
+use crate::artifact::Epoch;
+use crate::evaluate::Metric;
+use crate::fit::{FitError, Progress};
+use crate::frame::Frame;
+use crate::random::Random;
+use crate::train::Step;
+pub use bytes::MAGIC;
+use fidelity::Shape;
+pub use generate::{Given, Rows};
+use layout::Layout;
+use schema::{Field, How};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+use train::Watch;
+pub use train::{Algorithm, Loss, Params};
+
+/// Fewer rows are too few to imitate.
+const MIN_ROWS: usize = 10;
+/// Generated rows that a synthesizer is judged by.
+const JUDGED: usize = 20_000;
+/// A value of so many rows that is never generated is a sign of mode collapse.
+const COMMON: f64 = 0.02;
+/// Such a value comes at least so much as often as it should.
+const LEAST_OF_COMMON: f64 = 0.1;
+
+/// What a table says of its columns.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Columns {
+    /// Values must not repeat: they are made up.
+    pub unique: Vec<String>,
+    /// Values are those of another table: they are chosen from.
+    pub foreign: Vec<String>,
+}
+
+/// The network behind a synthesizer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Network {
+    Gan(gan::Generator),
+    Tvae(vae::Decoder),
+}
+
+/// A table that can be imitated.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Synthesizer {
+    fields: Vec<Field>,
+    network: Network,
+    pub params: Params,
+    /// Rows it was trained on.
+    pub rows: u64,
+    pub metrics: Vec<Metric>,
+    pub history: Vec<Epoch>,
+    /// What the user should know of the result, as plain sentences.
+    pub notes: Vec<String>,
+    pub stopped_by: String,
+    pub fit_seconds: f64,
+}
+
+impl Synthesizer {
+    /// Learns a table; `report` answers whether to go on.
+    ///
+    /// # Errors
+    /// Too few rows, no column that can be learned, canceled, diverged.
+    pub fn fit(
+        frame: &Frame,
+        columns: &Columns,
+        params: Params,
+        report: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<Synthesizer, FitError> {
+        let started = Instant::now();
+        if !report(&Progress::phase("preparing")) {
+            return Err(crate::train::TrainError::Canceled.into());
+        }
+        if frame.rows() < MIN_ROWS {
+            return Err(FitError::new(
+                "22023",
+                format!("{} rows are too few to imitate", frame.rows()),
+            )
+            .hint(format!("At least {MIN_ROWS} rows are needed.")));
+        }
+        let mut random = Random::new(params.seed);
+        let (fields, table) = schema::fit(frame, columns, &mut random);
+        let layout = Layout::of(&fields);
+        if layout.width == 0 {
+            return Err(
+                FitError::new("22023", "the relation has no column that can be learned")
+                    .detail(
+                        "Keys, prose and columns that are always NULL are made up or left empty.",
+                    )
+                    .hint("Numbers, texts that repeat, booleans, dates and times can be learned."),
+            );
+        }
+        let mut step = |step: &Step| report(&Progress::of_step(step));
+        let mut watch = Watch::new(&params, table.rows, &mut step);
+        let network = match params.algorithm {
+            Algorithm::Gan => Network::Gan(gan::train(&params, &layout, &table, &mut watch)?),
+            Algorithm::Tvae => Network::Tvae(vae::train(&params, &layout, &table, &mut watch)?),
+        };
+        let history = std::mem::take(&mut watch.history);
+        let out_of_time = watch.out_of_time();
+        let mut synthesizer = Synthesizer {
+            fields,
+            network,
+            rows: table.rows as u64,
+            metrics: Vec::new(),
+            notes: Vec::new(),
+            stopped_by: if out_of_time { "max_seconds" } else { "epochs" }.into(),
+            fit_seconds: started.elapsed().as_secs_f64(),
+            history,
+            params,
+        };
+        if !report(&Progress::phase("evaluating")) {
+            return Err(crate::train::TrainError::Canceled.into());
+        }
+        synthesizer.judge(frame);
+        Ok(synthesizer)
+    }
+
+    /// Compares generated rows with those it was trained on.
+    fn judge(&mut self, real: &Frame) {
+        let count = real.rows().min(JUDGED);
+        let Ok(made) = self
+            .rows(self.params.seed ^ 0x3c6e_f372, &[])
+            .and_then(|mut rows| rows.next(count))
+        else {
+            return;
+        };
+        let shapes = fidelity::shapes(real, &made);
+        let pairs = fidelity::pairs(real, &made);
+        let mean = |of: Vec<f64>| of.iter().sum::<f64>() / of.len().max(1) as f64;
+        let shape = mean(shapes.iter().map(|s: &Shape| s.score).collect());
+        let pair = mean(pairs.iter().map(|p| p.score).collect());
+        let metric = |name: &str, class: Option<&str>, value: f64| Metric {
+            metric: name.into(),
+            class: class.map(str::to_owned),
+            value,
+            low: value,
+            high: value,
+            baseline: None,
+        };
+        let quality = if pairs.is_empty() {
+            shape
+        } else {
+            (shape + pair) / 2.0
+        };
+        self.metrics = vec![
+            metric("quality", None, quality),
+            metric("column_shapes", None, shape),
+        ];
+        if !pairs.is_empty() {
+            self.metrics.push(metric("column_pair_trends", None, pair));
+        }
+        self.metrics.extend(
+            shapes
+                .iter()
+                .map(|s| metric("column_shape", Some(&s.column), s.score)),
+        );
+        self.notes = self.remarks(&made);
+    }
+
+    /// What became of columns that were not learned, and values that are not generated.
+    fn remarks(&self, made: &Frame) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (field, column) in self.fields.iter().zip(&made.columns) {
+            let name = &field.name;
+            match &field.how {
+                How::Nothing => notes.push(format!(
+                    "column \"{name}\" is NULL in generated rows: {} cannot be imitated",
+                    field.type_name
+                )),
+                How::Levels { values, counts, .. } => {
+                    let known: u64 = counts.iter().sum();
+                    let mut lost = Vec::new();
+                    for (level, count) in values.iter().zip(counts) {
+                        let share = *count as f64 / known.max(1) as f64;
+                        if share < COMMON {
+                            continue;
+                        }
+                        let same = (0..column.len())
+                            .filter(|row| column.cell(*row) == level.cell(field.kind))
+                            .count();
+                        if (same as f64) < LEAST_OF_COMMON * share * column.len() as f64 {
+                            lost.push(level.label());
+                        }
+                    }
+                    if !lost.is_empty() {
+                        notes.push(format!(
+                            "mode collapse: column \"{name}\" hardly ever takes the value {}, which is common in the table",
+                            lost.join(", ")
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        notes
+    }
+
+    /// The columns, in order: name, SQL type, and how its values come about.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &str, &'static str)> {
+        self.fields.iter().map(|field| {
+            let how = match &field.how {
+                How::Levels { .. } | How::Number { .. } => "learned",
+                How::Follows { .. } => "follows another column",
+                How::Invented(_) => "made up",
+                How::Nothing => "empty",
+            };
+            (field.name.as_str(), field.type_name.as_str(), how)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! What a trainer is to do with the rows that were read.
+
+use super::spec::Work;
+use super::spec::sequence::Sequence;
+use crate::error::{Error, Result};
+use insight_engine::embed;
+use insight_engine::fit::{self, Progress, Request};
+use insight_engine::frame::Frame;
+use insight_engine::sequence::{self, Log};
+use insight_engine::synth::{self, Synthesizer};
+use insight_engine::train::Device;
+use std::path::PathBuf;
+
+/// Sentence vectors a trainer keeps: of 300,000 texts at 384 numbers.
+const SENTENCE_BYTES: usize = 512 << 20;
+
+/// One of the things that can be learned from rows.
+pub enum Duty {
+    /// A model that predicts a column, or its cross-validation.
+    Predict {
+        request: Box<Request>,
+        work: Work,
+        /// The folder of the text model.
+        text_model: Option<PathBuf>,
+    },
+    /// A model that makes rows.
+    Generate {
+        frame: Frame,
+        columns: synth::Columns,
+        params: synth::Params,
+    },
+    /// A model of what keys do next.
+    Foretell {
+        frame: Frame,
+        /// The keys and their labels.
+        labels: Option<Frame>,
+        work: Sequence,
+        params: sequence::Params,
+    },
+}
+
+impl Duty {
+    /// Bytes of the rows.
+    pub fn frame_bytes(&self) -> usize {
+        match self {
+            Duty::Predict { request, .. } => request.frame.bytes(),
+            Duty::Generate { frame, .. } => frame.bytes(),
+            Duty::Foretell { frame, labels, .. } => {
+                frame.bytes() + labels.as_ref().map_or(0, Frame::bytes)
+            }
+        }
+    }
+
+    pub fn device(&self) -> Device {
+        match self {
+            Duty::Predict { request, .. } => request.device,
+            Duty::Generate { .. } | Duty::Foretell { .. } => Device::Cpu,
+        }
+    }
+
+    /// What came of it, as bytes: a model's own, else JSON. The text model is read here, where it counts as the trainer's memory.
+    pub fn run(self, report: &mut dyn FnMut(&Progress) -> bool) -> Result<Vec<u8>> {
+        match self {
+            Duty::Predict {
+                mut request,
+                work,
+                text_model,
+            } => {
+                if let Some(folder) = text_model {
+                    let encoder = embed::open(&folder)?;
+                    encoder.remember(SENTENCE_BYTES);
+                    request.params.text_model = Some(encoder);
+                }
+                match &work {
+                    Work::CrossValidate(folds) => {
+                        let found = fit::cross_validate(*request, folds, report)?;
+                        serde_json::to_vec(&found).map_err(|e| Error::new("XX000", e.to_string()))
+                    }
+                    _ => Ok(fit::fit(*request, report)?.to_bytes()),
+                }
+            }
+            Duty::Generate {
+                frame,
+                columns,
+                params,
+            } => Ok(Synthesizer::fit(&frame, &columns, params, report)?.to_bytes()),
+            Duty::Foretell {
+                frame,
+                labels,
+                work,
+                params,
+            } => {
+                let mut log = Log::new(&frame, &work.key, &work.order)?;
+                if let (Some(frame), Some(source)) = (&labels, &work.labels)
+                    && let (Some(keys), Some(own)) =
+                        (frame.column(&work.key), frame.column(&source.target))
+                {
+                    log = log.with_labels(keys, own, source.classes)?;
+                }
+                Ok(sequence::fit(&log, &work.target, &[], &params, report)?.to_bytes())
+            }
+        }
+    }
+}

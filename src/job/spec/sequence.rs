@@ -1,0 +1,318 @@
+//! Calls of `insight_train` for models of what a key does next.
+
+use super::{Call, EXCLUDED, Spec, Work, model_name};
+use crate::error::{Error, Result, required};
+use crate::job::options::{boolean, names, text, threads, wrong_type};
+use crate::job::{access, session};
+use crate::relation::decode::Decoder;
+use crate::relation::resolve::{self, Source, did_you_mean};
+use crate::{settings, store};
+use insight_engine::frame::Kind;
+use insight_engine::sequence::{Cell, Params, TargetOf};
+use pgrx::pg_sys;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Options beside those of the networks.
+const KEYS: &[&str] = &[
+    "deploy",
+    "exclude",
+    "include",
+    "key",
+    "label_relation",
+    "order",
+    "task",
+    "threads",
+    "wait",
+];
+
+/// What is learned of the histories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sequence {
+    pub key: String,
+    pub order: Vec<String>,
+    pub target: TargetOf,
+    pub labels: Option<LabelSource>,
+}
+
+/// A relation with a row for each key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelSource {
+    pub relation: String,
+    /// What stands after FROM.
+    pub from: String,
+    pub target: String,
+    /// Numbers are classes.
+    pub classes: bool,
+}
+
+/// Whether the options ask for a model of histories.
+pub fn is_asked(options: &Value) -> bool {
+    let algorithm = options.get("algorithm").and_then(Value::as_str);
+    // A transformer reads rows, too; an order that is an array says how labels rank.
+    let ordered = options.get("order").is_some_and(Value::is_string);
+    match algorithm.and_then(Cell::of) {
+        Some(Cell::Transformer) => ordered,
+        Some(_) => true,
+        None => ordered && algorithm.is_none_or(|a| a == "auto"),
+    }
+}
+
+/// Checks options, names and privileges as the calling role. Reads no rows.
+pub fn check(
+    relation: Option<&str>,
+    target: Option<&str>,
+    model: Option<&str>,
+    options: &Value,
+) -> Result<Call> {
+    let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
+    let empty = Map::new();
+    let options = options.as_object().unwrap_or(&empty);
+    check_keys(options)?;
+    let mut own = options.clone();
+    if own
+        .get("algorithm")
+        .and_then(Value::as_str)
+        .and_then(Cell::of)
+        .is_none()
+    {
+        own.remove("algorithm");
+    }
+    let mut params = Params::from_json(&own)?;
+    let source = resolve::resolve(relation)?;
+    let key = text(options, "key")?.ok_or_else(|| {
+        Error::new("22023", "a model of histories needs the option \"key\"")
+            .hint("It names the column that tells whose rows they are, such as {\"key\": \"customer_id\"}.")
+    })?;
+    source.require(&key)?;
+    let order = order(options, &source)?;
+    let (target, labels) = aim(options, &source, target, &order)?;
+    let (columns, excluded) = choose(&source, options, &key, &order, &target)?;
+    access::check_visible(&source)?;
+    access::check_privileges(
+        &source,
+        &columns,
+        |denied| serde_json::json!({"exclude": denied}),
+    )?;
+    if let Some(labels) = &labels {
+        let source = resolve::resolve(&labels.relation)?;
+        source.require(&key)?;
+        access::check_visible(&source)?;
+        let own = [key.clone(), labels.target.clone()];
+        access::check_privileges(&source, &own, |_| Value::Null)?;
+    }
+    let named = match &labels {
+        Some(labels) => labels.target.as_str(),
+        None => match &target {
+            TargetOf::Next { column, .. } => column,
+            _ => &order[0],
+        },
+    };
+    let (model, named) = (model_name(model, &source, named)?, named.to_owned());
+    // SAFETY: plain reads of this process's identity.
+    let role = unsafe { pg_sys::GetUserId() };
+    let session_role = access::session_role()?;
+    store::catalog::check_may_train(&model, role)?;
+    let mut options = options.clone();
+    if let Some(limit) = settings::max_seconds() {
+        let seconds = params.max_seconds.map_or(limit, |s| s.min(limit));
+        params.max_seconds = Some(seconds);
+        options.insert("max_seconds".into(), seconds.into());
+    }
+    let wait = boolean(&options, "wait")?.unwrap_or(true);
+    let spec = Spec {
+        model,
+        work: Work::Sequence(Sequence {
+            key: key.clone(),
+            order,
+            target,
+            labels,
+        }),
+        relation: source.given.clone(),
+        again: match source.relation {
+            Some(_) => source.from.clone(),
+            None => source.given.clone(),
+        },
+        from: source.keyed(&key, &columns).from,
+        target: named,
+        columns,
+        excluded,
+        device: "cpu".into(),
+        threads: threads(&options)?,
+        max_bytes: settings::max_memory(),
+        isolate: settings::isolate_training(),
+        deploy: boolean(&options, "deploy")?.unwrap_or(true),
+        max_jobs: settings::max_jobs(),
+        role: role.to_u32(),
+        session_role: session_role.to_u32(),
+        settings: session::capture(),
+        options: Value::Object(options),
+        ..Spec::default()
+    };
+    Ok(Call { spec, wait })
+}
+
+fn check_keys(options: &Map<String, Value>) -> Result<()> {
+    let known = |key: &str| KEYS.contains(&key) || Params::KEYS.contains(&key);
+    let Some(key) = options.keys().find(|key| !known(key)) else {
+        return Ok(());
+    };
+    let mut all: Vec<&str> = KEYS.iter().chain(Params::KEYS).copied().collect();
+    all.sort_unstable();
+    let close = did_you_mean(key, &all);
+    let close = if close.starts_with("Did") {
+        format!("{close} ")
+    } else {
+        String::new()
+    };
+    Err(Error::new(
+        "22023",
+        format!("unknown option \"{key}\" of a model of histories"),
+    )
+    .hint(format!("{close}Known options are: {}.", all.join(", "))))
+}
+
+/// The columns that put a key's rows in order.
+fn order(options: &Map<String, Value>, source: &Source) -> Result<Vec<String>> {
+    let order = match options.get("order") {
+        Some(Value::String(name)) => vec![name.clone()],
+        _ => names(options, "order")?,
+    };
+    if order.is_empty() {
+        return Err(
+            Error::new("22023", "a model of histories needs the option \"order\"").hint(
+                "It names the column that tells when each row was, such as {\"order\": \"at\"}.",
+            ),
+        );
+    }
+    for name in &order {
+        let column = source.require(name)?;
+        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+        if !matches!(kind, Some(Kind::Time | Kind::Number | Kind::Duration)) {
+            return Err(
+                wrong_type("order", "the name of a date, timestamp or numeric column")
+                    .hint(format!("\"{name}\" is of type {}.", column.type_name)),
+            );
+        }
+    }
+    Ok(order)
+}
+
+/// What is foretold.
+fn aim(
+    options: &Map<String, Value>,
+    source: &Source,
+    target: &str,
+    order: &[String],
+) -> Result<(TargetOf, Option<LabelSource>)> {
+    let task = text(options, "task")?;
+    let classes = match task.as_deref() {
+        None => None,
+        Some("binary" | "multiclass") => Some(true),
+        Some("regression") => Some(false),
+        Some(_) => return Err(wrong_type("task", "one of binary, multiclass, regression")),
+    };
+    if let Some(relation) = text(options, "label_relation")? {
+        let labels = resolve::resolve(&relation)?;
+        let column = labels.require(target)?;
+        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+        if !matches!(
+            kind,
+            Some(Kind::Number | Kind::Duration | Kind::Boolean | Kind::Category)
+        ) {
+            return Err(Error::new(
+                "0A000",
+                format!(
+                    "target \"{target}\" has the unsupported type {}",
+                    column.type_name
+                ),
+            )
+            .hint("Cast it to a number, boolean or text in a SELECT."));
+        }
+        let key = text(options, "key")?.unwrap_or_default();
+        labels.require(&key)?;
+        let names = [key.clone(), target.to_owned()];
+        let from = labels.keyed(&key, &names).from;
+        let classes = classes.unwrap_or(false);
+        let source = LabelSource {
+            relation,
+            from,
+            target: target.into(),
+            classes,
+        };
+        return Ok((TargetOf::Key, Some(source)));
+    }
+    let column = source.require(target)?;
+    if order[0] == target {
+        return Ok((TargetOf::Gap, None));
+    }
+    let category = match Decoder::for_type(column.type_oid).map(|d| d.kind) {
+        Some(Kind::Category | Kind::Boolean) => true,
+        Some(Kind::Number | Kind::Duration) => classes.unwrap_or(false),
+        _ => {
+            return Err(Error::new("0A000", format!("target \"{target}\" has the unsupported type {}", column.type_name))
+                .hint("The next text, boolean or number can be foretold, and with the column of \"order\" the time to the next row."));
+        }
+    };
+    Ok((
+        TargetOf::Next {
+            column: target.into(),
+            category,
+        },
+        None,
+    ))
+}
+
+/// The columns to read, and those left out.
+fn choose(
+    source: &Source,
+    options: &Map<String, Value>,
+    key: &str,
+    order: &[String],
+    target: &TargetOf,
+) -> Result<super::Chosen> {
+    let (include, exclude) = (names(options, "include")?, names(options, "exclude")?);
+    for name in include.iter().chain(&exclude) {
+        source.require(name)?;
+    }
+    let needed = |name: &str| {
+        let is_target = matches!(target, TargetOf::Next { column, .. } if column == name);
+        is_target || name == key || order.iter().any(|o| o == name)
+    };
+    if let Some(name) = exclude.iter().find(|name| needed(name)) {
+        return Err(
+            Error::new("22023", format!("column \"{name}\" cannot be excluded"))
+                .hint("The key, the order and the target are needed."),
+        );
+    }
+    let (mut columns, mut excluded) = (Vec::new(), Vec::new());
+    for column in &source.columns {
+        let name = &column.name;
+        if columns.contains(name) {
+            return Err(Error::new(
+                "42702",
+                format!("column name \"{name}\" appears more than once"),
+            )
+            .hint("Give each column of the query its own name with AS."));
+        }
+        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+        let left_out = exclude.contains(name) || !include.is_empty() && !include.contains(name);
+        let usable = matches!(
+            kind,
+            Some(Kind::Number | Kind::Duration | Kind::Boolean | Kind::Category | Kind::Time)
+        );
+        if needed(name) {
+            columns.push(name.clone());
+        } else if left_out {
+            excluded.push((name.clone(), EXCLUDED.to_owned()));
+        } else if usable {
+            columns.push(name.clone());
+        } else {
+            excluded.push((
+                name.clone(),
+                format!("type {} is not supported in histories", column.type_name),
+            ));
+        }
+    }
+    Ok((columns, excluded))
+}

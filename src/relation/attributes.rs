@@ -1,0 +1,40 @@
+//! The columns of a row type.
+
+use pgrx::pg_sys;
+use std::ffi::CStr;
+
+/// One attribute of the row type that is given out.
+pub struct Attribute {
+    pub name: String,
+    pub type_oid: pg_sys::Oid,
+    pub typmod: i32,
+    /// NULL is refused.
+    pub not_null: bool,
+    /// Its place in the row type, dropped columns counted.
+    pub place: usize,
+}
+
+/// The attributes of a row type that are not dropped.
+///
+/// # Safety
+/// The descriptor must be valid.
+pub unsafe fn attributes(descriptor: pg_sys::TupleDesc) -> Vec<Attribute> {
+    // SAFETY: a descriptor has `natts` attributes.
+    let list = unsafe {
+        std::slice::from_raw_parts((*descriptor).attrs.as_ptr(), (*descriptor).natts as usize)
+    };
+    list.iter()
+        .enumerate()
+        .filter(|(_, a)| !a.attisdropped)
+        .map(|(place, a)| Attribute {
+            // SAFETY: a name ends with a zero byte.
+            name: unsafe { CStr::from_ptr(a.attname.data.as_ptr()) }
+                .to_string_lossy()
+                .into_owned(),
+            type_oid: a.atttypid,
+            typmod: a.atttypmod,
+            not_null: a.attnotnull,
+            place,
+        })
+        .collect()
+}

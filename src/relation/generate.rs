@@ -1,0 +1,203 @@
+//! Generated rows in a table's own row type, within what the table declares.
+
+mod checks;
+
+use super::attributes::{Attribute, attributes};
+use super::datum::Writer;
+use crate::error::{Error, Result};
+use checks::Checks;
+use insight_engine::clean::table::Edit;
+use insight_engine::frame::{Cell, Frame, tags};
+use insight_engine::infer::array_literal;
+use insight_engine::synth::{Given, Rows, Synthesizer};
+use pgrx::{PgMemoryContexts, pg_sys};
+use serde_json::Value;
+
+/// Rows made between two looks at interrupts.
+const BATCH: usize = 256;
+/// After so many rows in a row that a constraint refuses, no row is believed to satisfy it.
+const HOPELESS: usize = 50_000;
+pub const MOST_ROWS: i64 = 1_000_000_000;
+
+/// What rows are wanted.
+pub struct Wanted<'a> {
+    pub rows: usize,
+    pub row_type: pg_sys::Oid,
+    pub seed: u64,
+    pub given: &'a serde_json::Map<String, Value>,
+}
+
+/// Rows in a tuple store of the current memory context, and their descriptor.
+pub fn rows(
+    model: &Synthesizer,
+    wanted: &Wanted<'_>,
+    random: bool,
+) -> Result<(*mut pg_sys::Tuplestorestate, pg_sys::TupleDesc)> {
+    // SAFETY: syscache look-ups.
+    let relation = unsafe { pg_sys::get_typ_typrelid(wanted.row_type) };
+    if relation == pg_sys::InvalidOid {
+        // SAFETY: a syscache look-up.
+        let name = unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be(wanted.row_type)) };
+        let name = name.to_string_lossy();
+        return Err(
+            Error::new("42804", format!("a table's row type is needed, not {name}")).hint(
+                "For example SELECT * FROM insight_generate('model', 1000, NULL::customers).",
+            ),
+        );
+    }
+    // SAFETY: a composite type; the copy belongs to the current context and has its attributes.
+    let (descriptor, attributes) = unsafe {
+        let descriptor = pg_sys::lookup_rowtype_tupdesc_copy(wanted.row_type, -1);
+        (descriptor, attributes(descriptor))
+    };
+    let names: Vec<&str> = model.columns().map(|(name, ..)| name).collect();
+    let places: Vec<Option<usize>> = attributes
+        .iter()
+        .map(|a| names.iter().position(|n| *n == a.name))
+        .collect();
+    if places.iter().all(Option::is_none) {
+        return Err(
+            Error::new("42804", "the row type has none of the model's columns")
+                .hint(format!("The model knows {}.", names.join(", "))),
+        );
+    }
+    let own = attributes.iter().zip(&places);
+    if let Some((column, _)) = own.clone().find(|(a, place)| place.is_none() && a.not_null) {
+        return Err(Error::new(
+            "23502",
+            format!(
+                "column \"{}\" must not be NULL, and the model does not know it",
+                column.name
+            ),
+        )
+        .hint("Give the row type of a table or view without it, or train the model again."));
+    }
+    let given: Vec<Given<'_>> = wanted
+        .given
+        .iter()
+        .map(|(column, value)| Given { column, value })
+        .collect();
+    let mut maker = Maker {
+        source: model.rows(wanted.seed, &given)?,
+        writers: attributes
+            .iter()
+            .map(|a| Writer::new(a.type_oid, a.typmod))
+            .collect(),
+        checks: Checks::of(relation, &names)?,
+        attributes,
+        places,
+        descriptor,
+    };
+    // SAFETY: a store of the current memory context; rows spill to disk beyond work_mem.
+    let store = unsafe { pg_sys::tuplestore_begin_heap(random, false, pg_sys::work_mem) };
+    maker.fill(wanted.rows, store)?;
+    Ok((store, descriptor))
+}
+
+struct Maker<'a> {
+    source: Rows<'a>,
+    descriptor: pg_sys::TupleDesc,
+    attributes: Vec<Attribute>,
+    /// The model's column for each attribute.
+    places: Vec<Option<usize>>,
+    writers: Vec<Writer>,
+    checks: Checks,
+}
+
+impl Maker<'_> {
+    fn fill(&mut self, count: usize, store: *mut pg_sys::Tuplestorestate) -> Result<()> {
+        // SAFETY: the descriptor has `natts` attributes.
+        let natts = unsafe { (*self.descriptor).natts } as usize;
+        let mut values = vec![pg_sys::Datum::from(0usize); natts];
+        let mut nulls = vec![true; natts];
+        let mut context = PgMemoryContexts::new("insight generated rows");
+        let (mut made, mut in_vain) = (0, 0);
+        while made < count {
+            let frame = self.source.next(BATCH)?;
+            for row in 0..frame.rows() {
+                if made == count {
+                    break;
+                }
+                // SAFETY: the context is ours; what the row needed is copied before it is reset.
+                let refused = unsafe {
+                    let refused = context
+                        .switch_to(|_| self.put(&frame, row, &mut values, &mut nulls, store));
+                    context.reset();
+                    refused
+                };
+                match refused? {
+                    None => (made, in_vain) = (made + 1, 0),
+                    Some(why) if in_vain >= HOPELESS => {
+                        return Err(Error::new("23514", format!("generated rows do not satisfy {why}"))
+                            .detail(format!("{made} rows were made before {in_vain} in a row were refused."))
+                            .hint("Give fewer conditions, or the row type of a view without the constraint."));
+                    }
+                    Some(_) => in_vain += 1,
+                }
+            }
+            pgrx::check_for_interrupts!();
+        }
+        Ok(())
+    }
+
+    /// Adds a row to the store, or answers what refuses it.
+    fn put(
+        &mut self,
+        frame: &Frame,
+        row: usize,
+        values: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+        store: *mut pg_sys::Tuplestorestate,
+    ) -> Result<Option<String>> {
+        for ((attribute, place), writer) in
+            self.attributes.iter().zip(&self.places).zip(&self.writers)
+        {
+            let edit = place.and_then(|at| edit(frame.columns[at].cell(row)));
+            let datum = match &edit {
+                Some(edit) => match writer.datum(edit)? {
+                    None => return Ok(Some(format!("the type of column \"{}\"", attribute.name))),
+                    datum => datum,
+                },
+                None if attribute.not_null => {
+                    return Ok(Some(format!(
+                        "the NOT NULL of column \"{}\"",
+                        attribute.name
+                    )));
+                }
+                None => None,
+            };
+            nulls[attribute.place] = datum.is_none();
+            values[attribute.place] = datum.unwrap_or(pg_sys::Datum::from(0usize));
+        }
+        // SAFETY: values and nulls have the descriptor's length.
+        if let Some(why) = unsafe {
+            self.checks
+                .refuse(frame, row, self.descriptor, values, nulls)
+        } {
+            return Ok(Some(why));
+        }
+        // SAFETY: as above; the store copies them.
+        unsafe {
+            pg_sys::tuplestore_putvalues(
+                store,
+                self.descriptor,
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+        }
+        Ok(None)
+    }
+}
+
+/// A cell as a new value; `None` for NULL.
+fn edit(cell: Cell<'_>) -> Option<Edit> {
+    Some(match cell {
+        Cell::Number(x) => Edit::Number(x),
+        Cell::Boolean(x) => Edit::Boolean(x),
+        Cell::Text(text) | Cell::Json(text) => Edit::Text(text.to_owned()),
+        Cell::Tags(packed) => Edit::Text(array_literal(tags(packed))),
+        Cell::Time(at) => Edit::Time(at),
+        Cell::Duration(seconds) => Edit::Duration(seconds),
+        Cell::Null | Cell::Vector(_) | Cell::Image(_) => return None,
+    })
+}

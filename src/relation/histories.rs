@@ -1,0 +1,194 @@
+//! Histories before a model: of every key of a relation, or of one key.
+
+use super::decode::Decoder;
+use super::read;
+use super::resolve::{self, Source};
+use crate::error::{Error, Result};
+use crate::job::again::trusted;
+use crate::settings;
+use crate::store::{cache, record};
+use insight_engine::sequence::{Histories, Log, Predictor, State, Target};
+use pgrx::spi;
+
+/// An answer for a key.
+pub struct Answer {
+    pub key: String,
+    /// From 1.
+    pub rank: i32,
+    pub label: Option<String>,
+    pub probability: Option<f64>,
+    /// Where a number is foretold; of a time to the next row, seconds.
+    pub value: Option<f64>,
+}
+
+/// The columns that a model reads, the key first.
+fn columns(predictor: &Predictor) -> Vec<String> {
+    let encoder = &predictor.model().encoder;
+    let mut names = vec![encoder.key.clone()];
+    let others = encoder
+        .order
+        .iter()
+        .chain(encoder.categories.iter().map(|c| &c.name));
+    for name in others.chain(encoder.numbers.iter().map(|n| &n.name)) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// The relation with the columns of a model, the key as text; `only` is the one key that is wanted.
+fn source(
+    predictor: &Predictor,
+    base: &Source,
+    only: Option<&str>,
+) -> Result<(Source, Vec<String>)> {
+    let names = columns(predictor);
+    for name in &names {
+        let column = base.require(name)?;
+        if Decoder::for_type(column.type_oid).is_none() {
+            return Err(Error::new(
+                "42804",
+                format!(
+                    "column \"{name}\" has the unsupported type {}",
+                    column.type_name
+                ),
+            ));
+        }
+    }
+    let mut base = base.clone();
+    if let Some(key) = only {
+        // A literal without a type takes the column's, so that an index can be used.
+        let condition = format!(
+            "{} OPERATOR(pg_catalog.=) {}",
+            spi::quote_identifier(&names[0]),
+            spi::quote_literal(key)
+        );
+        base.from = format!("{} WHERE {condition}", base.from);
+    }
+    Ok((base.keyed(&names[0], &names), names))
+}
+
+/// Reads histories and looks at each key's, in the order of the keys.
+fn each(
+    predictor: &Predictor,
+    base: &Source,
+    only: Option<&str>,
+    mut look: impl FnMut(&str, &mut State, &Histories, usize) -> Result<()>,
+) -> Result<usize> {
+    let (source, names) = source(predictor, base, only)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })?;
+    let encoder = &predictor.model().encoder;
+    let log = Log::new(&frame, &encoder.key, &encoder.order)?;
+    let histories = encoder.encode(&log);
+    let mut state = predictor.state();
+    for (at, key) in log.keys.iter().enumerate() {
+        pgrx::check_for_interrupts!();
+        predictor.read(&mut state, &histories, at);
+        look(key, &mut state, &histories, at)?;
+    }
+    Ok(log.keys.len())
+}
+
+/// What a class is called; `None` for values that are not told apart.
+fn label(predictor: &Predictor, code: u32) -> Option<String> {
+    predictor
+        .model()
+        .encoder
+        .class_label(code)
+        .map(str::to_owned)
+}
+
+fn answers(
+    predictor: &Predictor,
+    key: &str,
+    k: usize,
+    state: &mut State,
+    out: &mut Vec<Answer>,
+    leave_out: impl Fn(u32) -> bool,
+) {
+    if !predictor.model().encoder.target.has_classes() {
+        out.push(Answer {
+            key: key.into(),
+            rank: 1,
+            label: None,
+            probability: None,
+            value: Some(predictor.value(state)),
+        });
+        return;
+    }
+    let top: Vec<(u32, f32)> = predictor.top(state, k, leave_out).collect();
+    for ((code, probability), rank) in top.into_iter().zip(1..) {
+        out.push(Answer {
+            key: key.into(),
+            rank,
+            label: label(predictor, code),
+            probability: Some(f64::from(probability)),
+            value: None,
+        });
+    }
+}
+
+/// The `k` most probable next steps of every key, or the number that is foretold.
+pub fn next(predictor: &Predictor, relation: &str, k: usize) -> Result<Vec<Answer>> {
+    let base = resolve::resolve(relation)?;
+    let mut out = Vec::new();
+    each(predictor, &base, None, |key, state, _, _| {
+        answers(predictor, key, k, state, &mut out, |_| false);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// What the model knows of every key's history, as a vector.
+pub fn embeddings(predictor: &Predictor, relation: &str) -> Result<Vec<(String, Vec<f32>)>> {
+    let base = resolve::resolve(relation)?;
+    let mut out = Vec::new();
+    each(predictor, &base, None, |key, state, _, _| {
+        out.push((key.to_owned(), predictor.embedding(state).to_vec()));
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// The relation that a model was trained on, if it may be read with the caller's rights.
+fn own_relation(reference: &str) -> Result<Source> {
+    let record = trusted(record::record(cache::version(reference)?)?)?;
+    resolve::resolve(&record.relation)
+}
+
+/// Of one key of the relation that the model was trained on: the `k` best answers, without those that its history has if
+/// `unseen`. A key without a history is answered what is most popular.
+pub fn of_key(
+    predictor: &Predictor,
+    reference: &str,
+    key: &str,
+    k: usize,
+    unseen: bool,
+) -> Result<(Vec<Answer>, bool)> {
+    let base = own_relation(reference)?;
+    let mut out = Vec::new();
+    let found = each(predictor, &base, Some(key), |key, state, histories, at| {
+        let seen: Vec<u32> = match predictor.model().encoder.target {
+            Target::Category(of) if unseen => {
+                let steps = histories.offsets[at]..histories.offsets[at + 1];
+                let mut seen = histories.codes[of][steps].to_vec();
+                seen.sort_unstable();
+                seen
+            }
+            _ => Vec::new(),
+        };
+        answers(predictor, key, k, state, &mut out, |code| {
+            seen.binary_search(&code).is_ok()
+        });
+        Ok(())
+    })?;
+    if found == 0 && predictor.model().encoder.target.has_classes() {
+        let mut state = predictor.state();
+        answers(predictor, key, k, &mut state, &mut out, |_| false);
+    }
+    Ok((out, found > 0))
+}

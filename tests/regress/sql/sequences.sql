@@ -1,0 +1,51 @@
+-- What customers do next: histories learned by networks with a memory.
+SET client_min_messages = warning;
+-- Each customer goes through the same circle of pages, at another pace, some twice.
+CREATE TABLE visits AS
+SELECT c AS customer_id, timestamptz '2024-01-01 00:00+00' + make_interval(days => s * (1 + c % 3), hours => c % 7) AS at,
+  (ARRAY['home', 'list', 'item', 'cart', 'paid'])[1 + (s + c) % 5] AS page, ((s + c) % 5) * 10 + c % 3 AS seconds, c % 2 = 0 AS mobile
+FROM generate_series(1, 120) c, generate_series(1, 14 + c % 5) s;
+ALTER TABLE visits ADD visit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
+CREATE INDEX ON visits (customer_id);
+SELECT model, version, status, task, algorithm, metric, score > 0.9 AS good, rows
+FROM insight_train('SELECT customer_id, at, page, mobile FROM visits', 'page', 'next_page', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "hidden": [24], "epochs": 25, "learning_rate": 0.01}');
+SELECT metric, class, value > 0.9 AS good FROM insight.metrics WHERE model = 'next_page' AND metric = 'hit_rate_at_1' ORDER BY position;
+SELECT key, rank, label, probability > 0.5 AS likely, value FROM insight_next('next_page', 'SELECT 7 AS customer_id, timestamp ''2024-06-01'' + make_interval(days => n) AS at, (ARRAY[''home'', ''list'', ''item''])[n] AS page, true AS mobile FROM generate_series(1, 3) n', 1);
+SELECT count(*), count(DISTINCT key), bool_and(probability BETWEEN 0 AND 1) FROM insight_next('next_page', 'visits', 3);
+-- One customer, whose history is read by itself.
+CREATE TABLE guessed AS SELECT c AS customer_id, (SELECT page FROM visits v WHERE v.customer_id = c ORDER BY at DESC LIMIT 1) AS last_page, insight_classify('next_page', c) AS next_page FROM generate_series(1, 120) c;
+SELECT avg((next_page = (ARRAY['list', 'item', 'cart', 'paid', 'home'])[array_position(ARRAY['home', 'list', 'item', 'cart', 'paid'], last_page)])::int) > 0.9 AS right FROM guessed;
+SELECT rank, probability > 0 AS some FROM insight_recommend('next_page', 7, 3);
+SELECT count(*) AS unseen FROM insight_recommend('next_page', 7, 3, exclude_seen => true);
+SELECT count(*) AS for_a_stranger FROM insight_recommend('next_page', 100000, 3);
+SELECT insight_classify('next_page', 100000) AS stranger, insight_predict('next_page', '7'::text);
+SELECT (SELECT count(*) FROM jsonb_object_keys(insight_probabilities('next_page', 7))) AS labels;
+SELECT count(*), min(cardinality(embedding)), max(cardinality(embedding)) FROM insight_sequence_embedding('next_page', 'visits');
+-- The next number, the time to the next row, a label for each customer.
+SELECT task, algorithm, metric, score < 5 AS good FROM insight_train('visits', 'seconds', 'next_seconds', '{"algorithm": "gru", "key": "customer_id", "order": "at", "hidden": [24], "epochs": 20, "learning_rate": 0.01, "exclude": ["visit_id"]}');
+SELECT insight_predict('next_seconds', 7) BETWEEN -10 AND 60 AS a_number, insight_predict('next_seconds', 100000) AS stranger;
+SELECT task, score / 86400 < 1 AS good FROM insight_train('visits', 'at', 'next_visit', '{"key": "customer_id", "order": "at", "hidden": [16], "epochs": 15, "include": ["page"]}');
+SELECT key, round(value / 86400) AS days FROM insight_next('next_visit', 'visits') WHERE key IN ('3', '4', '5') ORDER BY key;
+CREATE TABLE visitors AS SELECT c AS customer_id, c % 3 = 0 AS quick, c % 3 + 1 AS pace FROM generate_series(1, 120) c;
+SELECT task, metric, score > 0.8 AS good FROM insight_train('visits', 'quick', 'is_quick', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "label_relation": "visitors", "hidden": [16], "epochs": 40, "learning_rate": 0.01, "test_size": 0.3}');
+SELECT avg((insight_predict('is_quick', customer_id) > 0.5 = quick)::int) > 0.9 AS right FROM visitors;
+SELECT task, metric FROM insight_train('visits', 'pace', 'pace', '{"algorithm": "gru", "key": "customer_id", "order": "at", "label_relation": "visitors", "hidden": [16], "epochs": 3}');
+SELECT version, status FROM insight_retrain('next_seconds', '{"epochs": 2}');
+-- Errors.
+SELECT insight_train('visits', 'page', 'x', '{"algorithm": "lstm", "order": "at"}');
+SELECT insight_train('visits', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id"}');
+SELECT insight_train('visits', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "page"}');
+SELECT insight_train('visits', 'pages', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at"}');
+SELECT insight_train('visits', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "units": 3}');
+SELECT insight_train('visits', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "exclude": ["at"]}');
+SELECT insight_train('visits', 'quack', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "label_relation": "visitors"}');
+-- One row for each key, no rows at all, equal times.
+SELECT insight_train('SELECT DISTINCT ON (customer_id) * FROM visits', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at"}');
+SELECT insight_train('SELECT * FROM visits WHERE false', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at"}');
+SELECT status FROM insight_train('SELECT customer_id, date ''2024-01-01'' AS at, page FROM visits', 'page', 'same_day', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "hidden": [8], "epochs": 2}');
+SELECT insight_predict('next_page', v) FROM visits v LIMIT 1;
+SELECT * FROM insight_next('next_page', 'SELECT customer_id, at FROM visits');
+SELECT * FROM insight_next('next_page', 'visits', 0);
+SELECT * FROM insight_recommend('next_seconds', 7);
+SELECT count(*) FROM insight_generate('next_page', 1, NULL::visits);
+SELECT insight_predict('next_page', 'seven'::text);

@@ -379,7 +379,7 @@ impl Params {
     /// | learning_rate | 0.003 (mlp 0.002, transformer 0.001, sgd 0.02) | above 0 to 10 | found on held-out rows of several tables |
     /// | learning_rate_schedule | cosine | cosine, constant, coslog4 | see [`Schedule`] |
     /// | learning_rate_factors | all 1 | 0 to 100 | see [`RateFactors`] |
-    /// | weight_averaging | none | none, ema | see [`Averaging`] |
+    /// | weight_averaging | none (transformer ema) | none, ema | see [`Averaging`] |
     /// | averaging_epochs | 1 | 0.01 to 1000 | how far the average goes back |
     /// | momentum | 0.9 | 0 to 0.999 | sgd only |
     /// | l1, l2 | 0, 0.01 with adamw (transformer 0.00001) else 0 | 0 to 10 | adamw decouples l2 (Loshchilov and Hutter 2019) |

@@ -102,8 +102,15 @@ impl TrainedModel {
     }
 }
 
-/// What a model of histories is judged by, the first that there is.
-const HEADLINES: [&str; 4] = ["roc_auc", "hit_rate_at_10", "accuracy", "mae"];
+/// What a model of histories is judged by, the first that there is; of few categories nearly all are among ten.
+const HEADLINES: [&str; 5] = [
+    "roc_auc",
+    "hit_rate_at_10",
+    "hit_rate_at_1",
+    "accuracy",
+    "mae",
+];
+const FEW_CATEGORIES: usize = 20;
 
 fn sequence_card(model: &SequenceModel) -> Card<'_> {
     let encoder = &model.encoder;
@@ -164,11 +171,15 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
         .into_iter()
         .chain(encoder.order.iter().map(String::as_str))
         .chain(columns);
+    let few = encoder.classes() <= FEW_CATEGORIES;
+    let mut headlines = HEADLINES
+        .iter()
+        .filter(|name| !few || **name != "hit_rate_at_10");
     Card {
         task,
         algorithm: model.params.cell.name(),
         target: target.unwrap_or_default(),
-        headline: HEADLINES.iter().find_map(|name| named(&name)).cloned(),
+        headline: headlines.find_map(|name| named(&name)).cloned(),
         rows: model.steps,
         device: "cpu",
         history: &model.history,

@@ -59,6 +59,14 @@ impl Writer {
 
     fn text(&self, edit: &Edit) -> Option<String> {
         Some(match edit {
+            Edit::Number(x)
+                if matches!(
+                    self.base,
+                    pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID
+                ) =>
+            {
+                x.round().to_string()
+            }
             Edit::Number(x) => x.to_string(),
             Edit::Boolean(x) => x.to_string(),
             Edit::Text(text) => text.clone(),

@@ -14,7 +14,8 @@ const VISITS: usize = 100_000_000;
 #[derive(Clone, Copy)]
 pub struct Resampling<'a> {
     seed: u64,
-    /// Called before each draw where no thread helps: it may unwind, which a server process does to be interrupted.
+    /// Called before each draw where no thread helps, and on the way there: it may unwind, which a server process does to be
+    /// interrupted.
     interrupt: Option<&'a dyn Fn()>,
 }
 
@@ -23,6 +24,15 @@ impl<'a> Resampling<'a> {
         Resampling {
             seed,
             interrupt: Some(interrupt),
+        }
+    }
+}
+
+impl Resampling<'_> {
+    /// Where work on very many rows has been done, and more is to come.
+    pub(super) fn look(&self) {
+        if let Some(interrupt) = self.interrupt {
+            interrupt();
         }
     }
 }
@@ -112,7 +122,7 @@ pub(super) fn resample(
     score: impl Fn(&[u8]) -> Vec<f64> + Sync,
 ) -> Vec<Vec<f64>> {
     let resamples = (VISITS / (visits + rows).max(1)).clamp(FEWEST, most);
-    let Resampling { seed, interrupt } = how;
+    let seed = how.seed;
     let one = |i: usize, weights: &mut Vec<u8>| {
         draw(rows, seed, i as u64, weights);
         score(weights)
@@ -126,9 +136,7 @@ pub(super) fn resample(
     } else {
         let mut weights = Vec::new();
         let draws = (0..resamples).map(|i| {
-            if let Some(interrupt) = interrupt {
-                interrupt();
-            }
+            how.look();
             one(i, &mut weights)
         });
         draws.collect()

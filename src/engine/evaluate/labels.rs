@@ -25,7 +25,12 @@ struct Labels {
 }
 
 impl Labels {
-    fn new(labels: usize, actual: &[bool], score: impl Fn(usize, usize) -> f64) -> Labels {
+    fn new(
+        labels: usize,
+        actual: &[bool],
+        draws: Resampling<'_>,
+        score: impl Fn(usize, usize) -> f64,
+    ) -> Labels {
         let rows = actual.len() / labels;
         let cells = || (0..rows).flat_map(|r| (0..labels).map(move |k| (r, k)));
         let answered: Vec<bool> = cells().map(|(r, k)| score(r, k) >= 0.5).collect();
@@ -55,7 +60,10 @@ impl Labels {
         });
         Labels {
             ranked: told
-                .map(|k| (k, order(rows, |r| score(r, k), has(k))))
+                .map(|k| {
+                    draws.look();
+                    (k, order(rows, |r| score(r, k), has(k)))
+                })
                 .collect(),
             labels,
             actual: actual.to_vec(),
@@ -192,12 +200,12 @@ pub(super) fn evaluate(
         return;
     }
     let truth: Vec<bool> = rows.iter().flat_map(|(t, _)| t.iter().copied()).collect();
-    let scores = Labels::new(width, &truth, |r, k| rows[r].1[k]);
+    let scores = Labels::new(width, &truth, draws, |r, k| rows[r].1[k]);
     let rates = match &out.baseline {
         Baseline::Rates(rates) if rates.len() == width => Some(rates),
         _ => None,
     };
-    let baseline = rates.map(|rates| Labels::new(width, &truth, |_, k| rates[k]));
+    let baseline = rates.map(|rates| Labels::new(width, &truth, draws, |_, k| rates[k]));
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
     out.metrics = summarise(&scores, baseline, labels, draws);
 }

@@ -1,8 +1,8 @@
 //! From options as given to parameters that can train: combinations are checked, defaults filled in.
 
 use super::{
-    Algorithm, Boosting, ClassWeight, Loss, NumberEncoding, Optimizer, ParamError, Params,
-    Schedule, ValidParams, decision,
+    Algorithm, Averaging, Boosting, ClassWeight, Loss, NumberEncoding, Optimizer, ParamError,
+    Params, Schedule, ValidParams, decision,
 };
 use crate::artifact::Task;
 use crate::models::Activation;
@@ -99,7 +99,11 @@ impl Params {
             Algorithm::Transformer => Some(self.attention.check(rows)?),
             _ => None,
         };
-        let learning = self.learning.check()?;
+        // On tables that were tried, a transformer's average does better than its last step.
+        let learning = self.learning.check(match algorithm {
+            Algorithm::Transformer => Averaging::Ema,
+            _ => Averaging::None,
+        })?;
         let epochs = self.epochs.unwrap_or(100);
         let patience = match (learning.learning_rate_schedule, rows) {
             // Within a cycle the loss rises before it falls again.

@@ -161,10 +161,12 @@ impl LearningOptions {
         .find_map(|(option, given)| given.then_some(option))
     }
 
+    /// `averaging` is the default of the algorithm.
+    ///
     /// # Errors
     /// Epochs of an average without an average.
-    pub(super) fn check(&self) -> Result<Learning, ParamError> {
-        let averaging = self.averaging.unwrap_or_default();
+    pub(super) fn check(&self, averaging: Averaging) -> Result<Learning, ParamError> {
+        let averaging = self.averaging.unwrap_or(averaging);
         if self.averaging_epochs.is_some() && averaging == Averaging::None {
             return Err(ParamError {
                 option: "averaging_epochs".into(),

@@ -166,15 +166,22 @@ fn label(cell: Cell<'_>) -> String {
     }
 }
 
-/// 1 less half the sum of the differences of the shares of all values.
+/// 1 less half the sum of the differences of the shares of all values; NULL is none.
 fn tv_complement(real: &Column, made: &Column) -> f64 {
     let mut shares: HashMap<String, (f64, f64)> = HashMap::new();
-    let count = |column: &Column| 1.0 / column.len().max(1) as f64;
-    for row in 0..real.len() {
-        shares.entry(text(real.cell(row))).or_default().0 += count(real);
+    let known = |column: &Column| {
+        let nulls = column.nulls.clone();
+        (0..column.len()).filter(move |row| !nulls.get(*row))
+    };
+    let share = |column: &Column| 1.0 / (column.len() - column.nulls.count()).max(1) as f64;
+    if made.len() == made.nulls.count() {
+        return 0.0;
     }
-    for row in 0..made.len() {
-        shares.entry(text(made.cell(row))).or_default().1 += count(made);
+    for row in known(real) {
+        shares.entry(text(real.cell(row))).or_default().0 += share(real);
+    }
+    for row in known(made) {
+        shares.entry(text(made.cell(row))).or_default().1 += share(made);
     }
     // In one order: sums of floats depend on it.
     let mut gaps: Vec<f64> = shares.into_values().map(|(a, b)| (a - b).abs()).collect();
@@ -213,18 +220,35 @@ struct Codes {
     made: Vec<u32>,
 }
 
+/// Where bins of one width begin, and the last one ends (NumPy's `histogram_bin_edges`).
+fn edges(values: &[f64]) -> Vec<f64> {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (low, high) = if low == high {
+        (low - 0.5, high + 0.5)
+    } else {
+        (low, high)
+    };
+    let step = (high - low) / BINS as f64;
+    let edge = |i| {
+        if i == BINS {
+            high
+        } else {
+            i as f64 * step + low
+        }
+    };
+    (0..=BINS).map(edge).collect()
+}
+
 impl Codes {
     fn of(real: &Column, made: &Column) -> Codes {
         if is_number(real.kind) {
-            let known = numbers(real);
-            let low = known.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let width = (high - low) / BINS as f64;
+            // Each by its own range, as SDMetrics does: what lies too narrow is seen.
             let bin = |column: &Column| -> Vec<u32> {
+                let edges = edges(&numbers(column));
                 let of = |row| match number(column.cell(row)) {
-                    None => BINS as u32,
-                    Some(_) if width <= 0.0 => 0,
-                    Some(x) => ((x - low) / width).clamp(0.0, BINS as f64 - 1.0) as u32,
+                    None => edges.len() as u32,
+                    Some(x) => edges.partition_point(|e| *e <= x) as u32,
                 };
                 (0..column.len()).map(of).collect()
             };

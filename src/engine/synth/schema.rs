@@ -414,12 +414,14 @@ fn depend(fields: &mut [Field], levels: &[Option<Listed>], rows: usize) {
     let size = |at: usize| levels[at].as_ref().map_or(0, |l| l.values.len());
     // Those with few values follow those with many; of equal ones the later follows the earlier.
     order.sort_by_key(|at| (size(*at), std::cmp::Reverse(*at)));
-    for (i, &own) in order.iter().enumerate() {
+    // From the largest: a column that follows another is followed by none.
+    for (i, &own) in order.iter().enumerate().rev() {
         if size(own) < 2 {
             continue;
         }
         for &other in &order[i + 1..] {
-            if size(other) * ROWS_PER_VALUE > rows || size(other) > MOST_LEVELS {
+            let follows = matches!(fields[other].how, How::Follows { .. });
+            if follows || size(other) * ROWS_PER_VALUE > rows || size(other) > MOST_LEVELS {
                 continue;
             }
             let (Some(from), Some(to)) = (&levels[other], &levels[own]) else {

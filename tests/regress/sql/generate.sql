@@ -28,7 +28,7 @@ FROM insight_generate('buyer_twins', 20, NULL::buyers, 7) n;
 -- Conditions.
 SELECT count(*), count(*) FILTER (WHERE city = 'Rome' AND active) AS met FROM insight_generate('buyer_twins', 50, NULL::buyers, 1, '{"country": "IT", "active": true}');
 -- Another row type: columns go by name, and are cast.
-CREATE TABLE brief (city varchar(3), spend integer, colour text);
+CREATE TABLE brief (city varchar(6), spend integer, colour text);
 SELECT count(*), max(length(city)) FROM insight_generate('buyer_twins', 10, NULL::brief, 1, '{"city": "Rome"}');
 CREATE VIEW towns AS SELECT city, spend FROM buyers;
 SELECT count(*) FROM insight_generate('buyer_twins', 10, NULL::towns, 1);
@@ -57,6 +57,6 @@ SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::buyers, 1, '{"city
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::buyers, 1, '{"spend": 3}');
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::buyers, 1, '{"city": "Rome", "country": "FR"}');
 SELECT insight_generate('nobody', 5, NULL::buyers);
-CREATE TABLE strict_buyers (city text, spend numeric CHECK (spend > 1000000));
+CREATE TABLE strict_buyers (city text, spend numeric NOT NULL CHECK (spend > 1000000));
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::strict_buyers);
 SELECT * FROM insight_fidelity('buyer_twins', 'shops', options => '{"goal": "x"}');

@@ -18,7 +18,8 @@ SELECT avg((next_page = (ARRAY['list', 'item', 'cart', 'paid', 'home'])[array_po
 SELECT rank, probability > 0 AS some FROM insight_recommend('next_page', 7, 3);
 SELECT count(*) AS unseen FROM insight_recommend('next_page', 7, 3, exclude_seen => true);
 SELECT count(*) AS for_a_stranger FROM insight_recommend('next_page', 100000, 3);
-SELECT insight_classify('next_page', 100000) AS stranger, insight_predict('next_page', '7'::text);
+SELECT insight_classify('next_page', 100000) AS stranger;
+SELECT insight_predict('next_page', '7'::text);
 SELECT (SELECT count(*) FROM jsonb_object_keys(insight_probabilities('next_page', 7))) AS labels;
 SELECT count(*), min(cardinality(embedding)), max(cardinality(embedding)) FROM insight_sequence_embedding('next_page', 'visits');
 -- The next number, the time to the next row, a label for each customer.
@@ -28,7 +29,7 @@ SELECT task, score / 86400 < 1 AS good FROM insight_train('visits', 'at', 'next_
 SELECT key, round(value / 86400) AS days FROM insight_next('next_visit', 'visits') WHERE key IN ('3', '4', '5') ORDER BY key;
 CREATE TABLE visitors AS SELECT c AS customer_id, c % 3 = 0 AS quick, c % 3 + 1 AS pace FROM generate_series(1, 120) c;
 SELECT task, metric, score > 0.8 AS good FROM insight_train('visits', 'quick', 'is_quick', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "label_relation": "visitors", "hidden": [16], "epochs": 40, "learning_rate": 0.01, "test_size": 0.3}');
-SELECT avg((insight_predict('is_quick', customer_id) > 0.5 = quick)::int) > 0.9 AS right FROM visitors;
+SELECT avg(((insight_predict('is_quick', customer_id) > 0.5) = quick)::int) > 0.9 AS right FROM visitors;
 SELECT task, metric FROM insight_train('visits', 'pace', 'pace', '{"algorithm": "gru", "key": "customer_id", "order": "at", "label_relation": "visitors", "hidden": [16], "epochs": 3}');
 SELECT version, status FROM insight_retrain('next_seconds', '{"epochs": 2}');
 -- Errors.

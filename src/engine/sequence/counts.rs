@@ -71,11 +71,6 @@ impl Followers {
         (&self.items[range.clone()], &self.weights[range])
     }
 
-    fn weight(&self, item: usize, follower: u32) -> f32 {
-        let (items, weights) = self.row(item);
-        items.binary_search(&follower).map_or(0.0, |at| weights[at])
-    }
-
     /// Whether it can be asked about so many classes without a panic.
     pub(super) fn is_sound(&self, classes: usize) -> bool {
         let rises = self.offsets.windows(2).all(|pair| pair[0] <= pair[1]);
@@ -290,44 +285,6 @@ impl Counts {
         self.popularity.len()
     }
 
-    /// The probability of a class by each way.
-    pub(super) fn of(&self, past: Past<'_>, class: usize) -> [f32; WAYS] {
-        let popular = self.popularity[class];
-        let mut out = [
-            popular,
-            self.recent[class],
-            popular,
-            popular,
-            popular,
-            popular,
-        ];
-        if let Some((0, last)) = back(past, 1).next() {
-            out[2] = f32::from(u8::from(last == class));
-            let (kept, rest) = self.of_markov(last);
-            out[3] = kept * self.next.weight(last, class as u32) + rest * popular;
-        }
-        let rules = self.of_rules(past);
-        if !rules.is_empty() {
-            let all: f32 = rules.iter().map(|(_, share, _)| share).sum();
-            let sum: f32 = rules
-                .iter()
-                .map(|(item, _, factor)| factor * self.later.weight(*item, class as u32))
-                .sum();
-            out[4] = sum + (1.0 - all).max(0.0) * popular;
-        }
-        let (mut own, mut all) = (0.0, 0.0);
-        for (back, item) in back(past, OWN) {
-            all += fading(back);
-            if item == class {
-                own += fading(back);
-            }
-        }
-        if all > 0.0 {
-            out[5] = own / all;
-        }
-        out
-    }
-
     /// Adds the probabilities of all classes by each way, times the ways' shares.
     pub(super) fn add(&self, past: Past<'_>, shares: &[f32; WAYS], out: &mut [f32]) {
         let mut popular = shares[0];
@@ -388,12 +345,6 @@ impl Counts {
         }
     }
 
-    fn of_rules(&self, past: Past<'_>) -> Vec<(usize, f32, f32)> {
-        let mut out = Vec::new();
-        self.each_rule(past, |item, share, factor| out.push((item, share, factor)));
-        out
-    }
-
     /// Calls `visit` with each item that has followers, the share of the answer it gives, and what its followers' weights
     /// count.
     fn each_rule(&self, past: Past<'_>, mut visit: impl FnMut(usize, f32, f32)) {
@@ -435,8 +386,17 @@ mod tests {
         (Counts::new(&histories, &codes, 3, |_| true), codes)
     }
 
+    /// What a way answers.
+    fn by(counts: &Counts, way: usize, past: Past<'_>) -> Vec<f32> {
+        let mut shares = [0.0; WAYS];
+        shares[way] = 1.0;
+        let mut out = vec![0.0; counts.classes()];
+        counts.add(past, &shares, &mut out);
+        out
+    }
+
     #[test]
-    fn every_way_answers_probabilities_and_both_forms_agree() {
+    fn every_way_answers_probabilities() {
         let (counts, codes) = counts();
         for past in [
             &codes[..0],
@@ -445,23 +405,32 @@ mod tests {
             &codes[5..7],
             &codes[5..],
         ] {
-            for way in 0..WAYS {
-                let mut shares = [0.0; WAYS];
-                shares[way] = 1.0;
-                let mut all = vec![0.0; 3];
-                counts.add(past, &shares, &mut all);
+            for (way, name) in NAMES.iter().enumerate() {
+                let all = by(&counts, way, past);
                 let sum: f32 = all.iter().sum();
-                assert!(
-                    (sum - 1.0).abs() < 1e-5,
-                    "{} of {past:?}: {all:?}",
-                    NAMES[way]
-                );
-                for (class, p) in all.iter().enumerate() {
-                    let own = counts.of(past, class)[way];
-                    assert!((own - p).abs() < 1e-6, "{} {class}: {own} {p}", NAMES[way]);
-                }
+                assert!((sum - 1.0).abs() < 1e-5, "{name} of {past:?}: {all:?}");
             }
         }
+    }
+
+    #[test]
+    fn lifts_are_what_the_past_adds_to_popularity() {
+        let (counts, codes) = counts();
+        let past = &codes[..2];
+        let mut lifts = vec![[0.0; LIFTS]; 3];
+        counts.lifts(past, &mut Room::new(3), |way, class, lift| {
+            lifts[class][way] = lift
+        });
+        // The last item was 2, which 1 and 3 have followed once each: by chain and rules their lifts differ as their shares do.
+        for (way, name) in [(1, 3), (2, 4)] {
+            let shares = by(&counts, name, past);
+            let over = |class: usize| (shares[class] / counts.popularity[class]).ln();
+            let (ours, theirs) = (lifts[0][way] - lifts[2][way], over(0) - over(2));
+            assert!((ours - theirs).abs() < 1e-4, "{ours} {theirs}");
+        }
+        // The last item alone is lifted by itself; both items of the past by the history.
+        assert!(lifts[1][0] > 0.0 && lifts[0][0] == 0.0 && lifts[2][0] == 0.0);
+        assert!(lifts[0][3] > 0.0 && lifts[1][3] > 0.0 && lifts[2][3] == 0.0);
     }
 
     #[test]

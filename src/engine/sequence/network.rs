@@ -3,7 +3,7 @@
 use super::attentive::Blocks;
 use super::encode::{Encoder, Target};
 use super::params::{Cell, ValidParams};
-use crate::models::{Block, WIDTH_STEP};
+use crate::models::{Block, WIDTH_STEP, WeightKind};
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -318,19 +318,23 @@ fn sinusoids(positions: &mut [f32], width: usize) {
 }
 
 impl Layout {
-    /// Weights of layers: penalised.
-    pub(super) fn decayed(&self) -> Vec<Range<usize>> {
+    /// The kind of each weight: those of layers are penalised.
+    pub(super) fn kinds(&self) -> Vec<WeightKind> {
         let both = |l: &LayerLayout| [l.input.clone(), l.recurrent.clone()];
-        let mut out: Vec<_> = self.layers.iter().flat_map(both).collect();
-        out.push(self.projection.0.clone());
+        let mut penalised: Vec<_> = self.layers.iter().flat_map(both).collect();
+        penalised.push(self.projection.0.clone());
         if let Some(attention) = &self.attention {
-            out.push(attention.input.clone());
+            penalised.push(attention.input.clone());
             for start in &attention.blocks.starts {
                 let own = attention.blocks.parts.matrices();
-                out.extend(own.map(|range| range.start + start..range.end + start));
+                penalised.extend(own.map(|range| range.start + start..range.end + start));
             }
         }
-        out
+        let mut kinds = vec![WeightKind::Bias; self.len];
+        for range in penalised {
+            kinds[range].fill(WeightKind::Weight);
+        }
+        kinds
     }
 
     /// Width of a step's inputs.

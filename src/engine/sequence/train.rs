@@ -7,7 +7,6 @@ use super::packed::Stretch;
 use super::params::ValidParams;
 use super::sample::Sampler;
 use crate::artifact::Epoch;
-use crate::models::WeightKind;
 use crate::random::Random;
 use crate::train::cpu::parameters::{Dense, Rule};
 use crate::train::{REPORT, Step, TrainError};
@@ -182,18 +181,13 @@ impl<'a> Trainer<'a> {
         let layout = network.layout().ok_or(TrainError::Diverged { epoch: 0 })?;
         let weights = std::mem::take(&mut network.weights);
         let rule = Rule::adamw(params.l2);
-        let mut kinds = vec![WeightKind::Bias; weights.len()];
-        let penalised = layout.decayed();
-        penalised
-            .into_iter()
-            .for_each(|range| kinds[range].fill(WeightKind::Weight));
         let sampled = match network.output {
             Output::Softmax { classes, .. } => (1..classes).contains(&params.negatives),
             Output::Value => false,
         };
         Ok(Trainer {
             task,
-            dense: Dense::new(weights, kinds, rule, false).clipped(params.gradient_clip),
+            dense: Dense::new(weights, layout.kinds(), rule, false).clipped(params.gradient_clip),
             sampler: sampled.then(|| Sampler::new(task.counts, params.negatives)),
             stride: stride(&network, params.window),
             layout,

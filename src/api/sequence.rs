@@ -18,7 +18,7 @@ fn count(k: Option<i32>) -> Result<usize> {
 }
 
 /// The most probable next steps of each key of a relation.
-#[pg_extern(stable, parallel_safe)]
+#[pg_extern(stable, parallel_restricted)]
 #[allow(clippy::type_complexity)]
 fn insight_next(
     model: Option<&str>,
@@ -43,7 +43,7 @@ fn insight_next(
 }
 
 /// A vector for each key of a relation: what the model knows of its history.
-#[pg_extern(stable, parallel_safe)]
+#[pg_extern(stable, parallel_restricted)]
 fn insight_sequence_embedding(
     model: Option<&str>,
     relation: Option<&str>,

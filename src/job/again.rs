@@ -18,7 +18,19 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         return Err(Error::new("22023", "options must be a JSON object")
             .hint("For example '{\"epochs\": 20}'."));
     };
+    if changes.contains_key("targets") {
+        return Err(
+            Error::new("22023", "option \"targets\" is for insight_train alone")
+                .hint("Each of its models is trained again by its own name."),
+        );
+    }
     let record = trusted(record::record(cache::version(reference)?)?)?;
+    if let Some(labels) = record.options.get("label_relation").and_then(Value::as_str)
+        && !is_author(&record)
+    {
+        let (schema, name) = resolve::resolve(labels)?.qualified()?;
+        trust::check(&schema, &name)?;
+    }
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
         // How the call was made says nothing about the model.
@@ -34,11 +46,16 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         .ok_or_else(|| Error::new("XX000", "nothing is to be trained"))
 }
 
+/// Whether who trained the version has the caller's rights.
+fn is_author(record: &Record) -> bool {
+    // SAFETY: a membership look-up of two role oids, the caller's read from this process.
+    unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) }
+}
+
 /// A record whose relation may be read with the caller's rights: by its author, who had them, or a plain table. What else there
 /// is would run code that the caller has not named.
 pub fn trusted(record: Record) -> Result<Record> {
-    // SAFETY: a membership look-up of two role oids, the caller's read from this process.
-    if unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) } {
+    if is_author(&record) {
         return Ok(record);
     }
     let source = resolve::resolve(&record.relation)?;
@@ -53,10 +70,6 @@ pub fn trusted(record: Record) -> Result<Record> {
     }
     let (schema, name) = source.qualified()?;
     trust::check(&schema, &name)?;
-    if let Some(labels) = record.options.get("label_relation").and_then(Value::as_str) {
-        let (schema, name) = resolve::resolve(labels)?.qualified()?;
-        trust::check(&schema, &name)?;
-    }
     if let Value::Object(options) = &record.options
         && let Some(sources) = sources::parse(options, &source)?
     {

@@ -59,15 +59,11 @@ impl Writer {
 
     fn text(&self, edit: &Edit) -> Option<String> {
         Some(match edit {
-            Edit::Number(x)
-                if matches!(
-                    self.base,
-                    pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID
-                ) =>
-            {
-                x.round().to_string()
-            }
-            Edit::Number(x) => x.to_string(),
+            Edit::Number(x) => match self.whole() {
+                Some(most) if x.round().abs() > most => return None,
+                Some(_) => x.round().to_string(),
+                None => x.to_string(),
+            },
             Edit::Boolean(x) => x.to_string(),
             Edit::Text(text) => text.clone(),
             Edit::Duration(seconds) if self.base == pg_sys::TIMEOID => {
@@ -88,6 +84,17 @@ impl Writer {
                 }
             }
         })
+    }
+
+    /// Of whole numbers, the greatest that the type holds (and its negative).
+    fn whole(&self) -> Option<f64> {
+        match self.base {
+            pg_sys::INT2OID => Some(f64::from(i16::MAX)),
+            pg_sys::INT4OID => Some(f64::from(i32::MAX)),
+            // The greatest float below 2^63.
+            pg_sys::INT8OID => Some((i64::MAX as f64).next_down()),
+            _ => None,
+        }
     }
 
     /// A text that grew as it was normalised may no longer fit a varchar(n).

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 const KEYS: [&str; 3] = ["holdout", "seed", "target"];
 
 /// The columns of a relation that a model knows.
-fn rows(model: &Synthesizer, relation: &str) -> Result<Frame> {
+fn rows(model: &Synthesizer, relation: &str, left: &mut usize) -> Result<Frame> {
     let source = resolve::resolve(relation)?;
     let known = |name: &str| model.columns().any(|(own, ..)| own == name);
     let usable =
@@ -32,9 +32,10 @@ fn rows(model: &Synthesizer, relation: &str) -> Result<Frame> {
         )
         .hint(format!("The model knows {}.", all.join(", "))));
     }
-    let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
+    let frame = read::read(&source, &names, *left, &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
+    *left = left.saturating_sub(frame.bytes());
     if frame.rows() == 0 {
         return Err(Error::new(
             "22023",
@@ -63,12 +64,15 @@ pub fn compare(
             .ok_or_else(|| wrong_type("seed", "a whole number"))?,
     };
     let (target, holdout) = (text(options, "target")?, text(options, "holdout")?);
-    let real = rows(model, real)?;
-    let made = match synthetic {
-        Some(relation) => rows(model, relation)?,
-        None => model.rows(seed, &[])?.next(real.rows())?,
-    };
-    let holdout = holdout.map(|relation| rows(model, &relation)).transpose()?;
+    // All three are held at once.
+    let mut left = settings::max_memory();
+    let real = rows(model, real, &mut left)?;
+    let made = synthetic
+        .map(|relation| rows(model, relation, &mut left))
+        .transpose()?;
+    let holdout = holdout
+        .map(|relation| rows(model, &relation, &mut left))
+        .transpose()?;
     if let Some(target) = target.as_deref().filter(|t| real.column(t).is_none()) {
         return Err(Error::new(
             "42703",
@@ -76,6 +80,10 @@ pub fn compare(
         ));
     }
     let found = trainer::ask(settings::threads(), move || {
+        let made = match made {
+            Some(made) => made,
+            None => model.rows(seed, &[])?.next(real.rows(), &mut || ())?,
+        };
         let compared = Compared {
             real: &real,
             made: &made,

@@ -45,9 +45,12 @@ pub fn rows(
             ),
         );
     }
-    // SAFETY: a composite type; the copy belongs to the current context and has its attributes.
+    // SAFETY: the relation of a row type; it is locked before it is looked at and until the transaction ends, so that the
+    // descriptor stays true; the copy belongs to the current context.
     let (descriptor, attributes) = unsafe {
-        let descriptor = pg_sys::lookup_rowtype_tupdesc_copy(wanted.row_type, -1);
+        let table = pg_sys::relation_open(relation, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let descriptor = pg_sys::CreateTupleDescCopyConstr((*table).rd_att);
+        pg_sys::relation_close(table, pg_sys::NoLock as pg_sys::LOCKMODE);
         (descriptor, attributes(descriptor))
     };
     let names: Vec<&str> = model.columns().map(|(name, ..)| name).collect();
@@ -83,7 +86,7 @@ pub fn rows(
             .iter()
             .map(|a| Writer::new(a.type_oid, a.typmod))
             .collect(),
-        checks: Checks::of(relation, &names)?,
+        checks: Checks::of(relation, descriptor, &names, wanted.rows)?,
         attributes,
         places,
         descriptor,
@@ -91,6 +94,7 @@ pub fn rows(
     // SAFETY: a store of the current memory context; rows spill to disk beyond work_mem.
     let store = unsafe { pg_sys::tuplestore_begin_heap(random, false, pg_sys::work_mem) };
     maker.fill(wanted.rows, store)?;
+    maker.checks.free();
     Ok((store, descriptor))
 }
 
@@ -113,7 +117,9 @@ impl Maker<'_> {
         let mut context = PgMemoryContexts::new("insight generated rows");
         let (mut made, mut in_vain) = (0, 0);
         while made < count {
-            let frame = self.source.next(BATCH)?;
+            let frame = self.source.next(BATCH, &mut || {
+                pgrx::check_for_interrupts!();
+            })?;
             for row in 0..frame.rows() {
                 if made == count {
                     break;
@@ -170,10 +176,7 @@ impl Maker<'_> {
             values[attribute.place] = datum.unwrap_or(pg_sys::Datum::from(0usize));
         }
         // SAFETY: values and nulls have the descriptor's length.
-        if let Some(why) = unsafe {
-            self.checks
-                .refuse(frame, row, self.descriptor, values, nulls)
-        } {
+        if let Some(why) = unsafe { self.checks.refuse(frame, row, values, nulls) } {
             return Ok(Some(why));
         }
         // SAFETY: as above; the store copies them.

@@ -21,6 +21,19 @@ pub struct Answer {
     pub value: Option<f64>,
 }
 
+/// An answer with its texts takes so much, about.
+const BYTES_OF_ANSWER: usize = 160;
+
+/// Whether so many bytes of answers may be held.
+fn bounded(bytes: usize) -> Result<()> {
+    let most = settings::max_memory() / 4;
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(Error::new("53200", format!("the answers need more than the {} MB they may use", most >> 20))
+        .hint("Ask for fewer keys or a smaller k at a time, or have a superuser raise insight.max_memory."))
+}
+
 /// The columns that a model reads, the key first.
 fn columns(predictor: &Predictor) -> Vec<String> {
     let encoder = &predictor.model().encoder;
@@ -78,9 +91,12 @@ fn each(
 ) -> Result<usize> {
     let (source, names) = source(predictor, base, only)?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
+    // The log and the histories take as much again each, and are held at once.
+    let most = settings::max_memory() / 4;
+    let mut tick = |_| {
         pgrx::check_for_interrupts!();
-    })?;
+    };
+    let frame = read::read_as_of(&source, &names, most, &mut tick, true)?;
     let encoder = &predictor.model().encoder;
     let log = Log::new(&frame, &encoder.key, &encoder.order)?;
     let histories = encoder.encode(&log);
@@ -138,7 +154,7 @@ pub fn next(predictor: &Predictor, relation: &str, k: usize) -> Result<Vec<Answe
     let mut out = Vec::new();
     each(predictor, &base, None, |key, state, _, _| {
         answers(predictor, key, k, state, &mut out, |_| false);
-        Ok(())
+        bounded(out.len() * BYTES_OF_ANSWER)
     })?;
     Ok(out)
 }
@@ -149,7 +165,7 @@ pub fn embeddings(predictor: &Predictor, relation: &str) -> Result<Vec<(String, 
     let mut out = Vec::new();
     each(predictor, &base, None, |key, state, _, _| {
         out.push((key.to_owned(), predictor.embedding(state).to_vec()));
-        Ok(())
+        bounded(out.len() * (predictor.width() * size_of::<f32>() + BYTES_OF_ANSWER))
     })?;
     Ok(out)
 }

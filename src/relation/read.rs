@@ -92,6 +92,18 @@ pub fn read(
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
 ) -> Result<Frame> {
+    read_as_of(source, columns, max_bytes, on_rows, false)
+}
+
+/// The same; with `snapshot` the rows are those that the calling statement sees: what answers a row of it must not see what the
+/// statement itself has changed so far.
+pub fn read_as_of(
+    source: &Source,
+    columns: &[&str],
+    max_bytes: usize,
+    on_rows: &mut dyn FnMut(u64),
+    snapshot: bool,
+) -> Result<Frame> {
     let mut decoders = Vec::with_capacity(columns.len());
     for name in columns {
         let column = source.require(name)?;
@@ -127,7 +139,7 @@ pub fn read(
         exceeded: false,
     };
     let options = pg_sys::SPIExecuteOptions {
-        read_only: false,
+        read_only: snapshot,
         dest: (&raw mut receiver).cast(),
         ..Default::default()
     };

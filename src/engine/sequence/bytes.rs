@@ -5,6 +5,7 @@
 use super::counts::Followers;
 use super::model::SequenceModel;
 use super::network::Output;
+use super::params::{Cell, MOST_ATTENTION};
 use crate::artifact::ArtifactError;
 use crate::artifact::check::require;
 use crate::artifact::container::{Magic, pack, unpack};
@@ -108,6 +109,13 @@ impl SequenceModel {
         )
     }
 
+    /// What a transformer looks at at once, and what it reads, is bounded.
+    fn attends_within_bounds(&self) -> bool {
+        let (heads, context) = (self.params.heads, self.network.context);
+        self.params.cell != Cell::Transformer
+            || heads <= 64 && heads * context * context <= MOST_ATTENTION
+    }
+
     fn check_shapes(&self) -> Result<(), ArtifactError> {
         let (encoder, network) = (&self.encoder, &self.network);
         require(encoder.is_sound(), || {
@@ -125,6 +133,7 @@ impl SequenceModel {
                 && (1..=8).contains(&network.hidden.len())
                 && network.hidden.iter().all(in_bounds)
                 && network.context <= MOST_UNITS
+                && self.attends_within_bounds()
                 && network.layout().is_some(),
             || "the network reads other steps than are prepared".into(),
         )?;

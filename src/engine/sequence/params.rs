@@ -98,6 +98,8 @@ pub struct ValidParams {
 
 /// Enough for a steady gradient, and few enough for many updates in an epoch.
 const STEPS_OF_AN_UPDATE: f64 = 1024.0;
+/// What each step looks at is held for all steps of a window, heads and blocks: of a block so many numbers at most.
+pub(super) const MOST_ATTENTION: usize = 1 << 24;
 /// With more classes than this the softmax is learned from a sample of them.
 const LARGEST_SOFTMAX: usize = 10_000;
 
@@ -227,6 +229,15 @@ impl Params {
                     ),
                 });
             }
+        }
+        if attends && heads * window * window > MOST_ATTENTION {
+            return Err(ParamError {
+                option: "window".into(),
+                message: "option \"window\" is too large for a transformer".into(),
+                hint: format!(
+                    "\"attention_heads\" times the square of \"window\" must not be above {MOST_ATTENTION}."
+                ),
+            });
         }
         let rows = STEPS_OF_AN_UPDATE / mean_steps.clamp(1.0, window as f64);
         let valid = ValidParams {

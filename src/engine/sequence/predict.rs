@@ -88,13 +88,9 @@ impl Predictor {
         };
         let network = &self.model.network;
         let classes = network.outputs();
-        let mut attentive = Attentive::default();
-        let mut packed = Packed::default();
+        let (mut attentive, packed) = (Attentive::default(), Packed::default());
         if let Some(attention) = &self.layout.attention {
-            // What is grown now need not grow later.
-            packed.single(network.context);
             grown(&mut attentive.inputs, network.context * attention.inputs);
-            attentive.forward(attention, &network.weights, &packed, None);
         }
         State {
             attentive,

@@ -49,6 +49,13 @@ impl Synthesizer {
         let (mut found, mut rest): (Synthesizer, _) = unpack(MAGIC, bytes)?;
         found.check_fields()?;
         let layout = Layout::of(&found.fields);
+        let noise = match &found.network {
+            Network::Gan(generator) => generator.noise,
+            Network::Tvae(decoder) => decoder.noise,
+        };
+        require(layout.width > 0 && (1..=4096).contains(&noise), || {
+            "the network's sizes cannot be".into()
+        })?;
         match &mut found.network {
             Network::Gan(generator) => {
                 let mut width = generator.noise.saturating_add(layout.conditions);
@@ -118,8 +125,13 @@ impl Synthesizer {
                     modes,
                     spikes,
                     null,
-                    ..
+                    low,
+                    high,
+                    step,
                 } => {
+                    let sound =
+                        *low <= *high && *step >= 0.0 && modes.iter().all(|m| m.deviation > 0.0);
+                    require(sound, || odd("the range", name))?;
                     let some = modes.len() + spikes.len() + usize::from(*null);
                     require((1..1000).contains(&some), || odd("the modes", name))?;
                 }
@@ -149,7 +161,9 @@ fn linear_of(
     rest: &mut Reader<'_>,
 ) -> Result<usize, ArtifactError> {
     require(
-        linear.inputs == inputs && linear.inputs < WIDEST && linear.outputs < WIDEST,
+        linear.inputs == inputs
+            && (1..WIDEST).contains(&linear.inputs)
+            && (1..WIDEST).contains(&linear.outputs),
         || "the layers do not fit together".into(),
     )?;
     linear.weights = rest.floats(linear.inputs.checked_mul(linear.outputs))?;

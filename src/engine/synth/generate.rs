@@ -28,6 +28,8 @@ pub struct Rows<'a> {
     /// The alternatives that the fields must have: field and what is allowed.
     wanted: Vec<(usize, Vec<bool>)>,
     inventors: Vec<Option<Inventor<'a>>>,
+    /// By field: running sums of how often the values are that are one to the network.
+    rare: Vec<Vec<f64>>,
 }
 
 impl Synthesizer {
@@ -45,7 +47,20 @@ impl Synthesizer {
             How::Invented(how) => Some(Inventor::new(how)),
             _ => None,
         });
+        let rare = self.fields.iter().map(|field| match &field.how {
+            How::Levels { counts, rare, .. } => {
+                let mut sum = 0.0;
+                let rest = counts.iter().skip(*rare);
+                rest.map(|count| {
+                    sum += *count as f64;
+                    sum
+                })
+                .collect()
+            }
+            _ => Vec::new(),
+        });
         Ok(Rows {
+            rare: rare.collect(),
             owner: self,
             usual: usual(&layout, &self.fields),
             layout,
@@ -82,11 +97,11 @@ impl Synthesizer {
         };
         match &self.fields[at].how {
             How::Levels { values, .. } => {
-                let allowed: Vec<bool> = values.iter().map(|v| v.label() == text).collect();
+                let allowed: Vec<bool> = values.iter().map(|v| v.is(given.value, &text)).collect();
                 if allowed.contains(&true) { Ok((at, allowed)) } else { Err(unknown(values)) }
             }
             How::Follows { field, values, by } => {
-                let Some(own) = values.iter().position(|v| v.label() == text) else {
+                let Some(own) = values.iter().position(|v| v.is(given.value, &text)) else {
                     return Err(unknown(values));
                 };
                 Ok((*field, by.iter().map(|b| *b as usize == own).collect()))
@@ -99,11 +114,11 @@ impl Synthesizer {
 }
 
 impl Rows<'_> {
-    /// The next rows.
+    /// The next rows; `tick` is called now and then and may end the call by what it raises.
     ///
     /// # Errors
     /// Conditions that are never met together.
-    pub fn next(&mut self, count: usize) -> Result<Frame, FitError> {
+    pub fn next(&mut self, count: usize, tick: &mut dyn FnMut()) -> Result<Frame, FitError> {
         let fields = &self.owner.fields;
         let mut columns: Vec<Column> = fields
             .iter()
@@ -112,6 +127,7 @@ impl Rows<'_> {
         let mut in_vain = 0;
         let mut made = 0;
         while made < count {
+            tick();
             let logits = self.logits(BATCH);
             let mut met = 0;
             for logits in logits.chunks_exact(self.layout.width) {
@@ -182,11 +198,13 @@ impl Rows<'_> {
             let most = own.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let shares: Vec<f64> = own.iter().map(|l| f64::from(l - most).exp()).collect();
             let mut code = draw(&shares, self.random.uniform());
-            if let How::Levels { counts, rare, .. } = &self.owner.fields[block.field].how
+            let sums = &self.rare[block.field];
+            if let (How::Levels { rare, .. }, Some(total)) =
+                (&self.owner.fields[block.field].how, sums.last())
                 && code == *rare
             {
-                let rest: Vec<f64> = counts[*rare..].iter().map(|c| *c as f64).collect();
-                code = *rare + draw(&rest, self.random.uniform());
+                let at = self.random.uniform() * total;
+                code = *rare + sums.partition_point(|sum| *sum <= at).min(sums.len() - 1);
             }
             let mut place = block.place.map_or(0.0, |at| f64::from(logits[at].tanh()));
             if let (Some(deviations), Some(at)) = (deviations, block.place) {

@@ -64,11 +64,7 @@ impl Known {
     }
 
     fn places(&self, text: &str) -> [usize; HASHES as usize] {
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        for byte in text.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        let mut random = Random::new(hash);
+        let mut random = Random::new(hash(text));
         std::array::from_fn(|_| random.below(self.bits.len() * 64))
     }
 
@@ -87,9 +83,17 @@ impl Invention {
             Invention::Uuid => true,
             Invention::Code { known, .. } => !known.bits.is_empty(),
             // Words are looked up one by one when texts are made.
-            Invention::Prose { words, next, .. } => words.len() == next.len(),
+            Invention::Prose { words, next, .. } => {
+                words.len() == next.len() && words.iter().all(|word| word.len() <= 1000)
+            }
         }
     }
+}
+
+/// FNV-1a (Fowler, Noll, Vo).
+fn hash(text: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325u64, step)
 }
 
 /// How a column's values are made up; `None` where they repeat enough to be chosen from. `distinct` counts the different
@@ -103,8 +107,8 @@ pub(super) fn invent(column: &Column, distinct: Option<usize>, unique: bool) -> 
         Kind::Number => whole_key(column, known, unique),
         Kind::Category => {
             let distinct = distinct? - usize::from(column.nulls.count() > 0);
-            let all = distinct == known && known >= FEW_ROWS;
-            if !unique && !all && distinct * 2 <= known {
+            // What hardly repeats is somebody's own.
+            if !unique && distinct * 2 <= known.max(FEW_ROWS) {
                 return None;
             }
             let texts = || {
@@ -114,21 +118,25 @@ pub(super) fn invent(column: &Column, distinct: Option<usize>, unique: bool) -> 
                 })
             };
             if column.type_name == "uuid" {
-                return (unique || all).then_some(Invention::Uuid);
+                return Some(Invention::Uuid);
             }
             let words: usize = texts().map(|t| t.split_whitespace().count()).sum();
             let prose = words as f64 / known as f64 >= PROSE;
-            match (unique || all, prose) {
-                (false, false) => None,
-                (_, true) if !unique => Some(speak(texts())),
-                _ => Some(Invention::Code {
+            Some(match prose && !unique {
+                true => speak(texts()),
+                false => Invention::Code {
                     shapes: shapes(texts()),
                     known: Known::of(texts(), known),
-                }),
-            }
+                },
+            })
         }
         _ => None,
     }
+}
+
+/// The next whole number that is another one.
+fn after(x: f64) -> f64 {
+    (x + 1.0).max(x.next_up())
 }
 
 fn whole_key(column: &Column, known: usize, unique: bool) -> Option<Invention> {
@@ -138,13 +146,14 @@ fn whole_key(column: &Column, known: usize, unique: bool) -> Option<Invention> {
         let Cell::Number(x) = column.cell(row) else {
             continue;
         };
-        if x.fract() != 0.0 || !seen.insert(x.to_bits()) {
+        // Beyond 2^53 different keys can be one number.
+        if x.fract() != 0.0 || !seen.insert(x.to_bits()) && !unique {
             return None;
         }
         (low, high) = (low.min(x), high.max(x));
     }
     let dense = known >= FEW_ROWS && high - low < DENSE * known as f64 && column.nulls.count() == 0;
-    (unique || dense).then_some(Invention::Count { next: high + 1.0 })
+    (unique || dense).then_some(Invention::Count { next: after(high) })
 }
 
 /// Each text with its letters and digits as `A`, `a` and `9`; what stands at the same place in all texts of a shape stays.
@@ -210,7 +219,10 @@ fn fill(shape: &str, random: &mut Random) -> String {
 fn speak<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Invention {
     let mut rows: HashMap<&str, u32> = HashMap::new();
     for text in texts.clone() {
-        let own: HashSet<&str> = text.split_whitespace().collect();
+        let own: HashSet<&str> = text
+            .split_whitespace()
+            .filter(|w| w.len() <= 1000)
+            .collect();
         own.into_iter()
             .for_each(|word| *rows.entry(word).or_default() += 1);
     }
@@ -256,7 +268,8 @@ fn speak<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Invention {
 /// Makes values up; remembers those it made, so that none comes twice.
 pub(super) struct Inventor<'a> {
     how: &'a Invention,
-    made: HashSet<String>,
+    /// Hashes of the texts: one that seems to be there is drawn again.
+    made: HashSet<u64>,
     count: f64,
 }
 
@@ -277,8 +290,9 @@ impl<'a> Inventor<'a> {
     pub(super) fn next(&mut self, random: &mut Random) -> Made {
         match self.how {
             Invention::Count { .. } => {
-                self.count += 1.0;
-                Made::Number(self.count - 1.0)
+                let own = self.count;
+                self.count = after(own);
+                Made::Number(own)
             }
             Invention::Uuid => {
                 let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
@@ -296,7 +310,7 @@ impl<'a> Inventor<'a> {
             }
             Invention::Code { shapes, known } => {
                 let shares: Vec<f64> = shapes.iter().map(|(_, count)| *count as f64).collect();
-                for attempt in 0.. {
+                for attempt in 0..10_000 {
                     let at = super::schema::draw(&shares, random.uniform());
                     let mut text = shapes
                         .get(at)
@@ -305,7 +319,7 @@ impl<'a> Inventor<'a> {
                     for _ in 0..attempt / 100 {
                         text.push(char::from(b'0' + random.below(10) as u8));
                     }
-                    if !known.has(&text) && self.made.insert(text.clone()) {
+                    if !known.has(&text) && self.made.insert(hash(&text)) {
                         return Made::Text(text);
                     }
                 }

@@ -138,7 +138,7 @@ impl Synthesizer {
         let count = real.rows().min(JUDGED);
         let Ok(made) = self
             .rows(self.params.seed ^ 0x3c6e_f372, &[])
-            .and_then(|mut rows| rows.next(count))
+            .and_then(|mut rows| rows.next(count, &mut || ()))
         else {
             return;
         };

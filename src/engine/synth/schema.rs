@@ -3,6 +3,7 @@
 use super::Columns;
 use super::invent::{Invention, invent};
 use super::mixture::{self, Mode};
+use crate::calendar;
 use crate::frame::{Cell, Column, Frame, Kind};
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ const SPIKE: f64 = 0.05;
 const MOST_SPIKES: usize = 8;
 /// Of more different values than this the rarer ones are one, drawn by how often they occur.
 pub(super) const MOST_LEVELS: usize = 1000;
+/// More than so many, the rarest, are not kept.
+const MOST_KEPT: usize = 200_000;
 /// A dependence between two columns is believed where each value of the first stands in so many rows, on average.
 const ROWS_PER_VALUE: usize = 3;
 /// Steps of times that are looked for, in microseconds: day, hour, minute, second, millisecond.
@@ -66,7 +69,23 @@ impl Level {
             Level::Boolean(x) => x.to_string(),
             Level::Number(x) => format!("{x}"),
             Level::Text(x) => x.clone(),
-            Level::Time { time } => time.to_string(),
+            Level::Time { time } => {
+                const DAY: i64 = 86_400_000_000;
+                let (year, month, day) = calendar::date(time.div_euclid(DAY));
+                let date = format!("{year:04}-{month:02}-{day:02}");
+                match time.rem_euclid(DAY) / 1_000_000 {
+                    0 => date,
+                    s => format!("{date} {:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60),
+                }
+            }
+        }
+    }
+
+    /// Whether a JSON value, `text` as text, means this.
+    pub(super) fn is(&self, value: &serde_json::Value, text: &str) -> bool {
+        match self {
+            Level::Number(x) => value.as_f64().or_else(|| text.parse().ok()) == Some(*x),
+            _ => self.label() == text,
         }
     }
 
@@ -258,10 +277,18 @@ fn learn(column: &Column, columns: &Columns, random: &mut Random) -> (How, Optio
         return (How::Invented(invention), None);
     }
     match listed {
+        // Documents and sets that hardly repeat are somebody's own.
+        Some(listed)
+            if matches!(column.kind, Kind::Json | Kind::Tags)
+                && listed.values.len() * 2 > known =>
+        {
+            (How::Nothing, None)
+        }
         Some(listed) => {
+            let kept = listed.values.len().min(MOST_KEPT);
             let how = How::Levels {
-                values: listed.values.clone(),
-                counts: listed.counts.clone(),
+                values: listed.values[..kept].to_vec(),
+                counts: listed.counts[..kept].to_vec(),
                 rare: MOST_LEVELS,
             };
             (how, Some(listed))

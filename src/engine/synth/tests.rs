@@ -105,7 +105,11 @@ fn a_gan_imitates_columns_and_how_they_hang_together() {
             value: &rome,
         },
     ];
-    let rows = model.rows(3, &given).unwrap().next(100).unwrap();
+    let rows = model
+        .rows(3, &given)
+        .unwrap()
+        .next(100, &mut || ())
+        .unwrap();
     assert!(
         texts(&rows, "churn").iter().all(|t| t == "true")
             && texts(&rows, "city").iter().all(|t| t == "Rome")
@@ -129,7 +133,7 @@ fn an_autoencoder_imitates_columns_and_how_they_hang_together() {
 
 /// What holds for the rows of any model of customers.
 fn holds(real: &Frame, model: &Synthesizer) {
-    let rows = model.rows(1, &[]).unwrap().next(1000).unwrap();
+    let rows = model.rows(1, &[]).unwrap().next(1000, &mut || ()).unwrap();
     assert_eq!(rows.rows(), 1000);
     // Keys are new, and no two are the same.
     let ids: std::collections::HashSet<String> = texts(&rows, "id").into_iter().collect();
@@ -168,14 +172,22 @@ fn holds(real: &Frame, model: &Synthesizer) {
         assert_eq!(rows.column("never").unwrap().cell(row), Cell::Null);
     }
     // A seed gives one table, another seed another.
-    let again = |seed| texts(&model.rows(seed, &[]).unwrap().next(50).unwrap(), "spend");
+    let again = |seed| {
+        texts(
+            &model.rows(seed, &[]).unwrap().next(50, &mut || ()).unwrap(),
+            "spend",
+        )
+    };
     assert_eq!(again(5), again(5));
     assert_ne!(again(5), again(6));
     // Bytes and back.
     let bytes = model.to_bytes();
     let back = Synthesizer::from_bytes(&bytes).unwrap();
     assert_eq!(
-        texts(&back.rows(5, &[]).unwrap().next(50).unwrap(), "spend"),
+        texts(
+            &back.rows(5, &[]).unwrap().next(50, &mut || ()).unwrap(),
+            "spend"
+        ),
         again(5)
     );
     for at in (0..bytes.len()).step_by(bytes.len() / 97) {
@@ -192,7 +204,15 @@ fn the_vanilla_loss_and_fifty_rows_work() {
         50,
         json!({"loss": "vanilla", "epochs": 30, "batch_size": 20, "pac": 2}),
     );
-    assert_eq!(model.rows(1, &[]).unwrap().next(200).unwrap().rows(), 200);
+    assert_eq!(
+        model
+            .rows(1, &[])
+            .unwrap()
+            .next(200, &mut || ())
+            .unwrap()
+            .rows(),
+        200
+    );
 }
 
 #[test]
@@ -248,7 +268,7 @@ fn a_thousand_categories_and_more_are_all_generated() {
     )
     .unwrap();
     let model = Synthesizer::fit(&frame, &Columns::default(), params, &mut |_| true).unwrap();
-    let rows = model.rows(1, &[]).unwrap().next(6000).unwrap();
+    let rows = model.rows(1, &[]).unwrap().next(6000, &mut || ()).unwrap();
     let shops: std::collections::HashSet<String> = texts(&rows, "shop").into_iter().collect();
     assert!(shops.len() > 1000, "{}", shops.len());
 }

@@ -50,7 +50,11 @@ pub struct LabelSource {
 pub fn is_asked(options: &Value) -> bool {
     let algorithm = options.get("algorithm").and_then(Value::as_str);
     // A transformer reads rows, too; an order that is an array says how labels rank.
-    let ordered = options.get("order").is_some_and(Value::is_string)
+    // Labels that rank have an order, too: an array, of rows without a key.
+    let order = options.get("order");
+    let keyed = options.get("key").is_some() && options.get("sources").is_none();
+    let ordered = (order.is_some_and(Value::is_string)
+        || order.is_some_and(Value::is_array) && keyed)
         && options.get("task").and_then(Value::as_str) != Some("ordinal");
     match algorithm.and_then(Cell::of) {
         Some(Cell::Transformer) => ordered,
@@ -95,8 +99,16 @@ pub fn check(
         &columns,
         |denied| serde_json::json!({"exclude": denied}),
     )?;
+    let mut options = options.clone();
     if let Some(labels) = &labels {
         let source = resolve::resolve(&labels.relation)?;
+        // With its schema: a search path may be another when the model is trained again.
+        let own = if source.relation.is_some() {
+            source.from.clone()
+        } else {
+            source.given.clone()
+        };
+        options.insert("label_relation".into(), own.into());
         source.require(&key)?;
         access::check_visible(&source)?;
         let own = [key.clone(), labels.target.clone()];
@@ -114,7 +126,6 @@ pub fn check(
     let role = unsafe { pg_sys::GetUserId() };
     let session_role = access::session_role()?;
     store::catalog::check_may_train(&model, role)?;
-    let mut options = options.clone();
     if let Some(limit) = settings::max_seconds() {
         let seconds = params.max_seconds.map_or(limit, |s| s.min(limit));
         params.max_seconds = Some(seconds);

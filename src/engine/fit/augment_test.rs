@@ -20,8 +20,8 @@ fn some(frame: &Frame, rows: impl Iterator<Item = usize> + Clone) -> Frame {
     }
 }
 
-fn twins(frame: &Frame) -> Arc<Synthesizer> {
-    let options = json!({"algorithm": "tvae", "epochs": 60, "batch_size": 200, "seed": 5});
+fn twins(frame: &Frame, epochs: u32) -> Arc<Synthesizer> {
+    let options = json!({"algorithm": "tvae", "epochs": epochs, "batch_size": 100, "seed": 5});
     let params = synth::Params::from_json(options.as_object().unwrap(), frame.rows()).unwrap();
     let columns = synth::Columns::default();
     Arc::new(Synthesizer::fit(frame, &columns, params, &mut |_| true).unwrap())
@@ -53,13 +53,13 @@ fn contrary(frame: &Frame) -> Frame {
 #[test]
 fn rows_are_kept_where_they_help_and_only_there() {
     let all = customers(6000);
-    // The model is trained on 80 customers, the generator has met others.
+    // The model is trained on 40 customers, the generator has met others.
     let mut few = some(&all, 0..1000);
     let mut part = Column::new("part", "text", Kind::Category);
     (0..1000).for_each(|row| {
         part.push(Cell::Text(match row {
-            0..80 => "train",
-            80..700 => "validation",
+            0..40 => "train",
+            40..700 => "validation",
             _ => "test",
         }));
     });
@@ -71,7 +71,7 @@ fn rows_are_kept_where_they_help_and_only_there() {
         request.augment = augment;
         fit(request, &mut |_| true).unwrap()
     };
-    let good = fitted(augment(&twins(&others), 3000));
+    let good = fitted(augment(&twins(&others, 200), 3000));
     let found = good.provenance.augmentation.clone().unwrap();
     assert!(found.kept && found.rows > 2900, "{found:?}");
     assert!(
@@ -80,7 +80,7 @@ fn rows_are_kept_where_they_help_and_only_there() {
     );
     // Parts, rows and scores are of real rows.
     let p = &good.provenance;
-    assert_eq!((p.train_rows, p.validation_rows), (79, 620));
+    assert_eq!((p.train_rows, p.validation_rows), (39, 660));
     assert_eq!(good.evaluation.rows, 300);
     // The log loss of customers whom neither has met.
     let unseen = |artifact: Artifact| {
@@ -96,7 +96,7 @@ fn rows_are_kept_where_they_help_and_only_there() {
     let (plain, with) = (unseen(fitted(None)), unseen(good));
     assert!(with < plain, "{with} beside {plain}");
 
-    let bad = fitted(augment(&twins(&contrary(&others)), 3000));
+    let bad = fitted(augment(&twins(&contrary(&others), 200), 3000));
     let found = bad.provenance.augmentation.clone().unwrap();
     assert!(!found.kept, "{found:?}");
     assert!(found.loss_with.unwrap() > found.loss_without, "{found:?}");
@@ -107,7 +107,7 @@ fn rows_are_kept_where_they_help_and_only_there() {
 #[test]
 fn no_generated_row_is_held_out() {
     let all = customers(3000);
-    let synthesizer = twins(&some(&all, 1000..3000));
+    let synthesizer = twins(&some(&all, 1000..3000), 40);
     let mut request = request(
         some(&all, 0..300),
         "churn",
@@ -134,7 +134,7 @@ fn other_tasks_and_prepared_values_go_along() {
         });
     }
     all.columns.push(amount);
-    let synthesizer = twins(&all);
+    let synthesizer = twins(&all, 60);
     for (target, options) in [
         ("amount", json!({"algorithm": "mlp", "epochs": 5})),
         ("amount", json!({"algorithm": "gbdt", "loss": "poisson"})),
@@ -158,7 +158,7 @@ fn other_tasks_and_prepared_values_go_along() {
 #[test]
 fn what_cannot_be_augmented_is_refused() {
     let all = customers(600);
-    let synthesizer = twins(&some(&all, 0..300));
+    let synthesizer = twins(&some(&all, 0..300), 10);
     let error = |target: &str, options: serde_json::Value, frame: Frame| {
         let mut request = request(frame, target, options);
         request.augment = augment(&synthesizer, 100);

@@ -16,8 +16,10 @@ const MADE: usize = 5000;
 /// Groups that are looked for where their number is not given.
 const USUAL: std::ops::RangeInclusive<usize> = 2..=8;
 pub const MOST_PERSONAS: usize = 50;
-/// A column sets a group apart from an effect of this size on.
-const LEAST_EFFECT: f64 = 0.2;
+/// A value sets a group apart from this difference of its shares on, a number from this delta on: a medium one (Romano and others
+/// 2006), for groups in the middle differ a little from those on both sides.
+const LEAST_SHARE: f64 = 0.2;
+const LEAST_DELTA: f64 = 0.33;
 /// What is told of a group, at most, and what names it.
 const TOLD: usize = 5;
 const NAMED: usize = 2;
@@ -209,7 +211,7 @@ impl<'a> Judged<'a> {
         let nulls = &self.column.nulls;
         let missing = Shares::of((0..inside.len()).filter(|row| nulls.get(*row)), inside);
         let name = &self.column.name;
-        let gap = (missing.effect() >= LEAST_EFFECT).then(|| Trait {
+        let gap = (missing.effect() >= LEAST_SHARE).then(|| Trait {
             effect: missing.effect(),
             name: format!("unknown {name}"),
             told: format!("{name} unknown ({})", missing.told()),
@@ -231,7 +233,7 @@ impl<'a> Judged<'a> {
         let ranks: f64 = own.iter().map(|(.., rank)| rank).sum();
         // The share of pairs in which the group's row is greater less that in which it is smaller.
         let effect = 2.0 * (ranks - count * (count + 1.0) / 2.0) / (count * others) - 1.0;
-        if effect.abs() < LEAST_EFFECT {
+        if effect.abs() < LEAST_DELTA {
             return None;
         }
         let (value, typical) = (own[own.len() / 2].1, order[order.len() / 2].1);
@@ -266,7 +268,7 @@ impl<'a> Judged<'a> {
             (value, shares)
         });
         let (value, shares) = each.max_by(|a, b| a.1.effect().total_cmp(&b.1.effect()))?;
-        if shares.effect() < LEAST_EFFECT {
+        if shares.effect() < LEAST_SHARE {
             return None;
         }
         let column = self.column;

@@ -10,6 +10,7 @@ mod data;
 mod evaluate;
 mod generate;
 mod lifecycle;
+mod personas;
 mod predict;
 mod recipe;
 mod rows;

@@ -2,6 +2,7 @@
 
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
+use insight_engine::fit::Augmentation;
 use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::{Card, TrainedModel};
@@ -103,6 +104,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
              or as a column says, to be sure)"
         );
     }
+    if let Some(found) = &provenance.augmentation {
+        tell_augmentation(found);
+    }
     if provenance.shared_rows > 0 {
         let rows = provenance.shared_rows;
         if dropped {
@@ -165,4 +169,23 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
         shown.join(", "),
         artifact.evaluation.rows
     );
+}
+
+fn tell_augmentation(found: &Augmentation) {
+    let Augmentation { gan, rows, .. } = found;
+    let Some(with) = found.loss_with else {
+        notice!(
+            "generated rows are not used: {rows} rows of \"{gan}\" gave no model to compare with"
+        );
+        return;
+    };
+    let losses = format!(
+        "validation loss {with:.4} with {rows} rows of \"{gan}\", {:.4} without (standard error of the difference {:.4})",
+        found.loss_without, found.standard_error
+    );
+    if found.kept {
+        notice!("generated rows are used: {losses}");
+    } else {
+        notice!("generated rows are not used, they do not clearly help: {losses}");
+    }
 }

@@ -14,12 +14,13 @@ use crate::relation::{read, resolve};
 use crate::store::catalog::{self, Publication};
 use crate::store::record;
 use insight_engine::artifact::Artifact;
-use insight_engine::fit::{Progress, Request, Start};
+use insight_engine::fit::{Augment, Progress, Request, Start};
 use insight_engine::frame::Frame;
 use insight_engine::sequence;
-use insight_engine::synth;
+use insight_engine::synth::{self, Synthesizer};
 use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often flags are looked at while waiting; the latch wakes earlier.
@@ -271,6 +272,23 @@ impl Run<'_> {
         }))
     }
 
+    /// The model that makes rows to train with, too.
+    fn augment(&self) -> Result<Option<Augment>> {
+        let Some(wanted) = &self.spec.augment else {
+            return Ok(None);
+        };
+        let bytes = transaction(|| record::artifact(wanted.id))?;
+        let synthesizer = Synthesizer::from_bytes(&bytes).map_err(|e| {
+            Error::new("XX001", format!("model {} cannot be read", wanted.name))
+                .detail(e.to_string())
+        })?;
+        Ok(Some(Augment {
+            name: wanted.name.clone(),
+            synthesizer: Arc::new(synthesizer),
+            rows: wanted.rows,
+        }))
+    }
+
     /// What the trainer is to do with the rows.
     fn duty(&self, frame: Frame, labels: Option<Frame>) -> Result<Duty> {
         let spec = &self.spec;
@@ -324,6 +342,7 @@ impl Run<'_> {
             split: spec.split.clone(),
             key: spec.key.clone(),
             start: self.start()?,
+            augment: self.augment()?,
             partition: spec.partition.clone(),
             sources: spec.sources.clone(),
             max_bytes: Some(spec.max_bytes),

@@ -1,5 +1,6 @@
 //! What to train, checked in the caller's session before anything is queued.
 
+pub mod augment;
 pub mod generate;
 pub mod sequence;
 mod task;
@@ -77,6 +78,9 @@ pub struct Spec {
     /// The column whose values have models of their own.
     #[serde(default)]
     pub partition: Option<String>,
+    /// Generated rows to train with, too.
+    #[serde(default)]
+    pub augment: Option<augment::Wanted>,
     /// The column that tells rows apart, where it is wanted.
     #[serde(default)]
     pub key: Option<String>,
@@ -102,6 +106,7 @@ pub struct Spec {
 /// Options that are not hyper-parameters.
 const KEYS: &[&str] = &[
     "as_of",
+    "augment",
     "clean",
     "deploy",
     "device",
@@ -204,6 +209,7 @@ pub fn check(
         }
     }
     let start = warm_start(options, &model)?;
+    let augment = augment::wanted(options, &base, target, of_task.companion())?;
     let partition = text(options, "partition")?;
     if let Some(name) = &partition {
         base.require(name)?;
@@ -264,6 +270,10 @@ pub fn check(
         // As it is now: another version may be deployed when the model is trained again.
         options.insert("warm_start".into(), name.as_str().into());
     }
+    if let Some(wanted) = &augment {
+        // To train it again the same way.
+        options.insert("augment".into(), wanted.option());
+    }
     let wait = boolean(&options, "wait")?.unwrap_or(true);
     let spec = Spec {
         model,
@@ -286,6 +296,7 @@ pub fn check(
         split,
         start,
         partition,
+        augment,
         key,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
         text_model,

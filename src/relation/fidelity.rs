@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 const KEYS: [&str; 3] = ["holdout", "seed", "target"];
 
 /// The columns of a relation that a model knows.
-fn rows(model: &Synthesizer, relation: &str, left: &mut usize) -> Result<Frame> {
+pub(super) fn rows(model: &Synthesizer, relation: &str, left: &mut usize) -> Result<Frame> {
     let source = resolve::resolve(relation)?;
     let known = |name: &str| model.columns().any(|(own, ..)| own == name);
     let usable =

@@ -10,6 +10,7 @@ pub mod fidelity;
 pub mod generate;
 pub mod histories;
 mod nested;
+pub mod personas;
 pub mod profile;
 pub mod read;
 pub mod resolve;

@@ -61,7 +61,7 @@ pub fn artifact(id: i64) -> Result<Vec<u8>> {
             )?;
             rows.first()
                 .get_one::<Vec<u8>>()?
-                .ok_or_else(|| Error::new("42704", "the version to start from was dropped"))
+                .ok_or_else(|| Error::new("42704", "the version was dropped"))
         })
     })
 }

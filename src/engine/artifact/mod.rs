@@ -9,7 +9,7 @@ pub(crate) mod testing;
 use crate::{
     clean::report::Change,
     evaluate::Evaluation,
-    fit::{Choice, Construction},
+    fit::{Augmentation, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
     profile::leakage::Leak,
@@ -186,6 +186,9 @@ pub struct Provenance {
     /// What became of the values of the option `partition`.
     #[serde(default)]
     pub segments: Vec<SegmentNote>,
+    /// What became of the option `augment`.
+    #[serde(default)]
+    pub augmentation: Option<Augmentation>,
     /// Test rows that equal a training row in every feature.
     #[serde(default)]
     pub shared_rows: u64,

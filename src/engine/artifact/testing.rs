@@ -173,6 +173,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             selection: Vec::new(),
             construction: Vec::new(),
             segments: Vec::new(),
+            augmentation: None,
             started_from: None,
             calibration: "none".into(),
             threshold: None,

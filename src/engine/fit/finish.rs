@@ -91,6 +91,7 @@ pub(super) fn artifact(
             selection: notes.selection,
             construction: notes.construction,
             segments: Vec::new(),
+            augmentation: None,
             started_from: request.start.as_ref().map(|start| start.name.clone()),
             calibration: String::new(),
             threshold: None,

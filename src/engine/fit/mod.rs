@@ -1,5 +1,6 @@
 //! The pipeline: choose columns, split, prepare, train, evaluate.
 
+mod augment;
 mod cleaning;
 mod columns;
 mod construct;
@@ -21,6 +22,7 @@ mod warm;
 
 use crate::artifact::{Artifact, Task};
 use crate::train::Step;
+pub use augment::{Augment, Augmentation};
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
@@ -74,9 +76,14 @@ fn on(
     let left = |s: f64| (s - gone - f64::min(s * SCORING, MOST_SCORING)).max(s / 4.0);
     params.max_seconds = params.max_seconds.map(left);
     partition::check(request, answers.task, &parts, &prepared)?;
+    augment::check(request, answers.task, &parts)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {
         params.max_seconds = whole.map(|s| s * partition::SHARED);
+    }
+    let training = params.max_seconds;
+    if request.augment.is_some() {
+        params.max_seconds = training.map(|s| s * augment::WITHOUT);
     }
     let mut step = |step: &Step| report(&Progress::of_step(step));
     let (mut trained, trials) = match &request.params.tune {
@@ -102,6 +109,21 @@ fn on(
             (trained, trials)
         }
     };
+    let mut augmentation = None;
+    if let Some(augment) = &request.augment {
+        let spent = started.elapsed().as_secs_f64() - gone;
+        params.max_seconds = training.map(|s| (s - spent).max(s / 20.0));
+        let ground = augment::Ground {
+            request,
+            answers,
+            parts: &parts,
+            matrices: &prepared.matrices,
+            params: &params,
+        };
+        augmentation = Some(augment::train(augment, &ground, &mut trained, report)?);
+        params.max_seconds = training;
+    }
+    let mut step = |step: &Step| report(&Progress::of_step(step));
     let mut own = None;
     if let (Some(column), Some(shared)) = (&request.partition, &mut trained.held_out) {
         let gone = started.elapsed().as_secs_f64() - gone;
@@ -120,6 +142,7 @@ fn on(
     prepared.params = params.clone();
     let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
     artifact.trials = trials;
+    artifact.provenance.augmentation = augmentation;
     if let Some((partition, notes)) = own {
         artifact.partition = Some(partition);
         artifact.provenance.segments = notes;
@@ -139,6 +162,8 @@ fn go(ok: bool) -> Result<(), FitError> {
     if ok { Ok(()) } else { Err(canceled()) }
 }
 
+#[cfg(test)]
+mod augment_test;
 #[cfg(test)]
 mod features_test;
 #[cfg(test)]

@@ -126,7 +126,7 @@ fn learn(
         .with_constructed(&made, frame, &parts.train, Some(&truth), how);
     let (recipe, not_made) = recipe.with_forecasts(&request.purchases, frame, &parts.train, how);
     excluded.extend(not_made);
-    check_memory(&recipe, frame, answers, parts, request.max_bytes)?;
+    check_memory(&recipe, request, answers, parts)?;
     let matrices = Matrices::of(recipe, frame, answers, parts, &params)?;
     Ok(Prepared {
         matrices,
@@ -202,9 +202,18 @@ impl Matrices {
 
     /// Mean loss of a model on the rows it was not trained on.
     pub(super) fn loss(&self, trained: &Trained, params: &ValidParams) -> f64 {
+        match self.losses(trained, params) {
+            losses if losses.is_empty() => f64::INFINITY,
+            losses => losses.iter().sum::<f64>() / losses.len() as f64,
+        }
+    }
+
+    /// The loss of each row that was held out, in their order.
+    pub(super) fn losses(&self, trained: &Trained, params: &ValidParams) -> Vec<f64> {
         let (train, validation) = (self.train.examples(), self.validation.examples());
-        let loss = trained.held_out_loss(&train, &validation, self.output, self.outputs, params);
-        loss.unwrap_or(f64::INFINITY)
+        let losses =
+            trained.held_out_losses(&train, &validation, self.output, self.outputs, params);
+        losses.unwrap_or_default()
     }
 
     /// Trains on these rows.
@@ -230,17 +239,21 @@ impl Matrices {
 /// Whether the prepared rows fit in, before they are prepared: a free text alone takes some 258 numbers a row.
 pub(super) fn check_memory(
     recipe: &Recipe,
-    frame: &Frame,
+    request: &Request,
     answers: &Answers,
     parts: &Parts,
-    max_bytes: Option<usize>,
 ) -> Result<(), FitError> {
-    let Some(limit) = max_bytes else {
+    let frame = &request.frame;
+    let Some(limit) = request.max_bytes else {
         return Ok(());
     };
     let inputs = recipe.inputs();
     let width = inputs.numbers + inputs.categories.len();
     let rows = parts.train.len() + parts.validation.len();
+    // Generated rows are prepared, and put together with a copy of the training rows.
+    let generated = request.augment.as_ref();
+    let generated = generated.map_or(0, |a| parts.train.len() + 2 * a.rows(parts.train.len()));
+    let rows = rows.saturating_add(generated);
     // A byte more for the bins of trees.
     let prepared = rows
         .saturating_mul(width)

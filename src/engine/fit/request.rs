@@ -1,6 +1,6 @@
 //! What to fit, how far it is, and why it failed.
 
-use super::{Leakage, Split, Start};
+use super::{Augment, Leakage, Split, Start};
 use crate::{
     artifact::{Task, UpliftMethod},
     clean::CleanParams,
@@ -38,6 +38,8 @@ pub struct Request {
     pub start: Option<Start>,
     /// A column whose values have models of their own where that pays.
     pub partition: Option<String>,
+    /// Generated rows to train with, too, where that pays.
+    pub augment: Option<Augment>,
     /// A column that tells rows apart; not a feature.
     pub key: Option<String>,
     /// Where some of the columns come from, for who predicts; kept in the model and not looked at.
@@ -88,6 +90,7 @@ impl Request {
             split: Split::default(),
             key: None,
             partition: None,
+            augment: None,
             start: None,
             sources: None,
             purchases: Vec::new(),

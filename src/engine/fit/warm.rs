@@ -92,7 +92,7 @@ pub(super) fn prepare(
         recipe.attach(encoder);
     }
     take_shape(&mut params, network);
-    check_memory(&recipe, frame, answers, parts, request.max_bytes)?;
+    check_memory(&recipe, request, answers, parts)?;
     let scale = Scale {
         mean: before.target.mean,
         factor: before.target.scale,

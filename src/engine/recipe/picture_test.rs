@@ -99,6 +99,7 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         split: Default::default(),
         key: None,
         partition: None,
+        augment: None,
         start: None,
         sources: None,
         purchases: Vec::new(),

@@ -49,7 +49,7 @@ pub fn trend(pairs: &[Pair]) -> Option<f64> {
 }
 
 /// Whether a column is compared as numbers.
-fn is_number(kind: Kind) -> bool {
+pub(super) fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::Number | Kind::Duration | Kind::Time)
 }
 
@@ -74,7 +74,7 @@ fn distinct(column: &Column) -> Option<usize> {
 }
 
 /// The columns both frames have and that can be compared.
-fn common<'a>(real: &'a Frame, made: &'a Frame) -> Vec<(&'a Column, &'a Column)> {
+pub(super) fn common<'a>(real: &'a Frame, made: &'a Frame) -> Vec<(&'a Column, &'a Column)> {
     let both = real.columns.iter().filter(|c| is_compared(c));
     both.filter_map(|c| {
         made.column(&c.name)
@@ -204,7 +204,7 @@ fn tv_complement(real: &Column, made: &Column) -> f64 {
     1.0 - 0.5 * gaps.iter().sum::<f64>()
 }
 
-fn text(cell: Cell<'_>) -> String {
+pub(super) fn text(cell: Cell<'_>) -> String {
     match cell {
         Cell::Tags(x) | Cell::Json(x) => x.to_owned(),
         cell => label(cell),

@@ -7,10 +7,13 @@ mod bytes;
 pub mod fidelity;
 mod gan;
 mod generate;
+mod gower;
 mod invent;
 mod layers;
 mod layout;
+mod medoids;
 mod mixture;
+mod personas;
 mod schema;
 mod train;
 mod vae;
@@ -18,13 +21,14 @@ mod vae;
 use crate::artifact::Epoch;
 use crate::evaluate::Metric;
 use crate::fit::{FitError, Progress};
-use crate::frame::Frame;
+use crate::frame::{Frame, Kind};
 use crate::random::Random;
 use crate::train::Step;
 pub use bytes::MAGIC;
 use fidelity::Shape;
 pub use generate::{Given, Rows};
 use layout::Layout;
+pub use personas::{MOST_PERSONAS, Persona};
 use schema::{Field, How};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -220,6 +224,11 @@ impl Synthesizer {
             };
             (field.name.as_str(), field.type_name.as_str(), how)
         })
+    }
+
+    /// The columns, in order, and how their values are kept.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, Kind)> {
+        self.fields.iter().map(|f| (f.name.as_str(), f.kind))
     }
 }
 

@@ -33,6 +33,7 @@ fn blended(options: serde_json::Value, rows: usize) -> Trained {
         output: Output::Sigmoid,
         outputs: 1,
         params: &params,
+        extra: 0,
     };
     auto(&task, Device::Cpu, &mut |_| true).unwrap()
 }
@@ -91,6 +92,7 @@ fn a_first_model_is_there_soon() {
         output: Output::Sigmoid,
         outputs: 1,
         params: &params,
+        extra: 0,
     };
     let started = Instant::now();
     let (mut boosted, mut first) = (false, None);

@@ -7,8 +7,11 @@ use crate::random::Random;
 /// The training and the validation rows together, and which part each is in.
 pub(super) struct Folds {
     all: Rows,
+    /// `NEVER` for rows that are not held out.
     of: Vec<usize>,
 }
+
+const NEVER: usize = usize::MAX;
 
 impl Folds {
     /// Deals the rows of both parts, those of a label as evenly as they go.
@@ -30,12 +33,15 @@ impl Folds {
             train.weights.iter().copied().chain(more).collect()
         };
         let mut random = Random::new(task.params.seed ^ 0x1b87_3593);
-        let mut rows: Vec<usize> = (0..matrix.rows).collect();
+        let extra = train.matrix.rows - task.extra..train.matrix.rows;
+        let mut rows: Vec<usize> = (0..matrix.rows)
+            .filter(|row| !extra.contains(row))
+            .collect();
         random.shuffle(&mut rows);
         if width == 1 && matches!(task.output, Output::Sigmoid | Output::Softmax) {
             rows.sort_by(|a, b| targets[*a].total_cmp(&targets[*b]));
         }
-        let mut of = vec![0; matrix.rows];
+        let mut of = vec![NEVER; matrix.rows];
         for (place, row) in rows.into_iter().enumerate() {
             of[row] = place % count;
         }

@@ -29,6 +29,7 @@ fn grown(kind: Kind, output: Output, outputs: usize, weights: &[f32], threads: u
         output,
         outputs,
         params: &params,
+        extra: 0,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     let pool = pool.build().unwrap();

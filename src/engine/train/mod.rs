@@ -155,15 +155,15 @@ impl HeldOut {
 }
 
 impl Trained {
-    /// Mean loss on the rows that were held out; `None` where there are none.
-    pub fn held_out_loss(
+    /// The loss of each row that was held out, in their order; `None` where there are none.
+    pub(crate) fn held_out_losses(
         &self,
         train: &Examples<'_>,
         validation: &Examples<'_>,
         output: Output,
         outputs: usize,
         params: &ValidParams,
-    ) -> Option<f64> {
+    ) -> Option<Vec<f64>> {
         let held_out = self.held_out.as_ref()?;
         let objective = Objective::new(params, output, outputs).steep();
         let first = train.matrix.rows;
@@ -174,12 +174,8 @@ impl Trained {
                 None => objective.of(train.targets, row),
             }
         });
-        let part = Examples {
-            matrix: validation.matrix,
-            targets: &targets.copied().collect::<Vec<f32>>(),
-            weights: &[],
-        };
-        Some(objective.mean(&held_out.predictions, &part))
+        let targets: Vec<f32> = targets.copied().collect();
+        Some(objective.each(&held_out.predictions, &targets).collect())
     }
 }
 
@@ -190,6 +186,8 @@ struct Task<'a> {
     output: Output,
     outputs: usize,
     params: &'a ValidParams,
+    /// The last so many training rows are never held out.
+    extra: usize,
 }
 
 impl<'a> Task<'a> {
@@ -219,6 +217,7 @@ impl<'a> Task<'a> {
             output: self.output,
             outputs: self.outputs,
             params,
+            extra: self.extra,
         }
     }
 }
@@ -240,8 +239,41 @@ pub fn train(
         output,
         outputs,
         params,
+        extra: 0,
     };
-    let mut trained = one(&task, device, report)?;
+    run(&task, device, report)
+}
+
+/// The same where the last `extra` training rows teach, but are never held out.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn train_with_extra(
+    train: Examples<'_>,
+    extra: usize,
+    validation: Option<Examples<'_>>,
+    output: Output,
+    outputs: usize,
+    params: &ValidParams,
+    device: Device,
+    report: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    let task = Task {
+        train,
+        validation,
+        output,
+        outputs,
+        params,
+        extra,
+    };
+    run(&task, device, report)
+}
+
+fn run(
+    task: &Task<'_>,
+    device: Device,
+    report: &mut dyn FnMut(&Step) -> bool,
+) -> Result<Trained, TrainError> {
+    let (output, outputs) = (task.output, task.outputs);
+    let mut trained = one(task, device, report)?;
     if trained.held_out.is_none()
         && let (Some(unseen), [part]) = (&task.validation, &trained.parts[..])
     {

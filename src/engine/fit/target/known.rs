@@ -1,6 +1,6 @@
 //! What is true of the rows of a relation, for a model that is there already.
 
-use super::{FitError, companion, label_of, multilabel, survival, uplift};
+use super::{Answers, FitError, Request, companion, label_of, multilabel, survival, uplift};
 use crate::artifact::{Target, Task};
 use crate::evaluate::Truth;
 use crate::frame::{Frame, Values};
@@ -89,4 +89,71 @@ pub fn truth_of(task: Task, target: &Target, frame: &Frame) -> Result<(Vec<u32>,
         }
     };
     Ok((rows, truth))
+}
+
+impl Answers {
+    /// The targets of generated rows, read as these were; a negative one counts as unknown where logarithms are learned. `None`
+    /// where no target is known.
+    ///
+    /// # Errors
+    /// As [`truth_of`].
+    pub(in crate::fit) fn of_generated(
+        &self,
+        request: &Request,
+        frame: &Frame,
+        logarithms: bool,
+    ) -> Result<Option<Answers>, FitError> {
+        let known = frame.columns[self.column].nulls.count() < frame.rows();
+        if !known {
+            return Ok(None);
+        }
+        let target = Target {
+            name: request.target.clone(),
+            type_name: String::new(),
+            labels: self.labels.clone(),
+            mean: 0.0,
+            scale: 1.0,
+            log: logarithms,
+            ends: Vec::new(),
+            uplift: None,
+            companion: request.of_task.companion().cloned(),
+        };
+        let (mut rows, truth) = truth_of(self.task, &target, frame)?;
+        let count = frame.rows();
+        let mut own = Answers {
+            column: self.column,
+            task: self.task,
+            labels: self.labels.clone(),
+            rows: Vec::new(),
+            codes: Vec::new(),
+            values: Vec::new(),
+            sets: Vec::new(),
+            label_rows: Vec::new(),
+            marks: Vec::new(),
+        };
+        match truth {
+            Truth::Values(values) => {
+                own.values = by_row(&rows, &values, 1, count);
+                rows.retain(|row| !logarithms || own.values[*row as usize] >= 0.0);
+            }
+            Truth::Classes(codes) => own.codes = by_row(&rows, &codes, 1, count),
+            Truth::Labels(sets) => own.sets = by_row(&rows, &sets, self.labels.len(), count),
+            Truth::Survival { times, events } => {
+                own.values = by_row(&rows, &times, 1, count);
+                own.marks = by_row(&rows, &events, 1, count);
+            }
+            Truth::Uplift { .. } => return Ok(None),
+        }
+        own.rows = rows;
+        Ok((!own.rows.is_empty()).then_some(own))
+    }
+}
+
+/// What is true of some rows, `width` values each, by row of a frame of `count` rows.
+fn by_row<T: Copy + Default>(rows: &[u32], values: &[T], width: usize, count: usize) -> Vec<T> {
+    let mut all = vec![T::default(); count * width];
+    for (row, own) in rows.iter().zip(values.chunks_exact(width.max(1))) {
+        all[*row as usize * width..(*row as usize + 1) * width].copy_from_slice(own);
+    }
+    all
 }

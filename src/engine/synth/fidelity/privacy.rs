@@ -1,10 +1,10 @@
 //! How near generated rows come to those they were learned from.
 
 use super::common;
-use crate::frame::{Cell, Column, Frame};
+use crate::frame::{Column, Frame};
 use crate::random::Random;
+use crate::synth::gower::Points;
 use crate::synth::schema::number;
-use rayon::prelude::*;
 use std::collections::HashSet;
 
 /// Rows whose distances are measured, and rows they are measured to.
@@ -23,83 +23,6 @@ pub(super) struct Privacy {
     pub(super) membership: Option<f64>,
     /// Share of generated rows that equal a row that was learned from.
     pub(super) copies: f64,
-}
-
-/// Rows as points: numbers divided by their range among the real rows, categories as numbers; NaN is NULL.
-struct Points {
-    columns: Vec<(bool, Vec<f32>)>,
-}
-
-impl Points {
-    /// Of several frames, in one measure: that of the first.
-    fn of(frames: &[&Frame]) -> Vec<Points> {
-        let mut points: Vec<Points> = frames
-            .iter()
-            .map(|_| Points {
-                columns: Vec::new(),
-            })
-            .collect();
-        let real = frames[0];
-        for (column, _) in common(real, frames[frames.len() - 1]) {
-            let own: Vec<&Column> = frames
-                .iter()
-                .filter_map(|f| f.column(&column.name))
-                .collect();
-            if own.len() != frames.len() {
-                continue;
-            }
-            let is_number = super::is_number(column.kind);
-            let known: Vec<f64> = (0..column.len())
-                .filter_map(|row| number(column.cell(row)))
-                .collect();
-            let low = known.iter().copied().fold(f64::INFINITY, f64::min);
-            let range = known.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low;
-            let range = if range > 0.0 { range } else { 1.0 };
-            let mut codes = std::collections::HashMap::new();
-            for (points, own) in points.iter_mut().zip(own) {
-                let mut place = |row: usize| match own.cell(row) {
-                    Cell::Null => f32::NAN,
-                    cell if is_number => {
-                        number(cell).map_or(f32::NAN, |x| ((x - low) / range) as f32)
-                    }
-                    cell => {
-                        let next = codes.len() as u32;
-                        *codes.entry(super::text(cell)).or_insert(next) as f32
-                    }
-                };
-                points
-                    .columns
-                    .push((is_number, (0..own.len()).map(&mut place).collect()));
-            }
-        }
-        points
-    }
-
-    /// Gower's distance (1971): the mean over columns of the share of the range, or of whether they differ.
-    fn distance(&self, row: usize, other: &Points, other_row: usize) -> f32 {
-        let mut sum = 0.0;
-        for ((is_number, own), (_, theirs)) in self.columns.iter().zip(&other.columns) {
-            let (a, b) = (own[row], theirs[other_row]);
-            sum += match (a.is_nan(), b.is_nan()) {
-                (true, true) => 0.0,
-                (true, false) | (false, true) => 1.0,
-                _ if *is_number => (a - b).abs().min(1.0),
-                _ => f32::from(u8::from(a != b)),
-            };
-        }
-        sum / self.columns.len().max(1) as f32
-    }
-
-    /// Distance of some rows to the closest of some rows of others.
-    fn closest(&self, rows: &[usize], others: &Points, among: &[usize]) -> Vec<f32> {
-        let of = |row: &usize| {
-            let each = among
-                .iter()
-                .map(|other| self.distance(*row, others, *other));
-            each.fold(f32::INFINITY, f32::min)
-        };
-        rows.par_iter().map(of).collect()
-    }
 }
 
 /// `learned` are the rows a model was trained on, `holdout` rows of the same kind that it has not seen.

@@ -72,6 +72,7 @@ mod tests {
             output: Output::Sigmoid,
             outputs: 1,
             params: &params,
+            extra: 0,
         };
         (super::chosen(&task, &mut |_| true).unwrap(), params)
     }

@@ -63,6 +63,7 @@ fn trained(kind: Kind, output: Output, outputs: usize, threads: usize) -> Traine
         output,
         outputs,
         params: &params,
+        extra: 0,
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

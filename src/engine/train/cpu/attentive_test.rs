@@ -62,6 +62,7 @@ fn a_step_equals_burns() {
             output,
             outputs,
             params: &params,
+            extra: 0,
         };
         let start = transformer(&matrix.inputs, shape, outputs, &mut random);
         let mut ours = Attentive::new(&task, start.clone());
@@ -117,6 +118,7 @@ fn an_average_equals_burns() {
         output: Output::Sigmoid,
         outputs: 1,
         params: &params,
+        extra: 0,
     };
     let start = transformer(&matrix.inputs, (16, 2, 2), 1, &mut random);
     let mut ours = Attentive::new(&task, start.clone());

@@ -119,6 +119,7 @@ fn a_step_equals_burns() {
                 output,
                 outputs,
                 params: &params,
+                extra: 0,
             };
             let inputs = matrix.inputs.clone();
             let start = ensemble(
@@ -185,6 +186,7 @@ fn an_average_equals_burns() {
         output: Output::Sigmoid,
         outputs: 1,
         params: &params,
+        extra: 0,
     };
     let (inputs, activation) = (matrix.inputs.clone(), Activation::Silu);
     let start = ensemble(

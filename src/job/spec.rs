@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod generate;
+mod name;
 pub mod sequence;
 mod task;
 
@@ -24,6 +25,7 @@ use insight_engine::{
     params::Params,
     synth,
 };
+use name::model_name;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -356,24 +358,6 @@ fn key(options: &Map<String, Value>, base: &Source) -> Result<Option<String>> {
         Some(name) => Ok(Some(base.require(&name)?.name.clone())),
         None => Ok(base.relation.and_then(resolve::primary_key)),
     }
-}
-
-fn model_name(model: Option<&str>, source: &Source, target: &str) -> Result<String> {
-    let Some(model) = model else {
-        return Ok(format!("{}_{target}", source.name).replace('@', "_"));
-    };
-    if model.trim().is_empty()
-        || model.chars().count() > 200
-        || model.contains('@')
-        || model.chars().any(char::is_control)
-    {
-        return Err(
-            Error::new("42602", format!("invalid model name \"{model}\"")).hint(
-                "A model name has 1 to 200 characters, none of them @ (model@3 names a version).",
-            ),
-        );
-    }
-    Ok(model.into())
 }
 
 /// The source without the columns that are not to be read; those it does not have are somebody else's error.

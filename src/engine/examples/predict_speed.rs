@@ -8,7 +8,6 @@ use insight_engine::{
     frame::{Cell, Column, Frame, Kind},
     infer::Predictor,
     params::Params,
-    train::Device,
 };
 use std::time::Instant;
 
@@ -44,27 +43,7 @@ fn model(frame: Frame) -> Artifact {
         epochs: Some(1),
         ..Params::default()
     };
-    let request = Request {
-        frame,
-        target: "y".into(),
-        task: None,
-        include: Vec::new(),
-        excluded: Vec::new(),
-        params,
-        device: Device::Cpu,
-        positive: None,
-        clean: Default::default(),
-        leakage: Default::default(),
-        outcome_time: None,
-        split: Default::default(),
-        key: None,
-        partition: None,
-        start: None,
-        sources: None,
-        purchases: Vec::new(),
-        of_task: Default::default(),
-        max_bytes: None,
-    };
+    let request = Request::new(frame, "y", params);
     fit(request, &mut |_| true).expect("the example's data can be fitted")
 }
 

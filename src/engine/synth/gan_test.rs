@@ -1,3 +1,4 @@
+use super::critic::PENALTY;
 use super::*;
 use crate::synth::train::Algorithm;
 

@@ -35,8 +35,14 @@ fn insight_next(
     ),
 > {
     let found = || {
-        let predictor = cache::foreteller(required(model, "model")?)?;
-        histories::next(&predictor, required(relation, "relation")?, count(k)?)
+        let reference = required(model, "model")?;
+        let predictor = cache::foreteller(reference)?;
+        histories::next(
+            &predictor,
+            reference,
+            required(relation, "relation")?,
+            count(k)?,
+        )
     };
     let row = |a: Answer| (a.key, a.rank, a.label, a.probability, a.value);
     TableIterator::new(or_raise(found()).into_iter().map(row))
@@ -49,8 +55,9 @@ fn insight_sequence_embedding(
     relation: Option<&str>,
 ) -> TableIterator<'static, (name!(key, String), name!(embedding, Vec<f32>))> {
     let found = || {
-        let predictor = cache::foreteller(required(model, "model")?)?;
-        histories::embeddings(&predictor, required(relation, "relation")?)
+        let reference = required(model, "model")?;
+        let predictor = cache::foreteller(reference)?;
+        histories::embeddings(&predictor, reference, required(relation, "relation")?)
     };
     TableIterator::new(or_raise(found()))
 }

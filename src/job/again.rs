@@ -3,7 +3,7 @@
 use super::spec::{self, Call, Work};
 use super::{submit, targets};
 use crate::error::{Error, Result, required};
-use crate::relation::resolve;
+use crate::relation::resolve::{self, Source};
 use crate::relation::sources::{self, trust};
 use crate::store::cache;
 use crate::store::record::{self, Record};
@@ -25,11 +25,8 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         );
     }
     let record = trusted(record::record(cache::version(reference)?)?)?;
-    if let Some(labels) = record.options.get("label_relation").and_then(Value::as_str)
-        && !is_author(&record)
-    {
-        let (schema, name) = resolve::resolve(labels)?.qualified()?;
-        trust::check(&schema, &name)?;
+    for option in ["label_relation", "static_relation"] {
+        trusted_beside(&record, option)?;
     }
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
@@ -50,6 +47,19 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
 fn is_author(record: &Record) -> bool {
     // SAFETY: a membership look-up of two role oids, the caller's read from this process.
     unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) }
+}
+
+/// The relation that an option of a record names, if it may be read with the caller's rights.
+pub fn trusted_beside(record: &Record, option: &str) -> Result<Option<Source>> {
+    let Some(relation) = record.options.get(option).and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    let source = resolve::resolve(relation)?;
+    if !is_author(record) {
+        let (schema, name) = source.qualified()?;
+        trust::check(&schema, &name)?;
+    }
+    Ok(Some(source))
 }
 
 /// A record whose relation may be read with the caller's rights: by its author, who had them, or a plain table. What else there

@@ -34,6 +34,8 @@ pub enum Duty {
         frame: Frame,
         /// The keys and their labels.
         labels: Option<Frame>,
+        /// The keys and what is known of them.
+        statics: Option<Frame>,
         work: Sequence,
         params: sequence::Params,
     },
@@ -45,8 +47,14 @@ impl Duty {
         match self {
             Duty::Predict { request, .. } => request.frame.bytes(),
             Duty::Generate { frame, .. } => frame.bytes(),
-            Duty::Foretell { frame, labels, .. } => {
-                frame.bytes() + labels.as_ref().map_or(0, Frame::bytes)
+            Duty::Foretell {
+                frame,
+                labels,
+                statics,
+                ..
+            } => {
+                let others = labels.iter().chain(statics);
+                frame.bytes() + others.map(Frame::bytes).sum::<usize>()
             }
         }
     }
@@ -87,6 +95,7 @@ impl Duty {
             Duty::Foretell {
                 frame,
                 labels,
+                statics,
                 work,
                 params,
             } => {
@@ -97,7 +106,16 @@ impl Duty {
                 {
                     log = log.with_labels(keys, own, source.classes)?;
                 }
-                Ok(sequence::fit(&log, &work.target, &[], &params, report)?.to_bytes())
+                let mut known = sequence::Statics::default();
+                if let Some(frame) = &statics {
+                    known = sequence::Statics::of(frame, &work.key, &[]);
+                    let by_key = known.by_key(frame, &work.key);
+                    log = log.with_statics(known.width(), |key| by_key.get(key).map(Vec::as_slice));
+                }
+                let mut model = sequence::fit(&log, &work.target, &[], &params, report)?;
+                model.encoder.excluded.extend(known.excluded.clone());
+                model.encoder.static_columns = known;
+                Ok(model.to_bytes())
             }
         }
     }

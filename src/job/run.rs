@@ -60,6 +60,13 @@ pub fn answer(control: &Control, state: State, error: &Error) {
     control.set_state(state);
 }
 
+/// Rows about the keys of histories.
+#[derive(Default)]
+struct Beside {
+    labels: Option<Frame>,
+    statics: Option<Frame>,
+}
+
 /// A job from its turn to its model.
 pub struct Run<'a> {
     pub job: i64,
@@ -183,7 +190,7 @@ impl Run<'_> {
             "insight: reading {} for model {}",
             self.spec.relation, self.spec.model
         )));
-        let (frame, labels) = self.read()?;
+        let (frame, beside) = self.read()?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
         transaction(|| queue::note_reading(self.job, rows, read_seconds))?;
@@ -191,13 +198,13 @@ impl Run<'_> {
             "insight: training model {}",
             self.spec.model
         )));
-        let bytes = self.fit(frame, labels)?;
+        let bytes = self.fit(frame, beside)?;
         self.control.enter("storing");
         Ok(bytes)
     }
 
     /// Reads the relation, and that of labels if there is one, as the calling role, in a read-only transaction.
-    fn read(&self) -> Result<(Frame, Option<Frame>)> {
+    fn read(&self) -> Result<(Frame, Beside)> {
         let spec = &self.spec;
         let control = self.control;
         let started = Instant::now();
@@ -234,26 +241,30 @@ impl Run<'_> {
                 pgrx::check_for_interrupts!();
             };
             let frame = read::read(&spec.source()?, &names, spec.max_bytes, &mut on_rows)?;
-            let labels = match &spec.work {
-                Work::Sequence(Sequence {
-                    key,
-                    labels: Some(labels),
-                    ..
-                }) => {
+            let mut beside = Beside::default();
+            if let Work::Sequence(Sequence {
+                key,
+                labels,
+                statics,
+                ..
+            }) = &spec.work
+            {
+                let mut left = spec.max_bytes.saturating_sub(frame.bytes());
+                if let Some(labels) = labels {
                     let source = resolve::resolve_from(&labels.relation, &labels.from)?;
-                    let left = spec.max_bytes.saturating_sub(frame.bytes());
-                    Some(read::read(
-                        &source,
-                        &[key, &labels.target],
-                        left,
-                        &mut on_rows,
-                    )?)
+                    let own = read::read(&source, &[key, &labels.target], left, &mut on_rows)?;
+                    left = left.saturating_sub(own.bytes());
+                    beside.labels = Some(own);
                 }
-                _ => None,
-            };
+                if let Some(statics) = statics {
+                    let source = resolve::resolve_from(&statics.relation, &statics.from)?;
+                    let names: Vec<&str> = statics.columns.iter().map(String::as_str).collect();
+                    beside.statics = Some(read::read(&source, &names, left, &mut on_rows)?);
+                }
+            }
             // SAFETY: the identity that was there before.
             unsafe { pg_sys::SetUserIdAndSecContext(before.0, before.1) };
-            Ok((frame, labels))
+            Ok((frame, beside))
         })
     }
 
@@ -290,7 +301,7 @@ impl Run<'_> {
     }
 
     /// What the trainer is to do with the rows.
-    fn duty(&self, frame: Frame, labels: Option<Frame>) -> Result<Duty> {
+    fn duty(&self, frame: Frame, beside: Beside) -> Result<Duty> {
         let spec = &self.spec;
         // Reading counts.
         let left = |limit: f64| (limit - self.started.elapsed().as_secs_f64()).max(0.1);
@@ -311,9 +322,11 @@ impl Run<'_> {
             let mut params = sequence::Params::from_json(&options)?;
             params.max_seconds = params.max_seconds.map(left);
             let work = work.clone();
+            let Beside { labels, statics } = beside;
             return Ok(Duty::Foretell {
                 frame,
                 labels,
+                statics,
                 work,
                 params,
             });
@@ -359,9 +372,9 @@ impl Run<'_> {
     }
 
     /// Works in the isolated child and relays its progress.
-    fn fit(&self, frame: Frame, labels: Option<Frame>) -> Result<Vec<u8>> {
+    fn fit(&self, frame: Frame, beside: Beside) -> Result<Vec<u8>> {
         let spec = &self.spec;
-        let duty = self.duty(frame, labels)?;
+        let duty = self.duty(frame, beside)?;
         self.control.enter("preparing");
         if !spec.isolate {
             let mut report = |progress: &Progress| {

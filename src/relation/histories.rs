@@ -4,11 +4,12 @@ use super::decode::Decoder;
 use super::read;
 use super::resolve::{self, Source};
 use crate::error::{Error, Result};
-use crate::job::again::trusted;
+use crate::job::again::{trusted, trusted_beside};
 use crate::settings;
 use crate::store::{cache, record};
 use insight_engine::sequence::{Histories, Log, Predictor, State, Target};
 use pgrx::spi;
+use std::collections::HashMap;
 
 /// An answer for a key.
 pub struct Answer {
@@ -70,21 +71,14 @@ fn source(
         }
     }
     let mut base = base.clone();
-    if let Some(key) = only {
-        // A literal without a type takes the column's, so that an index can be used.
-        let condition = format!(
-            "{} OPERATOR(pg_catalog.=) {}",
-            spi::quote_identifier(&names[0]),
-            spi::quote_literal(key)
-        );
-        base.from = format!("{} WHERE {condition}", base.from);
-    }
+    restrict(&mut base, &names[0], only);
     Ok((base.keyed(&names[0], &names), names))
 }
 
 /// Reads histories and looks at each key's, in the order of the keys.
 fn each(
     predictor: &Predictor,
+    reference: &str,
     base: &Source,
     only: Option<&str>,
     mut look: impl FnMut(&str, &mut State, &Histories, usize) -> Result<()>,
@@ -98,7 +92,12 @@ fn each(
     };
     let frame = read::read_as_of(&source, &names, most, &mut tick, true)?;
     let encoder = &predictor.model().encoder;
-    let log = Log::new(&frame, &encoder.key, &encoder.order)?;
+    let mut log = Log::new(&frame, &encoder.key, &encoder.order)?;
+    let known = statics(predictor, reference, only)?;
+    if let Some(known) = &known {
+        let width = encoder.static_columns.width();
+        log = log.with_statics(width, |key| known.get(key).map(Vec::as_slice));
+    }
     let histories = encoder.encode(&log);
     let mut state = predictor.state();
     for (at, key) in log.keys.iter().enumerate() {
@@ -107,6 +106,54 @@ fn each(
         look(key, &mut state, &histories, at)?;
     }
     Ok(log.keys.len())
+}
+
+/// What is known of keys, where the model was told: from the relation of its training.
+fn statics(
+    predictor: &Predictor,
+    reference: &str,
+    only: Option<&str>,
+) -> Result<Option<HashMap<String, Vec<f32>>>> {
+    let encoder = &predictor.model().encoder;
+    if encoder.static_columns.is_empty() {
+        return Ok(None);
+    }
+    let record = record::record(cache::version(reference)?)?;
+    let Some(mut source) = trusted_beside(&record, "static_relation")? else {
+        return Ok(None);
+    };
+    let mut names = vec![encoder.key.clone()];
+    names.extend(
+        encoder
+            .static_columns
+            .columns
+            .iter()
+            .map(|c| c.name.clone()),
+    );
+    for name in &names {
+        source.require(name)?;
+    }
+    restrict(&mut source, &encoder.key, only);
+    let source = source.keyed(&encoder.key, &names);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut tick = |_| {
+        pgrx::check_for_interrupts!();
+    };
+    let frame = read::read_as_of(&source, &names, settings::max_memory() / 4, &mut tick, true)?;
+    Ok(Some(encoder.static_columns.by_key(&frame, &encoder.key)))
+}
+
+/// To the rows of one key, if it is the only one that is wanted.
+fn restrict(source: &mut Source, column: &str, only: Option<&str>) {
+    if let Some(key) = only {
+        // A literal without a type takes the column's, so that an index can be used.
+        let condition = format!(
+            "{} OPERATOR(pg_catalog.=) {}",
+            spi::quote_identifier(column),
+            spi::quote_literal(key)
+        );
+        source.from = format!("{} WHERE {condition}", source.from);
+    }
 }
 
 /// What a class is called; `None` for values that are not told apart.
@@ -149,10 +196,15 @@ fn answers(
 }
 
 /// The `k` most probable next steps of every key, or the number that is foretold.
-pub fn next(predictor: &Predictor, relation: &str, k: usize) -> Result<Vec<Answer>> {
+pub fn next(
+    predictor: &Predictor,
+    reference: &str,
+    relation: &str,
+    k: usize,
+) -> Result<Vec<Answer>> {
     let base = resolve::resolve(relation)?;
     let mut out = Vec::new();
-    each(predictor, &base, None, |key, state, _, _| {
+    each(predictor, reference, &base, None, |key, state, _, _| {
         answers(predictor, key, k, state, &mut out, |_| false);
         bounded(out.len() * BYTES_OF_ANSWER)
     })?;
@@ -160,10 +212,14 @@ pub fn next(predictor: &Predictor, relation: &str, k: usize) -> Result<Vec<Answe
 }
 
 /// What the model knows of every key's history, as a vector.
-pub fn embeddings(predictor: &Predictor, relation: &str) -> Result<Vec<(String, Vec<f32>)>> {
+pub fn embeddings(
+    predictor: &Predictor,
+    reference: &str,
+    relation: &str,
+) -> Result<Vec<(String, Vec<f32>)>> {
     let base = resolve::resolve(relation)?;
     let mut out = Vec::new();
-    each(predictor, &base, None, |key, state, _, _| {
+    each(predictor, reference, &base, None, |key, state, _, _| {
         out.push((key.to_owned(), predictor.embedding(state).to_vec()));
         bounded(out.len() * (predictor.width() * size_of::<f32>() + BYTES_OF_ANSWER))
     })?;
@@ -187,21 +243,27 @@ pub fn of_key(
 ) -> Result<(Vec<Answer>, bool)> {
     let base = own_relation(reference)?;
     let mut out = Vec::new();
-    let found = each(predictor, &base, Some(key), |key, state, histories, at| {
-        let seen: Vec<u32> = match predictor.model().encoder.target {
-            Target::Category(of) if unseen => {
-                let steps = histories.offsets[at]..histories.offsets[at + 1];
-                let mut seen = histories.codes[of][steps].to_vec();
-                seen.sort_unstable();
-                seen
-            }
-            _ => Vec::new(),
-        };
-        answers(predictor, key, k, state, &mut out, |code| {
-            seen.binary_search(&code).is_ok()
-        });
-        Ok(())
-    })?;
+    let found = each(
+        predictor,
+        reference,
+        &base,
+        Some(key),
+        |key, state, histories, at| {
+            let seen: Vec<u32> = match predictor.model().encoder.target {
+                Target::Category(of) if unseen => {
+                    let steps = histories.offsets[at]..histories.offsets[at + 1];
+                    let mut seen = histories.codes[of][steps].to_vec();
+                    seen.sort_unstable();
+                    seen
+                }
+                _ => Vec::new(),
+            };
+            answers(predictor, key, k, state, &mut out, |code| {
+                seen.binary_search(&code).is_ok()
+            });
+            Ok(())
+        },
+    )?;
     if found == 0 && predictor.model().encoder.target.has_classes() {
         let mut state = predictor.state();
         answers(predictor, key, k, &mut state, &mut out, |_| false);

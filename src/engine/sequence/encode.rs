@@ -3,6 +3,7 @@
 use super::columns::{Scale, Vocabulary};
 use super::log::{Labels, Log, text_of, texts};
 use super::split::Part;
+use super::statics::Statics;
 use crate::fit::FitError;
 use crate::frame::{Cell, Column, Kind};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,9 @@ pub struct Encoder {
     /// Hours, weekdays and seasons are inputs.
     pub calendar: bool,
     pub statics: Vec<Scale>,
+    /// What the numbers of [`Encoder::statics`] are made of.
+    #[serde(default)]
+    pub static_columns: Statics,
     /// What [`Target::Label`] answers, sorted.
     pub labels: Vec<String>,
     /// Of [`Target::KeyValue`].
@@ -133,6 +137,7 @@ impl Encoder {
             gap: Scale::fit("", gaps(log, &train)),
             calendar: log.calendar,
             statics: Vec::new(),
+            static_columns: Statics::default(),
             labels: Vec::new(),
             key_value: Scale::fit("", std::iter::empty()),
             excluded: Vec::new(),

@@ -21,6 +21,7 @@ mod predict;
 mod sample;
 mod softmax;
 mod split;
+mod statics;
 mod train;
 
 pub use columns::{Scale, Vocabulary};
@@ -33,6 +34,7 @@ pub use network::{Network, Output, Table};
 pub use params::{Cell, Params, ValidParams};
 pub use predict::{Event, Predictor, State};
 pub use split::{Part, SplitBy, by_key, by_step};
+pub use statics::{Static, Statics};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 const REPORT: Duration = Duration::from_millis(200);
 /// So many steps are the least, however few rows there are.
 const LEAST_STEPS: usize = 2000;
+/// Of the time there is so much is kept for scoring, seconds and share.
+const SCORING: f64 = 2.0;
+const SCORING_SHARE: f64 = 0.12;
 const EPOCHS: u32 = 300;
 const MOST_EPOCHS: u32 = 3000;
 
@@ -175,7 +178,7 @@ impl<'a> Watch<'a> {
         let started = Instant::now();
         let limit = params
             .max_seconds
-            .map(|s| Duration::from_secs_f64(s.clamp(0.0, 1e9)));
+            .map(|s| Duration::from_secs_f64((s - SCORING.min(s * SCORING_SHARE)).clamp(0.0, 1e9)));
         Watch {
             report,
             epochs: params.epochs,

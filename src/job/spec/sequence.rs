@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "key",
     "label_relation",
     "order",
+    "static_relation",
     "task",
     "threads",
     "wait",
@@ -33,6 +34,18 @@ pub struct Sequence {
     pub order: Vec<String>,
     pub target: TargetOf,
     pub labels: Option<LabelSource>,
+    #[serde(default)]
+    pub statics: Option<StaticSource>,
+}
+
+/// A relation with a row for each key, of which every usable column is known to the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StaticSource {
+    pub relation: String,
+    /// What stands after FROM.
+    pub from: String,
+    /// The key first.
+    pub columns: Vec<String>,
 }
 
 /// A relation with a row for each key.
@@ -114,6 +127,10 @@ pub fn check(
         let own = [key.clone(), labels.target.clone()];
         access::check_privileges(&source, &own, |_| Value::Null)?;
     }
+    let statics = statics(&options, &key, labels.as_ref())?;
+    if let Some(source) = &statics {
+        options.insert("static_relation".into(), source.relation.as_str().into());
+    }
     let named = match &labels {
         Some(labels) => labels.target.as_str(),
         None => match &target {
@@ -139,6 +156,7 @@ pub fn check(
             order,
             target,
             labels,
+            statics,
         }),
         relation: source.given.clone(),
         again: match source.relation {
@@ -208,6 +226,52 @@ fn order(options: &Map<String, Value>, source: &Source) -> Result<Vec<String>> {
         }
     }
     Ok(order)
+}
+
+/// The relation that says what is known of each key; the label is not among it.
+fn statics(
+    options: &Map<String, Value>,
+    key: &str,
+    labels: Option<&LabelSource>,
+) -> Result<Option<StaticSource>> {
+    let Some(relation) = text(options, "static_relation")? else {
+        return Ok(None);
+    };
+    let source = resolve::resolve(&relation)?;
+    source.require(key)?;
+    let label = labels.map(|l| l.target.as_str());
+    let usable = |oid| {
+        let kind = Decoder::for_type(oid).map(|d| d.kind);
+        matches!(
+            kind,
+            Some(Kind::Number | Kind::Duration | Kind::Boolean | Kind::Category)
+        )
+    };
+    let others = source
+        .columns
+        .iter()
+        .filter(|c| c.name != key && Some(c.name.as_str()) != label && usable(c.type_oid));
+    let mut columns = vec![key.to_owned()];
+    columns.extend(others.map(|c| c.name.clone()));
+    if columns.len() == 1 {
+        return Err(Error::new(
+            "22023",
+            format!("{} tells nothing of its keys", source.label()),
+        )
+        .hint("Numbers, booleans and texts beside the key are used."));
+    }
+    access::check_visible(&source)?;
+    access::check_privileges(&source, &columns, |_| Value::Null)?;
+    Ok(Some(StaticSource {
+        from: source.keyed(key, &columns).from,
+        // With its schema: a search path may be another when the model is used.
+        relation: if source.relation.is_some() {
+            source.from
+        } else {
+            source.given
+        },
+        columns,
+    }))
 }
 
 /// What is foretold.

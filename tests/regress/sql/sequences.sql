@@ -32,6 +32,16 @@ SELECT task, metric, score > 0.8 AS good FROM insight_train('page_views', 'quick
 SELECT avg(((insight_predict('is_quick', customer_id) > 0.5) = quick)::int) > 0.9 AS right FROM page_viewers;
 SELECT task, metric FROM insight_train('page_views', 'pace', 'pace', '{"algorithm": "gru", "key": "customer_id", "order": "at", "label_relation": "page_viewers", "hidden": [16], "epochs": 3}');
 SELECT version, status FROM insight_retrain('next_seconds', '{"epochs": 2}');
+-- What is known of each customer whatever the step: two pages follow each other in one region, stay in the other.
+CREATE TABLE homes AS SELECT c AS customer_id, (ARRAY['north', 'south'])[1 + c % 2] AS region, 20 + c AS age, 'of ' || c AS note FROM generate_series(1, 120) c;
+CREATE VIEW walks AS SELECT c AS customer_id, date '2024-01-01' + s AS at, (ARRAY['left', 'right'])[1 + CASE WHEN c % 2 = 0 THEN (s + c / 2) % 2 ELSE (c / 2) % 2 END] AS side FROM generate_series(1, 120) c, generate_series(1, 4 + c % 3) s;
+SELECT status, score > 0.9 AS good FROM insight_train('walks', 'side', 'walks', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "static_relation": "homes", "hidden": [16], "epochs": 40, "learning_rate": 0.02, "mixture": false}');
+SELECT count(*) FROM insight_next('walks', 'walks');
+-- One step says nothing of what follows, but the region does.
+SELECT key, label FROM insight_next('walks', 'SELECT c AS customer_id, date ''2024-03-01'' AS at, ''left'' AS side FROM generate_series(1, 4) c') ORDER BY key;
+SELECT insight_classify('walks', 8) IN ('left', 'right') AS one, version FROM insight_retrain('walks', '{"epochs": 1}');
+SELECT insight_train('walks', 'side', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "static_relation": "walk"}');
+SELECT insight_train('walks', 'side', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "static_relation": "SELECT customer_id FROM homes"}');
 -- Errors.
 SELECT insight_train('page_views', 'page', 'x', '{"algorithm": "lstm", "order": "at"}');
 SELECT insight_train('page_views', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id"}');

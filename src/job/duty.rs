@@ -110,6 +110,13 @@ impl Duty {
                 if let Some(frame) = &statics {
                     known = sequence::Statics::of(frame, &work.key, &[]);
                     let by_key = known.by_key(frame, &work.key);
+                    if !log.keys.iter().any(|key| by_key.contains_key(key)) {
+                        return Err(Error::new(
+                            "22023",
+                            "static_relation has none of the keys of the histories",
+                        )
+                        .hint("Its keys must be written as those of the histories are."));
+                    }
                     log = log.with_statics(known.width(), |key| by_key.get(key).map(Vec::as_slice));
                 }
                 let mut model = sequence::fit(&log, &work.target, &[], &params, report)?;

@@ -86,7 +86,13 @@ pub fn rows(
             .iter()
             .map(|a| Writer::new(a.type_oid, a.typmod))
             .collect(),
-        checks: Checks::of(relation, descriptor, &names, wanted.rows)?,
+        checks: Checks::of(
+            relation,
+            descriptor,
+            &names,
+            wanted.rows,
+            model.remembered(),
+        )?,
         attributes,
         places,
         descriptor,

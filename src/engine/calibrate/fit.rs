@@ -15,6 +15,8 @@ const MOST: usize = 2_000_000;
 
 /// More labels have one temperature: a vector would learn more than their rows tell.
 const MOST_LABELS: usize = 100;
+/// Nor is one tried with fewer rows than this for each label: sets of labels are measured on the rows that taught it.
+const ROWS_OF_LABEL: usize = 50;
 
 /// Rows that were held out: predictions `[rows][width]` and class codes.
 #[derive(Clone, Copy)]
@@ -60,7 +62,9 @@ pub fn fit(
         (_, task) if !task.has_one_label() => return Calibration::None,
         (Method::Auto, _) if rows.len() < FEWEST => return Calibration::None,
         (Method::Auto, Task::Binary) => &[Method::Temperature, Method::Beta, Method::Isotonic],
-        (Method::Auto, Task::Multiclass) if !weighted && width <= MOST_LABELS => {
+        (Method::Auto, Task::Multiclass)
+            if !weighted && width <= MOST_LABELS && rows.len() >= ROWS_OF_LABEL * width =>
+        {
             &[Method::Temperature, Method::Vector]
         }
         (Method::Auto, _) => &[Method::Temperature],

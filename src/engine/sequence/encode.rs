@@ -232,6 +232,10 @@ impl Encoder {
                 self.target = Target::Label;
             }
             Some(Labels::Values(values)) => {
+                if !seen.iter().any(|k| values[*k].is_finite()) {
+                    return Err(FitError::new("22023", "no key has a label to learn")
+                        .hint("The relation of labels must have the keys of the histories, written alike."));
+                }
                 self.key_value = Scale::fit("", seen.iter().map(|k| values[*k]));
                 self.target = Target::KeyValue;
             }

@@ -87,6 +87,8 @@ pub fn fit(
         parts: &parts,
         stretches: &stretches,
         task: &task,
+        deadline: whole
+            .map(|s| started + std::time::Duration::from_secs_f64((0.95 * s).clamp(0.0, 1e9))),
     };
     let finished = fitting.finish(network, &mut go)?;
     let answers =
@@ -121,6 +123,8 @@ struct Fitting<'a> {
     parts: &'a [Part],
     stretches: &'a Stretches,
     task: &'a Task<'a>,
+    /// No more is learned from then on.
+    deadline: Option<Instant>,
 }
 
 /// What becomes of a trained network.
@@ -232,7 +236,7 @@ impl Fitting<'_> {
         if self.task.of_key {
             return Ok(network);
         }
-        Ok(go_on(self.task, network, stretches, go)?)
+        Ok(go_on(self.task, network, stretches, self.deadline, go)?)
     }
 }
 

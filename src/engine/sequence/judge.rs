@@ -279,6 +279,9 @@ impl<'a> Judge<'a> {
             out
         };
         let all = self.run(stretches, asks, visit, go)?.concat();
+        if all.is_empty() {
+            return Some(Vec::new());
+        }
         let names: &[&str] = if of_key {
             &["mean"]
         } else {

@@ -146,7 +146,8 @@ pub(super) fn labels(truths: &[usize], probabilities: &[Vec<f32>], shares: &[f64
         score("accuracy", right / n, often / n),
         score("log_loss", loss / n, base / n),
     ];
-    if shares.len() == 2 {
+    // Of one label alone there is no curve.
+    if shares.len() == 2 && truths.contains(&0) && truths.contains(&1) {
         out.push(score("roc_auc", auc(truths, probabilities), 0.5));
     }
     out

@@ -416,20 +416,33 @@ pub(super) fn train(
     Ok((network, trained))
 }
 
-/// Lets a trained network learn from later steps, once and slowly.
+/// Lets a trained network learn from later steps, once and slowly, until `deadline`. One that diverges stays as it was.
 pub(super) fn go_on(
     task: &Task<'_>,
     network: Network,
     stretches: &[Stretch],
+    deadline: Option<Instant>,
     go: &mut dyn FnMut() -> bool,
 ) -> Result<Network, TrainError> {
     let params = task.params;
+    let before = network.clone();
     let mut trainer = Trainer::new(task, network, params.seed ^ 0x6c61_7465)?;
-    let mut after = |_: &Pass| if go() { After::GoOn } else { After::Cancel };
-    trainer.pass(0, stretches, LATER * params.learning_rate, &mut after)?;
-    let mut network = trainer.network;
-    network.weights = trainer.dense.weights;
-    Ok(network)
+    let mut after = |_: &Pass| match (go(), deadline) {
+        (false, _) => After::Cancel,
+        (true, Some(deadline)) if Instant::now() >= deadline => After::Cut,
+        _ => After::GoOn,
+    };
+    let passed = trainer.pass(0, stretches, LATER * params.learning_rate, &mut after);
+    let sound = trainer.dense.weights.iter().all(|w| w.is_finite());
+    match passed {
+        Err(TrainError::Canceled) => Err(TrainError::Canceled),
+        Ok(_) if sound => {
+            let mut network = trainer.network;
+            network.weights = trainer.dense.weights;
+            Ok(network)
+        }
+        _ => Ok(before),
+    }
 }
 
 /// Enough of the stretches, drawn by the seed, for so many answers.

@@ -76,6 +76,11 @@ impl Known {
 }
 
 impl Invention {
+    /// Whether what was made must be remembered.
+    pub(super) fn remembers(&self) -> bool {
+        matches!(self, Invention::Code { .. })
+    }
+
     /// Whether all its numbers fit together.
     pub(super) fn is_sound(&self) -> bool {
         match self {
@@ -158,14 +163,19 @@ fn whole_key(column: &Column, known: usize, unique: bool) -> Option<Invention> {
 
 /// Each text with its letters and digits as `A`, `a` and `9`; what stands at the same place in all texts of a shape stays.
 fn shapes<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<(String, u64)> {
-    let mut found: BTreeMap<String, (u64, Vec<Option<char>>)> = BTreeMap::new();
+    // Of each shape: its rows, what stands in all of them, and some of the different texts.
+    let mut found: BTreeMap<String, (u64, Vec<Option<char>>, HashSet<&str>)> = BTreeMap::new();
     for text in texts {
         let own: Vec<char> = text.chars().take(LONGEST).collect();
         let shape: String = own.iter().map(|c| class(*c)).collect();
-        let (count, same) = found
-            .entry(shape)
-            .or_insert_with(|| (0, own.iter().copied().map(Some).collect()));
+        let (count, same, different) = found.entry(shape).or_insert_with(|| {
+            let same = own.iter().copied().map(Some).collect();
+            (0, same, HashSet::new())
+        });
         *count += 1;
+        if different.len() < ROWS_OF_WORD as usize {
+            different.insert(text);
+        }
         for (same, c) in same.iter_mut().zip(&own) {
             if *same != Some(*c) {
                 *same = None;
@@ -174,10 +184,11 @@ fn shapes<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<(String, u64)> {
     }
     let mut shapes: Vec<(String, u64)> = found
         .into_iter()
-        .map(|(shape, (count, same))| {
-            // A shape of one row would give its value away.
+        .map(|(shape, (count, same, different))| {
+            // What few different texts share is theirs.
+            let shared = different.len() >= ROWS_OF_WORD as usize;
             let fixed = |(class, same): (char, Option<char>)| match same {
-                Some(c) if count > 1 => format!("\\{c}"),
+                Some(c) if shared => format!("\\{c}"),
                 _ => class.to_string(),
             };
             (shape.chars().zip(same).map(fixed).collect(), count)

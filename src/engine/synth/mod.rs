@@ -213,6 +213,12 @@ impl Synthesizer {
         notes
     }
 
+    /// Columns of which each value that is made is remembered, so that none comes twice.
+    pub fn remembered(&self) -> usize {
+        let code = |f: &&Field| matches!(&f.how, How::Invented(how) if how.remembers());
+        self.fields.iter().filter(code).count()
+    }
+
     /// The columns, in order: name, SQL type, and how its values come about.
     pub fn columns(&self) -> impl Iterator<Item = (&str, &str, &'static str)> {
         self.fields.iter().map(|field| {

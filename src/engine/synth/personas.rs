@@ -211,7 +211,9 @@ impl<'a> Judged<'a> {
             Side::Value(values) => self.value(values, inside),
         };
         let nulls = &self.column.nulls;
-        let missing = Shares::of((0..inside.len()).filter(|row| nulls.get(*row)), inside);
+        let size = inside.iter().filter(|i| **i).count();
+        let missing = (0..inside.len()).filter(|row| nulls.get(*row));
+        let missing = Shares::of(missing, inside, size);
         let name = &self.column.name;
         let gap = (missing.effect() >= LEAST_SHARE).then(|| Trait {
             effect: missing.effect(),
@@ -265,8 +267,9 @@ impl<'a> Judged<'a> {
     }
 
     fn value(&self, values: &BTreeMap<String, Vec<usize>>, inside: &[bool]) -> Option<Trait> {
+        let size = inside.iter().filter(|i| **i).count();
         let each = values.iter().map(|(value, rows)| {
-            let shares = Shares::of(rows.iter().copied(), inside);
+            let shares = Shares::of(rows.iter().copied(), inside, size);
             (value, shares)
         });
         let (value, shares) = each.max_by(|a, b| a.1.effect().total_cmp(&b.1.effect()))?;
@@ -302,8 +305,8 @@ struct Shares {
 }
 
 impl Shares {
-    fn of(rows: impl Iterator<Item = usize>, inside: &[bool]) -> Shares {
-        let size = inside.iter().filter(|i| **i).count();
+    /// Of rows that have it; `size` rows are inside.
+    fn of(rows: impl Iterator<Item = usize>, inside: &[bool], size: usize) -> Shares {
         let (mut own, mut count) = (0, 0);
         for row in rows {
             own += usize::from(inside[row]);

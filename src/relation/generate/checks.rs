@@ -39,20 +39,22 @@ struct Key {
 
 impl Checks {
     /// The constraints of a relation that is locked, whose rows `descriptor` describes. `columns` are the model's; keys with
-    /// others are not looked at. So many `rows` are to come.
+    /// others are not looked at. So many `rows` are to come, with
+    /// so many columns of which each value is `invented` and remembered.
     pub fn of(
         relation: pg_sys::Oid,
         descriptor: pg_sys::TupleDesc,
         columns: &[&str],
         rows: usize,
+        invented: usize,
     ) -> Result<Checks> {
         let keys = keys(relation, columns)?;
-        let bytes = rows.saturating_mul(keys.len() * BYTES_OF_KEY);
+        let bytes = rows.saturating_mul((keys.len() + invented) * BYTES_OF_KEY);
         if bytes > settings::max_memory() {
             return Err(Error::new(
                 "53200",
                 format!(
-                    "{rows} rows of unique keys need more than the {} MB that may be used",
+                    "{rows} rows of keys need more than the {} MB that may be used",
                     settings::max_memory() >> 20
                 ),
             )

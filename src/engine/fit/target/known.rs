@@ -118,7 +118,10 @@ impl Answers {
             uplift: None,
             companion: request.of_task.companion().cloned(),
         };
-        let (mut rows, truth) = truth_of(self.task, &target, frame)?;
+        // Rows of labels that are not learned here, or of other values that cannot be, are no help.
+        let Ok((mut rows, truth)) = truth_of(self.task, &target, frame) else {
+            return Ok(None);
+        };
         let count = frame.rows();
         let mut own = Answers {
             column: self.column,

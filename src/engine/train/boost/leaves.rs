@@ -27,7 +27,11 @@ pub(in crate::train) fn chosen(
     params.boosting.max_leaf_nodes = leaves;
     let gone = started.elapsed().as_secs_f64();
     params.max_seconds = whole.map(|s| (s - gone).max(s / 20.0));
-    let large = boost(&task.with(&params), report)?;
+    let large = match boost(&task.with(&params), report) {
+        // There is a model already.
+        Err(TrainError::Diverged { .. }) => return Ok(small),
+        large => large?,
+    };
     let objective = task.objective().steep();
     let losses = |trained: &Trained| -> Vec<f64> {
         let [part] = &trained.parts[..] else {

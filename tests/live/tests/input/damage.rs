@@ -86,7 +86,7 @@ fn damaged_artifacts_are_refused() {
 fn a_later_format_asks_for_an_update() {
     let db = shared().database();
     let mut m = Served::new(&db);
-    add(&mut m.session, 2, "set_byte(artifact, 8, 3)");
+    add(&mut m.session, 2, "set_byte(artifact, 8, 200)");
     m.refuses(
         "0A000",
         "ALTER EXTENSION insight UPDATE",

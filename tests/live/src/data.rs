@@ -6,8 +6,7 @@ use crate::session::Session;
 pub const FAST: &str = r#"{"epochs": 3, "hidden": [8], "batch_size": 256}"#;
 
 /// Options of a training that ends only when somebody ends it (or, should a test forget, after two minutes).
-pub const SLOW: &str =
-    r#"{"algorithm": "dnn", "epochs": 100000, "early_stopping": false, "hidden": [256, 128], "max_seconds": 120}"#;
+pub const SLOW: &str = r#"{"algorithm": "dnn", "epochs": 100000, "early_stopping": false, "hidden": [256, 128], "max_seconds": 120}"#;
 
 /// Creates the table `customers` from the extension's sample, without the column that leaks the target.
 #[track_caller]

@@ -23,9 +23,9 @@ SELECT status FROM insight_train('SELECT spend, plan, city, region, NOT churn AS
 SELECT status FROM insight_train('club_members', 'churn', 'contrary', '{"algorithm": "gbdt", "split": "part", "exclude": ["subscriber_id"], "augment": {"gan": "contrary_twins", "rows": 2000}}');
 SELECT provenance->'augmentation'->'kept' AS kept FROM insight.versions WHERE model = 'contrary';
 -- A number, and folds; as many rows as are trained on.
-SELECT status FROM insight_train('SELECT spend, plan, city FROM club_members', 'spend', 'spending', '{"algorithm": "auto", "folds": 2, "epochs": 3, "trees": 20, "augment": {"gan": "subscriber_twins@1"}}');
+SELECT status FROM insight_train('SELECT spend, plan, city FROM club_members', 'spend', 'member_spending', '{"algorithm": "auto", "folds": 2, "epochs": 3, "trees": 20, "augment": {"gan": "subscriber_twins@1"}}');
 SELECT (a->>'rows')::int BETWEEN 500 AND (provenance->>'train_rows')::int AS rows, a->'loss_with' IS NOT NULL AS compared, (provenance->>'rows')::int AS real_rows
-FROM insight.versions, LATERAL (SELECT provenance->'augmentation' AS a) x WHERE model = 'spending';
+FROM insight.versions, LATERAL (SELECT provenance->'augmentation' AS a) x WHERE model = 'member_spending';
 -- Typical customers.
 SELECT persona, share BETWEEN 0 AND 1 AS share, typical->>'plan' AS plan, description ~ 'plan (basic|pro|team) \(\d+% against \d+%\)' AS described, name <> '' AS named
 FROM insight_personas('subscriber_twins', 3, 'club_members');

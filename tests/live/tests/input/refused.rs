@@ -89,9 +89,17 @@ fn unknown_names_are_refused_with_what_there_is() {
         ("42704", "Known are: m.", "insight_confusion('unheard_of')"),
         ("42704", "Known are: m.", "insight_roc('unheard_of')"),
         ("42704", "Known are: m.", "insight_lift('unheard_of')"),
-        ("42704", "Known are: m.", "insight_calibration('unheard_of')"),
+        (
+            "42704",
+            "Known are: m.",
+            "insight_calibration('unheard_of')",
+        ),
         ("42704", "Known are: m.", "insight_profit('unheard_of')"),
-        ("42704", "Known are: m.", "insight_compare('m', 'unheard_of')"),
+        (
+            "42704",
+            "Known are: m.",
+            "insight_compare('m', 'unheard_of')",
+        ),
         (
             "42704",
             "Known are: m.",

@@ -1,6 +1,7 @@
 //! Jobs: waiting and queued, their transactions, order, cancelling and progress.
 
 mod cancelling;
+mod kinds;
 mod transactions;
 mod turns;
 mod waiting;

@@ -5,7 +5,6 @@ use crate::relation::{histories, row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
 use insight_engine::infer::{self, Predictor, Scratch};
-use insight_engine::sequence::{self, Target};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::rc::Rc;
@@ -112,17 +111,20 @@ unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
 ///
 /// # Safety
 /// `fcinfo` must be a valid call frame of two arguments that are not NULL.
-unsafe fn of_key(fcinfo: pg_sys::FunctionCallInfo, k: usize) -> Result<Option<Foretold>> {
+unsafe fn of_key(
+    fcinfo: pg_sys::FunctionCallInfo,
+    k: usize,
+) -> Result<Option<histories::Foretold>> {
     // SAFETY: promised by the caller; an output function answers a C string.
     unsafe {
         let flinfo = (*fcinfo).flinfo;
+        // What has a site is another model's call, row after row.
+        if !(*flinfo).fn_extra.is_null() {
+            return Ok(None);
+        }
         let type_oid = pg_sys::get_fn_expr_argtype(flinfo, 1);
         let is_row = type_oid == pg_sys::RECORDOID || pg_sys::type_is_rowtype(type_oid);
-        // What has a site is another model's call.
-        if !(*flinfo).fn_extra.is_null()
-            || is_row
-            || matches!(type_oid, pg_sys::JSONBOID | pg_sys::JSONOID)
-        {
+        if is_row || matches!(type_oid, pg_sys::JSONBOID | pg_sys::JSONOID) {
             return Ok(None);
         }
         let arguments = (*fcinfo).args.as_slice(2);
@@ -135,49 +137,7 @@ unsafe fn of_key(fcinfo: pg_sys::FunctionCallInfo, k: usize) -> Result<Option<Fo
         let key =
             std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, arguments[1].value));
         let key = key.to_string_lossy().into_owned();
-        let (answers, known) = histories::of_key(&predictor, name, &key, k, false)?;
-        Ok(Some(Foretold {
-            predictor,
-            answers,
-            known,
-        }))
-    }
-}
-
-/// What is foretold of one key.
-struct Foretold {
-    predictor: Rc<sequence::Predictor>,
-    answers: Vec<histories::Answer>,
-    /// Whether it has a history.
-    known: bool,
-}
-
-impl Foretold {
-    /// The number, or the probability of the second of two labels; `None` for a key without a history.
-    fn value(self) -> Result<Option<f64>> {
-        if !self.known {
-            return Ok(None);
-        }
-        let encoder = &self.predictor.model().encoder;
-        match encoder.target {
-            Target::Label if encoder.labels.len() == 2 => {
-                let second = self.answers.iter().find(|a| a.label.as_ref() == encoder.labels.last());
-                Ok(second.and_then(|a| a.probability))
-            }
-            target if target.has_classes() => Err(Error::new("22023", "the model foretells one of many labels, so there is no single probability")
-                .hint("Use insight_classify(model, key), insight_probabilities(model, key) or insight_recommend(model, key, k).")),
-            _ => Ok(self.answers.first().and_then(|a| a.value)),
-        }
-    }
-
-    fn needs_classes(&self) -> Result<()> {
-        if self.predictor.model().encoder.target.has_classes() {
-            return Ok(());
-        }
-        Err(
-            Error::new("22023", "the model foretells a number and has no classes")
-                .hint("Use insight_predict."),
-        )
+        histories::of_key(predictor, name, &key, k, false).map(Some)
     }
 }
 

@@ -92,14 +92,14 @@ fn insight_recommend(
         }
         let unseen = exclude_seen.unwrap_or(false);
         histories::of_key(
-            &predictor,
+            predictor,
             reference,
             required(key, "key")?,
             count(k)?,
             unseen,
         )
     };
-    let rows = or_raise(found()).0.into_iter();
+    let rows = or_raise(found()).answers.into_iter();
     TableIterator::new(rows.filter_map(|a| Some((a.rank, a.label?, a.probability?))))
 }
 

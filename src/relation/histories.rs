@@ -10,6 +10,7 @@ use crate::store::{cache, record};
 use insight_engine::sequence::{Histories, Log, Predictor, State, Target};
 use pgrx::spi;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// An answer for a key.
 pub struct Answer {
@@ -235,21 +236,22 @@ fn own_relation(reference: &str) -> Result<Source> {
 /// Of one key of the relation that the model was trained on: the `k` best answers, without those that its history has if
 /// `unseen`. A key without a history is answered what is most popular.
 pub fn of_key(
-    predictor: &Predictor,
+    predictor: Rc<Predictor>,
     reference: &str,
     key: &str,
     k: usize,
     unseen: bool,
-) -> Result<(Vec<Answer>, bool)> {
+) -> Result<Foretold> {
+    let model = &*predictor;
     let base = own_relation(reference)?;
     let mut out = Vec::new();
     let found = each(
-        predictor,
+        model,
         reference,
         &base,
         Some(key),
         |key, state, histories, at| {
-            let seen: Vec<u32> = match predictor.model().encoder.target {
+            let seen: Vec<u32> = match model.model().encoder.target {
                 Target::Category(of) if unseen => {
                     let steps = histories.offsets[at]..histories.offsets[at + 1];
                     let mut seen = histories.codes[of][steps].to_vec();
@@ -258,15 +260,58 @@ pub fn of_key(
                 }
                 _ => Vec::new(),
             };
-            answers(predictor, key, k, state, &mut out, |code| {
+            answers(model, key, k, state, &mut out, |code| {
                 seen.binary_search(&code).is_ok()
             });
             Ok(())
         },
     )?;
-    if found == 0 && predictor.model().encoder.target.has_classes() {
-        let mut state = predictor.state();
-        answers(predictor, key, k, &mut state, &mut out, |_| false);
+    if found == 0 && model.model().encoder.target.has_classes() {
+        let mut state = model.state();
+        answers(model, key, k, &mut state, &mut out, |_| false);
     }
-    Ok((out, found > 0))
+    Ok(Foretold {
+        predictor,
+        answers: out,
+        known: found > 0,
+    })
+}
+
+/// What is foretold of one key.
+pub struct Foretold {
+    predictor: Rc<Predictor>,
+    pub answers: Vec<Answer>,
+    /// Whether it has a history.
+    pub known: bool,
+}
+
+impl Foretold {
+    /// The number, or the probability of the second of two labels; `None` for a key without a history.
+    pub fn value(self) -> Result<Option<f64>> {
+        if !self.known {
+            return Ok(None);
+        }
+        let encoder = &self.predictor.model().encoder;
+        match encoder.target {
+            Target::Label if encoder.labels.len() == 2 => {
+                let second = self.answers.iter().find(|a| a.label.as_ref() == encoder.labels.last());
+                Ok(second.and_then(|a| a.probability))
+            }
+            target if target.has_classes() => Err(Error::new("22023", "the model foretells one of many labels, so there is no single probability")
+                .hint("Use insight_classify(model, key), insight_probabilities(model, key) or insight_recommend(model, key, k).")),
+            _ => Ok(self.answers.first().and_then(|a| a.value)),
+        }
+    }
+
+    /// # Errors
+    /// A model of numbers.
+    pub fn needs_classes(&self) -> Result<()> {
+        if self.predictor.model().encoder.target.has_classes() {
+            return Ok(());
+        }
+        Err(
+            Error::new("22023", "the model foretells a number and has no classes")
+                .hint("Use insight_predict."),
+        )
+    }
 }

@@ -160,7 +160,12 @@ impl Fitting<'_> {
         let shares = judge::label_shares(self.encoder, histories, self.parts);
         let judge = Judge::new(self.encoder, histories, &network, params);
         let scores = judge.scores(&counts, before.as_ref(), judged, &shares, go);
-        let scores = scores.ok_or_else(crate::fit::canceled)?;
+        let mut scores = scores.ok_or_else(crate::fit::canceled)?;
+        // Times far beyond those that were seen overflow when they are squared; JSON has no infinity.
+        scores.retain(|s| s.value.is_finite());
+        for score in &mut scores {
+            score.baselines.retain(|(_, value)| value.is_finite());
+        }
         network = self.learn_later(network, judged, go)?;
         Ok(Finished {
             mixture: mixture.map(|m| m.recounted(self.counts(|_| true))),

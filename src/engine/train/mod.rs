@@ -233,15 +233,9 @@ pub fn train(
     device: Device,
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
-    let task = Task {
-        train,
-        validation,
-        output,
-        outputs,
-        params,
-        extra: 0,
-    };
-    run(&task, device, report)
+    train_with_extra(
+        train, 0, validation, output, outputs, params, device, report,
+    )
 }
 
 /// The same where the last `extra` training rows teach, but are never held out.

@@ -152,18 +152,19 @@ pub fn check(
     work: Work,
 ) -> Result<Call> {
     let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
+    let empty = Map::new();
     let Value::Object(options) = options else {
         return Err(Error::new("22023", "options must be a JSON object")
             .hint("For example '{\"epochs\": 20}'."));
     };
-    check_keys(options)?;
+    check_keys(options, &[KEYS, Params::KEYS], "")?;
     if options.contains_key("targets") {
         return Err(
             Error::new("22023", "option \"targets\" is for insight_train alone")
                 .hint("Each of its models is called by its own name from then on."),
         );
     }
-    let mut params = Params::from_json(options)?;
+    Params::from_json(options)?;
     let source = resolve::resolve(relation)?;
     source.require(target)?;
     let model = model_name(model, &source, target)?;
@@ -256,18 +257,7 @@ pub fn check(
     if let Some(folder) = &text_model {
         embed::check(folder)?;
     }
-    // SAFETY: plain reads of this process's identity.
-    let role = unsafe { pg_sys::GetUserId() };
-    let session_role = access::session_role()?;
-    if work == Work::Train {
-        store::catalog::check_may_train(&model, role)?;
-    }
     let mut options = options.clone();
-    if let Some(limit) = settings::max_seconds() {
-        let seconds = params.max_seconds.map_or(limit, |s| s.min(limit));
-        params.max_seconds = Some(seconds);
-        options.insert("max_seconds".into(), seconds.into());
-    }
     if let Some((name, _)) = &start {
         // As it is now: another version may be deployed when the model is trained again.
         options.insert("warm_start".into(), name.as_str().into());
@@ -276,24 +266,21 @@ pub fn check(
         // To train it again the same way.
         options.insert("augment".into(), wanted.option());
     }
-    let wait = boolean(&options, "wait")?.unwrap_or(true);
+    let stored = work == Work::Train;
+    let Call { spec, wait } = common(model, &base, options, stored)?;
+    let own = spec.options.as_object().unwrap_or(&empty);
     let spec = Spec {
-        model,
         work,
         relation: source.given.clone(),
-        again: match base.relation {
-            Some(_) => base.from.clone(),
-            None => base.given.clone(),
-        },
         from: source.from.clone(),
         target: target.into(),
         columns,
         include,
         excluded,
         task,
-        positive: scalar_text(&options, "positive")?,
+        positive: scalar_text(own, "positive")?,
         of_task,
-        leakage: leakage(&options)?,
+        leakage: leakage(own)?,
         outcome_time,
         split,
         start,
@@ -303,6 +290,37 @@ pub fn check(
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
         text_model,
         device,
+        ..spec
+    };
+    Ok(Call { spec, wait })
+}
+
+/// What the specifications of all kinds of models have in common, of a relation as it is; the rights to store one are checked if it
+/// is to be `stored`.
+fn common(
+    model: String,
+    source: &Source,
+    mut options: Map<String, Value>,
+    stored: bool,
+) -> Result<Call> {
+    // SAFETY: plain reads of this process's identity.
+    let role = unsafe { pg_sys::GetUserId() };
+    let session_role = access::session_role()?;
+    if stored {
+        store::catalog::check_may_train(&model, role)?;
+    }
+    if let Some(limit) = settings::max_seconds() {
+        let asked = options.get("max_seconds").and_then(Value::as_f64);
+        let seconds = asked.map_or(limit, |s| s.min(limit));
+        options.insert("max_seconds".into(), seconds.into());
+    }
+    let wait = boolean(&options, "wait")?.unwrap_or(true);
+    let spec = Spec {
+        model,
+        relation: source.given.clone(),
+        again: source.again(),
+        from: source.from.clone(),
+        device: "cpu".into(),
         threads: threads(&options)?,
         max_bytes: settings::max_memory(),
         isolate: settings::isolate_training(),
@@ -312,26 +330,35 @@ pub fn check(
         session_role: session_role.to_u32(),
         settings: session::capture(),
         options: Value::Object(options),
+        ..Spec::default()
     };
     Ok(Call { spec, wait })
 }
 
-fn check_keys(options: &Map<String, Value>) -> Result<()> {
-    for key in options.keys() {
-        if !KEYS.contains(&key.as_str()) && !Params::KEYS.contains(&key.as_str()) {
-            let mut known: Vec<&str> = KEYS.iter().chain(Params::KEYS).copied().collect();
-            known.sort_unstable();
-            let close = did_you_mean(key, &known);
-            let list = format!("Known options are: {}.", known.join(", "));
-            let hint = if close.starts_with("Did") {
-                format!("{close} {list}")
-            } else {
-                list
-            };
-            return Err(Error::new("22023", format!("unknown option \"{key}\"")).hint(hint));
-        }
-    }
-    Ok(())
+/// Whether all options are among the `known`; `of` says whose they are, such as " of algorithm gan".
+fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
+    let mut known: Vec<&str> = known.concat();
+    let Some(key) = options.keys().find(|key| !known.contains(&key.as_str())) else {
+        return Ok(());
+    };
+    known.sort_unstable();
+    let close = did_you_mean(key, &known);
+    let close = if close.starts_with("Did") {
+        format!("{close} ")
+    } else {
+        String::new()
+    };
+    let hint = format!("{close}Known options are: {}.", known.join(", "));
+    Err(Error::new("22023", format!("unknown option \"{key}\"{of}")).hint(hint))
+}
+
+/// A column that cannot be told from another.
+fn repeated(name: &str) -> Error {
+    Error::new(
+        "42702",
+        format!("column name \"{name}\" appears more than once"),
+    )
+    .hint("Give each column of the query its own name with AS.")
 }
 
 /// The version that the option `warm_start` stands for: true is the model's deployed one.
@@ -447,11 +474,7 @@ fn choose_columns(
         if source.columns.iter().filter(|c| c.name == name).count() > 1
             || columns.iter().any(|c| c == name)
         {
-            return Err(Error::new(
-                "42702",
-                format!("column name \"{name}\" appears more than once"),
-            )
-            .hint("Give each column of the query its own name with AS."));
+            return Err(repeated(name));
         }
         if exclude.iter().any(|e| e == name) {
             excluded.push((name.to_owned(), EXCLUDED.to_owned()));

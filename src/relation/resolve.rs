@@ -102,6 +102,14 @@ impl Source {
         })
     }
 
+    /// What stands for it later, whatever the search path is then: the relation with its schema, or the query.
+    pub fn again(&self) -> String {
+        match self.relation {
+            Some(_) => self.from.clone(),
+            None => self.given.clone(),
+        }
+    }
+
     /// Schema and name of the relation; an error for a query.
     pub fn qualified(&self) -> Result<(String, String)> {
         let oid = self.relation.ok_or_else(|| {

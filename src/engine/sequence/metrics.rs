@@ -1,5 +1,6 @@
 //! How good answers of a sequence model are, beside those of baselines.
 
+use crate::evaluate::roc_auc;
 use serde::{Deserialize, Serialize};
 
 /// A score, with those of the baselines on the same steps.
@@ -148,28 +149,11 @@ pub(super) fn labels(truths: &[usize], probabilities: &[Vec<f32>], shares: &[f64
     ];
     // Of one label alone there is no curve.
     if shares.len() == 2 && truths.contains(&0) && truths.contains(&1) {
-        out.push(score("roc_auc", auc(truths, probabilities), 0.5));
+        let scores: Vec<f64> = probabilities.iter().map(|p| f64::from(p[1])).collect();
+        let positive: Vec<bool> = truths.iter().map(|t| *t == 1).collect();
+        out.push(score("roc_auc", roc_auc(&scores, &positive), 0.5));
     }
     out
-}
-
-/// The chance that a key with the second label has a greater probability than one with the first (Mann and Whitney 1947).
-fn auc(truths: &[usize], probabilities: &[Vec<f32>]) -> f64 {
-    let mut order: Vec<(f32, usize)> = probabilities
-        .iter()
-        .zip(truths)
-        .map(|(p, t)| (p[1], *t))
-        .collect();
-    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut sum) = (0.0, 0.0);
-    for same in order.chunk_by(|a, b| a.0 == b.0) {
-        let positive = same.iter().filter(|(_, t)| *t == 1).count() as f64;
-        let negative = same.len() as f64 - positive;
-        sum += positive * (below + negative / 2.0);
-        below += negative;
-    }
-    let positive = truths.iter().filter(|t| **t == 1).count() as f64;
-    sum / (positive * below)
 }
 
 #[cfg(test)]
@@ -202,23 +186,19 @@ mod tests {
     }
 
     #[test]
-    fn auc_is_the_share_of_pairs_in_order() {
+    fn two_labels_have_a_curve_where_both_occur() {
         let probabilities: Vec<Vec<f32>> = [0.1, 0.4, 0.35, 0.8]
             .iter()
             .map(|p| vec![1.0 - p, *p])
             .collect();
-        assert_eq!(auc(&[0, 0, 1, 1], &probabilities), 0.75);
-        assert_eq!(
-            auc(
-                &[0, 1, 1, 1],
-                &[
-                    vec![0.5, 0.5],
-                    vec![0.5, 0.5],
-                    vec![0.5, 0.5],
-                    vec![0.5, 0.5]
-                ]
-            ),
-            0.5
-        );
+        let of = |truths: &[usize]| {
+            let scores = labels(truths, &probabilities, &[0.5, 0.5]);
+            scores
+                .into_iter()
+                .find(|s| s.metric == "roc_auc")
+                .map(|s| s.value)
+        };
+        assert_eq!(of(&[0, 0, 1, 1]), Some(0.75));
+        assert_eq!(of(&[1, 1, 1, 1]), None);
     }
 }

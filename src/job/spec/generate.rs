@@ -1,15 +1,13 @@
 //! Calls of `insight_train` for models that make rows.
 
-use super::{Call, EXCLUDED, Spec, Work, model_name};
+use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
 use crate::error::{Error, Result, required};
-use crate::job::options::{boolean, names, text, threads, wrong_type};
-use crate::job::{access, session};
+use crate::job::access;
+use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
-use crate::relation::resolve::{self, Source, did_you_mean};
-use crate::{settings, store};
+use crate::relation::resolve::{self, Source};
 use insight_engine::frame::Kind;
 use insight_engine::synth::{Algorithm, Columns, Params};
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::{Map, Value};
 
@@ -38,26 +36,10 @@ pub fn check(
             .detail(format!("\"{target}\" was given; all columns are learned together."))
             .hint("Give the target as NULL; insight_generate(..., given => '{\"column\": \"value\"}') sets a column."));
     }
-    if let Some(key) = options
-        .keys()
-        .find(|k| !KEYS.contains(&k.as_str()) && !Params::KEYS.contains(&k.as_str()))
-    {
-        let mut known: Vec<&str> = KEYS.iter().chain(Params::KEYS).copied().collect();
-        known.sort_unstable();
-        let close = did_you_mean(key, &known);
-        let close = if close.starts_with("Did") {
-            format!("{close} ")
-        } else {
-            String::new()
-        };
-        return Err(Error::new(
-            "22023",
-            format!("unknown option \"{key}\" of algorithm {algorithm}"),
-        )
-        .hint(format!("{close}Known options are: {}.", known.join(", "))));
-    }
+    let of = format!(" of algorithm {algorithm}");
+    check_keys(options, &[KEYS, Params::KEYS], &of)?;
     // How many rows there are is known when they are read; the rest is checked now.
-    let mut params = Params::from_json(options, 1)?;
+    Params::from_json(options, 1)?;
     let source = resolve::resolve(relation)?;
     let model = model_name(model, &source, &algorithm)?;
     let (columns, excluded) = choose(&source, options)?;
@@ -73,39 +55,12 @@ pub fn check(
         known.foreign.retain(|name| *name != key);
         known.unique.push(key);
     }
-    // SAFETY: plain reads of this process's identity.
-    let role = unsafe { pg_sys::GetUserId() };
-    let session_role = access::session_role()?;
-    store::catalog::check_may_train(&model, role)?;
-    let mut options = options.clone();
-    if let Some(limit) = settings::max_seconds() {
-        let seconds = params.max_seconds.map_or(limit, |s| s.min(limit));
-        params.max_seconds = Some(seconds);
-        options.insert("max_seconds".into(), seconds.into());
-    }
-    let wait = boolean(&options, "wait")?.unwrap_or(true);
+    let Call { spec, wait } = common(model, &source, options.clone(), true)?;
     let spec = Spec {
-        model,
         work: Work::Generate(known),
-        relation: source.given.clone(),
-        again: match source.relation {
-            Some(_) => source.from.clone(),
-            None => source.given.clone(),
-        },
-        from: source.from.clone(),
         columns,
         excluded,
-        device: "cpu".into(),
-        threads: threads(&options)?,
-        max_bytes: settings::max_memory(),
-        isolate: settings::isolate_training(),
-        deploy: boolean(&options, "deploy")?.unwrap_or(true),
-        max_jobs: settings::max_jobs(),
-        role: role.to_u32(),
-        session_role: session_role.to_u32(),
-        settings: session::capture(),
-        options: Value::Object(options),
-        ..Spec::default()
+        ..spec
     };
     Ok(Call { spec, wait })
 }
@@ -120,11 +75,7 @@ fn choose(source: &Source, options: &Map<String, Value>) -> Result<super::Chosen
     for column in &source.columns {
         let name = &column.name;
         if columns.contains(name) {
-            return Err(Error::new(
-                "42702",
-                format!("column name \"{name}\" appears more than once"),
-            )
-            .hint("Give each column of the query its own name with AS."));
+            return Err(repeated(name));
         }
         let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
         let left_out = exclude.contains(name) || !include.is_empty() && !include.contains(name);

@@ -1,15 +1,13 @@
 //! Calls of `insight_train` for models of what a key does next.
 
-use super::{Call, EXCLUDED, Spec, Work, model_name};
+use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
 use crate::error::{Error, Result, required};
-use crate::job::options::{boolean, names, text, threads, wrong_type};
-use crate::job::{access, session};
+use crate::job::access;
+use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
-use crate::relation::resolve::{self, Source, did_you_mean};
-use crate::{settings, store};
+use crate::relation::resolve::{self, Source};
 use insight_engine::frame::Kind;
 use insight_engine::sequence::{Cell, Params, TargetOf};
-use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -86,7 +84,7 @@ pub fn check(
     let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
     let empty = Map::new();
     let options = options.as_object().unwrap_or(&empty);
-    check_keys(options)?;
+    check_keys(options, &[KEYS, Params::KEYS], " of a model of histories")?;
     let mut own = options.clone();
     if own
         .get("algorithm")
@@ -96,7 +94,7 @@ pub fn check(
     {
         own.remove("algorithm");
     }
-    let mut params = Params::from_json(&own)?;
+    Params::from_json(&own)?;
     let source = resolve::resolve(relation)?;
     let key = text(options, "key")?.ok_or_else(|| {
         Error::new("22023", "a model of histories needs the option \"key\"")
@@ -116,12 +114,7 @@ pub fn check(
     if let Some(labels) = &labels {
         let source = resolve::resolve(&labels.relation)?;
         // With its schema: a search path may be another when the model is trained again.
-        let own = if source.relation.is_some() {
-            source.from.clone()
-        } else {
-            source.given.clone()
-        };
-        options.insert("label_relation".into(), own.into());
+        options.insert("label_relation".into(), source.again().into());
         source.require(&key)?;
         access::check_visible(&source)?;
         let own = [key.clone(), labels.target.clone()];
@@ -139,67 +132,23 @@ pub fn check(
         },
     };
     let (model, named) = (model_name(model, &source, named)?, named.to_owned());
-    // SAFETY: plain reads of this process's identity.
-    let role = unsafe { pg_sys::GetUserId() };
-    let session_role = access::session_role()?;
-    store::catalog::check_may_train(&model, role)?;
-    if let Some(limit) = settings::max_seconds() {
-        let seconds = params.max_seconds.map_or(limit, |s| s.min(limit));
-        params.max_seconds = Some(seconds);
-        options.insert("max_seconds".into(), seconds.into());
-    }
-    let wait = boolean(&options, "wait")?.unwrap_or(true);
+    let from = source.keyed(&key, &columns).from;
+    let Call { spec, wait } = common(model, &source, options, true)?;
     let spec = Spec {
-        model,
         work: Work::Sequence(Sequence {
-            key: key.clone(),
+            key,
             order,
             target,
             labels,
             statics,
         }),
-        relation: source.given.clone(),
-        again: match source.relation {
-            Some(_) => source.from.clone(),
-            None => source.given.clone(),
-        },
-        from: source.keyed(&key, &columns).from,
+        from,
         target: named,
         columns,
         excluded,
-        device: "cpu".into(),
-        threads: threads(&options)?,
-        max_bytes: settings::max_memory(),
-        isolate: settings::isolate_training(),
-        deploy: boolean(&options, "deploy")?.unwrap_or(true),
-        max_jobs: settings::max_jobs(),
-        role: role.to_u32(),
-        session_role: session_role.to_u32(),
-        settings: session::capture(),
-        options: Value::Object(options),
-        ..Spec::default()
+        ..spec
     };
     Ok(Call { spec, wait })
-}
-
-fn check_keys(options: &Map<String, Value>) -> Result<()> {
-    let known = |key: &str| KEYS.contains(&key) || Params::KEYS.contains(&key);
-    let Some(key) = options.keys().find(|key| !known(key)) else {
-        return Ok(());
-    };
-    let mut all: Vec<&str> = KEYS.iter().chain(Params::KEYS).copied().collect();
-    all.sort_unstable();
-    let close = did_you_mean(key, &all);
-    let close = if close.starts_with("Did") {
-        format!("{close} ")
-    } else {
-        String::new()
-    };
-    Err(Error::new(
-        "22023",
-        format!("unknown option \"{key}\" of a model of histories"),
-    )
-    .hint(format!("{close}Known options are: {}.", all.join(", "))))
 }
 
 /// The columns that put a key's rows in order.
@@ -265,11 +214,7 @@ fn statics(
     Ok(Some(StaticSource {
         from: source.keyed(key, &columns).from,
         // With its schema: a search path may be another when the model is used.
-        relation: if source.relation.is_some() {
-            source.from
-        } else {
-            source.given
-        },
+        relation: source.again(),
         columns,
     }))
 }
@@ -365,11 +310,7 @@ fn choose(
     for column in &source.columns {
         let name = &column.name;
         if columns.contains(name) {
-            return Err(Error::new(
-                "42702",
-                format!("column name \"{name}\" appears more than once"),
-            )
-            .hint("Give each column of the query its own name with AS."));
+            return Err(repeated(name));
         }
         let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
         let left_out = exclude.contains(name) || !include.is_empty() && !include.contains(name);

@@ -1,6 +1,7 @@
 //! How near generated rows come to those they were learned from.
 
 use super::common;
+use crate::evaluate::roc_auc;
 use crate::frame::{Column, Frame};
 use crate::random::Random;
 use crate::synth::gower::Points;
@@ -81,18 +82,15 @@ fn median(values: &[f32]) -> f64 {
         .map_or(f64::NAN, |x| f64::from(*x))
 }
 
-/// The chance that a member is closer than another (the area under the ROC curve; Mann and Whitney 1947).
+/// The area under the ROC curve of telling members by how close they are.
 fn chance(members: &[f32], others: &[f32]) -> f64 {
-    let mut others = others.to_vec();
-    others.sort_unstable_by(f32::total_cmp);
-    let above = |x: &f32| {
-        let (low, high) = (
-            others.partition_point(|o| o < x),
-            others.partition_point(|o| o <= x),
-        );
-        (others.len() - high) as f64 + (high - low) as f64 / 2.0
-    };
-    members.iter().map(above).sum::<f64>() / (members.len().max(1) * others.len().max(1)) as f64
+    let nearness: Vec<f64> = members
+        .iter()
+        .chain(others)
+        .map(|d| -f64::from(*d))
+        .collect();
+    let member: Vec<bool> = (0..nearness.len()).map(|at| at < members.len()).collect();
+    roc_auc(&nearness, &member)
 }
 
 /// Rows equal in every column that can be compared.

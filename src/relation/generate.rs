@@ -12,6 +12,7 @@ use insight_engine::infer::array_literal;
 use insight_engine::synth::{Given, Rows, Synthesizer};
 use pgrx::{PgMemoryContexts, pg_sys};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Rows made between two looks at interrupts.
 const BATCH: usize = 256;
@@ -121,6 +122,8 @@ impl Maker<'_> {
         let mut values = vec![pg_sys::Datum::from(0usize); natts];
         let mut nulls = vec![true; natts];
         let mut context = PgMemoryContexts::new("insight generated rows");
+        // What has refused rows since the last that was put, and how many.
+        let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
         let (mut made, mut in_vain) = (0, 0);
         while made < count {
             let frame = self.source.next(BATCH, &mut || {
@@ -137,14 +140,26 @@ impl Maker<'_> {
                     context.reset();
                     refused
                 };
-                match refused? {
-                    None => (made, in_vain) = (made + 1, 0),
-                    Some(why) if in_vain >= HOPELESS => {
-                        return Err(Error::new("23514", format!("generated rows do not satisfy {why}"))
-                            .detail(format!("{made} rows were made before {in_vain} in a row were refused."))
-                            .hint("Give fewer conditions, or the row type of a view without the constraint."));
-                    }
-                    Some(_) => in_vain += 1,
+                let Some(why) = refused? else {
+                    (made, in_vain) = (made + 1, 0);
+                    refusals.clear();
+                    continue;
+                };
+                *refusals.entry(why).or_default() += 1;
+                in_vain += 1;
+                if in_vain == HOPELESS {
+                    let most = refusals.iter().max_by_key(|(_, rows)| **rows);
+                    let most = most.map_or("the constraints", |(why, _)| why.as_str());
+                    return Err(Error::new(
+                        "23514",
+                        format!("generated rows do not satisfy {most}"),
+                    )
+                    .detail(format!(
+                        "{made} rows were made before {in_vain} in a row were refused."
+                    ))
+                    .hint(
+                        "Give fewer conditions, or the row type of a view without the constraint.",
+                    ));
                 }
             }
             pgrx::check_for_interrupts!();

@@ -57,5 +57,5 @@ SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::patrons, 1, '{"cit
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::patrons, 1, '{"spend": 3}');
 SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::patrons, 1, '{"city": "Rome", "country": "FR"}');
 CREATE TABLE strict_patrons (city text, spend numeric NOT NULL CHECK (spend > 1000000));
-SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::strict_patrons);
+SELECT count(*) FROM insight_generate('buyer_twins', 5, NULL::strict_patrons, 1);
 SELECT * FROM insight_fidelity('buyer_twins', 'outlets', options => '{"goal": "x"}');

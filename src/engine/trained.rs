@@ -103,11 +103,12 @@ impl TrainedModel {
 }
 
 /// What a model of histories is judged by, the first that there is; of few categories nearly all are among ten.
-const HEADLINES: [&str; 5] = [
+const HEADLINES: [&str; 6] = [
     "roc_auc",
     "hit_rate_at_10",
     "hit_rate_at_1",
     "accuracy",
+    "correlation",
     "mae",
 ];
 const FEW_CATEGORIES: usize = 20;
@@ -124,6 +125,7 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
             encoder.numbers.get(at).map(|n| n.name.as_str()),
         ),
         Target::Gap => ("next_time", encoder.order.first().map(String::as_str)),
+        Target::Count => ("count", encoder.order.first().map(String::as_str)),
         Target::Label if encoder.labels.len() == 2 => ("binary", None),
         Target::Label => ("multiclass", None),
         Target::KeyValue => ("regression", None),
@@ -148,7 +150,13 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
             .iter()
             .filter(|(name, _)| name != "network_alone");
         let values = others.map(|(_, v)| *v);
-        let best = values.reduce(if falls { f64::min } else { f64::max });
+        let best = values.reduce(|a, b| match score.metric.as_str() {
+            // Of a bias the one that is nearest to none.
+            "bias" if a.abs() <= b.abs() => a,
+            "bias" => b,
+            _ if falls => a.min(b),
+            _ => a.max(b),
+        });
         metrics.push(of(None, score.value, best));
         metrics.extend(
             score

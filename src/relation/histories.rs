@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::job::again::{trusted, trusted_beside};
 use crate::settings;
 use crate::store::{cache, record};
-use insight_engine::sequence::{Histories, Log, Predictor, State, Target};
+use insight_engine::sequence::{Histories, Log, Predictor, State, Target, place};
 use pgrx::spi;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -99,14 +99,43 @@ fn each(
         let width = encoder.static_columns.width();
         log = log.with_statics(width, |key| known.get(key).map(Vec::as_slice));
     }
-    let histories = encoder.encode(&log);
     let mut state = predictor.state();
+    if encoder.reads_keys() {
+        let mut now = encoder.now(&log);
+        if only.is_some() {
+            now = latest(base, &encoder.order[0])?.map_or(now, |at| now.max(at));
+        }
+        for (at, key) in log.keys.iter().enumerate() {
+            pgrx::check_for_interrupts!();
+            let histories = encoder.encode_key(&log, at, now);
+            predictor.read(&mut state, &histories, 0);
+            look(key, &mut state, &histories, 0)?;
+        }
+        return Ok(log.keys.len());
+    }
+    let histories = encoder.encode(&log);
     for (at, key) in log.keys.iter().enumerate() {
         pgrx::check_for_interrupts!();
         predictor.read(&mut state, &histories, at);
         look(key, &mut state, &histories, at)?;
     }
     Ok(log.keys.len())
+}
+
+/// The last moment that a column of a relation has, in seconds or units of the order.
+fn latest(base: &Source, column: &str) -> Result<Option<f64>> {
+    let mut source = base.clone();
+    let name = spi::quote_identifier(column);
+    source.from = format!(
+        "(SELECT pg_catalog.max({name}) AS {name} FROM {}) AS latest",
+        base.from
+    );
+    let mut tick = |_| {
+        pgrx::check_for_interrupts!();
+    };
+    let most = settings::max_memory() / 4;
+    let frame = read::read_as_of(&source, &[column], most, &mut tick, true)?;
+    Ok(frame.column(column).and_then(|own| place(own, 0)))
 }
 
 /// What is known of keys, where the model was told: from the relation of its training.

@@ -144,10 +144,15 @@ impl SequenceModel {
                     && classes + 1 == encoder.classes()
                     && (!tied || matches!(encoder.target, super::Target::Category(0)))
             }
-            Output::Value => !encoder.target.has_classes(),
+            Output::Value => !encoder.target.has_classes() && encoder.periods.is_none(),
+            Output::Intensity => encoder.periods.is_some(),
+        };
+        let buys = match &self.purchases {
+            Some(own) => own.is_sound() && encoder.periods.is_some(),
+            None => true,
         };
         let mixes = self.mixture.is_none() || matches!(encoder.target, super::Target::Category(_));
-        require(fits && mixes, || {
+        require(fits && mixes && buys, || {
             "the network answers something else".into()
         })
     }

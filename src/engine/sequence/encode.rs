@@ -2,10 +2,12 @@
 
 use super::columns::{Scale, Vocabulary};
 use super::log::{Labels, Log, text_of, texts};
+use super::periods::Periods;
 use super::split::Part;
 use super::statics::Statics;
 use crate::fit::FitError;
 use crate::frame::{Cell, Column, Kind};
+use crate::value::Behaviour;
 use serde::{Deserialize, Serialize};
 
 /// What is foretold of each step from the steps before it, or of each key.
@@ -18,6 +20,8 @@ pub enum Target {
     Value(usize),
     /// Seconds, or units of the order, to the next step.
     Gap,
+    /// Events of each key within the horizon of [`Encoder::periods`].
+    Count,
     /// One of [`Encoder::labels`] for each key, after its last step.
     Label,
     /// A number for each key, after its last step.
@@ -37,13 +41,15 @@ impl Target {
 }
 
 /// What the user asks to have foretold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetOf {
     /// A column of the next step; numbers are categories if so wished (as identifiers are).
     Next { column: String, category: bool },
     /// The time to the next step.
     Gap,
+    /// Events within a time from now, in seconds or units of the order.
+    Count { horizon: f64 },
     /// [`Log::labels`].
     Key,
 }
@@ -69,6 +75,9 @@ pub struct Encoder {
     pub labels: Vec<String>,
     /// Of [`Target::KeyValue`].
     pub key_value: Scale,
+    /// Of [`Target::Count`].
+    #[serde(default)]
+    pub periods: Option<Periods>,
     /// Columns left out and why.
     pub excluded: Vec<(String, String)>,
 }
@@ -89,9 +98,11 @@ pub struct Histories {
     pub statics: Vec<f32>,
     pub statics_width: usize,
     /// What each step answers as the next step of the one before, or each key: a code (0: none), or a standardised number
-    /// (NaN: none). One of the two is empty.
+    /// (NaN: none). One of the two is empty. Where events are counted, the events so far.
     pub classes: Vec<u32>,
     pub values: Vec<f32>,
+    /// Where events are counted: what a model of purchases knows of each key.
+    pub behaviours: Vec<Behaviour>,
 }
 
 impl Histories {
@@ -129,18 +140,8 @@ impl Encoder {
             train.extend(steps.filter(|s| parts[if of_key { key } else { *s }] == Part::Train));
         }
         let mut encoder = Encoder {
-            key: log.key.clone(),
-            order: log.order.clone(),
-            target: Target::Gap,
-            categories: Vec::new(),
-            numbers: Vec::new(),
             gap: Scale::fit("", gaps(log, &train)),
-            calendar: log.calendar,
-            statics: Vec::new(),
-            static_columns: Statics::default(),
-            labels: Vec::new(),
-            key_value: Scale::fit("", std::iter::empty()),
-            excluded: Vec::new(),
+            ..Encoder::new(log)
         };
         if let TargetOf::Next { column, category } = target {
             let column = log.frame.column(column).ok_or_else(|| {
@@ -148,17 +149,13 @@ impl Encoder {
             })?;
             encoder.aim_at(log, column, *category, &train, max_items)?;
         }
-        let taken = |name: &String| aside.contains(name) || encoder.order.contains(name);
-        let own = |c: &&Column| c.name != encoder.key && !taken(&c.name);
-        let columns: Vec<&Column> = log.frame.columns.iter().filter(own).collect();
-        for column in columns {
+        for column in encoder.inputs(log, aside) {
             let known = encoder.categories.iter().any(|v| v.name == column.name)
                 || encoder.numbers.iter().any(|s| s.name == column.name);
             if !known && let Err(reason) = encoder.add(log, column, &train, max_items) {
                 encoder.excluded.push((column.name.clone(), reason.into()));
             }
         }
-        let width = log.statics_width;
         let keys = log.offsets.windows(2).enumerate();
         let seen = |(key, range): &(usize, &[usize])| {
             if of_key {
@@ -168,16 +165,68 @@ impl Encoder {
             }
         };
         let seen: Vec<usize> = keys.filter(seen).map(|(key, _)| key).collect();
-        encoder.statics = (0..width)
-            .map(|i| {
-                let of = |key: &usize| f64::from(log.statics[key * width + i]);
-                Scale::fit("", seen.iter().map(of))
-            })
-            .collect();
+        encoder.statics = static_scales(log, &seen);
         if of_key {
             encoder.aim_at_keys(log, &seen)?;
         }
         Ok(encoder)
+    }
+
+    /// Learns to count what comes: numbers, and what is known of keys, from the rows until `until`.
+    pub(super) fn fit_counts(
+        log: &Log<'_>,
+        periods: &Periods,
+        until: f64,
+        aside: &[String],
+    ) -> Encoder {
+        let train: Vec<usize> = (0..log.steps())
+            .filter(|s| log.times[*s] <= until)
+            .collect();
+        let mut encoder = Encoder {
+            target: Target::Count,
+            periods: Some(periods.clone()),
+            ..Encoder::new(log)
+        };
+        for column in encoder.inputs(log, aside) {
+            let reason = match column.kind {
+                Kind::Number | Kind::Duration => encoder.add(log, column, &train, 0).err(),
+                _ => Some("counts are foretold from times and numbers"),
+            };
+            let reason = reason.map(|reason| (column.name.clone(), reason.to_owned()));
+            encoder.excluded.extend(reason);
+        }
+        let seen = log.offsets.windows(2).enumerate();
+        let seen = seen.filter(|(_, range)| log.times[range[0]] <= until);
+        let seen: Vec<usize> = seen.map(|(key, _)| key).collect();
+        encoder.statics = static_scales(log, &seen);
+        encoder
+    }
+
+    /// An encoder of nothing yet.
+    fn new(log: &Log<'_>) -> Encoder {
+        let none = || Scale::fit("", std::iter::empty());
+        Encoder {
+            key: log.key.clone(),
+            order: log.order.clone(),
+            target: Target::Gap,
+            categories: Vec::new(),
+            numbers: Vec::new(),
+            gap: none(),
+            calendar: log.calendar,
+            statics: Vec::new(),
+            static_columns: Statics::default(),
+            labels: Vec::new(),
+            key_value: none(),
+            periods: None,
+            excluded: Vec::new(),
+        }
+    }
+
+    /// Columns that may be inputs.
+    fn inputs<'l>(&self, log: &Log<'l>, aside: &[String]) -> Vec<&'l Column> {
+        let taken = |name: &String| aside.contains(name) || self.order.contains(name);
+        let own = |c: &&Column| c.name != self.key && !taken(&c.name);
+        log.frame.columns.iter().filter(own).collect()
     }
 
     /// Makes the next step's column the target.
@@ -281,6 +330,9 @@ impl Encoder {
     /// Width of [`Histories::dense`].
     pub fn width(&self) -> usize {
         let numbers: usize = self.numbers.iter().map(Scale::width).sum();
+        if let Some(periods) = &self.periods {
+            return numbers + periods.width();
+        }
         // The gap, whether there is one, and how many steps there were.
         numbers + 3 + if self.calendar { CALENDAR } else { 0 }
     }
@@ -333,8 +385,32 @@ impl Encoder {
         }
     }
 
+    /// Whether keys can be read one by one, by [`Encoder::encode_key`]: then [`Encoder::now`] is needed.
+    pub fn reads_keys(&self) -> bool {
+        self.periods.is_some()
+    }
+
+    /// Up to when a log's histories are looked at, where the time that has passed since counts.
+    pub fn now(&self, log: &Log<'_>) -> f64 {
+        let learned = self.periods.as_ref().map_or(f64::NEG_INFINITY, |p| p.now);
+        log.times.iter().copied().fold(learned, f64::max)
+    }
+
+    /// One key of a log, up to `now`.
+    pub fn encode_key(&self, log: &Log<'_>, key: usize, now: f64) -> Histories {
+        match &self.periods {
+            Some(periods) => periods.histories(log, &self.numbers, &self.statics, &[key], now),
+            None => Histories::default(),
+        }
+    }
+
     /// Reads a log as it was learned. Columns that the log lacks are unknown or missing throughout.
     pub fn encode(&self, log: &Log<'_>) -> Histories {
+        if let Some(periods) = &self.periods {
+            let keys: Vec<usize> = (0..log.keys.len()).collect();
+            let now = self.now(log);
+            return periods.histories(log, &self.numbers, &self.statics, &keys, now);
+        }
         let steps = log.steps();
         let column = |name: &str| log.frame.column(name);
         let codes: Vec<Vec<u32>> = self
@@ -409,6 +485,7 @@ impl Encoder {
             statics_width: self.statics_width(),
             classes,
             values,
+            behaviours: Vec::new(),
         }
     }
 
@@ -426,9 +503,25 @@ impl Encoder {
             Target::Value(at) => at < self.numbers.len(),
             Target::Label => self.labels.len() > 1,
             Target::Gap | Target::KeyValue => true,
+            Target::Count => self.categories.is_empty(),
         };
-        aims && !self.order.is_empty() && scales.into_iter().all(Scale::is_sound)
+        let counts = self.target == Target::Count;
+        let periods = self.periods.as_ref();
+        aims && counts == periods.is_some()
+            && periods.is_none_or(Periods::is_sound)
+            && !self.order.is_empty()
+            && scales.into_iter().all(Scale::is_sound)
     }
+}
+
+/// Scales of what is known of keys, from those that were seen.
+fn static_scales(log: &Log<'_>, seen: &[usize]) -> Vec<Scale> {
+    let width = log.statics_width;
+    let scale = |i| {
+        let of = |key: &usize| f64::from(log.statics[key * width + i]);
+        Scale::fit("", seen.iter().map(of))
+    };
+    (0..width).map(scale).collect()
 }
 
 /// The logarithm of 1 + the time since the step before, of a step that has one before it.
@@ -446,7 +539,7 @@ fn gaps<'a>(log: &'a Log<'_>, steps: &'a [usize]) -> impl Iterator<Item = f64> +
     })
 }
 
-fn number(column: &Column, row: usize) -> f64 {
+pub(super) fn number(column: &Column, row: usize) -> f64 {
     match column.cell(row) {
         Cell::Number(x) | Cell::Duration(x) => x,
         _ => f64::NAN,

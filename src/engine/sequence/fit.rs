@@ -4,7 +4,7 @@ use super::counts::Counts;
 use super::encode::{Encoder, Histories, Target, TargetOf};
 use super::judge::{self, Judge};
 use super::log::Log;
-use super::metrics::Score;
+use super::metrics::{self, Score};
 use super::mixture::Mixture;
 use super::model::SequenceModel;
 use super::network::Network;
@@ -35,6 +35,9 @@ pub fn fit(
     params: &Params,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<SequenceModel, FitError> {
+    if let TargetOf::Count { horizon } = target {
+        return super::counting::fit(log, *horizon, aside, params, report);
+    }
     let started = Instant::now();
     let phase = |name: &str, report: &mut dyn FnMut(&Progress) -> bool| {
         let go = report(&Progress::phase(name));
@@ -96,6 +99,7 @@ pub fn fit(
     Ok(SequenceModel {
         network: finished.network,
         mixture: finished.mixture,
+        purchases: None,
         scores: finished.scores,
         evaluated_on: finished.evaluated_on.into(),
         history: trained.history,
@@ -161,11 +165,7 @@ impl Fitting<'_> {
         let judge = Judge::new(self.encoder, histories, &network, params);
         let scores = judge.scores(&counts, before.as_ref(), judged, &shares, go);
         let mut scores = scores.ok_or_else(crate::fit::canceled)?;
-        // Times far beyond those that were seen overflow when they are squared; JSON has no infinity.
-        scores.retain(|s| s.value.is_finite());
-        for score in &mut scores {
-            score.baselines.retain(|(_, value)| value.is_finite());
-        }
+        metrics::retain_finite(&mut scores);
         network = self.learn_later(network, judged, go)?;
         Ok(Finished {
             mixture: mixture.map(|m| m.recounted(self.counts(|_| true))),

@@ -2,6 +2,7 @@
 
 use super::attentive::Attentive;
 use super::encode::Histories;
+use super::intensity;
 use super::layer::{Layer, grown, mask};
 use super::network::{Layout, Network, Output};
 use super::packed::{Packed, Stretch};
@@ -38,18 +39,28 @@ impl Shared<'_> {
 
     /// Whether it is known what should be answered after a step.
     pub(super) fn is_known(&self, step: usize, key: usize) -> bool {
-        let at = if self.of_key { key } else { step + 1 };
+        let at = self.answer((step, key));
         match self.network.output {
             Output::Softmax { .. } => self.histories.classes.get(at).is_some_and(|c| *c > 0),
-            Output::Value => self.histories.values.get(at).is_some_and(|v| v.is_finite()),
+            Output::Value | Output::Intensity => {
+                self.histories.values.get(at).is_some_and(|v| v.is_finite())
+            }
         }
     }
 
-    fn place(&self, packed: &Packed, place: u32) -> usize {
-        match self.of_key {
-            true => packed.keys[place as usize] as usize,
-            false => packed.steps[place as usize] as usize + 1,
-        }
+    /// Events counted from a step's period to the last of its key.
+    fn ahead(&self, (step, key): (usize, usize)) -> &[f32] {
+        &self.histories.values[step..self.histories.offsets[key + 1]]
+    }
+
+    /// Where the answer after a step is.
+    fn answer(&self, (step, key): (usize, usize)) -> usize {
+        if self.of_key { key } else { step + 1 }
+    }
+
+    /// The class that should be answered after a step, which must be known.
+    fn class(&self, at: (usize, usize)) -> usize {
+        self.histories.classes[self.answer(at)] as usize - 1
     }
 }
 
@@ -173,14 +184,8 @@ impl Lane {
 
     /// Step and key of each asked place.
     pub(super) fn asked(&self) -> Vec<(usize, usize)> {
-        let of = |(place, _): &(u32, u32)| {
-            let place = *place as usize;
-            (
-                self.packed.steps[place] as usize,
-                self.packed.keys[place] as usize,
-            )
-        };
-        self.packed.asked.iter().map(of).collect()
+        let asked = self.packed.asked.iter();
+        asked.map(|(place, _)| self.packed.at(*place)).collect()
     }
 
     /// Ends a window.
@@ -222,20 +227,20 @@ impl Lane {
     /// The sum of the losses of the asked places, all classes considered, none of which must be unknown.
     pub(super) fn losses(&mut self, shared: &Shared<'_>) -> f64 {
         let mut sum = 0.0;
-        let place = |(place, _): &(u32, u32)| shared.place(&self.packed, *place);
-        let at: Vec<usize> = self.packed.asked.iter().map(place).collect();
+        let at = self.asked();
         self.scores(shared, |i, scores| {
             sum += match shared.network.output {
                 Output::Softmax { .. } => {
-                    let class = shared.histories.classes[at[i]] as usize - 1;
-                    let own = scores[class];
+                    let own = scores[shared.class(at[i])];
                     let (largest, total) = softmax::exponentials(scores);
                     f64::from(largest - own) + f64::from(total).ln()
                 }
                 Output::Value => {
-                    let error = f64::from(scores[0] - shared.histories.values[at[i]]);
+                    let value = shared.histories.values[shared.answer(at[i])];
+                    let error = f64::from(scores[0] - value);
                     error * error
                 }
+                Output::Intensity => intensity::loss(scores, shared.ahead(at[i])),
             };
         });
         sum
@@ -254,8 +259,13 @@ impl Lane {
         grown(&mut self.projected_back, asked * dim);
         self.loss = match (network.output, shared.sampler) {
             (Output::Softmax { .. }, Some(sampler)) => self.sampled(shared, sampler, scale),
-            (Output::Softmax { classes, .. }, None) => self.whole(shared, classes, scale),
+            (Output::Softmax { classes, .. }, None) => self.whole(shared, classes, |at, scores| {
+                softmax::derive(scores, shared.class(at), scale)
+            }),
             (Output::Value, _) => self.value(shared, scale),
+            (Output::Intensity, _) => self.whole(shared, intensity::OUTPUTS, |at, outputs| {
+                intensity::derive(outputs, shared.ahead(at), scale)
+            }),
         };
         let projection = &layout.projection;
         let back = grown(&mut self.features_back, asked * units);
@@ -314,8 +324,13 @@ impl Lane {
         }
     }
 
-    /// A softmax over all classes.
-    fn whole(&mut self, shared: &Shared<'_>, classes: usize, scale: f32) -> f64 {
+    /// All outputs: `derive` makes of those of a place the derivatives of its loss, which it answers.
+    fn whole(
+        &mut self,
+        shared: &Shared<'_>,
+        classes: usize,
+        derive: impl Fn((usize, usize), &mut [f32]) -> f64,
+    ) -> f64 {
         let (layout, weights) = (shared.layout, shared.weights);
         let (dim, asked) = (shared.network.class_dim(), self.packed.asked.len());
         let vectors = View::new(&weights[layout.classes.clone()], classes, dim);
@@ -332,9 +347,7 @@ impl Lane {
             add_bias(out, &weights[layout.class_bias.clone()]);
             let places = &self.packed.asked[from..from + rows];
             for ((place, _), scores) in places.iter().zip(out.chunks_exact_mut(classes)) {
-                let at = shared.place(&self.packed, *place);
-                let class = shared.histories.classes[at] as usize - 1;
-                loss += softmax::derive(scores, class, scale);
+                loss += derive(self.packed.at(*place), scores);
             }
             let out = View::new(out, rows, classes);
             product(
@@ -384,8 +397,7 @@ impl Lane {
             let places = &self.packed.asked[from..from + rows];
             let both = own.chunks_exact(dim).zip(own_back.iter_mut());
             for (i, ((place, _), (own, own_back))) in places.iter().zip(both).enumerate() {
-                let class =
-                    shared.histories.classes[shared.place(&self.packed, *place)] as usize - 1;
+                let class = shared.class(self.packed.at(*place));
                 let scores = &mut out[i * wide..(i + 1) * wide];
                 scores
                     .iter_mut()
@@ -417,8 +429,7 @@ impl Lane {
             for ((place, _), (back, own_back)) in
                 places.zip(back.chunks_exact_mut(dim).zip(&own_back))
             {
-                let class =
-                    shared.histories.classes[shared.place(&self.packed, *place)] as usize - 1;
+                let class = shared.class(self.packed.at(*place));
                 let vector = &weights[class_at + class * dim..][..dim];
                 back.iter_mut()
                     .zip(vector)
@@ -451,7 +462,7 @@ impl Lane {
             .chunks_exact(units)
             .zip(self.projected_back.chunks_exact_mut(units));
         for (&(place, _), (x, back)) in self.packed.asked.iter().zip(rows) {
-            let value = shared.histories.values[shared.place(&self.packed, place)];
+            let value = shared.histories.values[shared.answer(self.packed.at(place))];
             let dot: f32 = x.iter().zip(w).map(|(a, b)| a * b).sum();
             let error = dot + bias - value;
             loss += f64::from(error * error);

@@ -229,10 +229,15 @@ pub(super) fn text_of(cell: Cell<'_>) -> Option<Cow<'_, str>> {
 
 /// Where each row stands in the order; NaN where that is missing.
 fn places(column: &Column) -> Vec<f64> {
-    let place = |row| match column.cell(row) {
-        Cell::Time(at) => at as f64 / SECOND,
-        Cell::Number(x) | Cell::Duration(x) => x,
-        _ => f64::NAN,
-    };
-    (0..column.len()).map(place).collect()
+    let each = (0..column.len()).map(|row| place(column, row).unwrap_or(f64::NAN));
+    each.collect()
+}
+
+/// Where a row stands in the order, as in [`Log::times`].
+pub fn place(column: &Column, row: usize) -> Option<f64> {
+    match column.cell(row) {
+        Cell::Time(at) => Some(at as f64 / SECOND),
+        Cell::Number(x) | Cell::Duration(x) => Some(x),
+        _ => None,
+    }
 }

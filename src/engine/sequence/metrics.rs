@@ -111,7 +111,48 @@ pub(super) fn values(names: &[&str], truths: &[f64], answers: &[Vec<f64>]) -> Ve
     };
     let mae = |own: &Vec<f64>| mean(&f64::abs, own);
     let rmse = |own: &Vec<f64>| mean(&|e| e * e, own).sqrt();
-    let score = |metric: &str, of: &dyn Fn(&Vec<f64>) -> f64| Score {
+    vec![
+        beside("mae", names, answers, &mae),
+        beside("rmse", names, answers, &rmse),
+    ]
+}
+
+/// As [`values`], with `correlation` (Pearson's) and `bias`: by how much of the true sum the sum of the answers is too large.
+pub(super) fn counts(names: &[&str], truths: &[f64], answers: &[Vec<f64>]) -> Vec<Score> {
+    let n = truths.len().max(1) as f64;
+    let sum: f64 = truths.iter().sum();
+    let correlation = |own: &Vec<f64>| {
+        let (mean, other) = (sum / n, own.iter().sum::<f64>() / n);
+        let each = own.iter().zip(truths).map(|(a, t)| (a - other, t - mean));
+        let [both, of_own, of_truth] = each.fold([0.0; 3], |[both, own, truth], (a, t)| {
+            [both + a * t, own + a * a, truth + t * t]
+        });
+        both / (of_own * of_truth).sqrt()
+    };
+    let bias = |own: &Vec<f64>| own.iter().sum::<f64>() / sum - 1.0;
+    let mut scores = values(names, truths, answers);
+    scores.push(beside("correlation", names, answers, &correlation));
+    scores.push(beside("bias", names, answers, &bias));
+    retain_finite(&mut scores);
+    scores
+}
+
+/// Drops what JSON cannot say: times far beyond those that were seen overflow when they are squared.
+pub(super) fn retain_finite(scores: &mut Vec<Score>) {
+    scores.retain(|s| s.value.is_finite());
+    for score in scores {
+        score.baselines.retain(|(_, value)| value.is_finite());
+    }
+}
+
+/// A score of the first answers, with those of the baselines.
+fn beside(
+    metric: &str,
+    names: &[&str],
+    answers: &[Vec<f64>],
+    of: &dyn Fn(&Vec<f64>) -> f64,
+) -> Score {
+    Score {
         metric: metric.into(),
         value: answers.first().map_or(f64::NAN, of),
         baselines: names
@@ -119,8 +160,7 @@ pub(super) fn values(names: &[&str], truths: &[f64], answers: &[Vec<f64>]) -> Ve
             .zip(answers.iter().skip(1))
             .map(|(name, own)| ((*name).to_owned(), of(own)))
             .collect(),
-    };
-    vec![score("mae", &mae), score("rmse", &rmse)]
+    }
 }
 
 /// `accuracy`, `log_loss` and, of two labels, `roc_auc`, of probabilities `[keys][labels]`; the baseline answers the shares of

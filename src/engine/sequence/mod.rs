@@ -4,9 +4,11 @@ mod attentive;
 mod bytes;
 mod cells;
 mod columns;
+mod counting;
 mod counts;
 mod encode;
 mod fit;
+mod intensity;
 mod judge;
 mod lane;
 mod layer;
@@ -17,6 +19,7 @@ mod model;
 mod network;
 mod packed;
 mod params;
+mod periods;
 mod predict;
 mod sample;
 mod softmax;
@@ -27,7 +30,7 @@ mod train;
 pub use columns::{Scale, Vocabulary};
 pub use encode::{Encoder, Histories, Target, TargetOf};
 pub use fit::fit;
-pub use log::{Labels, Log};
+pub use log::{Labels, Log, place};
 pub use metrics::Score;
 pub use model::SequenceModel;
 pub use network::{Network, Output, Table};
@@ -36,5 +39,7 @@ pub use predict::{Event, Predictor, State};
 pub use split::{Part, SplitBy, by_key, by_step};
 pub use statics::{Static, Statics};
 
+#[cfg(test)]
+mod counting_test;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::attentive::Blocks;
 use super::encode::{Encoder, Target};
+use super::intensity;
 use super::params::{Cell, ValidParams};
 use crate::models::{Block, WIDTH_STEP, WeightKind};
 use crate::random::Random;
@@ -23,6 +24,8 @@ pub enum Output {
     Softmax { classes: usize, tied: bool },
     /// A standardised number.
     Value,
+    /// How many events are to come: see [`super::intensity`].
+    Intensity,
 }
 
 /// Reads the steps of a history one after another: embeddings and numbers, layers of cells, an output.
@@ -83,9 +86,9 @@ pub(super) struct Layout {
     pub(super) attention: Option<AttentionLayout>,
     /// `[units][dim]` and `[dim]`, where the classes' vectors are those of the first table; else empty.
     pub(super) projection: (Range<usize>, Range<usize>),
-    /// `[classes][dim]`, or `[units]` of a value; within the first table where tied.
+    /// `[classes][dim]`, or `[outputs][units]` of numbers; within the first table where tied.
     pub(super) classes: Range<usize>,
-    /// `[classes]`, or a single one.
+    /// `[outputs]`.
     pub(super) class_bias: Range<usize>,
     pub(super) len: usize,
 }
@@ -116,6 +119,7 @@ impl Network {
                 classes: encoder.classes() - 1,
                 tied: params.tied && encoder.target != Target::Label,
             },
+            Target::Count => Output::Intensity,
             _ => Output::Value,
         };
         let mut network = Network {
@@ -148,11 +152,12 @@ impl Network {
         self.hidden.last().copied().unwrap_or(0)
     }
 
-    /// Outputs: classes, or 1.
+    /// Outputs: classes, or 1 of a number, or 2 of what is to come.
     pub fn outputs(&self) -> usize {
         match self.output {
             Output::Softmax { classes, .. } => classes,
             Output::Value => 1,
+            Output::Intensity => intensity::OUTPUTS,
         }
     }
 

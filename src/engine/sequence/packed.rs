@@ -77,6 +77,12 @@ impl Packed {
         self.steps.extend(0..steps as u32);
     }
 
+    /// Step and key of a place.
+    pub(super) fn at(&self, place: u32) -> (usize, usize) {
+        let place = place as usize;
+        (self.steps[place] as usize, self.keys[place] as usize)
+    }
+
     /// Places.
     pub(super) fn len(&self) -> usize {
         self.steps.len()

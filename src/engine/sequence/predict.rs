@@ -4,6 +4,7 @@ use super::attentive::Attentive;
 use super::cells::{GruStep, LstmStep, gru, lstm};
 use super::counts::Room;
 use super::encode::{Histories, Target};
+use super::intensity;
 use super::layer::grown;
 use super::model::SequenceModel;
 use super::network::{LayerLayout, Layout, Output};
@@ -13,6 +14,7 @@ use super::softmax;
 use super::train::stride;
 use crate::artifact::ArtifactError;
 use crate::train::cpu::vector::vectorised;
+use crate::value::Behaviour;
 
 /// A model made ready to answer.
 pub struct Predictor {
@@ -40,6 +42,7 @@ pub struct State {
     /// Classes, for the best of them.
     ranked: Vec<u32>,
     steps: usize,
+    behaviour: Option<Behaviour>,
 }
 
 struct LayerState {
@@ -105,6 +108,7 @@ impl Predictor {
             past: Vec::with_capacity(2 * PAST),
             ranked: Vec::with_capacity(classes),
             steps: 0,
+            behaviour: None,
         }
     }
 
@@ -117,11 +121,13 @@ impl Predictor {
         state.past.clear();
         state.held = 0;
         state.steps = 0;
+        state.behaviour = None;
     }
 
     /// Reads the whole history of a key.
     pub fn read(&self, state: &mut State, histories: &Histories, key: usize) {
         self.begin(state);
+        state.behaviour = histories.behaviours.get(key).copied();
         let (width, wide) = (histories.width, histories.statics_width);
         // As many as a step can have: the codes lie column by column.
         let mut codes = Vec::with_capacity(histories.codes.len());
@@ -288,6 +294,13 @@ impl Predictor {
     /// The answer where it is a number, in the target's unit (of times, seconds).
     pub fn value(&self, state: &mut State) -> f64 {
         self.score(state);
+        if let Some(periods) = &self.model.encoder.periods {
+            let expected = intensity::expected(&state.scores, f64::from(periods.count));
+            return match (&self.model.purchases, &state.behaviour) {
+                (Some(own), Some(key)) => own.mix(expected, key, periods.horizon),
+                _ => expected,
+            };
+        }
         let output = state.scores.first().copied().unwrap_or(0.0);
         self.model.encoder.restore(f64::from(output))
     }

@@ -42,15 +42,19 @@ fn next_item() -> TargetOf {
     }
 }
 
-fn fitted(log: &Log<'_>, target: &TargetOf, options: serde_json::Value) -> SequenceModel {
+pub(super) fn fitted(
+    log: &Log<'_>,
+    target: &TargetOf,
+    options: serde_json::Value,
+) -> SequenceModel {
     fit(log, target, &[], &params(options), &mut |_| true).unwrap()
 }
 
-fn score<'s>(model: &'s SequenceModel, metric: &str) -> &'s Score {
+pub(super) fn score<'s>(model: &'s SequenceModel, metric: &str) -> &'s Score {
     model.scores.iter().find(|s| s.metric == metric).unwrap()
 }
 
-fn baseline(score: &Score, name: &str) -> f64 {
+pub(super) fn baseline(score: &Score, name: &str) -> f64 {
     score.baselines.iter().find(|(n, _)| n == name).unwrap().1
 }
 

@@ -183,7 +183,7 @@ impl<'a> Trainer<'a> {
         let rule = Rule::adamw(params.l2);
         let sampled = match network.output {
             Output::Softmax { classes, .. } => (1..classes).contains(&params.negatives),
-            Output::Value => false,
+            Output::Value | Output::Intensity => false,
         };
         Ok(Trainer {
             task,

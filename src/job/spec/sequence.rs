@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 const KEYS: &[&str] = &[
     "deploy",
     "exclude",
+    "horizon",
     "include",
     "key",
     "label_relation",
@@ -177,6 +178,42 @@ fn order(options: &Map<String, Value>, source: &Source) -> Result<Vec<String>> {
     Ok(order)
 }
 
+/// How far is looked ahead, in seconds or units of the order.
+fn horizon(options: &Map<String, Value>, source: &Source, order: &str) -> Result<Option<f64>> {
+    let Some(given) = options.get("horizon") else {
+        return Ok(None);
+    };
+    let kind = Decoder::for_type(source.require(order)?.type_oid).map(|d| d.kind);
+    let is_time = kind == Some(Kind::Time);
+    let wanted = if is_time {
+        "an interval above 0 such as \"90 days\", or a number of days"
+    } else {
+        "a number above 0, in the unit of the order"
+    };
+    let horizon = match given {
+        Value::Number(number) if is_time => number.as_f64().map(|days| days * 86_400.0),
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) if is_time => Some(seconds(text)?),
+        _ => None,
+    };
+    match horizon {
+        Some(horizon) if horizon > 0.0 && horizon.is_finite() => Ok(Some(horizon)),
+        _ => Err(wrong_type("horizon", wanted)),
+    }
+}
+
+/// The seconds of an interval; months have 30 days.
+fn seconds(text: &str) -> Result<f64> {
+    let query = "SELECT pg_catalog.date_part('epoch', $1::pg_catalog.interval)";
+    let seconds = pgrx::spi::Spi::connect(|client| {
+        client
+            .select(query, Some(1), &[text.into()])?
+            .first()
+            .get_one::<f64>()
+    })?;
+    Ok(seconds.unwrap_or(0.0))
+}
+
 /// The relation that says what is known of each key; the label is not among it.
 fn statics(
     options: &Map<String, Value>,
@@ -264,8 +301,20 @@ fn aim(
         return Ok((TargetOf::Key, Some(source)));
     }
     let column = source.require(target)?;
+    let horizon = horizon(options, source, &order[0])?;
     if order[0] == target {
-        return Ok((TargetOf::Gap, None));
+        let aim = horizon.map_or(TargetOf::Gap, |horizon| TargetOf::Count { horizon });
+        return Ok((aim, None));
+    }
+    if horizon.is_some() {
+        return Err(Error::new(
+            "22023",
+            "option \"horizon\" is for counting the rows to come",
+        )
+        .hint(format!(
+            "The target is then the column of \"order\", \"{}\".",
+            order[0]
+        )));
     }
     let category = match Decoder::for_type(column.type_oid).map(|d| d.kind) {
         Some(Kind::Category | Kind::Boolean) => true,

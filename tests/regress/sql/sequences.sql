@@ -42,6 +42,18 @@ SELECT key, label FROM insight_next('walks', 'SELECT c AS customer_id, date ''20
 SELECT insight_classify('walks', 8) IN ('left', 'right') AS one, version FROM insight_retrain('walks', '{"epochs": 1}');
 SELECT insight_train('walks', 'side', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "static_relation": "walk"}');
 SELECT insight_train('walks', 'side', 'x', '{"algorithm": "lstm", "key": "customer_id", "order": "at", "static_relation": "SELECT customer_id FROM homes"}');
+-- How often customers will come: some come each third day, some each twelfth, and some came only long ago.
+CREATE TABLE visits_of_shop AS SELECT c AS customer_id, date '2024-01-01' + d AS day, 10 + c % 4 AS spent
+FROM generate_series(1, 150) c, generate_series(c % 20, CASE WHEN c % 5 = 0 THEN 70 ELSE 200 END) d WHERE (d * 7 + c * 13) % CASE WHEN c % 2 = 0 THEN 3 ELSE 12 END = 0;
+SELECT status, task, metric, score > 0.8 AS good FROM insight_train('visits_of_shop', 'day', 'visits_to_come', '{"key": "customer_id", "order": "day", "horizon": "30 days", "epochs": 15}');
+SELECT string_agg(class, ', ' ORDER BY class COLLATE "C") FROM insight.metrics WHERE model = 'visits_to_come' AND metric = 'rmse';
+SELECT avg(value) FILTER (WHERE key::int % 10 IN (2, 4, 6, 8)) BETWEEN 6 AND 14 AS frequent, avg(value) FILTER (WHERE key::int % 10 IN (1, 3, 7, 9)) BETWEEN 1 AND 5 AS rare,
+  avg(value) FILTER (WHERE key::int % 5 = 0) < 2 AS gone FROM insight_next('visits_to_come', 'visits_of_shop');
+SELECT abs(insight_predict('visits_to_come', 4) - value) < 1e-6 AS same, insight_predict('visits_to_come', 100000) AS stranger FROM insight_next('visits_to_come', 'visits_of_shop') WHERE key = '4';
+SELECT insight_train('visits_of_shop', 'day', 'x', '{"key": "customer_id", "order": "day", "horizon": "9 years"}');
+SELECT insight_train('visits_of_shop', 'day', 'x', '{"key": "customer_id", "order": "day", "horizon": "soon"}');
+SELECT insight_train('visits_of_shop', 'day', 'x', '{"key": "customer_id", "order": "day", "horizon": -3}');
+SELECT insight_train('visits_of_shop', 'spent', 'x', '{"key": "customer_id", "order": "day", "horizon": 30}');
 -- Errors.
 SELECT insight_train('page_views', 'page', 'x', '{"algorithm": "lstm", "order": "at"}');
 SELECT insight_train('page_views', 'page', 'x', '{"algorithm": "lstm", "key": "customer_id"}');

@@ -1,6 +1,8 @@
 //! Generated rows in a table's own row type, within what the table declares.
 
 mod checks;
+mod index;
+mod keys;
 
 use super::attributes::{Attribute, attributes};
 use super::datum::Writer;
@@ -10,9 +12,10 @@ use insight_engine::clean::table::Edit;
 use insight_engine::frame::{Cell, Frame, tags};
 use insight_engine::infer::array_literal;
 use insight_engine::synth::{Given, Rows, Synthesizer};
+use keys::Refusal;
 use pgrx::{PgMemoryContexts, pg_sys};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows made between two looks at interrupts.
 const BATCH: usize = 256;
@@ -57,7 +60,7 @@ pub fn rows(
     let names: Vec<&str> = model.columns().map(|(name, ..)| name).collect();
     let places: Vec<Option<usize>> = attributes
         .iter()
-        .map(|a| names.iter().position(|n| *n == a.name))
+        .map(|a| names.iter().position(|n| *n == a.name && !a.computed))
         .collect();
     if places.iter().all(Option::is_none) {
         return Err(
@@ -66,7 +69,8 @@ pub fn rows(
         );
     }
     let own = attributes.iter().zip(&places);
-    if let Some((column, _)) = own.clone().find(|(a, place)| place.is_none() && a.not_null) {
+    let mut unknown = own.filter(|(a, place)| place.is_none() && !a.computed);
+    if let Some((column, _)) = unknown.find(|(a, _)| a.not_null) {
         return Err(Error::new(
             "23502",
             format!(
@@ -75,6 +79,14 @@ pub fn rows(
             ),
         )
         .hint("Give the row type of a table or view without it, or train the model again."));
+    }
+    let mut computed = attributes.iter().filter(|a| a.computed);
+    if let Some(column) = computed.find(|a| wanted.given.contains_key(&a.name)) {
+        let name = &column.name;
+        return Err(
+            Error::new("22023", format!("column \"{name}\" cannot be given"))
+                .detail("It is computed of other columns."),
+        );
     }
     let given: Vec<Given<'_>> = wanted
         .given
@@ -85,12 +97,12 @@ pub fn rows(
         source: model.rows(wanted.seed, &given)?,
         writers: attributes
             .iter()
-            .map(|a| Writer::new(a.type_oid, a.typmod))
+            .map(|a| Writer::unchecked(a.type_oid, a.typmod))
             .collect(),
         checks: Checks::of(
             relation,
             descriptor,
-            &names,
+            &attributes,
             wanted.rows,
             model.remembered(),
         )?,
@@ -126,6 +138,9 @@ impl Maker<'_> {
         let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
         let (mut made, mut in_vain) = (0, 0);
         while made < count {
+            let before = made;
+            // Model columns of which the table has the values already.
+            let mut taken = BTreeSet::new();
             let frame = self.source.next(BATCH, &mut || {
                 pgrx::check_for_interrupts!();
             })?;
@@ -145,7 +160,10 @@ impl Maker<'_> {
                     refusals.clear();
                     continue;
                 };
-                *refusals.entry(why).or_default() += 1;
+                let own = self.attributes.iter().zip(&self.places);
+                let own = own.filter(|(a, _)| why.taken.contains(&a.place));
+                taken.extend(own.filter_map(|(_, place)| *place));
+                *refusals.entry(why.by).or_default() += 1;
                 in_vain += 1;
                 if in_vain == HOPELESS {
                     let most = refusals.iter().max_by_key(|(_, rows)| **rows);
@@ -162,6 +180,10 @@ impl Maker<'_> {
                     ));
                 }
             }
+            if made == before {
+                // The table has grown since the model was trained.
+                taken.iter().for_each(|column| self.source.leap(*column));
+            }
             pgrx::check_for_interrupts!();
         }
         Ok(())
@@ -175,29 +197,29 @@ impl Maker<'_> {
         values: &mut [pg_sys::Datum],
         nulls: &mut [bool],
         store: *mut pg_sys::Tuplestorestate,
-    ) -> Result<Option<String>> {
-        for ((attribute, place), writer) in
-            self.attributes.iter().zip(&self.places).zip(&self.writers)
-        {
+    ) -> Result<Option<Refusal>> {
+        let columns = self.attributes.iter().zip(&self.places);
+        for ((attribute, place), writer) in columns.zip(&self.writers) {
+            let refused = |what| {
+                Ok(Some(Refusal::by(format!(
+                    "the {what} of column \"{}\"",
+                    attribute.name
+                ))))
+            };
             let edit = place.and_then(|at| edit(frame.columns[at].cell(row)));
             let datum = match &edit {
                 Some(edit) => match writer.datum(edit)? {
-                    None => return Ok(Some(format!("the type of column \"{}\"", attribute.name))),
+                    None => return refused("type"),
                     datum => datum,
                 },
-                None if attribute.not_null => {
-                    return Ok(Some(format!(
-                        "the NOT NULL of column \"{}\"",
-                        attribute.name
-                    )));
-                }
+                None if attribute.not_null && !attribute.computed => return refused("NOT NULL"),
                 None => None,
             };
             nulls[attribute.place] = datum.is_none();
             values[attribute.place] = datum.unwrap_or(pg_sys::Datum::from(0usize));
         }
         // SAFETY: values and nulls have the descriptor's length.
-        if let Some(why) = unsafe { self.checks.refuse(frame, row, values, nulls) } {
+        if let Some(why) = unsafe { self.checks.refuse(values, nulls) } {
             return Ok(Some(why));
         }
         // SAFETY: as above; the store copies them.

@@ -63,7 +63,8 @@ impl Layout {
 /// What to add to the logits of each column so that alternatives come as often as in the table: how columns hang together is
 /// learned better than how often rare values come. `logits` are those of many rows.
 pub(super) fn corrections(layout: &Layout, table: &Encoded, logits: &[f32]) -> Vec<f32> {
-    const ROUNDS: usize = 20;
+    const ROUNDS: usize = 100;
+    const CLOSE: f64 = 0.005;
     let mut out = vec![0.0f32; layout.width];
     for block in &layout.blocks {
         let range = block.choice.clone();
@@ -92,9 +93,15 @@ pub(super) fn corrections(layout: &Layout, table: &Encoded, logits: &[f32]) -> V
                     .for_each(|(m, s)| *m += s / sum);
             }
             let rows: f64 = made.iter().sum();
+            let mut most = 0.0f64;
             for ((own, made), real) in own.iter_mut().zip(&made).zip(&real) {
                 // A damped step: the shares of many rows answer to it less than those of one.
-                *own += (real / total / (made / rows)).ln().clamp(-2.0, 2.0) as f32;
+                let step = (real / total / (made / rows)).ln().clamp(-2.0, 2.0);
+                *own += step as f32;
+                most = most.max(step.abs());
+            }
+            if most < CLOSE {
+                break;
             }
         }
     }

@@ -5,9 +5,10 @@ use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
-use crate::relation::resolve::{self, Source};
+use crate::relation::resolve::{self, Source, SourceColumn};
 use insight_engine::frame::Kind;
 use insight_engine::synth::{Algorithm, Columns, Params};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::{Map, Value};
 
@@ -56,8 +57,22 @@ pub fn check(
         known.unique.push(key);
     }
     let Call { spec, wait } = common(model, &source, options.clone(), true)?;
+    // Keys of other tables are chosen from, and must not pass through a float.
+    let is_long = |name: &str| {
+        // SAFETY: a syscache look-up of an existing type.
+        let base = |c: &SourceColumn| unsafe { pg_sys::getBaseType(c.type_oid) };
+        let base = source.column(name).map(base);
+        matches!(base, Some(pg_sys::INT8OID | pg_sys::NUMERICOID))
+    };
+    let foreign = known.foreign.iter().map(String::as_str);
+    let long: Vec<&str> = foreign.filter(|name| is_long(name)).collect();
+    let from = match long.is_empty() {
+        true => spec.from,
+        false => source.exact(&long, &columns).from,
+    };
     let spec = Spec {
         work: Work::Generate(known),
+        from,
         columns,
         excluded,
         ..spec

@@ -1,5 +1,5 @@
 //! How many steps per second an LSTM learns from: embeddings of 64, 128 units, a softmax over 1,000 items, 64 histories of 50 steps
-//! side by side. tests/bench/lstm.py measures PyTorch's nn.LSTM with the same sizes.
+//! side by side. `tests/bench/run sequences` measures PyTorch's nn.LSTM with the same sizes.
 //!
 //! `cargo run --release --package insight-engine --example sequence_speed`
 

@@ -1,6 +1,6 @@
 //! A sequence model as bytes: see [`crate::artifact::container`]; the header is the [`SequenceModel`] without weights and counts.
 //! The words are the network's weights; then, of a mixture, popularity, recent popularity, and of both kinds of followers how many
-//! there are, offsets, items and weights.
+//! there are, offsets, items and weights, and of the pieces of histories how many offsets and items there are, and these.
 
 use super::counts::Followers;
 use super::model::SequenceModel;
@@ -37,6 +37,11 @@ impl SequenceModel {
                 words.extend(&followers.items);
                 floats(&mut words, &followers.weights);
             }
+            let neighbours = &counts.neighbours;
+            words.push(neighbours.offsets.len() as u32);
+            words.push(neighbours.items.len() as u32);
+            words.extend(&neighbours.offsets);
+            words.extend(&neighbours.items);
         }
         pack(MAGIC, self, words.len(), words.iter().copied())
     }
@@ -63,6 +68,10 @@ impl SequenceModel {
                     weights: rest.floats(Some(items))?,
                 };
             }
+            let lengths = rest.words(Some(2))?;
+            let length = |at: usize| lengths.get(at).map_or(0, |n| *n as usize);
+            counts.neighbours.offsets = rest.words(Some(length(0)))?;
+            counts.neighbours.items = rest.words(Some(length(1)))?;
         }
         rest.end()?;
         model.encoder.index();
@@ -81,7 +90,10 @@ impl SequenceModel {
         let counts = self.mixture.as_ref().map_or(0, |mixture| {
             let of = |f: &Followers| f.offsets.len() + 2 * f.items.len();
             let counts = &mixture.counts;
-            2 * counts.popularity.len() + of(&counts.next) + of(&counts.later)
+            2 * counts.popularity.len()
+                + of(&counts.next)
+                + of(&counts.later)
+                + counts.neighbours.len()
         });
         labels + (self.network.weights.len() + counts) * size_of::<f32>()
     }

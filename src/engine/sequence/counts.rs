@@ -1,6 +1,7 @@
 //! What can be foretold by counting: popularity, transitions, the own history.
 
 use super::encode::Histories;
+use super::neighbours::{NearRoom, Neighbours};
 use serde::{Deserialize, Serialize};
 
 /// Steps back from which an item still tells of the next one.
@@ -15,7 +16,7 @@ const HALF_LIFE: f64 = 0.05;
 const UNSEEN: f64 = 0.1;
 
 /// The ways to foretell by counting, in the order in which [`Counts`] answers.
-pub(super) const WAYS: usize = 6;
+pub(super) const WAYS: usize = 8;
 /// Their names as baselines.
 pub(super) const NAMES: [&str; WAYS] = [
     "most_popular",
@@ -24,6 +25,8 @@ pub(super) const NAMES: [&str; WAYS] = [
     "markov_chain",
     "item_rules",
     "own_history",
+    "nearest_histories",
+    "last_item_then_markov_chain",
 ];
 
 /// How often items follow others: of each item its followers by rising class, with weights.
@@ -99,14 +102,19 @@ pub(super) struct Counts {
     pub(super) next: Followers,
     /// What follows within a few steps, the farther the less (sequential rules, Ludewig and Jannach 2018).
     pub(super) later: Followers,
+    /// What similar histories hold.
+    pub(super) neighbours: Neighbours,
     /// Logarithms of popularity and recent popularity.
     #[serde(skip)]
     logs: [Vec<f32>; 2],
 }
 
 /// The ways whose answers stand out from popularity, in the order in which [`Counts::lifts`] tells of them: the last item, what
-/// follows it, what follows the last few, the own history.
-pub(super) const LIFTS: usize = 4;
+/// follows it, what follows the last few, the own history, similar histories; and then, as 1, whether it is the last item, the
+/// one before, or an earlier one: of a step back the popularity does not matter.
+pub(super) const LIFTS: usize = 8;
+/// The first of those that are 1.
+const PLACES: usize = 5;
 /// What popularity counts beside the last item, and beside the own history.
 const BESIDE: f32 = 0.1;
 /// No answer leaves less to popularity.
@@ -117,6 +125,7 @@ const LEAST: f32 = 0.01;
 pub(super) struct Room {
     values: Vec<f32>,
     touched: Vec<u32>,
+    pub(super) near: NearRoom,
 }
 
 impl Room {
@@ -124,10 +133,11 @@ impl Room {
         Room {
             values: vec![0.0; classes],
             touched: Vec::with_capacity(classes),
+            near: NearRoom::default(),
         }
     }
 
-    fn add(&mut self, item: usize, value: f32) {
+    pub(super) fn add(&mut self, item: usize, value: f32) {
         if self.values[item] == 0.0 && value > 0.0 {
             self.touched.push(item as u32);
         }
@@ -139,12 +149,12 @@ impl Room {
 pub(super) type Past<'a> = &'a [u32];
 
 /// The weights of the steps back.
-fn fading(back: usize) -> f32 {
+pub(super) fn fading(back: usize) -> f32 {
     1.0 / (1 + back) as f32
 }
 
 /// The known items of a past, the last one first, with how many steps back each is.
-fn back(past: Past<'_>, reach: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+pub(super) fn back(past: Past<'_>, reach: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
     let last = past.iter().rev().take(reach).enumerate();
     last.filter(|(_, code)| **code > 0)
         .map(|(back, code)| (back, *code as usize - 1))
@@ -159,6 +169,7 @@ impl Counts {
         counts: impl Fn(usize) -> bool,
     ) -> Counts {
         let counted = |step: &usize| counts(*step);
+        let counted_steps = |step: usize| counts(step);
         let times = (0..histories.steps())
             .filter(counted)
             .map(|s| histories.times[s]);
@@ -204,6 +215,7 @@ impl Counts {
             popularity,
             next: Followers::count(classes, next),
             later: Followers::count(classes, later),
+            neighbours: Neighbours::new(histories, codes, classes, counted_steps),
             logs: Default::default(),
         };
         counts.index();
@@ -213,6 +225,7 @@ impl Counts {
     /// Makes logarithms ready after reading.
     pub(super) fn index(&mut self) {
         let log = |p: &f32| p.max(f32::MIN_POSITIVE).ln();
+        self.neighbours.index(self.popularity.len());
         self.logs = [&self.popularity, &self.recent].map(|shares| shares.iter().map(log).collect());
     }
 
@@ -242,7 +255,7 @@ impl Counts {
     ) {
         let last = back(past, 1).next().map(|(_, item)| item);
         let own: f32 = back(past, OWN).map(|(back, _)| fading(back)).sum();
-        for way in 0..LIFTS {
+        for way in 0..PLACES {
             let mut rest = BESIDE;
             match (way, last) {
                 (0, Some(last)) => room.add(last, 1.0 - BESIDE),
@@ -269,15 +282,28 @@ impl Counts {
                         room.add(item, (1.0 - BESIDE) * fading(back) / own);
                     }
                 }
+                (4, _) => rest = room.add_neighbours(&self.neighbours, past),
                 _ => {}
             }
-            let Room { values, touched } = room;
+            let Room {
+                values, touched, ..
+            } = room;
             for item in touched.drain(..) {
                 let item = item as usize;
                 let value = std::mem::take(&mut values[item]);
                 let popular = rest.max(LEAST) * self.popularity[item].max(f32::MIN_POSITIVE);
                 visit(way, item, (value / popular).min(1e30).ln_1p());
             }
+        }
+        // The step back in which an item was last, from 1.
+        for (back, item) in back(past, OWN) {
+            if room.values[item] == 0.0 {
+                room.add(item, (1 + back) as f32);
+            }
+        }
+        for item in room.touched.drain(..) {
+            let back = std::mem::take(&mut room.values[item as usize]) as usize;
+            visit(PLACES + (back - 1).min(2), item as usize, 1.0);
         }
     }
 
@@ -286,8 +312,22 @@ impl Counts {
     }
 
     /// Adds the probabilities of all classes by each way, times the ways' shares.
-    pub(super) fn add(&self, past: Past<'_>, shares: &[f32; WAYS], out: &mut [f32]) {
+    pub(super) fn add(
+        &self,
+        past: Past<'_>,
+        shares: &[f32; WAYS],
+        near: &mut NearRoom,
+        out: &mut [f32],
+    ) {
+        let mut shares = *shares;
+        // The last item first, and then what follows it.
+        shares[2] += 0.6 * shares[7];
+        shares[3] += 0.4 * shares[7];
         let mut popular = shares[0];
+        if shares[6] > 0.0 {
+            let given = |item: usize, share: f32| out[item] += shares[6] * share;
+            popular += shares[6] * self.neighbours.each(past, near, given);
+        }
         let last = back(past, 1).next().filter(|(back, _)| *back == 0);
         if let Some((_, last)) = last {
             out[last] += shares[2];
@@ -368,6 +408,7 @@ impl Counts {
             && self.popularity.iter().chain(&self.recent).all(fine)
             && self.next.is_sound(classes)
             && self.later.is_sound(classes)
+            && self.neighbours.is_sound(classes)
     }
 }
 
@@ -391,7 +432,7 @@ mod tests {
         let mut shares = [0.0; WAYS];
         shares[way] = 1.0;
         let mut out = vec![0.0; counts.classes()];
-        counts.add(past, &shares, &mut out);
+        counts.add(past, &shares, &mut NearRoom::default(), &mut out);
         out
     }
 
@@ -431,6 +472,11 @@ mod tests {
         // The last item alone is lifted by itself; both items of the past by the history.
         assert!(lifts[1][0] > 0.0 && lifts[0][0] == 0.0 && lifts[2][0] == 0.0);
         assert!(lifts[0][3] > 0.0 && lifts[1][3] > 0.0 && lifts[2][3] == 0.0);
+        // 2 is the last item and 1 the one before; no item is an earlier one.
+        let places = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0; 3]];
+        for (lifts, places) in lifts.iter().zip(places) {
+            assert_eq!(lifts[PLACES..], places);
+        }
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl<'a> Judge<'a> {
                     shares[0] += BESIDE;
                     shares[way] += 1.0 - BESIDE;
                     counted.fill(0.0);
-                    counts.add(past, &shares, &mut counted);
+                    counts.add(past, &shares, &mut room.near, &mut counted);
                     ranking.add(found(&counted));
                 }
                 if let (Some(mixture), Some(mixed)) = (mixture, &mut mixed) {

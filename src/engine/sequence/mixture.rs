@@ -13,7 +13,7 @@ const PARTS: usize = 3 + LIFTS;
 /// What the weights depend on: see [`cues`].
 const CUES: usize = 6;
 /// The weights before there is anything to learn from.
-const START: [f64; PARTS] = [0.4, 0.3, 0.1, 0.3, 0.3, 0.3, 0.3];
+const START: [f64; PARTS] = [0.4, 0.3, 0.1, 0.3, 0.3, 0.3, 0.3, 0.2, 0.0, 0.0, 0.0];
 /// Steps of the search for the weights, and its rate.
 const ROUNDS: usize = 200;
 const RATE: f64 = 0.02;

@@ -16,6 +16,7 @@ mod log;
 mod metrics;
 mod mixture;
 mod model;
+mod neighbours;
 mod network;
 mod packed;
 mod params;

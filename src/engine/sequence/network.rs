@@ -93,6 +93,10 @@ pub(super) struct Layout {
     pub(super) len: usize,
 }
 
+/// Each number of an embedding of length 1 is small: with plain weights the gates would hardly tell items apart at first, and
+/// learning would begin slowly. Longer embeddings instead would do worse in the end where they also answer.
+const LOUDER: f64 = 3.0;
+
 /// Gates of a cell.
 pub(super) fn gates(cell: Cell) -> usize {
     match cell {
@@ -264,9 +268,17 @@ impl Network {
             // Of length 1, so that embeddings weigh as much as a standardised number.
             fill(range, (3.0 / table.dim.max(1) as f64).sqrt());
         }
-        for layer in &layout.layers {
+        let embedded: usize = self.tables.iter().map(|t| t.dim).sum();
+        for (i, layer) in layout.layers.iter().enumerate() {
             let glorot = |inputs: usize| (6.0 / (inputs + layer.units).max(1) as f64).sqrt();
-            fill(&layer.input, glorot(layer.inputs));
+            let of_tables = if i == 0 {
+                embedded * layer.bias.len()
+            } else {
+                0
+            };
+            let numbers = layer.input.start + of_tables;
+            fill(&(layer.input.start..numbers), LOUDER * glorot(layer.inputs));
+            fill(&(numbers..layer.input.end), glorot(layer.inputs));
             fill(&layer.recurrent, glorot(layer.units) / 1.7);
         }
         if let Some(attention) = &layout.attention {

@@ -2,7 +2,7 @@
 
 use super::attentive::Attentive;
 use super::cells::{GruStep, LstmStep, gru, lstm};
-use super::counts::Room;
+use super::counts::{Room, WAYS};
 use super::encode::{Histories, Target};
 use super::intensity;
 use super::layer::grown;
@@ -281,8 +281,10 @@ impl Predictor {
         if let Some(mixture) = &self.model.mixture {
             if state.steps == 0 {
                 state.scores.fill(0.0);
-                let half = [0.5, 0.5, 0.0, 0.0, 0.0, 0.0];
-                mixture.counts.add(&[], &half, &mut state.scores);
+                let mut half = [0.0; WAYS];
+                half[..2].fill(0.5);
+                let near = &mut state.room.near;
+                mixture.counts.add(&[], &half, near, &mut state.scores);
                 return &state.scores;
             }
             mixture.mix(&state.past, &mut state.scores, &mut state.room);

@@ -4,6 +4,7 @@
 //! [`Synthesizer::rows`] makes new rows.
 
 mod bytes;
+mod emit;
 pub mod fidelity;
 mod gan;
 mod generate;
@@ -51,6 +52,9 @@ pub struct Columns {
     pub unique: Vec<String>,
     /// Values are those of another table: they are chosen from.
     pub foreign: Vec<String>,
+    /// Numbers that are no keys, however seldom they repeat.
+    #[serde(default)]
+    pub amounts: Vec<String>,
 }
 
 /// The network behind a synthesizer.
@@ -115,7 +119,13 @@ impl Synthesizer {
         let mut watch = Watch::new(&params, table.rows, &mut step);
         let network = match params.algorithm {
             Algorithm::Gan => Network::Gan(gan::train(&params, &layout, &table, &mut watch)?),
-            Algorithm::Tvae => Network::Tvae(vae::train(&params, &layout, &table, &mut watch)?),
+            Algorithm::Tvae => Network::Tvae(vae::train(
+                &params,
+                &layout,
+                &table,
+                &vae::Unconditional,
+                &mut watch,
+            )?),
         };
         let history = std::mem::take(&mut watch.history);
         let out_of_time = watch.out_of_time();
@@ -211,6 +221,11 @@ impl Synthesizer {
             }
         }
         notes
+    }
+
+    /// The columns that are shown.
+    fn visible(&self) -> &[Field] {
+        &self.fields
     }
 
     /// Columns of which each value that is made is remembered, so that none comes twice.

@@ -124,5 +124,6 @@ fn constraints(source: &Source) -> Result<Columns> {
              ON a.attrelid OPERATOR(pg_catalog.=) c.conrelid AND a.attnum OPERATOR(pg_catalog.=) ANY (c.conkey) \
              WHERE c.conrelid OPERATOR(pg_catalog.=) $1 AND c.contype OPERATOR(pg_catalog.=) 'f'",
         )?,
+        amounts: Vec::new(),
     })
 }

@@ -1,11 +1,12 @@
 //! New rows of a synthesizer.
 
 use super::emit::Emitter;
+use super::family::Parents;
 use super::layout::{Condition, Layout, usual};
 use super::schema::{How, draw};
 use super::{Network, Synthesizer, gan};
 use crate::fit::FitError;
-use crate::frame::Frame;
+use crate::frame::{Cell, Column, Frame};
 use crate::random::Random;
 
 /// Rows made at once, however many are asked for: the first rows of a seed are the same.
@@ -107,12 +108,26 @@ impl Rows<'_> {
         Ok(frame)
     }
 
+    /// The same, and how many rows each has in the tables of the children.
+    ///
+    /// # Errors
+    /// Conditions that are never met together.
+    pub fn family(&mut self, count: usize, tick: &mut dyn FnMut()) -> Result<Parents, FitError> {
+        let mut frame = self.whole(count, tick)?;
+        let hidden = frame.columns.split_off(self.owner.visible().len());
+        let count = |column: &Column, row| match column.cell(row) {
+            Cell::Number(x) => x.clamp(0.0, f64::from(u32::MAX)) as u32,
+            _ => 0,
+        };
+        let of = |column: &Column| (0..column.len()).map(|row| count(column, row)).collect();
+        Ok(Parents {
+            counts: hidden.iter().map(of).collect(),
+            frame,
+        })
+    }
+
     /// The same, with the columns that are not shown behind the others.
-    pub(super) fn whole(
-        &mut self,
-        count: usize,
-        tick: &mut dyn FnMut(),
-    ) -> Result<Frame, FitError> {
+    fn whole(&mut self, count: usize, tick: &mut dyn FnMut()) -> Result<Frame, FitError> {
         let mut columns = self.emitter.columns();
         let mut in_vain = 0;
         let mut made = 0;

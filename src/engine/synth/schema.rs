@@ -197,7 +197,7 @@ pub(super) fn fit(frame: &Frame, known: &Columns, random: &mut Random) -> (Vec<F
             how,
         });
     }
-    depend(&mut fields, &levels, rows);
+    depend(&mut fields, &levels, rows, &known.amounts);
     let mut encoded = Encoded {
         rows,
         codes: Vec::new(),
@@ -428,7 +428,7 @@ impl How {
 }
 
 /// The nearest multiple; of 0.01 and the like, the number that is written so.
-fn whole(x: f64, step: f64) -> f64 {
+pub(super) fn whole(x: f64, step: f64) -> f64 {
     if step >= 1.0 {
         (x / step).round() * step
     } else {
@@ -438,9 +438,9 @@ fn whole(x: f64, step: f64) -> f64 {
 }
 
 /// Finds columns of which each value has one value of another, so that the network need not learn it.
-fn depend(fields: &mut [Field], levels: &[Option<Listed>], rows: usize) {
+fn depend(fields: &mut [Field], levels: &[Option<Listed>], rows: usize, amounts: &[String]) {
     let mut order: Vec<usize> = (0..fields.len())
-        .filter(|at| levels[*at].is_some())
+        .filter(|at| levels[*at].is_some() && !amounts.contains(&fields[*at].name))
         .collect();
     let size = |at: usize| levels[at].as_ref().map_or(0, |l| l.values.len());
     // Those with few values follow those with many; of equal ones the later follows the earlier.

@@ -1,18 +1,37 @@
 //! Calls of `insight_train` for models that make rows.
 
+mod children;
+
 use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
 use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source};
+pub use children::Child;
 use insight_engine::frame::Kind;
-use insight_engine::synth::{Algorithm, Columns, Params};
+use insight_engine::synth::{Algorithm, Columns, KEY, Params};
 use pgrx::prelude::*;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Options beside those of the networks.
-const KEYS: &[&str] = &["deploy", "exclude", "include", "key", "threads", "wait"];
+const KEYS: &[&str] = &[
+    "children", "deploy", "exclude", "include", "key", "threads", "wait",
+];
+
+/// What a worker learns to make.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generate {
+    pub columns: Columns,
+    #[serde(default)]
+    pub children: Vec<Child>,
+}
+
+/// The column that has as text what the child's table of this place refers to.
+pub fn parent_key(place: usize) -> String {
+    format!("{KEY} {}", place + 1)
+}
 
 /// Whether the options ask for a model that makes rows.
 pub fn is_asked(options: &Value) -> bool {
@@ -42,7 +61,7 @@ pub fn check(
     Params::from_json(options, 1)?;
     let source = resolve::resolve(relation)?;
     let model = model_name(model, &source, &algorithm)?;
-    let (columns, excluded) = choose(&source, options)?;
+    let (mut columns, excluded) = choose(&source, options)?;
     access::check_visible(&source)?;
     access::check_privileges(
         &source,
@@ -55,9 +74,35 @@ pub fn check(
         known.foreign.retain(|name| *name != key);
         known.unique.push(key);
     }
-    let Call { spec, wait } = common(model, &source, options.clone(), true)?;
+    let (children, again) = children::children(options, &source)?;
+    let mut options = options.clone();
+    let mut from = source.from.clone();
+    if !children.is_empty() {
+        options.insert("children".into(), again);
+        let mut texts = Vec::new();
+        for (place, child) in children.iter().enumerate() {
+            let key = &child.table.parent_key;
+            if !columns.contains(key) {
+                return Err(Error::new("22023", format!("column \"{key}\" is left out"))
+                    .hint(format!("\"{}\" refers to it.", child.table.name)));
+            }
+            // Its values are new.
+            known.foreign.retain(|name| name != key);
+            if !known.unique.contains(key) {
+                known.unique.push(key.clone());
+            }
+            texts.push((key.as_str(), parent_key(place)));
+        }
+        from = source.with_texts(&texts, &columns);
+        columns.extend(texts.into_iter().map(|(_, name)| name));
+    }
+    let Call { spec, wait } = common(model, &source, options, true)?;
     let spec = Spec {
-        work: Work::Generate(known),
+        work: Work::Generate(Generate {
+            columns: known,
+            children,
+        }),
+        from,
         columns,
         excluded,
         ..spec

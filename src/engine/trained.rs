@@ -47,6 +47,32 @@ impl TrainedModel {
         Artifact::from_bytes(bytes).map(|a| TrainedModel::Table(Box::new(a)))
     }
 
+    /// Whether two models are the same in all but when and how fast they were trained.
+    pub fn same_model(&self, other: &TrainedModel) -> bool {
+        match (self, other) {
+            (TrainedModel::Table(own), TrainedModel::Table(other)) => own.same_model(other),
+            (TrainedModel::Synthesizer(own), TrainedModel::Synthesizer(other)) => {
+                let timeless = |model: &Synthesizer| {
+                    let mut model = model.clone();
+                    model.history.clear();
+                    model.fit_seconds = 0.0;
+                    model.to_bytes()
+                };
+                timeless(own) == timeless(other)
+            }
+            (TrainedModel::Sequence(own), TrainedModel::Sequence(other)) => {
+                let timeless = |model: &SequenceModel| {
+                    let mut model = model.clone();
+                    model.history.clear();
+                    model.seconds = 0.0;
+                    model.to_bytes()
+                };
+                timeless(own) == timeless(other)
+            }
+            _ => false,
+        }
+    }
+
     pub fn card(&self) -> Card<'_> {
         match self {
             TrainedModel::Table(artifact) => {

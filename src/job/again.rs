@@ -1,6 +1,6 @@
 //! Training again what was trained before: a new version from today's rows, or the same one, to see whether it is the same.
 
-use super::spec::{self, Call, Work};
+use super::spec::Call;
 use super::{submit, targets};
 use crate::error::{Error, Result, required};
 use crate::relation::resolve::{self, Source};
@@ -8,6 +8,7 @@ use crate::relation::sources::{self, trust};
 use crate::store::cache;
 use crate::store::record::{self, Record};
 use insight_engine::artifact::Artifact;
+use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
 use serde_json::Value;
 
@@ -28,12 +29,7 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;
     }
-    let children = record.options.get("children").and_then(Value::as_object);
-    for own in children.iter().flat_map(|children| children.values()) {
-        if let Some(relation) = own.get("relation").and_then(Value::as_str) {
-            trusted_relation(&record, relation)?;
-        }
-    }
+    trusted_children(&record)?;
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
         // How the call was made says nothing about the model.
@@ -61,6 +57,17 @@ pub fn trusted_beside(record: &Record, option: &str) -> Result<Option<Source>> {
         return Ok(None);
     };
     trusted_relation(record, relation).map(Some)
+}
+
+/// Whether the tables of the children may be read with the caller's rights.
+fn trusted_children(record: &Record) -> Result<()> {
+    let children = record.options.get("children").and_then(Value::as_object);
+    for own in children.iter().flat_map(|children| children.values()) {
+        if let Some(relation) = own.get("relation").and_then(Value::as_str) {
+            trusted_relation(record, relation)?;
+        }
+    }
+    Ok(())
 }
 
 /// The same of a relation that a record names.
@@ -116,37 +123,85 @@ pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     let reference = required(model, "model")?;
     let id = cache::version(reference)?;
     let record = trusted(record::record(id)?)?;
-    let predictor = cache::predictor(&format!("{}@{}", record.model, record.version))?;
-    let before = predictor.artifact();
+    for option in ["label_relation", "static_relation"] {
+        trusted_beside(&record, option)?;
+    }
+    trusted_children(&record)?;
+    let before = cache::trained(reference, id)?;
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
         all.remove("wait");
-        all.insert("device".into(), before.provenance.device.clone().into());
+        if let TrainedModel::Table(artifact) = &before {
+            all.insert("device".into(), artifact.provenance.device.clone().into());
+        }
     }
     let (relation, target) = (Some(&*record.relation), Some(&*record.target));
-    let call = spec::check(relation, target, Some(&record.model), &options, Work::Train)?;
+    let target = target.filter(|target| !target.is_empty());
+    let mut calls = targets::calls(relation, target, Some(&record.model), &options)?;
+    let call = calls
+        .pop()
+        .ok_or_else(|| Error::new("XX000", "nothing is to be trained"))?;
     let (_, after) = submit::ask(&call.spec, |_, bytes| {
-        Artifact::from_bytes(bytes).map_err(|e| {
+        TrainedModel::from_bytes(bytes).map_err(|e| {
             Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
         })
     })?;
-    let score = |artifact: &Artifact| artifact.evaluation.headline().map(|m| m.value);
     let same = before.same_model(&after);
+    let score = before.card().headline;
     Ok(Reproduction {
         model: record.model,
         version: record.version,
         same,
-        metric: before.evaluation.headline().map(|m| m.metric.clone()),
-        score: score(before),
-        score_again: score(&after),
-        detail: explain(before, &after, same),
+        metric: score.as_ref().map(|m| m.metric.clone()),
+        score: score.map(|m| m.value),
+        score_again: after.card().headline.map(|m| m.value),
+        detail: explain(&before, &after, same),
     })
 }
 
-fn explain(before: &Artifact, after: &Artifact, same: bool) -> String {
-    if same {
-        return "every prepared column, weight and score is the same, bit for bit".into();
+fn explain(before: &TrainedModel, after: &TrainedModel, same: bool) -> String {
+    match (before, after) {
+        _ if same => "every prepared column, weight and score is the same, bit for bit".into(),
+        (TrainedModel::Table(before), TrainedModel::Table(after)) => explain_table(before, after),
+        _ => {
+            let cards = [before.card(), after.card()];
+            let told = |key: &str| {
+                cards
+                    .each_ref()
+                    .map(|c| c.summary["provenance"][key].to_string())
+            };
+            let mut causes = Vec::new();
+            let [old, new] = cards.each_ref().map(|card| card.rows);
+            if old != new {
+                causes.push(format!(
+                    "the data is not the same: {old} rows then, {new} now"
+                ));
+            }
+            let [old, new] = told("engine_version");
+            if old != new {
+                causes.push(format!("insight {old} then, {new} now"));
+            }
+            if told("stopped_by")
+                .iter()
+                .any(|by| by.contains("max_seconds"))
+            {
+                causes.push(OUT_OF_TIME.into());
+            }
+            let [old, new] = told("params");
+            if old != new {
+                causes.push("settings or defaults differ".into());
+            }
+            if causes.is_empty() {
+                causes.push("as many rows as then, but not the same, or in another order".into());
+            }
+            causes.join("; ")
+        }
     }
+}
+
+const OUT_OF_TIME: &str = "max_seconds ended the training, and the machine is not always as fast";
+
+fn explain_table(before: &Artifact, after: &Artifact) -> String {
     let (old, new) = (&before.provenance, &after.provenance);
     let mut causes = Vec::new();
     let data = old.data_fingerprint != new.data_fingerprint;
@@ -163,7 +218,7 @@ fn explain(before: &Artifact, after: &Artifact, same: bool) -> String {
         ));
     }
     if old.stopped_by == "max_seconds" || new.stopped_by == "max_seconds" {
-        causes.push("max_seconds ended the training, and the machine is not always as fast".into());
+        causes.push(OUT_OF_TIME.into());
     }
     if old.device != "cpu" {
         causes.push("a GPU adds up in no fixed order".into());

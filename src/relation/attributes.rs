@@ -10,6 +10,8 @@ pub struct Attribute {
     pub typmod: i32,
     /// NULL is refused.
     pub not_null: bool,
+    /// GENERATED ALWAYS AS an expression.
+    pub computed: bool,
     /// Its place in the row type, dropped columns counted.
     pub place: usize,
 }
@@ -34,6 +36,7 @@ pub unsafe fn attributes(descriptor: pg_sys::TupleDesc) -> Vec<Attribute> {
             type_oid: a.atttypid,
             typmod: a.atttypmod,
             not_null: a.attnotnull,
+            computed: a.attgenerated != 0,
             place,
         })
         .collect()

@@ -18,6 +18,17 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(type_oid: pg_sys::Oid, typmod: i32) -> Writer {
+        Writer::of(type_oid, typmod)
+    }
+
+    /// As values of the base type, where others look at what a domain allows.
+    pub fn unchecked(type_oid: pg_sys::Oid, mut typmod: i32) -> Writer {
+        // SAFETY: a syscache look-up of an existing type.
+        let base = unsafe { pg_sys::getBaseTypeAndTypmod(type_oid, &mut typmod) };
+        Writer::of(base, typmod)
+    }
+
+    fn of(type_oid: pg_sys::Oid, typmod: i32) -> Writer {
         let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
         // SAFETY: syscache look-ups of an existing type.
         let base = unsafe {
@@ -59,6 +70,7 @@ impl Writer {
 
     fn text(&self, edit: &Edit) -> Option<String> {
         Some(match edit {
+            Edit::Number(x) if self.too_great(*x) => return None,
             Edit::Number(x) => match self.whole() {
                 Some(most) if x.round().abs() > most => return None,
                 Some(_) => x.round().to_string(),
@@ -94,6 +106,21 @@ impl Writer {
             // The greatest float below 2^63.
             pg_sys::INT8OID => Some((i64::MAX as f64).next_down()),
             _ => None,
+        }
+    }
+
+    /// A number with too many digits for a numeric(p, s), or too great for a real.
+    fn too_great(&self, x: f64) -> bool {
+        match self.base {
+            pg_sys::FLOAT4OID => x.is_finite() && (x as f32).is_infinite(),
+            pg_sys::NUMERICOID if self.typmod >= 4 => {
+                // The precision in the upper half, the scale in the lower 11 bits, as a signed number.
+                let own = self.typmod - 4;
+                let (precision, scale) = (own >> 16 & 0xffff, ((own & 0x7ff) ^ 1024) - 1024);
+                let rounded = (x * 10f64.powi(scale)).round();
+                !rounded.is_finite() && x.is_finite() || rounded.abs() >= 10f64.powi(precision)
+            }
+            _ => false,
         }
     }
 

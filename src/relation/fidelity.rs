@@ -32,7 +32,27 @@ pub(super) fn rows(model: &Synthesizer, relation: &str, left: &mut usize) -> Res
         )
         .hint(format!("The model knows {}.", all.join(", "))));
     }
-    let frame = read::read(&source, &names, *left, &mut |_| {
+    // Foreign keys were read as text.
+    let is_text = |name: &str| {
+        model
+            .kinds()
+            .any(|(own, kind)| own == name && kind == Kind::Category)
+    };
+    let is_number = |oid| Decoder::for_type(oid).is_some_and(|d| d.kind == Kind::Number);
+    let own = source
+        .columns
+        .iter()
+        .filter(|c| is_text(&c.name) && is_number(c.type_oid));
+    let exact: Vec<&str> = own.map(|c| c.name.as_str()).collect();
+    let keyed;
+    let source = if exact.is_empty() {
+        &source
+    } else {
+        let columns: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        keyed = source.exact(&exact, &columns);
+        &keyed
+    };
+    let frame = read::read(source, &names, *left, &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
     *left = left.saturating_sub(frame.bytes());

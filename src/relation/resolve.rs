@@ -122,9 +122,14 @@ impl Source {
 
     /// The named columns alone, the key as text: a bigint or numeric key must not pass through a float.
     pub fn keyed(&self, key: &str, columns: &[String]) -> Source {
+        self.exact(&[key], columns)
+    }
+
+    /// The same of several keys.
+    pub fn exact(&self, keys: &[&str], columns: &[String]) -> Source {
         let column = |name: &String| {
             let quoted = spi::quote_identifier(name);
-            if name == key {
+            if keys.contains(&name.as_str()) {
                 format!("{quoted}::pg_catalog.text AS {quoted}")
             } else {
                 quoted
@@ -134,7 +139,11 @@ impl Source {
         let mut keyed = self.clone();
         keyed.from = format!("(SELECT {} FROM {}) AS keyed", list.join(", "), self.from);
         keyed.columns.retain(|c| columns.contains(&c.name));
-        for own in keyed.columns.iter_mut().filter(|c| c.name == key) {
+        for own in keyed
+            .columns
+            .iter_mut()
+            .filter(|c| keys.contains(&c.name.as_str()))
+        {
             (own.type_oid, own.type_name) = (pg_sys::TEXTOID, "text".into());
         }
         keyed

@@ -248,6 +248,12 @@ pub fn with_text_model(predictor: &Predictor) -> Result<()> {
     Ok(())
 }
 
+/// A version as it is stored, whatever its kind.
+pub fn trained(reference: &str, id: i64) -> Result<TrainedModel> {
+    let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
+    TrainedModel::from_bytes(&bytes).map_err(|error| unreadable(reference, error))
+}
+
 fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
     TrainedModel::from_bytes(bytes)
         .and_then(|model| match model {
@@ -261,16 +267,20 @@ fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
                 Ok(Loaded::Sequence(Rc::new(sequence::Predictor::new(*model)?)))
             }
         })
-        .map_err(|error| match error {
-            ArtifactError::TooNew { .. } => {
-                Error::new("0A000", format!("model \"{reference}\" cannot be read"))
-                    .detail(error.to_string())
-                    .hint("ALTER EXTENSION insight UPDATE, or reconnect after an upgrade.")
-            }
-            _ => Error::new("XX001", format!("model \"{reference}\" is damaged"))
+        .map_err(|error| unreadable(reference, error))
+}
+
+fn unreadable(reference: &str, error: ArtifactError) -> Error {
+    match error {
+        ArtifactError::TooNew { .. } => {
+            Error::new("0A000", format!("model \"{reference}\" cannot be read"))
                 .detail(error.to_string())
-                .hint("Deploy another version with insight_deploy, or train it again."),
-        })
+                .hint("ALTER EXTENSION insight UPDATE, or reconnect after an upgrade.")
+        }
+        _ => Error::new("XX001", format!("model \"{reference}\" is damaged"))
+            .detail(error.to_string())
+            .hint("Deploy another version with insight_deploy, or train it again."),
+    }
 }
 
 /// Drops the least recently used models until the rest fits; the one in use stays.

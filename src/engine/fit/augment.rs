@@ -4,7 +4,7 @@ use super::prepare::Matrices;
 use super::trial::AS_GOOD;
 use super::{FitError, Progress, Request, canceled, split::Parts, target::Answers};
 use crate::artifact::Task;
-use crate::frame::{Cell, Column, Frame};
+use crate::frame::{Cell, Column, Frame, Kind};
 use crate::params::ValidParams;
 use crate::synth::Synthesizer;
 use crate::train::{self, Rows, Step, TrainError, Trained};
@@ -211,7 +211,14 @@ fn made(
         let slice = source.next(SLICE.min(wanted - frame.rows()), &mut || ())?;
         for column in &mut frame.columns {
             let own = slice.column(&column.name);
-            (0..slice.rows()).for_each(|row| column.push(own.map_or(Cell::Null, |c| c.cell(row))));
+            for row in 0..slice.rows() {
+                let cell = match (own.map_or(Cell::Null, |c| c.cell(row)), column.kind) {
+                    // The synthesizer has keys of other tables as text.
+                    (Cell::Text(key), Kind::Number) => key.parse().map_or(Cell::Null, Cell::Number),
+                    (cell, _) => cell,
+                };
+                column.push(cell);
+            }
         }
     }
     let own = answers.of_generated(request, &frame, params.loss.of_logarithms())?;

@@ -52,6 +52,13 @@ impl<'a> Emitter<'a> {
             .collect()
     }
 
+    /// Leaves out numbers of a field that are made up in order.
+    pub(super) fn leap(&mut self, field: usize) {
+        if let Some(Some(inventor)) = self.inventors.get_mut(field) {
+            inventor.leap();
+        }
+    }
+
     /// Of each block the alternative, and the place.
     pub(super) fn choose(&self, logits: &[f32], random: &mut Random) -> Vec<(usize, f64)> {
         let mut chosen = Vec::with_capacity(self.layout.blocks.len());

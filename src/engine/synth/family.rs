@@ -36,6 +36,9 @@ pub struct ChildTable {
     pub name: String,
     /// With its schema, or a query.
     pub relation: String,
+    pub is_relation: bool,
+    /// The parent's table with its schema; none for a query.
+    pub parent: Option<String>,
     /// Its column that refers to the parent, and the parent's that it refers to.
     pub key: String,
     pub parent_key: String,

@@ -82,6 +82,8 @@ fn table() -> ChildTable {
     ChildTable {
         name: "orders".into(),
         relation: "orders".into(),
+        is_relation: true,
+        parent: None,
         key: "customer_id".into(),
         parent_key: "customer_id".into(),
         order: Some("ordered_at".into()),

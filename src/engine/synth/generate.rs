@@ -162,6 +162,11 @@ impl Rows<'_> {
         Ok(Frame { columns })
     }
 
+    /// Leaves out numbers of a column that are made up in order: what has come of late is taken elsewhere.
+    pub fn leap(&mut self, column: usize) {
+        self.emitter.leap(column);
+    }
+
     fn logits(&mut self, rows: usize) -> Vec<f32> {
         let noise = match &self.owner.network {
             Network::Gan(generator) => generator.noise,

@@ -21,6 +21,8 @@ const PROSE: f64 = 3.0;
 /// Bits for each known key: one in a hundred new keys is taken for a known one and drawn again.
 const BITS: usize = 10;
 const HASHES: u64 = 7;
+/// So many taken numbers are left out at first.
+const BATCH: usize = 256;
 
 /// How values are made up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -282,6 +284,8 @@ pub(super) struct Inventor<'a> {
     /// Hashes of the texts: one that seems to be there is drawn again.
     made: HashSet<u64>,
     count: f64,
+    /// How far the last leap went.
+    leap: f64,
 }
 
 impl<'a> Inventor<'a> {
@@ -294,6 +298,15 @@ impl<'a> Inventor<'a> {
             how,
             made: HashSet::new(),
             count,
+            leap: BATCH as f64,
+        }
+    }
+
+    /// Leaves numbers out, twice as many each time: those that come next are taken.
+    pub(super) fn leap(&mut self) {
+        if let Invention::Count { .. } = self.how {
+            self.count = (self.count + self.leap).max(after(self.count));
+            self.leap *= 2.0;
         }
     }
 

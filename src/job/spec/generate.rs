@@ -7,10 +7,11 @@ use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
-use crate::relation::resolve::{self, Source};
+use crate::relation::resolve::{self, Source, SourceColumn};
 pub use children::Child;
 use insight_engine::frame::Kind;
 use insight_engine::synth::{Algorithm, Columns, KEY, Params};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -76,7 +77,8 @@ pub fn check(
     }
     let (children, again) = children::children(options, &source)?;
     let mut options = options.clone();
-    let mut from = source.from.clone();
+    let exact = exact(&source, &known, &columns);
+    let mut from = exact.from.clone();
     if !children.is_empty() {
         options.insert("children".into(), again);
         let mut texts = Vec::new();
@@ -93,7 +95,7 @@ pub fn check(
             }
             texts.push((key.as_str(), parent_key(place)));
         }
-        from = source.with_texts(&texts, &columns);
+        from = exact.with_texts(&texts, &columns);
         columns.extend(texts.into_iter().map(|(_, name)| name));
     }
     let Call { spec, wait } = common(model, &source, options, true)?;
@@ -108,6 +110,24 @@ pub fn check(
         ..spec
     };
     Ok(Call { spec, wait })
+}
+
+/// The source with the long ones of its foreign keys as text: they are chosen from, and must not pass through a float.
+fn exact(source: &Source, known: &Columns, columns: &[String]) -> Source {
+    let is_long = |name: &str| {
+        // SAFETY: a syscache look-up of an existing type.
+        let base = |c: &SourceColumn| unsafe { pg_sys::getBaseType(c.type_oid) };
+        let base = source.column(name).map(base);
+        matches!(base, Some(pg_sys::INT8OID | pg_sys::NUMERICOID))
+    };
+    let foreign = known.foreign.iter().map(String::as_str);
+    let long: Vec<&str> = foreign
+        .filter(|name| is_long(name) && columns.iter().any(|c| c == name))
+        .collect();
+    match long.is_empty() {
+        true => source.clone(),
+        false => source.exact(&long, columns),
+    }
 }
 
 /// The columns to read, and those left out.

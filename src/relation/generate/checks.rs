@@ -1,14 +1,11 @@
-//! What a table declares about its rows: CHECK and UNIQUE constraints.
+//! What a table declares about its rows: domains, generated columns, CHECK constraints and keys.
 
+use super::keys::{Keys, Refusal, Scope, Subject};
 use crate::error::{Error, Result};
+use crate::relation::attributes::Attribute;
 use crate::settings;
-use insight_engine::fit::label_of;
-use insight_engine::frame::{Cell, Frame};
-use pgrx::pg_sys;
-use pgrx::prelude::*;
-use std::collections::HashSet;
+use pgrx::{PgList, pg_sys};
 use std::ffi::CStr;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Bytes that a row takes in the memory of a unique key, about.
 const BYTES_OF_KEY: usize = 40;
@@ -17,39 +14,55 @@ const BYTES_OF_KEY: usize = 40;
 pub struct Checks {
     /// Name and prepared expression of each CHECK.
     expressions: Vec<(String, *mut pg_sys::ExprState)>,
-    /// Where the expressions run; null without any.
-    state: *mut pg_sys::EState,
-    context: *mut pg_sys::ExprContext,
-    slot: *mut pg_sys::TupleTableSlot,
+    domains: Vec<Domain>,
+    computed: Vec<Computed>,
+    keys: Keys,
+    subject: Subject,
     /// Columns of the row type.
     width: usize,
-    keys: Vec<Key>,
 }
 
-/// A unique key, and what rows have had in it.
-struct Key {
+/// A column whose type is a domain with constraints.
+struct Domain {
+    place: usize,
+    column: String,
     name: String,
-    /// The model's columns.
-    columns: Vec<usize>,
-    /// Whether a NULL equals another.
-    nulls_equal: bool,
-    /// Hashes of 128 bits: two keys that share one are not to be met.
-    seen: HashSet<u128>,
+    constraints: *mut pg_sys::DomainConstraintRef,
+}
+
+/// A column that is computed of others.
+struct Computed {
+    place: usize,
+    /// Its name, where NULL is refused.
+    not_null: Option<String>,
+    expression: *mut pg_sys::ExprState,
 }
 
 impl Checks {
-    /// The constraints of a relation that is locked, whose rows `descriptor` describes. `columns` are the model's; keys with
-    /// others are not looked at. So many `rows` are to come, with
-    /// so many columns of which each value is `invented` and remembered.
+    /// The constraints of a relation that is locked, whose rows `descriptor` describes. So many `rows` are to come, with so many
+    /// columns of which each value is `invented` and remembered. Everything lives in the current memory context.
     pub fn of(
         relation: pg_sys::Oid,
         descriptor: pg_sys::TupleDesc,
-        columns: &[&str],
+        attributes: &[Attribute],
         rows: usize,
         invented: usize,
+        scope: Scope,
     ) -> Result<Checks> {
-        let keys = keys(relation, columns)?;
-        let bytes = rows.saturating_mul((keys.len() + invented) * BYTES_OF_KEY);
+        // SAFETY: a valid descriptor; the slot is given back by `free`.
+        let subject = unsafe {
+            let state = pg_sys::CreateExecutorState();
+            Subject {
+                state,
+                context: pg_sys::MakePerTupleExprContext(state),
+                slot: pg_sys::MakeSingleTupleTableSlot(
+                    descriptor,
+                    &raw const pg_sys::TTSOpsVirtual,
+                ),
+            }
+        };
+        let keys = Keys::of(relation, subject.state, scope)?;
+        let bytes = rows.saturating_mul((keys.remembered() + invented) * BYTES_OF_KEY);
         if bytes > settings::max_memory() {
             return Err(Error::new(
                 "53200",
@@ -60,142 +73,183 @@ impl Checks {
             )
             .hint("Make fewer rows at a time, or have a superuser raise insight.max_memory."));
         }
-        let mut checks = Checks {
-            expressions: Vec::new(),
-            state: std::ptr::null_mut(),
-            context: std::ptr::null_mut(),
-            slot: std::ptr::null_mut(),
-            // SAFETY: a valid descriptor.
-            width: unsafe { (*descriptor).natts } as usize,
-            keys,
-        };
-        // SAFETY: the descriptor holds its own copy of the constraints; everything lives in the current memory context.
+        // SAFETY: the relation is locked, the descriptor a copy of its own.
         unsafe {
-            let constraints = (*descriptor).constr;
-            let count = if constraints.is_null() {
-                0
-            } else {
-                (*constraints).num_check as usize
-            };
-            if count > 0 {
-                checks.state = pg_sys::CreateExecutorState();
-                checks.context = pg_sys::MakePerTupleExprContext(checks.state);
-                checks.slot =
-                    pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsVirtual);
-                for check in std::slice::from_raw_parts((*constraints).check, count) {
-                    let name = CStr::from_ptr(check.ccname).to_string_lossy().into_owned();
-                    let expression = pg_sys::stringToNode(check.ccbin).cast::<pg_sys::Expr>();
-                    let prepared = pg_sys::ExecPrepareExpr(expression, checks.state);
-                    checks.expressions.push((name, prepared));
-                }
-            }
+            Ok(Checks {
+                expressions: expressions(descriptor, subject.state),
+                domains: domains(attributes, subject.state),
+                computed: computed(relation, attributes, subject.state),
+                keys,
+                subject,
+                width: (*descriptor).natts as usize,
+            })
         }
-        Ok(checks)
     }
 
-    /// What refuses a row; its keys are remembered if nothing does.
+    /// What refuses a row, whose computed columns are filled in; its keys are remembered if nothing does.
     ///
     /// # Safety
     /// `values` and `nulls` must be a row of the row type.
     pub unsafe fn refuse(
         &mut self,
-        frame: &Frame,
-        row: usize,
-        values: &[pg_sys::Datum],
-        nulls: &[bool],
-    ) -> Option<String> {
+        values: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+    ) -> Option<Refusal> {
+        let Subject { context, slot, .. } = self.subject;
         // SAFETY: promised by the caller; the slot has the row type's descriptor.
         unsafe {
-            if !self.context.is_null() {
-                pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
-                pg_sys::ExecClearTuple(self.slot);
-                let (to, to_null) = ((*self.slot).tts_values, (*self.slot).tts_isnull);
-                std::ptr::copy_nonoverlapping(values[..self.width].as_ptr(), to, self.width);
-                std::ptr::copy_nonoverlapping(nulls[..self.width].as_ptr(), to_null, self.width);
-                pg_sys::ExecStoreVirtualTuple(self.slot);
-                (*self.context).ecxt_scantuple = self.slot;
-                for (name, expression) in &self.expressions {
-                    if !pg_sys::ExecCheck(*expression, self.context) {
-                        return Some(format!("the check \"{name}\""));
-                    }
+            pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
+            for domain in &self.domains {
+                let (value, null) = (values[domain.place], nulls[domain.place]);
+                if let Some(why) = domain.refuse(context, value, null) {
+                    return Some(Refusal::by(why));
                 }
             }
-        }
-        let found: Vec<Option<u128>> = self.keys.iter().map(|key| key.hash(frame, row)).collect();
-        for (key, own) in self.keys.iter().zip(&found) {
-            if own.is_some_and(|own| key.seen.contains(&own)) {
-                return Some(format!("the unique key \"{}\"", key.name));
+            pg_sys::ExecClearTuple(slot);
+            let (to, to_null) = ((*slot).tts_values, (*slot).tts_isnull);
+            std::ptr::copy_nonoverlapping(values[..self.width].as_ptr(), to, self.width);
+            std::ptr::copy_nonoverlapping(nulls[..self.width].as_ptr(), to_null, self.width);
+            pg_sys::ExecStoreVirtualTuple(slot);
+            (*context).ecxt_scantuple = slot;
+            for column in &self.computed {
+                let at = column.place;
+                let mut null = false;
+                values[at] = pg_sys::ExecEvalExpr(column.expression, context, &mut null);
+                nulls[at] = null;
+                (*to.add(at), *to_null.add(at)) = (values[at], null);
+                if let (true, Some(name)) = (null, &column.not_null) {
+                    return Some(Refusal::by(format!("the NOT NULL of column \"{name}\"")));
+                }
             }
+            for (name, expression) in &self.expressions {
+                if !pg_sys::ExecCheck(*expression, context) {
+                    return Some(Refusal::by(format!("the check \"{name}\"")));
+                }
+            }
+            self.keys.refuse(self.subject, values, nulls)
         }
-        for (key, own) in self.keys.iter_mut().zip(found) {
-            key.seen.extend(own);
-        }
-        None
     }
 
     /// Frees what the expressions needed. Where an error is raised instead, the query's memory frees it.
     pub fn free(self) {
-        if !self.state.is_null() {
-            // SAFETY: made by `of`, freed once.
-            unsafe {
-                pg_sys::ExecDropSingleTupleTableSlot(self.slot);
-                pg_sys::FreeExecutorState(self.state);
+        self.keys.free();
+        // SAFETY: made by `of`, freed once.
+        unsafe {
+            pg_sys::ExecDropSingleTupleTableSlot(self.subject.slot);
+            pg_sys::FreeExecutorState(self.subject.state);
+        }
+    }
+}
+
+impl Domain {
+    /// Its own input function would raise an error, and end the call.
+    ///
+    /// # Safety
+    /// The value must be of the domain's base type.
+    unsafe fn refuse(
+        &self,
+        context: *mut pg_sys::ExprContext,
+        value: pg_sys::Datum,
+        null: bool,
+    ) -> Option<String> {
+        // SAFETY: promised by the caller; the list is the type cache's and valid for this call.
+        unsafe {
+            let list = (*self.constraints).constraints;
+            let list = PgList::<pg_sys::DomainConstraintState>::from_pg(list);
+            for constraint in list.iter_ptr() {
+                let refused = match (*constraint).constrainttype {
+                    pg_sys::DomainConstraintType::DOM_CONSTRAINT_NOTNULL => null,
+                    _ => {
+                        (*context).domainValue_datum = value;
+                        (*context).domainValue_isNull = null;
+                        !pg_sys::ExecCheck((*constraint).check_exprstate, context)
+                    }
+                };
+                if refused {
+                    let Domain { column, name, .. } = self;
+                    return Some(format!("the domain {name} of column \"{column}\""));
+                }
             }
         }
+        None
     }
 }
 
-impl Key {
-    /// Of the row's values; `None` where one is NULL, which equals nothing.
-    fn hash(&self, frame: &Frame, row: usize) -> Option<u128> {
-        let mut hashers = [DefaultHasher::new(), DefaultHasher::new()];
-        1u8.hash(&mut hashers[1]);
-        for at in &self.columns {
-            let text = match frame.columns[*at].cell(row) {
-                Cell::Null if !self.nulls_equal => return None,
-                Cell::Null => None,
-                Cell::Time(at) => Some(at.to_string()),
-                Cell::Tags(text) | Cell::Json(text) => Some(text.to_owned()),
-                cell => Some(label_of(cell)),
-            };
-            hashers.iter_mut().for_each(|hasher| text.hash(hasher));
+/// # Safety
+/// The descriptor must be valid; it holds its own copy of the constraints.
+unsafe fn expressions(
+    descriptor: pg_sys::TupleDesc,
+    state: *mut pg_sys::EState,
+) -> Vec<(String, *mut pg_sys::ExprState)> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let constraints = (*descriptor).constr;
+        if constraints.is_null() || (*constraints).num_check == 0 {
+            return Vec::new();
         }
-        let [a, b] = hashers.map(|hasher| u128::from(hasher.finish()));
-        Some(a << 64 | b)
+        let count = (*constraints).num_check as usize;
+        let checks = std::slice::from_raw_parts((*constraints).check, count).iter();
+        checks
+            .map(|check| {
+                let name = CStr::from_ptr(check.ccname).to_string_lossy().into_owned();
+                let expression = pg_sys::stringToNode(check.ccbin).cast::<pg_sys::Expr>();
+                (name, pg_sys::ExecPrepareExpr(expression, state))
+            })
+            .collect()
     }
 }
 
-/// Unique keys of which the model knows every column.
-fn keys(relation: pg_sys::Oid, columns: &[&str]) -> Result<Vec<Key>> {
-    Spi::connect(|client| {
-        let rows = client.select(
-            "SELECT c.relname::pg_catalog.text, ARRAY(SELECT a.attname::pg_catalog.text \
-               FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY k (attnum, place) JOIN pg_catalog.pg_attribute a \
-               ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum \
-               WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts), i.indnullsnotdistinct \
-             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid \
-             WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL",
-            None,
-            &[relation.into()],
-        )?;
-        let mut keys = Vec::new();
-        for row in rows {
-            let (Some(name), Some(own)) = (row.get::<String>(1)?, row.get::<Vec<String>>(2)?)
-            else {
-                continue;
-            };
-            let places: Option<Vec<usize>> = own
-                .iter()
-                .map(|own| columns.iter().position(|c| c == own))
-                .collect();
-            let nulls_equal = row.get::<bool>(3)?.unwrap_or(false);
-            keys.extend(places.map(|columns| Key {
-                name,
-                columns,
-                nulls_equal,
-                seen: HashSet::new(),
-            }));
+/// # Safety
+/// The attributes' types must exist.
+unsafe fn domains(attributes: &[Attribute], state: *mut pg_sys::EState) -> Vec<Domain> {
+    // Computed columns are cast to their domain by their expression.
+    let own = attributes.iter().filter(|a| !a.computed);
+    own.filter_map(|attribute| {
+        // SAFETY: promised by the caller; the reference lives as long as the memory it is registered with.
+        unsafe {
+            if !pg_sys::DomainHasConstraints(attribute.type_oid) {
+                return None;
+            }
+            let memory = (*state).es_query_cxt;
+            let size = std::mem::size_of::<pg_sys::DomainConstraintRef>();
+            let constraints = pg_sys::MemoryContextAllocZero(memory, size).cast();
+            pg_sys::InitDomainConstraintRef(attribute.type_oid, constraints, memory, true);
+            let name = CStr::from_ptr(pg_sys::format_type_be(attribute.type_oid));
+            Some(Domain {
+                place: attribute.place,
+                column: attribute.name.clone(),
+                name: name.to_string_lossy().into_owned(),
+                constraints,
+            })
         }
-        Ok(keys)
     })
+    .collect()
+}
+
+/// # Safety
+/// The attributes must be those of the relation, which is locked.
+unsafe fn computed(
+    relation: pg_sys::Oid,
+    attributes: &[Attribute],
+    state: *mut pg_sys::EState,
+) -> Vec<Computed> {
+    let own: Vec<&Attribute> = attributes.iter().filter(|a| a.computed).collect();
+    if own.is_empty() {
+        return Vec::new();
+    }
+    // SAFETY: promised by the caller.
+    unsafe {
+        let table = pg_sys::relation_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+        let computed = own.into_iter().map(|attribute| {
+            let expression = pg_sys::build_column_default(table, attribute.place as i32 + 1);
+            Computed {
+                place: attribute.place,
+                not_null: attribute.not_null.then(|| attribute.name.clone()),
+                expression: pg_sys::ExecPrepareExpr(expression.cast(), state),
+            }
+        });
+        let computed = computed.collect();
+        pg_sys::relation_close(table, pg_sys::NoLock as pg_sys::LOCKMODE);
+        computed
+    }
 }

@@ -75,6 +75,46 @@ fn a_dump_keeps_models_versions_metrics_and_predictions() {
     assert_eq!(before, after);
 }
 
+/// Models of histories and models that make rows answer as before.
+#[test]
+fn a_dump_keeps_models_of_histories_and_of_rows() {
+    let db = shared().database();
+    let mut s = db.session();
+    customers(&mut s, 1000);
+    s.exec(
+        "CREATE TABLE events AS SELECT * FROM insight_sample_events(1000);
+         SELECT insight_train('customers', NULL, 'twins', '{\"algorithm\": \"gan\", \"epochs\": 2}');
+         SELECT insight_train('events', 'action', 'next', '{\"algorithm\": \"lstm\", \"key\": \"customer_id\", \"order\": \"at\", \"epochs\": 2}')",
+    );
+    let queries = [
+        "SELECT string_agg(g::text, ',') FROM insight_generate('twins', 200, NULL::customers, 7) g",
+        "SELECT string_agg(n::text, ',' ORDER BY key, rank) FROM insight_next('next', 'events', 3) n",
+        "SELECT insight_probabilities('next', 17)::text",
+        "SELECT string_agg(v::text, ',' ORDER BY v::text) FROM insight.versions v",
+        "SELECT string_agg(v::text, ',' ORDER BY v::text) FROM insight.metrics v",
+        "SELECT string_agg(v::text, ',' ORDER BY v::text) FROM insight.history v",
+    ];
+    let before: Vec<String> = queries.iter().map(|query| s.one(query)).collect();
+    let name = format!("{}_restored", db.name);
+    let file = db.cluster.dir().join(format!("{name}.dump"));
+    let file = file.to_str().unwrap();
+    db.cluster
+        .run_tool("pg_dump", &["--format", "custom", "--file", file, &db.name]);
+    db.cluster.run_tool("createdb", &[&name]);
+    db.cluster
+        .run_tool("pg_restore", &["--exit-on-error", "--dbname", &name, file]);
+    let mut r = db.cluster.connect(&name, "postgres");
+    for (query, before) in queries.iter().zip(&before) {
+        assert_eq!(&r.one::<String>(query), before, "{query}");
+    }
+    for model in ["twins", "next"] {
+        let again = format!("SELECT version FROM insight_retrain('{model}')");
+        assert_eq!(r.one::<i32>(&again), 2);
+    }
+    drop(r);
+    db.cluster.run_tool("dropdb", &["--force", &name]);
+}
+
 /// A role that is gone takes no model along; superusers look after what it owned.
 #[test]
 fn a_dump_is_restored_where_an_owner_is_missing() {

@@ -104,6 +104,47 @@ fn a_hot_standby_predicts_and_evaluates_but_does_not_train() {
     assert_eq!((primary.restarts(), cluster.restarts()), (0, 0));
 }
 
+/// Models of histories and models that make rows answer where nothing can be written.
+#[test]
+fn a_hot_standby_makes_rows_and_foretells() {
+    let primary = Cluster::start("");
+    let db = primary.database();
+    let mut p = db.session();
+    customers(&mut p, 2000);
+    p.exec("CREATE TABLE events AS SELECT * FROM insight_sample_events(2000); ALTER TABLE customers ADD PRIMARY KEY (id)");
+    for (call, model) in [(GENERATE, "twins"), (FORETELL, "next")] {
+        p.exec(&format!("SELECT insight_train({call} '{model}')"));
+    }
+    let cluster = Cluster::standby_of(&primary);
+    let mut s = cluster.connect(&db.name, "postgres");
+    for query in [
+        "SELECT string_agg(g::text, ',') FROM insight_generate('twins', 100, NULL::customers, 7) g",
+        "SELECT string_agg(g::text, ',') FROM insight_generate('twins', 10, NULL::customers, 7, '{\"churn\": true}') g",
+        "SELECT string_agg(f::text, ',') FROM insight_fidelity('twins', 'customers') f",
+        "SELECT string_agg(d::text, ',') FROM insight_personas('twins', 3) d",
+        "SELECT string_agg(n::text, ',' ORDER BY key, rank) FROM insight_next('next', 'events', 3) n",
+        "SELECT insight_classify('next', 17)",
+        "SELECT insight_probabilities('next', 17)::text",
+        "SELECT string_agg(r::text, ',') FROM insight_recommend('next', 17, 3) r",
+        "SELECT string_agg(e::text, ',' ORDER BY key) FROM insight_sequence_embedding('next', 'events') e",
+    ] {
+        assert_eq!(p.one::<String>(query), s.one::<String>(query), "{query}");
+    }
+    for call in [GENERATE, FORETELL] {
+        s.fails_with("25006", &format!("SELECT insight_train({call} 'other')"));
+    }
+    // Keys of the table are looked up there, too: what the primary inserts is taken on the standby.
+    let new = "SELECT min(id) FROM insight_generate('twins', 5, NULL::customers, 7)";
+    let before: i32 = s.one(new);
+    p.exec("INSERT INTO customers SELECT * FROM insight_generate('twins', 5, NULL::customers, 7)");
+    catch_up(&mut p, &mut s);
+    assert!(s.one::<i32>(new) > before + 4);
+    assert_eq!((primary.restarts(), cluster.restarts()), (0, 0));
+}
+
+const GENERATE: &str = "'customers', NULL, options => '{\"algorithm\": \"gan\", \"epochs\": 2}', model => ";
+const FORETELL: &str = "'events', 'action', options => '{\"algorithm\": \"lstm\", \"key\": \"customer_id\", \"order\": \"at\", \"epochs\": 2}', model => ";
+
 const PARALLEL: &str = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
     SET max_parallel_workers_per_gather = 2";
 

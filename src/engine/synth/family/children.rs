@@ -222,6 +222,13 @@ impl Children<'_> {
         }
     }
 
+    /// Leaves out numbers of a column that are made up in order: what has come of late is taken elsewhere.
+    pub fn leap(&mut self, column: usize) {
+        if let Some(Part::Own { field }) = self.model.columns.get(column).map(|c| &c.part) {
+            self.emitter.leap(*field);
+        }
+    }
+
     /// Takes the rows that were made last, where `accepted` says so; the others are made again.
     pub fn take(&mut self, accepted: &[bool]) {
         let (from, running) = (self.told_by_parents.width, self.model.columns.iter());

@@ -1,6 +1,6 @@
 //! The option `children`: tables whose rows belong to those that are imitated.
 
-use super::{choose, constraints};
+use super::{choose, constraints, exact};
 use crate::error::{Error, Result};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
@@ -119,6 +119,8 @@ fn child(name: &str, options: &Map<String, Value>, parent: &Source) -> Result<Ch
     )?;
     let mut known = constraints(&source)?;
     known.unique.retain(|column| *column != key);
+    known.foreign.retain(|column| *column != key);
+    let exact = exact(&source, &known, &columns);
     columns.retain(|column| *column != key);
     if columns.is_empty() {
         return Err(Error::new(
@@ -126,12 +128,14 @@ fn child(name: &str, options: &Map<String, Value>, parent: &Source) -> Result<Ch
             format!("{} has no column beside its key", source.label()),
         ));
     }
-    let from = source.with_texts(&[(&key, KEY.to_owned())], &columns);
+    let from = exact.with_texts(&[(&key, KEY.to_owned())], &columns);
     columns.push(KEY.into());
     Ok(Child {
         table: ChildTable {
             name: source.name.clone(),
             relation: source.again(),
+            is_relation: source.relation.is_some(),
+            parent: parent.relation.map(|_| parent.from.clone()),
             key,
             parent_key,
             order,

@@ -93,3 +93,65 @@ fn histories_are_read_as_the_caller() {
     assert!(!own.is_empty());
     other.fails_with("42501", "SELECT insight_classify('by_query', 17)");
 }
+
+/// A trainer that dies takes its own job along and nothing else.
+#[test]
+fn killed_trainers_harm_nobody() {
+    let db = shared().database();
+    let mut s = scene(&db);
+    let restarts = db.cluster.restarts();
+    for (call, model) in [(GENERATE, "twins"), (FORETELL, "next")] {
+        s.exec(call);
+        let (job, worker) = Scene::wait_for_epoch(&mut s, model);
+        let trainers = children(worker);
+        assert_eq!(trainers.len(), 1, "the trainer is the worker's only child");
+        kill(trainers[0], libc::SIGKILL);
+        wait_for_status(&mut s, job, "failed");
+        let row = &s.rows(&format!(
+            "SELECT sqlstate, error, detail FROM insight.jobs WHERE job = {job}"
+        ))[0];
+        assert_eq!(row.get::<_, &str>(0), "58000");
+        assert!(!row.get::<_, &str>(1).is_empty());
+        assert!(row.get::<_, &str>(2).contains("signal 9"));
+        wait_until("the worker is gone", 10, || !alive(worker));
+        let again = call.replace("100000", "1").replace("false}", "true}");
+        s.exec(&again);
+        let versions: Vec<i32> = s.all(&format!(
+            "SELECT version FROM insight.versions WHERE model = '{model}'"
+        ));
+        assert_eq!(versions, [1]);
+    }
+    assert_eq!(db.cluster.restarts(), restarts);
+    assert_eq!(s.one::<i32>("SELECT pg_backend_pid()"), s.pid);
+}
+
+/// Trained again, by the record alone, both are what they were; of other options there is another version.
+#[test]
+fn both_are_trained_again() {
+    let db = shared().database();
+    let mut s = scene(&db);
+    for (call, model) in [(GENERATE, "twins"), (FORETELL, "next")] {
+        s.exec(&call.replace("100000", "2").replace("false}", "true}"));
+        let ask = format!("SELECT same, detail FROM insight_reproduce('{model}')");
+        let row = &s.rows(&ask)[0];
+        assert!(row.get::<_, bool>(0), "{}", row.get::<_, &str>(1));
+        s.exec(&format!(
+            "SELECT insight_retrain('{model}', '{{\"epochs\": 1}}')"
+        ));
+        let row = &s.rows(&format!(
+            "SELECT version, relation, options ->> 'epochs' FROM insight.versions WHERE model = '{model}' AND deployed"
+        ))[0];
+        assert_eq!(row.get::<_, i32>(0), 2);
+        assert_eq!(row.get::<_, &str>(2), "1");
+        let first = format!("SELECT same FROM insight_reproduce('{model}@1')");
+        assert!(s.one::<bool>(&first));
+    }
+    s.exec("DELETE FROM events WHERE customer_id < 100; DELETE FROM customers WHERE id < 100");
+    for model in ["twins", "next"] {
+        let ask = format!("SELECT same, detail FROM insight_reproduce('{model}')");
+        let row = &s.rows(&ask)[0];
+        assert!(!row.get::<_, bool>(0));
+        let detail: &str = row.get(1);
+        assert!(detail.starts_with("the data is not the same"), "{detail}");
+    }
+}

@@ -275,6 +275,24 @@ fn a_seed_gives_one_family_and_bytes_keep_it() {
 }
 
 #[test]
+fn a_key_that_gives_the_order_goes_on_and_is_no_gap() {
+    let (mut parents, keys, orders) = shop(80);
+    let mut own = table();
+    own.order = Some("order_id".into());
+    // The table need not say that it is one.
+    own.columns.unique.clear();
+    let rows = ChildRows::new(own, orders, &keys).unwrap();
+    let prepared = Prepared::new(rows, &mut parents);
+    let mut known = Columns::default();
+    let Prepared { rows, sorted, .. } = &prepared;
+    let (columns, frame) = running::plan(&rows.table, &rows.frame, sorted, &parents, &mut known);
+    let part = |name: &str| &columns.iter().find(|c| c.name == name).unwrap().part;
+    assert!(matches!(part("order_id"), Part::Own { .. }));
+    assert!(part("line").is_running() && part("ordered_at").is_running());
+    assert_eq!(frame.rows(), prepared.rows());
+}
+
+#[test]
 fn rows_that_are_refused_are_drawn_again_for_the_same_parent() {
     let model = fit(200, 3);
     let Parents { frame, counts } = model.rows(3, &[]).unwrap().family(100, &mut || ()).unwrap();

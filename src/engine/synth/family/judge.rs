@@ -25,8 +25,8 @@ impl Synthesizer {
             let (made_parents, counts, made) = self.some_family(at, parents.rows())?;
             let real_counts = own.sorted.counts(parents.rows());
             let numbers = |counts: &[u32]| counts.iter().map(|n| f64::from(*n)).collect::<Vec<_>>();
-            let real = shown(own, child);
-            let pairs = fidelity::pairs(&joined(&own.sorted.owners, parents, &real), &made_parents);
+            let (owners, real) = shown(own, child);
+            let pairs = fidelity::pairs(&joined(&owners, parents, &real), &made_parents);
             let cross: Vec<_> = pairs
                 .into_iter()
                 .filter(|p| {
@@ -87,11 +87,14 @@ impl Synthesizer {
             return Ok(Default::default());
         };
         let judged = |all: &Option<Frame>| all.as_ref().map_or(0, Frame::rows);
+        // All rows of some parents rather than the first rows of many.
+        let many = children.rows_per_parent(self.rows).max(1.0);
+        let batch = ((JUDGED as f64 / many) as usize).clamp(1, BATCH);
         while counts.len() < parents.min(JUDGED) && judged(&all) < JUDGED {
-            let Parents { frame, counts: own } = rows.family(BATCH, &mut || ())?;
+            let Parents { frame, counts: own } = rows.family(batch, &mut || ())?;
             counts.extend_from_slice(&own[table]);
             children.start(frame, own[table].iter().copied());
-            while judged(&all) < JUDGED
+            while judged(&all) < 2 * JUDGED
                 && let Some(made) = children.next()
             {
                 let owners = children.owners();
@@ -109,18 +112,25 @@ impl Synthesizer {
     }
 }
 
-/// The real rows in the order they were learned.
-fn shown(own: &Prepared, child: &ChildModel) -> Frame {
+/// Some of the real rows, spread evenly, and the parent of each.
+fn shown(own: &Prepared, child: &ChildModel) -> (Vec<u32>, Frame) {
     let columns = child
         .columns
         .iter()
         .filter_map(|c| own.rows.frame.column(&c.name));
-    let some = own.sorted.rows.iter().take(JUDGED);
-    Frame {
-        columns: columns
-            .map(|c| pick(c, c.name.clone(), some.clone().map(|row| *row as usize)))
-            .collect(),
-    }
+    let step = own.rows().div_ceil(JUDGED).max(1);
+    let some = own.sorted.rows.iter().step_by(step);
+    let columns = columns.map(|c| {
+        let rows = some.clone().map(|row| *row as usize);
+        pick(c, c.name.clone(), rows)
+    });
+    let frame = Frame {
+        columns: columns.collect(),
+    };
+    (
+        own.sorted.owners.iter().step_by(step).copied().collect(),
+        frame,
+    )
 }
 
 fn pick(column: &Column, name: String, rows: impl Iterator<Item = usize>) -> Column {

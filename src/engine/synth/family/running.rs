@@ -4,6 +4,7 @@ use super::{ChildRows, ChildTable};
 use crate::frame::{Cell, Column, Frame, Kind};
 use crate::random::Random;
 use crate::synth::Columns;
+use crate::synth::invent::invent;
 use crate::synth::schema::{number, step, whole};
 use serde::{Deserialize, Serialize};
 
@@ -126,13 +127,13 @@ pub(super) fn plan(
         .position(|c| Some(&c.name) == table.order.as_ref());
     let order_values = order.map(|at| sorted.numbers(&frame.columns[at]));
     for (at, column) in frame.columns.iter().enumerate() {
-        let fixed = known.unique.contains(&column.name) || known.foreign.contains(&column.name);
-        let counted = matches!(column.kind, Kind::Number | Kind::Time) && !fixed;
         let values = match order {
-            Some(order) if counted || at == order => sorted.numbers(column),
+            Some(order) if may_run(column, known) || at == order => sorted.numbers(column),
             _ => Vec::new(),
         };
-        let part = if Some(at) == order || runs(&values, sorted) {
+        // Numbers that are keys go on by themselves.
+        let is_order = Some(at) == order && (column.kind == Kind::Time || may_run(column, known));
+        let part = if is_order || Some(at) != order && runs(&values, sorted) {
             running(column, &values, sorted, parents, &mut fields, known)
         } else if let (Some(order), Some(from), Kind::Time) = (order, &order_values, column.kind)
             && frame.columns[order].kind == Kind::Time
@@ -165,6 +166,15 @@ pub(super) fn plan(
         });
     }
     (columns, Frame { columns: fields })
+}
+
+/// Whether a column is a number or time, and no key.
+fn may_run(column: &Column, known: &Columns) -> bool {
+    let counted = match column.kind {
+        Kind::Number => invent(column, None, false).is_none(),
+        kind => kind == Kind::Time,
+    };
+    counted && !known.unique.contains(&column.name) && !known.foreign.contains(&column.name)
 }
 
 /// Whether a column never goes down from one row of a parent to the next.

@@ -131,7 +131,6 @@ pub(super) struct ChildModel {
     columns: Vec<ChildColumn>,
     pub(super) decoder: Decoder,
     pub(super) rows: u64,
-    pub(super) params: Params,
 }
 
 /// A child's table before and after it is learned.
@@ -240,7 +239,7 @@ impl ChildModel {
         prepared: &Prepared,
         parents: &Frame,
         parent_fields: &[Field],
-        params: Params,
+        params: &Params,
         watch: &mut Watch<'_>,
     ) -> Result<ChildModel, FitError> {
         let Prepared { rows, sorted, .. } = prepared;
@@ -276,7 +275,7 @@ impl ChildModel {
             own: &own,
             sorted,
         };
-        let decoder = vae::train(&params, &layout, &encoded, &context, watch)?;
+        let decoder = vae::train(params, &layout, &encoded, &context, watch)?;
         drop(context);
         Ok(ChildModel {
             table: table.clone(),
@@ -284,7 +283,6 @@ impl ChildModel {
             columns,
             decoder,
             rows: sorted.rows.len() as u64,
-            params,
             fields,
         })
     }

@@ -99,6 +99,14 @@ fn params(options: serde_json::Value, rows: usize) -> Params {
 }
 
 fn fit(customers: usize, epochs: u32) -> Synthesizer {
+    attempt(customers, epochs, &mut |_| true).unwrap()
+}
+
+fn attempt(
+    customers: usize,
+    epochs: u32,
+    report: &mut dyn FnMut(&crate::fit::Progress) -> bool,
+) -> Result<Synthesizer, FitError> {
     let (parents, keys, orders) = shop(customers);
     let rows = ChildRows::new(table(), orders, &keys).unwrap();
     let options = |epochs| json!({"algorithm": "tvae", "epochs": epochs, "batch_size": 200});
@@ -109,10 +117,7 @@ fn fit(customers: usize, epochs: u32) -> Synthesizer {
         unique: vec!["customer_id".into()],
         ..Columns::default()
     };
-    Synthesizer::fit_family(parents, &known, own, vec![(rows, of_children)], &mut |_| {
-        true
-    })
-    .unwrap()
+    Synthesizer::fit_family(parents, &known, own, vec![(rows, of_children)], report)
 }
 
 /// A family that was made: customers with their orders as rows of numbers, by customer.
@@ -272,6 +277,25 @@ fn a_seed_gives_one_family_and_bytes_keep_it() {
         value: &value,
     }];
     assert_eq!(model.rows(1, &given).err().unwrap().sqlstate, "42703");
+}
+
+#[test]
+fn children_are_the_same_whatever_the_threads_and_stop_when_told() {
+    let train = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| fit(150, 2).children)
+    };
+    assert_eq!(train(1), train(3));
+    // The parents are trained for eight epochs, the children for two.
+    let mut trained = 0;
+    let stopped = attempt(150, 2, &mut |progress| {
+        trained += u32::from(progress.epochs == 8);
+        progress.epochs != 2
+    });
+    assert!(stopped.unwrap_err().sqlstate == "57014" && trained > 0);
 }
 
 #[test]

@@ -185,7 +185,7 @@ impl Synthesizer {
             };
             let mut watch = Watch::new(&params, own.rows(), &mut step);
             let shown = &fields[..shown];
-            let child = ChildModel::fit(own, frame, shown, params.clone(), &mut watch)?;
+            let child = ChildModel::fit(own, frame, shown, &params, &mut watch)?;
             out_of_time |= watch.out_of_time();
             children.push(child);
         }

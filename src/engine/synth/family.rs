@@ -67,11 +67,13 @@ impl ChildRows {
     ) -> Result<ChildRows, FitError> {
         let mut places: HashMap<&str, u32> = HashMap::with_capacity(parent_keys.len());
         for row in 0..parent_keys.len() {
-            let known = match parent_keys.cell(row) {
-                Cell::Text(text) => places.insert(text, row as u32).map(|_| text),
-                _ => Some("NULL"),
+            let why = match parent_keys.cell(row) {
+                Cell::Text(text) => places
+                    .insert(text, row as u32)
+                    .map(|_| format!("Several rows have {text}.")),
+                _ => Some("It is NULL in some rows.".into()),
             };
-            if let Some(known) = known {
+            if let Some(why) = why {
                 return Err(FitError::new(
                     "22023",
                     format!(
@@ -79,7 +81,7 @@ impl ChildRows {
                         table.parent_key, table.name
                     ),
                 )
-                .detail(format!("Several rows, or one without a key, have {known}."))
+                .detail(why)
                 .hint("Option \"parent_key\" names a column that has another value in each row."));
             }
         }

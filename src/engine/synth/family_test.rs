@@ -334,6 +334,15 @@ fn rows_that_are_refused_are_drawn_again_for_the_same_parent() {
         children.take(&accepted);
     }
     assert!(taken == wanted as usize && refused > 0);
+    // What is refused again and again is given up.
+    let Parents { frame, counts } = model.rows(3, &[]).unwrap().family(100, &mut || ()).unwrap();
+    children.start(frame, counts[0].iter().copied());
+    let mut missing = 0;
+    while let Some(made) = children.next() {
+        let given_up = children.take(&vec![false; made.rows()]);
+        missing += given_up.iter().map(|(_, rows)| rows).sum::<u32>();
+    }
+    assert_eq!(missing, wanted);
 }
 
 #[test]

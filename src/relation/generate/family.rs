@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use insight_engine::synth::{Parents, Synthesizer};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The relation of this name, if there is one.
 fn found(name: Option<&str>) -> Result<Option<pg_sys::Oid>> {
@@ -98,6 +98,7 @@ pub fn rows(
     };
     let mut source = source(model, wanted, seed)?;
     let mut refusals = Refusals::default();
+    let mut missing: BTreeMap<String, u32> = BTreeMap::new();
     fill(
         &mut source,
         of_parents.as_mut(),
@@ -110,6 +111,7 @@ pub fn rows(
             while let Some(made) = children.next() {
                 pgrx::check_for_interrupts!();
                 let (mut taken, mut put) = (BTreeSet::new(), vec![false; made.rows()]);
+                let mut reasons = BTreeMap::new();
                 for (row, put) in put.iter_mut().enumerate() {
                     match form.put(&made, row, Some(store))? {
                         None => {
@@ -118,18 +120,29 @@ pub fn rows(
                         }
                         Some(why) => {
                             taken.extend(form.columns_of(&why.taken));
-                            refusals.refused(why.by)?;
+                            reasons.insert(row, why.by.clone());
+                            refusals.refused_child(why.by)?;
                         }
                     }
                 }
                 if !put.contains(&true) {
                     taken.iter().for_each(|column| children.leap(*column));
                 }
-                children.take(&put);
+                for (row, rows) in children.take(&put) {
+                    if let Some(by) = reasons.remove(&row) {
+                        *missing.entry(by).or_default() += rows;
+                    }
+                }
             }
             Ok(())
         },
     )?;
+    for (by, rows) in missing {
+        notice!(
+            "{rows} rows of \"{}\" are missing, for no row of their parents satisfied {by}",
+            table.name
+        );
+    }
     if let Some(form) = of_parents {
         form.free();
     }

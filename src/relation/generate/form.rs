@@ -189,6 +189,18 @@ impl Refusals {
         self.by.clear();
     }
 
+    /// The same of a row that need not be: an error only if none was made at all.
+    ///
+    /// # Errors
+    /// As [`Refusals::refused`].
+    pub fn refused_child(&mut self, by: String) -> Result<()> {
+        if self.made == 0 {
+            self.refused(by)
+        } else {
+            Ok(())
+        }
+    }
+
     /// # Errors
     /// 23514 after so many rows that no row is believed to satisfy all.
     pub fn refused(&mut self, by: String) -> Result<()> {

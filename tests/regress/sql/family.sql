@@ -7,7 +7,7 @@ CREATE TABLE loans (
   shipped_at timestamp CHECK (shipped_at > bought_at), item integer NOT NULL, amount numeric(8, 2) NOT NULL CHECK (amount > 0), channel text NOT NULL,
   UNIQUE (reader_id, item));
 INSERT INTO loans (reader_id, bought_at, shipped_at, item, amount, channel)
-SELECT reader_id, joined + make_interval(days => n * (5 + (reader_id * n % 20)::int)), joined + make_interval(days => n * (5 + (reader_id * n % 20)::int) + 1 + n % 3), n,
+SELECT reader_id, joined + make_interval(days => n * (5 + reader_id % 20)::int), joined + make_interval(days => n * (5 + reader_id % 20)::int + 1 + n % 3), n,
   round(CASE tier WHEN 'gold' THEN 300 WHEN 'plus' THEN 100 ELSE 20 END * (0.8 + (reader_id * 7919 * n % 100) / 250.0), 2), CASE WHEN (reader_id + n) % 3 = 0 THEN 'shop' ELSE 'web' END
 FROM readers, generate_series(1, 8) n WHERE n <= CASE tier WHEN 'gold' THEN 6 + reader_id % 3 WHEN 'plus' THEN 2 + reader_id % 2 ELSE reader_id % 2 END;
 SELECT model, status, algorithm, metric, score > 0.6 AS good, rows
@@ -37,6 +37,11 @@ JOIN insight_generate('family', 20, NULL::readers, 3, '{"tier": "gold"}') m USIN
 -- Another row type is for the table with which it has most columns in common.
 CREATE TABLE receipt (reader_id bigint, amount numeric, bought_at date);
 SELECT count(*) > 50 AS rows, bool_and(amount > 0) AS amounts FROM insight_generate('family', 100, NULL::receipt, 1);
+-- Rows that cannot be are missing: there are two channels.
+CREATE TABLE channels (reader_id bigint, channel text, UNIQUE (reader_id, channel));
+SELECT max(n) AS most, count(*) > 20 AS some FROM (SELECT count(*) AS n FROM insight_generate('family', 100, NULL::channels, 1) GROUP BY reader_id) c;
+CREATE TABLE dear (reader_id bigint, channel text, amount numeric CHECK (amount < 0));
+SELECT count(*) FROM insight_generate('family', 100, NULL::dear, 1);
 CREATE TABLE person (reader_id bigint, tier text);
 SELECT count(*) FROM insight_generate('family', 30, NULL::person, 1);
 -- A query as a child's table, without an order; keys that are uuids and texts.

@@ -16,6 +16,9 @@ pub struct Parents {
     pub counts: Vec<Vec<u32>>,
 }
 
+/// After so many draws that are refused a parent gets no more rows.
+const MOST_DRAWS: u32 = 300;
+
 /// Makes the children of parents, the first of all of them, then the second, and so on.
 pub struct Children<'a> {
     model: &'a ChildModel,
@@ -35,6 +38,8 @@ struct Waiting {
     row: usize,
     at: u32,
     of: u32,
+    /// Draws of its next row so far.
+    refused: u32,
     /// What the network knows of the next row.
     context: Vec<f32>,
     /// By running column: where it goes on from.
@@ -120,6 +125,7 @@ impl Children<'_> {
                 row,
                 at: 0,
                 of,
+                refused: 0,
                 context,
                 bases,
             });
@@ -229,16 +235,23 @@ impl Children<'_> {
         }
     }
 
-    /// Takes the rows that were made last, where `accepted` says so; the others are made again.
-    pub fn take(&mut self, accepted: &[bool]) {
+    /// Takes the rows that were made last, where `accepted` says so; the others are made again. Answers which of them were refused
+    /// too often: their parents get no more, and so many rows of them are missing.
+    pub fn take(&mut self, accepted: &[bool]) -> Vec<(usize, u32)> {
+        let mut given_up = Vec::new();
         let (from, running) = (self.told_by_parents.width, self.model.columns.iter());
         let running: Vec<_> = running.filter(|c| c.part.is_running()).collect();
         let (own, signals, count) = (self.own.width, self.own.len(), running.len());
         for (place, waiting) in self.waiting.iter_mut().enumerate() {
             if !accepted.get(place).copied().unwrap_or(false) {
+                waiting.refused += 1;
+                if waiting.refused == MOST_DRAWS {
+                    given_up.push((place, waiting.of - waiting.at));
+                    waiting.of = waiting.at;
+                }
                 continue;
             }
-            waiting.at += 1;
+            (waiting.at, waiting.refused) = (waiting.at + 1, 0);
             let context = &mut waiting.context[from..];
             context[..own].fill(0.0);
             self.own
@@ -251,6 +264,7 @@ impl Children<'_> {
             write_place(waiting.at, waiting.of, &mut context[own + count..]);
         }
         self.waiting.retain(|w| w.at < w.of);
+        given_up
     }
 }
 

@@ -40,8 +40,7 @@ unsafe fn make(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         let wanted = Wanted {
             rows: count as usize,
             row_type,
-            // Without a seed each call makes other rows.
-            seed: seed.map_or_else(|| pg_sys::GetCurrentTimestamp() as u64, |seed| seed as u64),
+            seed: seed.map(|seed| seed as u64),
             given: &given,
         };
         rows::give(
@@ -109,7 +108,7 @@ COMMENT ON FUNCTION insight_fidelity(text, text, text, jsonb) IS
 CREATE FUNCTION insight_generate(model text, rows bigint, "like" anyelement, seed bigint DEFAULT NULL, given jsonb DEFAULT NULL)
   RETURNS SETOF anyelement LANGUAGE c VOLATILE COST 10000 AS 'MODULE_PATHNAME', 'insight_generate';
 COMMENT ON FUNCTION insight_generate(text, bigint, anyelement, bigint, jsonb) IS
-'new rows like those a model was trained on (algorithm gan or tvae), in the row type of a table whose NOT NULL, CHECK, UNIQUE, EXCLUDE and FOREIGN KEY constraints hold, also beside the rows it has: SELECT * FROM insight_generate(''twins'', 1000, NULL::customers, seed => 7, given => ''{"churn": true}'')';
+'new rows like those a model was trained on (algorithm gan or tvae), in the row type of a table whose NOT NULL, CHECK, UNIQUE, EXCLUDE and FOREIGN KEY constraints hold, also beside the rows it has: SELECT * FROM insight_generate(''twins'', 1000, NULL::customers, seed => 7, given => ''{"churn": true}''); with the row type of a child''s table (option children of insight_train), the rows that belong to the parents of the same rows and seed';
 "#,
     name = "generate",
     requires = [insight_fidelity]

@@ -110,6 +110,7 @@ impl TrainedModel {
                         json!({"name": name, "type_name": type_name, "how": how})
                     }).collect::<Vec<_>>(),
                     "labels": [],
+                    "children": synthesizer.children().collect::<Vec<_>>(),
                     "provenance": {
                         "algorithm": synthesizer.params.algorithm.name(),
                         "params": synthesizer.params,

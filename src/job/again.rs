@@ -29,6 +29,7 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;
     }
+    trusted_children(&record)?;
     let mut options = record.options;
     if let Value::Object(all) = &mut options {
         // How the call was made says nothing about the model.
@@ -55,12 +56,28 @@ pub fn trusted_beside(record: &Record, option: &str) -> Result<Option<Source>> {
     let Some(relation) = record.options.get(option).and_then(Value::as_str) else {
         return Ok(None);
     };
+    trusted_relation(record, relation).map(Some)
+}
+
+/// Whether the tables of the children may be read with the caller's rights.
+fn trusted_children(record: &Record) -> Result<()> {
+    let children = record.options.get("children").and_then(Value::as_object);
+    for own in children.iter().flat_map(|children| children.values()) {
+        if let Some(relation) = own.get("relation").and_then(Value::as_str) {
+            trusted_relation(record, relation)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same of a relation that a record names.
+fn trusted_relation(record: &Record, relation: &str) -> Result<Source> {
     let source = resolve::resolve(relation)?;
     if !is_author(record) {
         let (schema, name) = source.qualified()?;
         trust::check(&schema, &name)?;
     }
-    Ok(Some(source))
+    Ok(source)
 }
 
 /// A record whose relation may be read with the caller's rights: by its author, who had them, or a plain table. What else there
@@ -109,6 +126,7 @@ pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;
     }
+    trusted_children(&record)?;
     let before = cache::trained(reference, id)?;
     let mut options = record.options;
     if let Value::Object(all) = &mut options {

@@ -1,14 +1,16 @@
 //! What a trainer is to do with the rows that were read.
 
 use super::spec::Work;
+use super::spec::generate::{Generate, parent_key};
 use super::spec::sequence::Sequence;
 use crate::error::{Error, Result};
 use insight_engine::embed;
 use insight_engine::fit::{self, Progress, Request};
 use insight_engine::frame::Frame;
 use insight_engine::sequence::{self, Log};
-use insight_engine::synth::{self, Synthesizer};
+use insight_engine::synth::{self, ChildRows, Synthesizer};
 use insight_engine::train::Device;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Sentence vectors a trainer keeps: of 300,000 texts at 384 numbers.
@@ -26,8 +28,11 @@ pub enum Duty {
     /// A model that makes rows.
     Generate {
         frame: Frame,
-        columns: synth::Columns,
+        /// Rows that belong to those of the frame, by table.
+        children: Vec<Frame>,
+        work: Generate,
         params: synth::Params,
+        options: Map<String, Value>,
     },
     /// A model of what keys do next.
     Foretell {
@@ -46,7 +51,9 @@ impl Duty {
     pub fn frame_bytes(&self) -> usize {
         match self {
             Duty::Predict { request, .. } => request.frame.bytes(),
-            Duty::Generate { frame, .. } => frame.bytes(),
+            Duty::Generate {
+                frame, children, ..
+            } => frame.bytes() + children.iter().map(Frame::bytes).sum::<usize>(),
             Duty::Foretell {
                 frame,
                 labels,
@@ -89,9 +96,16 @@ impl Duty {
             }
             Duty::Generate {
                 frame,
-                columns,
+                children,
+                work,
                 params,
-            } => Ok(Synthesizer::fit(&frame, &columns, params, report)?.to_bytes()),
+                options,
+            } => {
+                let (frame, children) = family(frame, children, &work, &options)?;
+                let columns = &work.columns;
+                let made = Synthesizer::fit_family(frame, columns, params, children, report)?;
+                Ok(made.to_bytes())
+            }
             Duty::Foretell {
                 frame,
                 labels,
@@ -126,4 +140,27 @@ impl Duty {
             }
         }
     }
+}
+
+/// The parents without what only joins tables, and the rows of each child's table with their hyper-parameters.
+fn family(
+    mut frame: Frame,
+    children: Vec<Frame>,
+    work: &Generate,
+    options: &Map<String, Value>,
+) -> Result<(Frame, Vec<(ChildRows, synth::Params)>)> {
+    let shown = frame.columns.len().saturating_sub(children.len());
+    let keys = Frame {
+        columns: frame.columns.split_off(shown),
+    };
+    let mut found = Vec::new();
+    for (place, (rows, child)) in children.into_iter().zip(&work.children).enumerate() {
+        let Some(keys) = keys.column(&parent_key(place)) else {
+            continue;
+        };
+        let rows = ChildRows::new(child.table.clone(), rows, keys)?;
+        let params = synth::Params::of_children(options, rows.rows())?;
+        found.push((rows, params));
+    }
+    Ok((frame, found))
 }

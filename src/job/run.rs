@@ -65,6 +65,7 @@ pub fn answer(control: &Control, state: State, error: &Error) {
 struct Beside {
     labels: Option<Frame>,
     statics: Option<Frame>,
+    children: Vec<Frame>,
 }
 
 /// A job from its turn to its model.
@@ -262,6 +263,16 @@ impl Run<'_> {
                     beside.statics = Some(read::read(&source, &names, left, &mut on_rows)?);
                 }
             }
+            if let Work::Generate(work) = &spec.work {
+                let mut left = spec.max_bytes.saturating_sub(frame.bytes());
+                for child in &work.children {
+                    let source = resolve::resolve_from(&child.table.relation, &child.from)?;
+                    let names: Vec<&str> = child.columns.iter().map(String::as_str).collect();
+                    let own = read::read(&source, &names, left, &mut on_rows)?;
+                    left = left.saturating_sub(own.bytes());
+                    beside.children.push(own);
+                }
+            }
             // SAFETY: the identity that was there before.
             unsafe { pg_sys::SetUserIdAndSecContext(before.0, before.1) };
             Ok((frame, beside))
@@ -305,15 +316,16 @@ impl Run<'_> {
         let spec = &self.spec;
         // Reading counts.
         let left = |limit: f64| (limit - self.started.elapsed().as_secs_f64()).max(0.1);
-        if let Work::Generate(columns) = &spec.work {
+        if let Work::Generate(work) = &spec.work {
             let options = spec.options.as_object().cloned().unwrap_or_default();
             let mut params = synth::Params::from_json(&options, frame.rows())?;
             params.max_seconds = params.max_seconds.map(left);
-            let columns = columns.clone();
             return Ok(Duty::Generate {
                 frame,
-                columns,
+                children: beside.children,
+                work: work.clone(),
                 params,
+                options,
             });
         }
         if let Work::Sequence(work) = &spec.work {
@@ -322,7 +334,9 @@ impl Run<'_> {
             let mut params = sequence::Params::from_json(&options)?;
             params.max_seconds = params.max_seconds.map(left);
             let work = work.clone();
-            let Beside { labels, statics } = beside;
+            let Beside {
+                labels, statics, ..
+            } = beside;
             return Ok(Duty::Foretell {
                 frame,
                 labels,

@@ -23,7 +23,6 @@ use insight_engine::{
     fit::{Folds, Leakage, Split, TaskOptions},
     frame::Kind,
     params::Params,
-    synth,
 };
 use name::model_name;
 use pgrx::pg_sys;
@@ -39,7 +38,7 @@ pub enum Work {
     Train,
     CrossValidate(Folds),
     /// Learns to make rows.
-    Generate(synth::Columns),
+    Generate(generate::Generate),
     /// Learns what keys do next.
     Sequence(sequence::Sequence),
 }

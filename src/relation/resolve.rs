@@ -168,6 +168,18 @@ impl Source {
         NAME
     }
 
+    /// What can stand after FROM and has the named columns, and others as text under names of their own: a bigint or numeric key
+    /// must not pass through a float.
+    pub fn with_texts(&self, texts: &[(&str, String)], columns: &[String]) -> String {
+        let own = columns.iter().map(|name| spi::quote_identifier(name));
+        let texts = texts.iter().map(|(column, name)| {
+            let (column, name) = (spi::quote_identifier(column), spi::quote_identifier(name));
+            format!("{column}::pg_catalog.text AS {name}")
+        });
+        let list: Vec<String> = own.chain(texts).collect();
+        format!("(SELECT {} FROM {}) AS keyed", list.join(", "), self.from)
+    }
+
     /// How messages name the source.
     pub fn label(&self) -> String {
         if self.relation.is_some() {

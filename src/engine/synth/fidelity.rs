@@ -11,7 +11,7 @@ use crate::infer::Predictor;
 use crate::params::Params;
 use columns::numbers;
 pub use columns::{Pair, Shape, pairs, shapes, trend};
-pub(super) use columns::{common, is_number, text};
+pub(super) use columns::{common, is_number, ks_complement, text};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -1,11 +1,12 @@
 //! New rows of a synthesizer.
 
-use super::invent::{Inventor, Made};
+use super::emit::Emitter;
+use super::family::Parents;
 use super::layout::{Condition, Layout, usual};
-use super::schema::{Field, How, draw};
+use super::schema::{How, draw};
 use super::{Network, Synthesizer, gan};
 use crate::fit::FitError;
-use crate::frame::{Cell, Column, Frame, Kind};
+use crate::frame::{Cell, Column, Frame};
 use crate::random::Random;
 
 /// Rows made at once, however many are asked for: the first rows of a seed are the same.
@@ -22,14 +23,11 @@ pub struct Given<'a> {
 /// Makes rows, as many as are asked for, one batch after the other.
 pub struct Rows<'a> {
     owner: &'a Synthesizer,
-    layout: Layout,
     random: Random,
     usual: Vec<(usize, Vec<f64>)>,
     /// The alternatives that the fields must have: field and what is allowed.
     wanted: Vec<(usize, Vec<bool>)>,
-    inventors: Vec<Option<Inventor<'a>>>,
-    /// By field: running sums of how often the values are that are one to the network.
-    rare: Vec<Vec<f64>>,
+    emitter: Emitter<'a>,
 }
 
 impl Synthesizer {
@@ -43,38 +41,24 @@ impl Synthesizer {
             .iter()
             .map(|g| self.wanted(g))
             .collect::<Result<_, _>>()?;
-        let inventors = self.fields.iter().map(|field| match &field.how {
-            How::Invented(how) => Some(Inventor::new(how)),
-            _ => None,
-        });
-        let rare = self.fields.iter().map(|field| match &field.how {
-            How::Levels { counts, rare, .. } => {
-                let mut sum = 0.0;
-                let rest = counts.iter().skip(*rare);
-                rest.map(|count| {
-                    sum += *count as f64;
-                    sum
-                })
-                .collect()
-            }
-            _ => Vec::new(),
-        });
+        let deviations = match &self.network {
+            Network::Gan(_) => None,
+            Network::Tvae(decoder) => Some(decoder.deviations.as_slice()),
+        };
         Ok(Rows {
-            rare: rare.collect(),
             owner: self,
             usual: usual(&layout, &self.fields),
-            layout,
             random: Random::new(seed ^ 0xa54f_f53a),
             wanted,
-            inventors: inventors.collect(),
+            emitter: Emitter::new(&self.fields, deviations),
         })
     }
 
     /// The field whose alternatives say whether a condition is met, and which are allowed.
     fn wanted(&self, given: &Given<'_>) -> Result<(usize, Vec<bool>), FitError> {
         let name = given.column;
-        let Some(at) = self.fields.iter().position(|f| f.name == name) else {
-            let known: Vec<&str> = self.fields.iter().map(|f| f.name.as_str()).collect();
+        let Some(at) = self.visible().iter().position(|f| f.name == name) else {
+            let known: Vec<&str> = self.visible().iter().map(|f| f.name.as_str()).collect();
             return Err(FitError::new(
                 "42703",
                 format!("column \"{name}\" of \"given\" does not exist"),
@@ -119,28 +103,49 @@ impl Rows<'_> {
     /// # Errors
     /// Conditions that are never met together.
     pub fn next(&mut self, count: usize, tick: &mut dyn FnMut()) -> Result<Frame, FitError> {
-        let fields = &self.owner.fields;
-        let mut columns: Vec<Column> = fields
-            .iter()
-            .map(|f| Column::new(f.name.as_str(), f.type_name.as_str(), f.kind))
-            .collect();
+        let mut frame = self.whole(count, tick)?;
+        frame.columns.truncate(self.owner.visible().len());
+        Ok(frame)
+    }
+
+    /// The same, and how many rows each has in the tables of the children.
+    ///
+    /// # Errors
+    /// Conditions that are never met together.
+    pub fn family(&mut self, count: usize, tick: &mut dyn FnMut()) -> Result<Parents, FitError> {
+        let mut frame = self.whole(count, tick)?;
+        let hidden = frame.columns.split_off(self.owner.visible().len());
+        let count = |column: &Column, row| match column.cell(row) {
+            Cell::Number(x) => x.clamp(0.0, f64::from(u32::MAX)) as u32,
+            _ => 0,
+        };
+        let of = |column: &Column| (0..column.len()).map(|row| count(column, row)).collect();
+        Ok(Parents {
+            counts: hidden.iter().map(of).collect(),
+            frame,
+        })
+    }
+
+    /// The same, with the columns that are not shown behind the others.
+    fn whole(&mut self, count: usize, tick: &mut dyn FnMut()) -> Result<Frame, FitError> {
+        let mut columns = self.emitter.columns();
         let mut in_vain = 0;
         let mut made = 0;
         while made < count {
             tick();
             let logits = self.logits(BATCH);
             let mut met = 0;
-            for logits in logits.chunks_exact(self.layout.width) {
+            for logits in logits.chunks_exact(self.emitter.layout.width) {
                 if made == count {
                     break;
                 }
-                let chosen = self.choose(logits);
+                let chosen = self.emitter.choose(logits, &mut self.random);
                 if !self.meets(&chosen) {
                     continue;
                 }
                 met += 1;
                 made += 1;
-                self.push(&chosen, &mut columns);
+                self.emitter.push(&chosen, &mut columns, &mut self.random);
             }
             in_vain = if met == 0 { in_vain + BATCH } else { 0 };
             if in_vain >= HOPELESS {
@@ -159,9 +164,7 @@ impl Rows<'_> {
 
     /// Leaves out numbers of a column that are made up in order: what has come of late is taken elsewhere.
     pub fn leap(&mut self, column: usize) {
-        if let Some(Some(inventor)) = self.inventors.get_mut(column) {
-            inventor.leap();
-        }
+        self.emitter.leap(column);
     }
 
     fn logits(&mut self, rows: usize) -> Vec<f32> {
@@ -170,9 +173,10 @@ impl Rows<'_> {
             Network::Tvae(decoder) => decoder.noise,
         };
         let conditions = match &self.owner.network {
-            Network::Gan(_) => self.layout.conditions,
+            Network::Gan(_) => self.emitter.layout.conditions,
             Network::Tvae(_) => 0,
         };
+        let layout = &self.emitter.layout;
         let stride = noise + conditions;
         let mut input = vec![0.0f32; rows * stride];
         for row in input.chunks_exact_mut(stride) {
@@ -180,9 +184,8 @@ impl Rows<'_> {
                 .iter_mut()
                 .for_each(|x| *x = self.random.normal() as f32);
             if conditions > 0 {
-                let condition =
-                    condition(&self.layout, &self.usual, &self.wanted, &mut self.random);
-                gan::mark(&self.layout, condition, &mut row[noise..]);
+                let condition = condition(layout, &self.usual, &self.wanted, &mut self.random);
+                gan::mark(layout, condition, &mut row[noise..]);
             }
         }
         let mut logits = Vec::new();
@@ -193,91 +196,16 @@ impl Rows<'_> {
         logits
     }
 
-    /// Of each block the alternative, and the place.
-    fn choose(&mut self, logits: &[f32]) -> Vec<(usize, f64)> {
-        let deviations = match &self.owner.network {
-            Network::Gan(_) => None,
-            Network::Tvae(decoder) => Some(&decoder.deviations),
-        };
-        let mut chosen = Vec::with_capacity(self.layout.blocks.len());
-        for block in &self.layout.blocks {
-            let own = &logits[block.choice.clone()];
-            let most = own.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let shares: Vec<f64> = own.iter().map(|l| f64::from(l - most).exp()).collect();
-            let mut code = draw(&shares, self.random.uniform());
-            let sums = &self.rare[block.field];
-            if let (How::Levels { rare, .. }, Some(total)) =
-                (&self.owner.fields[block.field].how, sums.last())
-                && code == *rare
-            {
-                let at = self.random.uniform() * total;
-                code = *rare + sums.partition_point(|sum| *sum <= at).min(sums.len() - 1);
-            }
-            let mut place = block.place.map_or(0.0, |at| f64::from(logits[at].tanh()));
-            if let (Some(deviations), Some(at)) = (deviations, block.place) {
-                place += f64::from(deviations[at]) * self.random.normal();
-            }
-            chosen.push((code, place.clamp(-1.0, 1.0)));
-        }
-        chosen
-    }
-
     fn meets(&self, chosen: &[(usize, f64)]) -> bool {
         self.wanted.iter().all(|(field, allowed)| {
-            let at = self.layout.blocks.iter().position(|b| b.field == *field);
+            let at = self
+                .emitter
+                .layout
+                .blocks
+                .iter()
+                .position(|b| b.field == *field);
             at.is_some_and(|at| allowed.get(chosen[at].0).copied().unwrap_or(false))
         })
-    }
-
-    fn push(&mut self, chosen: &[(usize, f64)], columns: &mut [Column]) {
-        let fields = &self.owner.fields;
-        let mut codes = vec![0usize; fields.len()];
-        for (block, (code, place)) in self.layout.blocks.iter().zip(chosen) {
-            codes[block.field] = *code;
-            let (field, column) = (&fields[block.field], &mut columns[block.field]);
-            match &field.how {
-                How::Levels { values, .. } => {
-                    column.push(values.get(*code).map_or(Cell::Null, |v| v.cell(field.kind)));
-                }
-                how => column.push(
-                    how.number_at(*code, *place)
-                        .map_or(Cell::Null, |x| number(field, x)),
-                ),
-            }
-        }
-        for (at, field) in fields.iter().enumerate() {
-            match &field.how {
-                How::Follows {
-                    field: from,
-                    values,
-                    by,
-                } => {
-                    let value = by.get(codes[*from]).and_then(|b| values.get(*b as usize));
-                    columns[at].push(value.map_or(Cell::Null, |v| v.cell(field.kind)));
-                }
-                How::Invented(_) => {
-                    let null = field.nulls > 0.0 && self.random.uniform() < field.nulls;
-                    match &mut self.inventors[at] {
-                        Some(inventor) if !null => match inventor.next(&mut self.random) {
-                            Made::Number(x) => columns[at].push(Cell::Number(x)),
-                            Made::Text(text) => columns[at].push(Cell::Text(&text)),
-                        },
-                        _ => columns[at].push(Cell::Null),
-                    }
-                }
-                How::Nothing => columns[at].push(Cell::Null),
-                // A list of one value that no block is for.
-                How::Levels { .. } | How::Number { .. } => {}
-            }
-        }
-    }
-}
-
-fn number(field: &Field, x: f64) -> Cell<'static> {
-    match field.kind {
-        Kind::Time => Cell::Time(x as i64),
-        Kind::Duration => Cell::Duration(x),
-        _ => Cell::Number(x),
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`Synthesizer::rows`] makes new rows.
 
 mod bytes;
+mod emit;
+mod family;
 pub mod fidelity;
 mod gan;
 mod generate;
@@ -25,6 +27,8 @@ use crate::frame::{Frame, Kind};
 use crate::random::Random;
 use crate::train::Step;
 pub use bytes::MAGIC;
+use family::{ChildModel, Prepared};
+pub use family::{ChildRows, ChildTable, Children, KEY, MOST_CHILDREN, Parents};
 use fidelity::Shape;
 pub use generate::{Given, Rows};
 use layout::Layout;
@@ -51,6 +55,9 @@ pub struct Columns {
     pub unique: Vec<String>,
     /// Values are those of another table: they are chosen from.
     pub foreign: Vec<String>,
+    /// Numbers that are no keys, however seldom they repeat.
+    #[serde(default)]
+    pub amounts: Vec<String>,
 }
 
 /// The network behind a synthesizer.
@@ -64,8 +71,11 @@ enum Network {
 /// A table that can be imitated.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Synthesizer {
+    /// Behind those that are shown, one for each child's table: how many rows a parent has.
     fields: Vec<Field>,
     network: Network,
+    #[serde(default)]
+    children: Vec<ChildModel>,
     pub params: Params,
     /// Rows it was trained on.
     pub rows: u64,
@@ -88,6 +98,38 @@ impl Synthesizer {
         params: Params,
         report: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<Synthesizer, FitError> {
+        Self::learn(frame, columns, params, &[], report)
+    }
+
+    /// Learns a table and those whose rows belong to its rows, each with hyper-parameters of its own.
+    ///
+    /// # Errors
+    /// As [`Synthesizer::fit`].
+    pub fn fit_family(
+        mut frame: Frame,
+        columns: &Columns,
+        params: Params,
+        children: Vec<(ChildRows, Params)>,
+        report: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<Synthesizer, FitError> {
+        let mut columns = columns.clone();
+        let prepared = children.into_iter().map(|(rows, params)| {
+            let own = Prepared::new(rows, &mut frame);
+            columns.amounts.push(own.count.clone());
+            (own, params)
+        });
+        let prepared: Vec<(Prepared, Params)> = prepared.collect();
+        Self::learn(&frame, &columns, params, &prepared, report)
+    }
+
+    /// The last columns count the rows of the children.
+    fn learn(
+        frame: &Frame,
+        columns: &Columns,
+        params: Params,
+        prepared: &[(Prepared, Params)],
+        report: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<Synthesizer, FitError> {
         let started = Instant::now();
         if !report(&Progress::phase("preparing")) {
             return Err(crate::train::TrainError::Canceled.into());
@@ -102,7 +144,8 @@ impl Synthesizer {
         let mut random = Random::new(params.seed);
         let (fields, table) = schema::fit(frame, columns, &mut random);
         let layout = Layout::of(&fields);
-        if layout.width == 0 {
+        let shown = fields.len() - prepared.len();
+        if layout.blocks.iter().all(|block| block.field >= shown) {
             return Err(
                 FitError::new("22023", "the relation has no column that can be learned")
                     .detail(
@@ -112,17 +155,45 @@ impl Synthesizer {
             );
         }
         let mut step = |step: &Step| report(&Progress::of_step(step));
-        let mut watch = Watch::new(&params, table.rows, &mut step);
+        // The children's networks take the second half of the time.
+        let limit = params.max_seconds;
+        let share = |part: f64| limit.map(|s| s * part);
+        let own = Params {
+            max_seconds: if prepared.is_empty() {
+                limit
+            } else {
+                share(0.5)
+            },
+            ..params.clone()
+        };
+        let mut watch = Watch::new(&own, table.rows, &mut step);
         let network = match params.algorithm {
             Algorithm::Gan => Network::Gan(gan::train(&params, &layout, &table, &mut watch)?),
-            Algorithm::Tvae => Network::Tvae(vae::train(&params, &layout, &table, &mut watch)?),
+            Algorithm::Tvae => {
+                let context = &vae::Unconditional;
+                Network::Tvae(vae::train(&params, &layout, &table, context, &mut watch)?)
+            }
         };
         let history = std::mem::take(&mut watch.history);
-        let out_of_time = watch.out_of_time();
+        let mut out_of_time = watch.out_of_time();
+        drop(table);
+        let mut children = Vec::new();
+        for (own, params) in prepared {
+            let params = Params {
+                max_seconds: share(0.5 / prepared.len() as f64),
+                ..params.clone()
+            };
+            let mut watch = Watch::new(&params, own.rows(), &mut step);
+            let shown = &fields[..shown];
+            let child = ChildModel::fit(own, frame, shown, &params, &mut watch)?;
+            out_of_time |= watch.out_of_time();
+            children.push(child);
+        }
         let mut synthesizer = Synthesizer {
             fields,
             network,
-            rows: table.rows as u64,
+            children,
+            rows: frame.rows() as u64,
             metrics: Vec::new(),
             notes: Vec::new(),
             stopped_by: if out_of_time { "max_seconds" } else { "epochs" }.into(),
@@ -134,6 +205,11 @@ impl Synthesizer {
             return Err(crate::train::TrainError::Canceled.into());
         }
         synthesizer.judge(frame);
+        let prepared = prepared.iter().map(|(own, _)| own);
+        synthesizer
+            .notes
+            .extend(prepared.clone().filter_map(Prepared::remarks));
+        synthesizer.judge_family(frame, prepared);
         Ok(synthesizer)
     }
 
@@ -175,6 +251,21 @@ impl Synthesizer {
         self.notes = self.remarks(&made);
     }
 
+    /// Compares made children with those that were learned; the headline is the mean over all tables.
+    fn judge_family<'p>(&mut self, parents: &Frame, prepared: impl Iterator<Item = &'p Prepared>) {
+        let Ok(found) = self.judge_children(parents, prepared) else {
+            return;
+        };
+        let tables = 1.0 + found.len() as f64;
+        let sum: f64 = found.iter().map(|(mean, _)| mean).sum();
+        if let Some(quality) = self.metrics.first_mut() {
+            let value = (quality.value + sum) / tables;
+            (quality.value, quality.low, quality.high) = (value, value, value);
+        }
+        self.metrics
+            .extend(found.into_iter().flat_map(|(_, metrics)| metrics));
+    }
+
     /// What became of columns that were not learned, and values that are not generated.
     fn remarks(&self, made: &Frame) -> Vec<String> {
         let mut notes = Vec::new();
@@ -213,6 +304,12 @@ impl Synthesizer {
         notes
     }
 
+    /// The columns that are shown.
+    fn visible(&self) -> &[Field] {
+        let shown = self.fields.len().saturating_sub(self.children.len());
+        &self.fields[..shown]
+    }
+
     /// Columns of which each value that is made is remembered, so that none comes twice.
     pub fn remembered(&self) -> usize {
         let code = |f: &&Field| matches!(&f.how, How::Invented(how) if how.remembers());
@@ -221,7 +318,7 @@ impl Synthesizer {
 
     /// The columns, in order: name, SQL type, and how its values come about.
     pub fn columns(&self) -> impl Iterator<Item = (&str, &str, &'static str)> {
-        self.fields.iter().map(|field| {
+        self.visible().iter().map(|field| {
             let how = match &field.how {
                 How::Levels { .. } | How::Number { .. } => "learned",
                 How::Follows { .. } => "follows another column",
@@ -234,7 +331,7 @@ impl Synthesizer {
 
     /// The columns, in order, and how their values are kept.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, Kind)> {
-        self.fields.iter().map(|f| (f.name.as_str(), f.kind))
+        self.visible().iter().map(|f| (f.name.as_str(), f.kind))
     }
 }
 

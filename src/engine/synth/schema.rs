@@ -38,7 +38,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    fn of(cell: Cell<'_>) -> Option<Level> {
+    pub(super) fn of(cell: Cell<'_>) -> Option<Level> {
         Some(match cell {
             Cell::Null => Level::Null(()),
             Cell::Boolean(x) => Level::Boolean(x),
@@ -90,7 +90,7 @@ impl Level {
     }
 
     /// What tells values apart.
-    fn key(&self) -> Vec<u8> {
+    pub(super) fn key(&self) -> Vec<u8> {
         match self {
             Level::Null(()) => vec![0],
             Level::Boolean(x) => vec![1, u8::from(*x)],
@@ -197,7 +197,7 @@ pub(super) fn fit(frame: &Frame, known: &Columns, random: &mut Random) -> (Vec<F
             how,
         });
     }
-    depend(&mut fields, &levels, rows);
+    depend(&mut fields, &levels, rows, &known.amounts);
     let mut encoded = Encoded {
         rows,
         codes: Vec::new(),
@@ -273,7 +273,11 @@ fn learn(column: &Column, columns: &Columns, random: &mut Random) -> (How, Optio
     };
     let listed = list(column, most);
     let distinct = listed.as_ref().map(|l| l.values.len());
-    if !foreign && let Some(invention) = invent(column, distinct, unique) {
+    let amount = columns.amounts.contains(&column.name);
+    if !foreign
+        && !amount
+        && let Some(invention) = invent(column, distinct, unique)
+    {
         return (How::Invented(invention), None);
     }
     match listed {
@@ -341,7 +345,7 @@ fn number_field(column: &Column, random: &mut Random) -> How {
 }
 
 /// What all values are whole multiples of.
-fn step(values: &[f64], kind: Kind) -> f64 {
+pub(super) fn step(values: &[f64], kind: Kind) -> f64 {
     if kind == Kind::Time {
         let whole = |step: &&i64| values.iter().all(|x| (*x as i64) % **step == 0);
         return TIME_STEPS
@@ -424,7 +428,7 @@ impl How {
 }
 
 /// The nearest multiple; of 0.01 and the like, the number that is written so.
-fn whole(x: f64, step: f64) -> f64 {
+pub(super) fn whole(x: f64, step: f64) -> f64 {
     if step >= 1.0 {
         (x / step).round() * step
     } else {
@@ -434,9 +438,9 @@ fn whole(x: f64, step: f64) -> f64 {
 }
 
 /// Finds columns of which each value has one value of another, so that the network need not learn it.
-fn depend(fields: &mut [Field], levels: &[Option<Listed>], rows: usize) {
+fn depend(fields: &mut [Field], levels: &[Option<Listed>], rows: usize, amounts: &[String]) {
     let mut order: Vec<usize> = (0..fields.len())
-        .filter(|at| levels[*at].is_some())
+        .filter(|at| levels[*at].is_some() && !amounts.contains(&fields[*at].name))
         .collect();
     let size = |at: usize| levels[at].as_ref().map_or(0, |l| l.values.len());
     // Those with few values follow those with many; of equal ones the later follows the earlier.

@@ -21,6 +21,9 @@ const BATCHES: std::ops::RangeInclusive<usize> = 100..=500;
 const PAC: usize = 10;
 const PACKS: usize = 20;
 const EPOCHS: u32 = 300;
+/// Steps that are enough for the rows of children, and epochs that are the least.
+const MOST_STEPS_OF_CHILDREN: usize = 6000;
+const FEWEST_EPOCHS: u32 = 10;
 const MOST_EPOCHS: u32 = 3000;
 
 /// What imitates a table.
@@ -164,6 +167,26 @@ impl Params {
             seed: reader.integer("seed", 0, 1 << 53)?.unwrap_or(0),
             max_seconds: reader.number("max_seconds", 1e-3, 1e9)?,
         })
+    }
+
+    /// Those of a table whose rows belong to those of another: always a conditional autoencoder, and fewer epochs by default, for
+    /// such tables are long.
+    ///
+    /// # Errors
+    /// As [`Params::from_json`].
+    pub fn of_children(options: &Map<String, Value>, rows: usize) -> Result<Params, ParamError> {
+        let mut own = options.clone();
+        own.insert("algorithm".into(), Algorithm::Tvae.name().into());
+        ["loss", "pac", "dropout"].into_iter().for_each(|key| {
+            own.remove(key);
+        });
+        let mut params = Params::from_json(&own, rows)?;
+        if options.get("epochs").is_none_or(Value::is_null) {
+            let steps = rows.div_ceil(params.batch).max(1);
+            let some = MOST_STEPS_OF_CHILDREN.div_ceil(steps) as u32;
+            params.epochs = params.epochs.min(some.max(FEWEST_EPOCHS));
+        }
+        Ok(params)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The tabular variational autoencoder (TVAE; Kingma and Welling 2014, Xu et al. 2019).
+//! The tabular variational autoencoder (TVAE; Kingma and Welling 2014, Xu et al. 2019), and the conditional one (CVAE; Sohn, Lee
+//! and Yan 2015).
 
 use super::layers::{Adam, Gradient, Linear};
 use super::layout::{Layout, corrections};
@@ -14,10 +15,30 @@ const DECAY: f32 = 1e-5;
 const FACTOR: f32 = 2.0;
 const DEVIATIONS: (f32, f32) = (0.01, 1.0);
 
-/// From noise to a row.
+/// What is known of each row before it is made: encoder and decoder both see it (Sohn et al. 2015).
+pub(super) trait Context {
+    fn width(&self) -> usize;
+    /// Writes what is known of a row into `out`, which is zero.
+    fn write(&self, row: usize, out: &mut [f32]);
+}
+
+/// Nothing is known.
+pub(super) struct Unconditional;
+
+impl Context for Unconditional {
+    fn width(&self) -> usize {
+        0
+    }
+    fn write(&self, _: usize, _: &mut [f32]) {}
+}
+
+/// From noise, and what is known of a row, to the row.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Decoder {
     pub(super) noise: usize,
+    /// Width of what is known; it stands behind the noise.
+    #[serde(default)]
+    pub(super) context: usize,
     pub(super) layers: Vec<Linear>,
     pub(super) last: Linear,
     /// Of the places, by column of a row; what else lies there does not count.
@@ -89,22 +110,23 @@ fn groups<'a>(stack: &'a mut Stack, out: &mut Vec<(&'a mut [f32], &'a [f32])>) {
     }
 }
 
-/// Trains a decoder.
+/// Trains a decoder; with a context, of rows given what is known of them.
 pub(super) fn train(
     params: &Params,
     layout: &Layout,
     table: &Encoded,
+    context: &dyn Context,
     watch: &mut Watch<'_>,
 ) -> Result<Decoder, TrainError> {
     let mut random = Random::new(params.seed ^ 0xbb67_ae85);
-    let (noise, width) = (params.noise, layout.width);
+    let (noise, width, known) = (params.noise, layout.width, context.width());
     let mut encoder = Stack::new(
-        width,
+        width + known,
         &[params.critic.as_slice(), &[2 * noise]].concat(),
         &mut random,
     );
     let mut decoder = Stack::new(
-        noise,
+        noise + known,
         &[params.generator.as_slice(), &[width]].concat(),
         &mut random,
     );
@@ -122,7 +144,9 @@ pub(super) fn train(
             for (row, x) in rows.iter().zip(x.chunks_exact_mut(width)) {
                 layout.write(table, *row, x);
             }
-            encoder.forward(&x, n);
+            let whole = beside(&x, width, rows, context);
+            let whole = whole.as_ref().unwrap_or(&x);
+            encoder.forward(whole, n);
             // Mean, then the logarithm of the variance.
             let codes = encoder.answers();
             let (mut z, mut draws) = (vec![0.0f32; n * noise], vec![0.0f32; n * noise]);
@@ -139,7 +163,9 @@ pub(super) fn train(
                     loss -= 0.5 * (1.0 + log - mean * mean - log.exp()) / n as f32;
                 }
             }
-            decoder.forward(&z, n);
+            let given = beside(&z, noise, rows, context);
+            let given = given.as_ref().unwrap_or(&z);
+            decoder.forward(given, n);
             let mut dy = vec![0.0f32; n * width];
             loss += rebuild(
                 layout,
@@ -150,18 +176,18 @@ pub(super) fn train(
                 &mut deviations_gradient,
             );
             let mut dz = Vec::new();
-            decoder.back(&z, dy, n, Some(&mut dz));
+            decoder.back(given, dy, n, Some(&mut dz));
             let mut dcode = vec![0.0f32; n * 2 * noise];
             let codes = encoder.answers().chunks_exact(2 * noise);
             for (at, (d, code)) in dcode.chunks_exact_mut(2 * noise).zip(codes).enumerate() {
                 for i in 0..noise {
-                    let (mean, log, dz) = (code[i], code[noise + i], dz[at * noise + i]);
+                    let (mean, log, dz) = (code[i], code[noise + i], dz[at * (noise + known) + i]);
                     d[i] = dz + mean / n as f32;
                     d[noise + i] = dz * draws[at * noise + i] * 0.5 * (0.5 * log).exp()
                         + 0.5 * (log.exp() - 1.0) / n as f32;
                 }
             }
-            encoder.back(&x, dcode, n, None);
+            encoder.back(whole, dcode, n, None);
             let mut all = Vec::new();
             groups(&mut encoder, &mut all);
             groups(&mut decoder, &mut all);
@@ -194,12 +220,18 @@ pub(super) fn train(
     let last = decoder.layers.pop().unwrap_or_default();
     let mut decoder = Decoder {
         noise,
+        context: known,
         layers: decoder.layers,
         last,
         deviations,
     };
     const ROWS: usize = 8192;
     let input: Vec<f32> = (0..ROWS * noise).map(|_| random.normal() as f32).collect();
+    let rows: Vec<usize> = match known {
+        0 => Vec::new(),
+        _ => (0..ROWS).map(|_| random.below(table.rows)).collect(),
+    };
+    let input = beside(&input, noise, &rows, context).unwrap_or(input);
     let mut logits = Vec::new();
     decoder.answer(&input, ROWS, &mut logits);
     let corrections = corrections(layout, table, &logits);
@@ -210,6 +242,29 @@ pub(super) fn train(
         .zip(corrections)
         .for_each(|(b, c)| *b += c);
     Ok(decoder)
+}
+
+/// Rows of so many numbers with what is known of each behind them; `None` where nothing is.
+fn beside(
+    numbers: &[f32],
+    width: usize,
+    rows: &[usize],
+    context: &dyn Context,
+) -> Option<Vec<f32>> {
+    let stride = width + context.width();
+    if stride == width {
+        return None;
+    }
+    let mut out = vec![0.0f32; rows.len() * stride];
+    for ((out, own), row) in out
+        .chunks_exact_mut(stride)
+        .zip(numbers.chunks_exact(width))
+        .zip(rows)
+    {
+        out[..width].copy_from_slice(own);
+        context.write(*row, &mut out[width..]);
+    }
+    Some(out)
 }
 
 /// The loss of rebuilding rows `x` from answers `y`, averaged over rows, and its gradients.

@@ -1,19 +1,38 @@
 //! Calls of `insight_train` for models that make rows.
 
+mod children;
+
 use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
 use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, SourceColumn};
+pub use children::Child;
 use insight_engine::frame::Kind;
-use insight_engine::synth::{Algorithm, Columns, Params};
+use insight_engine::synth::{Algorithm, Columns, KEY, Params};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Options beside those of the networks.
-const KEYS: &[&str] = &["deploy", "exclude", "include", "key", "threads", "wait"];
+const KEYS: &[&str] = &[
+    "children", "deploy", "exclude", "include", "key", "threads", "wait",
+];
+
+/// What a worker learns to make.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generate {
+    pub columns: Columns,
+    #[serde(default)]
+    pub children: Vec<Child>,
+}
+
+/// The column that has as text what the child's table of this place refers to.
+pub fn parent_key(place: usize) -> String {
+    format!("{KEY} {}", place + 1)
+}
 
 /// Whether the options ask for a model that makes rows.
 pub fn is_asked(options: &Value) -> bool {
@@ -43,7 +62,7 @@ pub fn check(
     Params::from_json(options, 1)?;
     let source = resolve::resolve(relation)?;
     let model = model_name(model, &source, &algorithm)?;
-    let (columns, excluded) = choose(&source, options)?;
+    let (mut columns, excluded) = choose(&source, options)?;
     access::check_visible(&source)?;
     access::check_privileges(
         &source,
@@ -56,8 +75,45 @@ pub fn check(
         known.foreign.retain(|name| *name != key);
         known.unique.push(key);
     }
-    let Call { spec, wait } = common(model, &source, options.clone(), true)?;
-    // Keys of other tables are chosen from, and must not pass through a float.
+    let (children, again) = children::children(options, &source)?;
+    let mut options = options.clone();
+    let exact = exact(&source, &known, &columns);
+    let mut from = exact.from.clone();
+    if !children.is_empty() {
+        options.insert("children".into(), again);
+        let mut texts = Vec::new();
+        for (place, child) in children.iter().enumerate() {
+            let key = &child.table.parent_key;
+            if !columns.contains(key) {
+                return Err(Error::new("22023", format!("column \"{key}\" is left out"))
+                    .hint(format!("\"{}\" refers to it.", child.table.name)));
+            }
+            // Its values are new.
+            known.foreign.retain(|name| name != key);
+            if !known.unique.contains(key) {
+                known.unique.push(key.clone());
+            }
+            texts.push((key.as_str(), parent_key(place)));
+        }
+        from = exact.with_texts(&texts, &columns);
+        columns.extend(texts.into_iter().map(|(_, name)| name));
+    }
+    let Call { spec, wait } = common(model, &source, options, true)?;
+    let spec = Spec {
+        work: Work::Generate(Generate {
+            columns: known,
+            children,
+        }),
+        from,
+        columns,
+        excluded,
+        ..spec
+    };
+    Ok(Call { spec, wait })
+}
+
+/// The source with the long ones of its foreign keys as text: they are chosen from, and must not pass through a float.
+fn exact(source: &Source, known: &Columns, columns: &[String]) -> Source {
     let is_long = |name: &str| {
         // SAFETY: a syscache look-up of an existing type.
         let base = |c: &SourceColumn| unsafe { pg_sys::getBaseType(c.type_oid) };
@@ -65,19 +121,13 @@ pub fn check(
         matches!(base, Some(pg_sys::INT8OID | pg_sys::NUMERICOID))
     };
     let foreign = known.foreign.iter().map(String::as_str);
-    let long: Vec<&str> = foreign.filter(|name| is_long(name)).collect();
-    let from = match long.is_empty() {
-        true => spec.from,
-        false => source.exact(&long, &columns).from,
-    };
-    let spec = Spec {
-        work: Work::Generate(known),
-        from,
-        columns,
-        excluded,
-        ..spec
-    };
-    Ok(Call { spec, wait })
+    let long: Vec<&str> = foreign
+        .filter(|name| is_long(name) && columns.iter().any(|c| c == name))
+        .collect();
+    match long.is_empty() {
+        true => source.clone(),
+        false => source.exact(&long, columns),
+    }
 }
 
 /// The columns to read, and those left out.
@@ -139,5 +189,6 @@ fn constraints(source: &Source) -> Result<Columns> {
              ON a.attrelid OPERATOR(pg_catalog.=) c.conrelid AND a.attnum OPERATOR(pg_catalog.=) ANY (c.conkey) \
              WHERE c.conrelid OPERATOR(pg_catalog.=) $1 AND c.contype OPERATOR(pg_catalog.=) 'f'",
         )?,
+        amounts: Vec::new(),
     })
 }

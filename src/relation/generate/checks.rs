@@ -1,6 +1,6 @@
 //! What a table declares about its rows: domains, generated columns, CHECK constraints and keys.
 
-use super::keys::{Keys, Refusal, Subject};
+use super::keys::{Keys, Refusal, Scope, Subject};
 use crate::error::{Error, Result};
 use crate::relation::attributes::Attribute;
 use crate::settings;
@@ -47,6 +47,7 @@ impl Checks {
         attributes: &[Attribute],
         rows: usize,
         invented: usize,
+        scope: Scope,
     ) -> Result<Checks> {
         // SAFETY: a valid descriptor; the slot is given back by `free`.
         let subject = unsafe {
@@ -60,7 +61,7 @@ impl Checks {
                 ),
             }
         };
-        let keys = Keys::of(relation, subject.state)?;
+        let keys = Keys::of(relation, subject.state, scope)?;
         let bytes = rows.saturating_mul((keys.remembered() + invented) * BYTES_OF_KEY);
         if bytes > settings::max_memory() {
             return Err(Error::new(

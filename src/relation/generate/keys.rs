@@ -35,6 +35,15 @@ impl Refusal {
     }
 }
 
+/// What is looked up.
+#[derive(Clone, Copy)]
+pub struct Scope {
+    /// What the table, and those it refers to, have already.
+    pub tables: bool,
+    /// But no foreign key with this attribute.
+    pub except: Option<usize>,
+}
+
 /// The keys of a table.
 #[derive(Default)]
 pub(super) struct Keys {
@@ -94,11 +103,15 @@ struct Cast {
 
 impl Keys {
     /// Keys of a relation that is locked; everything lives in the current memory context.
-    pub(super) fn of(relation: pg_sys::Oid, state: *mut pg_sys::EState) -> Result<Keys> {
+    pub(super) fn of(
+        relation: pg_sys::Oid,
+        state: *mut pg_sys::EState,
+        scope: Scope,
+    ) -> Result<Keys> {
         let mut keys = Keys::default();
         for (index, name, exclusion) in indexes(relation)? {
             // Whoever may insert learns of each key whether it is taken.
-            let leaves = if may_know(relation, relation) {
+            let leaves = if scope.tables && may_know(relation, relation) {
                 leaves(index)?
             } else {
                 Vec::new()
@@ -110,7 +123,11 @@ impl Keys {
             }
         }
         for key in foreign_keys(relation)? {
-            if may_know(relation, key.referenced) {
+            let left_out = key
+                .columns
+                .iter()
+                .any(|c| Some(c.attribute) == scope.except);
+            if scope.tables && !left_out && may_know(relation, key.referenced) {
                 let leaves = leaves(key.index)?;
                 // SAFETY: the catalog names existing attributes, operators and indexes.
                 keys.foreign.push(unsafe { Foreign::open(&key, &leaves) });

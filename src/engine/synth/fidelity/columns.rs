@@ -143,7 +143,7 @@ pub(super) fn numbers(column: &Column) -> Vec<f64> {
 }
 
 /// 1 less the greatest distance of the two distribution functions (Kolmogorov and Smirnov).
-fn ks_complement(real: &[f64], made: &[f64]) -> f64 {
+pub(in crate::synth) fn ks_complement(real: &[f64], made: &[f64]) -> f64 {
     if real.is_empty() || made.is_empty() {
         return 0.0;
     }

@@ -8,6 +8,7 @@ mod cross_validate;
 mod curves;
 mod data;
 mod evaluate;
+mod explain;
 mod generate;
 mod lifecycle;
 mod personas;

@@ -4,6 +4,7 @@ use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{histories, row::RowReader, score};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
+use insight_engine::frame::Cell;
 use insight_engine::infer::{self, Predictor, Scratch};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
@@ -171,9 +172,27 @@ pub(super) unsafe fn answer_prepared(
     fcinfo: pg_sys::FunctionCallInfo,
     shape: impl FnOnce(&Predictor, &Scratch) -> Result<pg_sys::Datum>,
 ) -> pg_sys::Datum {
-    // SAFETY: STRICT: both arguments are there; the row's form was determined by `site`.
+    // SAFETY: STRICT: both arguments are there.
+    let answered = unsafe {
+        with_row(fcinfo, |predictor, cells, scratch| {
+            predictor.predict(cells, scratch);
+            shape(predictor, scratch)
+        })
+    };
+    or_raise(answered.and_then(|shaped| shaped))
+}
+
+/// Lets `then` do something with the model and the row of a call.
+///
+/// # Safety
+/// `fcinfo` must be a valid call frame whose first two arguments are (text, row or JSON), not NULL.
+pub(super) unsafe fn with_row<R>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    then: impl FnOnce(&Predictor, &[Cell<'_>], &mut Scratch) -> R,
+) -> Result<R> {
+    // SAFETY: promised by the caller; the row's form was determined by `site`.
     unsafe {
-        let site = or_raise(site(fcinfo));
+        let site = site(fcinfo)?;
         let row = (*fcinfo).args.as_slice(2)[1].value;
         let Site {
             predictor,
@@ -181,16 +200,17 @@ pub(super) unsafe fn answer_prepared(
             form,
             ..
         } = site;
-        let read = match form {
+        let then = |cells: &[Cell<'_>], scratch: &mut Scratch| then(predictor, cells, scratch);
+        match form {
             Form::Composite => {
-                reader.predict_composite(predictor, row, (*(*fcinfo).flinfo).fn_mcxt)
+                let context = (*(*fcinfo).flinfo).fn_mcxt;
+                reader.with_composite(predictor, row, context, then)
             }
             Form::Jsonb | Form::Text => {
-                object(*form, row).and_then(|object| reader.predict_json(predictor, &object))
+                let object = object(*form, row)?;
+                reader.with_json(predictor, &object, then)
             }
-        };
-        or_raise(read);
-        or_raise(shape(predictor, reader.scratch()))
+        }
     }
 }
 

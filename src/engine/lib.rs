@@ -12,6 +12,7 @@ pub mod decision;
 mod distribution;
 pub mod embed;
 pub mod evaluate;
+pub mod explain;
 pub mod fit;
 pub mod forest;
 pub mod frame;

@@ -53,21 +53,17 @@ impl RowReader {
         })
     }
 
-    /// The row that was predicted last, and its predictions.
-    pub fn scratch(&self) -> &Scratch {
-        &self.scratch
-    }
-
-    /// Predicts for a composite value.
+    /// Reads a composite value, and lets `then` do something with its cells, in the recipe's order.
     ///
     /// # Safety
     /// `row` must be a valid composite datum. `context` must live as long as this reader.
-    pub unsafe fn predict_composite(
+    pub unsafe fn with_composite<R>(
         &mut self,
         predictor: &Predictor,
         row: pg_sys::Datum,
         context: pg_sys::MemoryContext,
-    ) -> Result<()> {
+        then: impl FnOnce(&[Cell<'_>], &mut Scratch) -> R,
+    ) -> Result<R> {
         let inputs = predictor.artifact().recipe.columns();
         // SAFETY: the caller promises a composite datum: its header names its type, and its length is its varlena size.
         unsafe {
@@ -130,12 +126,16 @@ impl RowReader {
                     .push(std::mem::transmute::<Cell<'_>, Cell<'static>>(cell));
             }
         }
-        predictor.predict(&self.cells, &mut self.scratch);
-        Ok(())
+        Ok(then(&self.cells, &mut self.scratch))
     }
 
-    /// Predicts for a JSON object; a key that is not there is a missing value.
-    pub fn predict_json(&mut self, predictor: &Predictor, row: &Map<String, Value>) -> Result<()> {
+    /// The same with a JSON object; a key that is not there is a missing value.
+    pub fn with_json<R>(
+        &mut self,
+        predictor: &Predictor,
+        row: &Map<String, Value>,
+        then: impl FnOnce(&[Cell<'_>], &mut Scratch) -> R,
+    ) -> Result<R> {
         let inputs = predictor.artifact().recipe.columns();
         match &self.lookup {
             None => check_keys(row, inputs)?,
@@ -198,8 +198,7 @@ impl RowReader {
                 convert(cell, input, buffer)?
             });
         }
-        predictor.predict(&cells, &mut self.scratch);
-        Ok(())
+        Ok(then(&cells, &mut self.scratch))
     }
 }
 

@@ -44,6 +44,10 @@ impl Artifact {
             format!("a {:?} model cannot have {labels} labels", self.task).to_lowercase()
         })?;
         self.settled.check(self.task, labels, self.width())?;
+        let columns = self.recipe.columns().len();
+        require(self.sample.is_sound(columns, self.task, labels), || {
+            "the rows it was judged on do not hold together".into()
+        })?;
         if let Some(spread) = &self.settled.conformal.spread {
             let inputs = self.recipe.inputs();
             require(

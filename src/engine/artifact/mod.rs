@@ -9,6 +9,7 @@ pub(crate) mod testing;
 use crate::{
     clean::report::Change,
     evaluate::Evaluation,
+    explain::Sample,
     fit::{Augmentation, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
@@ -261,6 +262,9 @@ pub struct Artifact {
     /// Of a linear model: what it says of each input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub coefficients: Vec<Coefficient>,
+    /// Some of the rows it was judged on: what explanations compare with.
+    #[serde(default)]
+    pub sample: Sample,
 }
 
 impl Artifact {

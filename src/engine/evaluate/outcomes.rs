@@ -37,7 +37,7 @@ pub struct HeldOut {
 
 impl Truth {
     /// Numbers that say what is true of a row; `labels` are the model's.
-    fn width(task: Task, labels: usize) -> usize {
+    pub(crate) fn width(task: Task, labels: usize) -> usize {
         match task {
             Task::Multilabel => labels,
             Task::Survival | Task::Uplift => 2,
@@ -57,7 +57,7 @@ impl Truth {
     }
 
     /// One of the numbers that say what is true of a row.
-    fn of(&self, row: usize, place: usize, width: usize) -> f64 {
+    pub(crate) fn of(&self, row: usize, place: usize, width: usize) -> f64 {
         let mark = |mark: bool| f64::from(u8::from(mark));
         match self {
             Truth::Classes(codes) => f64::from(codes[row]),
@@ -71,7 +71,7 @@ impl Truth {
     }
 
     /// What [`Truth::of`] has written down, row-major.
-    fn read(task: Task, numbers: impl Iterator<Item = f64> + Clone) -> Truth {
+    pub(crate) fn read(task: Task, numbers: impl Iterator<Item = f64> + Clone) -> Truth {
         let first = || numbers.clone().step_by(2).collect();
         let marks = || {
             let second = numbers.clone().skip(1).step_by(2);

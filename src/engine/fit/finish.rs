@@ -5,6 +5,7 @@ use super::{FitError, Progress, Request, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
+    explain::Sample,
     frame::{Frame, Values},
     infer::Predictor,
     models::Output,
@@ -97,6 +98,7 @@ pub(super) fn artifact(
             threshold: None,
         },
         coefficients,
+        sample: Sample::default(),
     }
 }
 
@@ -151,6 +153,8 @@ pub(super) fn judge(
     let outcomes = Outcomes { truth, predictions };
     let labels = artifact.target.labels.len();
     artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
+    let of = (artifact.task, labels);
+    artifact.sample = Sample::of(frame, artifact.recipe.columns(), &rows, &outcomes, of);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,

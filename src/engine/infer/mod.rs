@@ -22,7 +22,7 @@ use crate::{
 use forward::{Buffers, Forward, Level, Row};
 use rayon::prelude::*;
 use routes::Routes;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use transformer::Attending;
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
@@ -49,6 +49,10 @@ pub struct Predictor {
     /// Numbers and categories of a prepared row.
     widths: (usize, usize),
     bytes: usize,
+    /// See [`Predictor::background`].
+    background: OnceLock<Frame>,
+    /// The same, prepared.
+    prepared: OnceLock<Matrix>,
 }
 
 /// A part of a model, ready to answer.
@@ -126,6 +130,8 @@ impl Predictor {
             widths: (inputs.numbers, inputs.categories.len()),
             output: artifact.output().0,
             outputs: artifact.output().1,
+            background: OnceLock::new(),
+            prepared: OnceLock::new(),
             artifact,
             parts,
             routes,
@@ -134,6 +140,69 @@ impl Predictor {
 
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
+    }
+
+    /// The rows kept with the model, as a frame of the recipe's columns.
+    pub fn background(&self) -> &Frame {
+        let columns = self.artifact.recipe.columns();
+        self.background
+            .get_or_init(|| self.artifact.sample.frame(columns))
+    }
+
+    /// [`Predictor::background`] as the models take it.
+    pub(crate) fn prepared(&self) -> &Matrix {
+        let frame = self.background();
+        let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+        self.prepared
+            .get_or_init(|| self.artifact.recipe.transform(frame, &rows))
+    }
+
+    /// The segment that a row belongs to.
+    pub(crate) fn segment(&self, cells: &[Cell<'_>]) -> Option<usize> {
+        let (routes, _) = self.routes.as_ref()?;
+        routes.of(cells.get(routes.column).copied())
+    }
+
+    /// The parts that answer the rows of a segment.
+    pub(crate) fn parts(&self, segment: Option<usize>) -> &[Part] {
+        match (segment, &self.artifact.partition) {
+            (Some(at), Some(partition)) => &partition.segments[at].parts,
+            _ => &self.artifact.parts,
+        }
+    }
+
+    /// What the parts of a segment that are no trees answer together to a row, by their shares, before it is read.
+    pub(crate) fn without_trees<'s>(
+        &self,
+        segment: Option<usize>,
+        cells: &[Cell<'_>],
+        scratch: &'s mut Scratch,
+    ) -> &'s [f64] {
+        let Scratch {
+            features,
+            layers,
+            sums,
+            outputs,
+        } = scratch;
+        self.artifact.recipe.apply(cells, features);
+        let row = Row {
+            numbers: &features.numbers,
+            codes: &features.codes,
+            tokens: &features.tokens,
+            token_ends: &features.token_ends,
+            tokens_before: 0,
+        };
+        outputs.fill(0.0);
+        let prepared = match (segment, &self.routes) {
+            (Some(at), Some((_, prepared))) => &prepared[at],
+            _ => &self.parts,
+        };
+        for (part, prepared) in self.parts(segment).iter().zip(prepared) {
+            if !matches!(part.model, Model::Trees(_)) {
+                add_answer(part, prepared, self.output, row, layers, sums, outputs);
+            }
+        }
+        outputs
     }
 
     pub fn into_artifact(self) -> Artifact {

@@ -227,18 +227,150 @@ impl Trees {
                     out.iter_mut().zip(values).for_each(|(out, v)| *out += v);
                     break;
                 }
-                let goes_left = if asked & SET == 0 {
-                    numbers[asked as usize] < f32::from_bits(value)
-                } else {
-                    let code = codes[(asked & !SET) as usize - self.numbers];
-                    let set = &sets[value as usize + 1..][..sets[value as usize] as usize];
-                    set.get(code as usize / 32)
-                        .is_some_and(|w| w >> (code % 32) & 1 == 1)
-                };
+                let goes_left = self.goes_left(asked, value, sets, (numbers, codes));
                 at = if goes_left { left } else { right } as usize;
             }
         }
     }
+
+    /// Where a node that asks `asked` sends a row.
+    #[inline(always)]
+    fn goes_left(
+        &self,
+        asked: u32,
+        value: u32,
+        sets: &[u32],
+        (numbers, codes): (&[f32], &[u32]),
+    ) -> bool {
+        if asked & SET == 0 {
+            return numbers[asked as usize] < f32::from_bits(value);
+        }
+        let code = codes[(asked & !SET) as usize - self.numbers];
+        let set = &sets[value as usize + 1..][..sets[value as usize] as usize];
+        set.get(code as usize / 32)
+            .is_some_and(|w| w >> (code % 32) & 1 == 1)
+    }
+
+    /// The first output's sums of two rows, and what each player adds on the way from the second to the first: the Shapley values
+    /// of the game in which a set of players brings the first row's inputs and the others the second's (Lundberg et al. 2020,
+    /// "From local explanations to global understanding", interventional). `players` are those of the numbers, then of the
+    /// categories; `added` has a place for each.
+    pub(crate) fn between(
+        &self,
+        own: (&[f32], &[u32]),
+        other: (&[f32], &[u32]),
+        players: &[usize],
+        added: &mut [f64],
+    ) -> (f64, f64) {
+        let (nodes, sets) = self.words.split_at(self.nodes * NODE);
+        let mut walk = Walk {
+            trees: self,
+            nodes: nodes.as_chunks::<NODE>().0,
+            sets,
+            own,
+            other,
+            players,
+            sides: vec![Side::Open; added.len()],
+            with: [Vec::new(), Vec::new()],
+            added,
+            sums: (0.0, 0.0),
+        };
+        for (&root, &output) in self.roots.iter().zip(&self.outputs) {
+            if output == 0 {
+                walk.go(root as usize);
+            }
+        }
+        let base = self.base.first().map_or(0.0, |base| f64::from(*base));
+        (base + walk.sums.0, base + walk.sums.1)
+    }
+}
+
+/// Whose inputs a player brings on a way through a tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Open,
+    Own,
+    Other,
+}
+
+/// All ways through trees that mixes of two rows can take.
+struct Walk<'a> {
+    trees: &'a Trees,
+    nodes: &'a [[u32; NODE]],
+    sets: &'a [u32],
+    own: (&'a [f32], &'a [u32]),
+    other: (&'a [f32], &'a [u32]),
+    players: &'a [usize],
+    sides: Vec<Side>,
+    /// Players that had to bring the own and the other row's inputs on the way here.
+    with: [Vec<usize>; 2],
+    added: &'a mut [f64],
+    sums: (f64, f64),
+}
+
+impl Walk<'_> {
+    fn go(&mut self, at: usize) {
+        let [asked, value, left, right] = self.nodes[at];
+        if asked == LEAF {
+            return self.leaf(f64::from(f32::from_bits(value)));
+        }
+        if asked == LEAVES {
+            let value = self.sets.get(value as usize).map_or(0, |v| *v);
+            return self.leaf(f64::from(f32::from_bits(value)));
+        }
+        let child = |goes_left: bool| if goes_left { left } else { right } as usize;
+        let own = self.trees.goes_left(asked, value, self.sets, self.own);
+        let other = self.trees.goes_left(asked, value, self.sets, self.other);
+        if own == other {
+            return self.go(child(own));
+        }
+        let player = self.players[(asked & !SET) as usize];
+        match self.sides[player] {
+            Side::Own => self.go(child(own)),
+            Side::Other => self.go(child(other)),
+            Side::Open => {
+                for (i, side, goes_left) in [(0, Side::Own, own), (1, Side::Other, other)] {
+                    self.sides[player] = side;
+                    self.with[i].push(player);
+                    self.go(child(goes_left));
+                    self.with[i].pop();
+                }
+                self.sides[player] = Side::Open;
+            }
+        }
+    }
+
+    fn leaf(&mut self, value: f64) {
+        let [own, other] = &self.with;
+        if other.is_empty() {
+            self.sums.0 += value;
+        }
+        if own.is_empty() {
+            self.sums.1 += value;
+        }
+        let (a, b) = (own.len(), other.len());
+        // Of all orders of these players so many have those with the own inputs first, and among them this one last.
+        if a > 0 {
+            let weight = value * orders(a - 1, b);
+            own.iter().for_each(|player| self.added[*player] += weight);
+        }
+        if b > 0 {
+            let weight = value * orders(a, b - 1);
+            other
+                .iter()
+                .for_each(|player| self.added[*player] -= weight);
+        }
+    }
+}
+
+/// a! b! / (a + b + 1)!.
+fn orders(a: usize, b: usize) -> f64 {
+    let (few, many) = (a.min(b), a.max(b));
+    let mut out = 1.0 / (a + b + 1) as f64;
+    for i in 1..=few {
+        out *= i as f64 / (many + i) as f64;
+    }
+    out
 }
 
 #[cfg(test)]

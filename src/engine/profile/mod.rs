@@ -2,7 +2,7 @@
 //! do about it.
 
 mod advice;
-mod association;
+pub(crate) mod association;
 pub(crate) mod bins;
 pub mod construction;
 pub mod crosses;

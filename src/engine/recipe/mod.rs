@@ -313,6 +313,11 @@ impl Recipe {
         of
     }
 
+    /// Whether every input is made of one column, see [`Recipe::owners`].
+    pub(crate) fn is_of_single_columns(&self) -> bool {
+        self.derived.is_empty() && self.crosses.is_empty() && self.forecasts.is_empty()
+    }
+
     /// A scratch row of the right size.
     pub fn scratch(&self) -> Features {
         let inputs = self.inputs();

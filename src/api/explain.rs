@@ -1,0 +1,326 @@
+//! Why a model answers what it does. Explaining a row is a raw call frame, because it takes any row and answers a set.
+
+use super::{predict, rows};
+use crate::error::{Error, Result, or_raise, required};
+use crate::store::cache;
+use insight_engine::explain::{self, BACKGROUND, Explanation, told};
+use insight_engine::frame::Cell;
+use insight_engine::infer::Predictor;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+
+/// The columns of [`insight_explain`].
+const COLUMNS: [(&std::ffi::CStr, pg_sys::Oid); 7] = [
+    (c"feature", pg_sys::TEXTOID),
+    (c"value", pg_sys::TEXTOID),
+    (c"contribution", pg_sys::FLOAT8OID),
+    (c"typical", pg_sys::TEXTOID),
+    (c"error", pg_sys::FLOAT8OID),
+    (c"base", pg_sys::FLOAT8OID),
+    (c"prediction", pg_sys::FLOAT8OID),
+];
+
+/// What is told of a column of the row.
+struct Line {
+    feature: String,
+    value: Option<String>,
+    contribution: f64,
+    typical: Option<String>,
+    error: f64,
+}
+
+/// The place of a label that the user names; `None` where none is named.
+fn place(predictor: &Predictor, label: Option<&str>) -> Result<Option<usize>> {
+    let artifact = predictor.artifact();
+    let labels = &artifact.target.labels;
+    let Some(label) = label else {
+        if artifact.value(&vec![0.0; predictor.width()]).is_none()
+            && artifact.task == insight_engine::artifact::Task::Multilabel
+        {
+            return Err(
+                Error::new("22023", "a row can have several of the model's labels").hint(format!(
+                    "Name one: label => '{}'.",
+                    labels.first().map_or("", String::as_str)
+                )),
+            );
+        }
+        return Ok(None);
+    };
+    if predictor.width() == 1 {
+        return Err(Error::new(
+            "22023",
+            "the model answers one number, not one for each label",
+        )
+        .hint("Leave label out."));
+    }
+    let found = labels.iter().position(|own| own == label);
+    found.map(Some).ok_or_else(|| {
+        Error::new("22023", format!("the model has no label \"{label}\""))
+            .hint(format!("Its labels are: {}.", labels.join(", ")))
+    })
+}
+
+/// The columns that add most, and one line for all others.
+fn lines(predictor: &Predictor, cells: &[Cell<'_>], found: &Explanation, top: usize) -> Vec<Line> {
+    let inputs = predictor.artifact().recipe.columns();
+    let mut order: Vec<_> = found.contributions.iter().collect();
+    order.sort_by(|a, b| {
+        b.value
+            .abs()
+            .total_cmp(&a.value.abs())
+            .then(a.column.cmp(&b.column))
+    });
+    let (first, rest) = order.split_at(top.min(order.len()));
+    let mut lines: Vec<Line> = first
+        .iter()
+        .map(|own| Line {
+            feature: inputs[own.column].name.clone(),
+            value: cells.get(own.column).and_then(|cell| told(*cell)),
+            contribution: own.value,
+            typical: explain::typical(&predictor.background().columns[own.column]),
+            error: own.error,
+        })
+        .collect();
+    if !rest.is_empty() {
+        lines.push(Line {
+            feature: format!("({} others)", rest.len()),
+            value: None,
+            contribution: rest.iter().map(|own| own.value).sum(),
+            typical: None,
+            error: rest
+                .iter()
+                .map(|own| own.error * own.error)
+                .sum::<f64>()
+                .sqrt(),
+        });
+    }
+    lines
+}
+
+/// A store of lines, in the current memory context.
+///
+/// # Safety
+/// The context must outlive the store.
+unsafe fn store(lines: &[Line], found: &Explanation, random: bool) -> rows::Store {
+    // SAFETY: a descriptor of so many columns; values and nulls have one for each.
+    unsafe {
+        let descriptor = pg_sys::CreateTemplateTupleDesc(COLUMNS.len() as i32);
+        for (i, (name, type_oid)) in COLUMNS.iter().enumerate() {
+            pg_sys::TupleDescInitEntry(descriptor, i as i16 + 1, name.as_ptr(), *type_oid, -1, 0);
+        }
+        let store = pg_sys::tuplestore_begin_heap(random, false, pg_sys::work_mem);
+        for line in lines {
+            let values = [
+                line.feature.as_str().into_datum(),
+                line.value.as_deref().into_datum(),
+                line.contribution.into_datum(),
+                line.typical.as_deref().into_datum(),
+                line.error.into_datum(),
+                found.base.into_datum(),
+                found.prediction.into_datum(),
+            ];
+            let mut nulls = values.map(|value| value.is_none());
+            let mut values = values.map(|value| value.unwrap_or(pg_sys::Datum::from(0usize)));
+            pg_sys::tuplestore_putvalues(
+                store,
+                descriptor,
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            );
+        }
+        (store, descriptor)
+    }
+}
+
+/// # Safety
+/// `fcinfo` must be a valid call frame of (text, row or JSON, integer, text).
+unsafe fn why(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let arguments = (*fcinfo).args.as_slice(4);
+        let top: Option<i32> = FromDatum::from_datum(arguments[2].value, arguments[2].isnull);
+        let label: Option<&str> = FromDatum::from_datum(arguments[3].value, arguments[3].isnull);
+        let top = required(top, "top")?;
+        if top < 1 {
+            return Err(Error::new("22023", "top must be 1 or more"));
+        }
+        let missing = arguments[0].isnull || arguments[1].isnull;
+        rows::give(fcinfo, "insight_explain('model', c)", |random| {
+            if missing {
+                let nothing = Explanation {
+                    base: 0.0,
+                    prediction: 0.0,
+                    contributions: Vec::new(),
+                };
+                return Ok(store(&[], &nothing, random));
+            }
+            let found = predict::with_row(fcinfo, |predictor, cells, scratch| {
+                let label = place(predictor, label)?;
+                let mut tick = || {
+                    pgrx::check_for_interrupts!();
+                };
+                let found =
+                    explain::explain(predictor, BACKGROUND, label, cells, scratch, &mut tick);
+                Ok((lines(predictor, cells, &found, top as usize), found))
+            });
+            let (lines, found) = found.and_then(|found| found)?;
+            Ok(store(&lines, &found, random))
+        })
+    }
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn insight_explain(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: called by PostgreSQL as declared below.
+    unsafe {
+        or_raise(why(fcinfo));
+        (*fcinfo).isnull = true;
+    }
+    pg_sys::Datum::from(0usize)
+}
+predict::version_1!(pg_finfo_insight_explain);
+
+/// Which of a model's columns is named.
+fn column(predictor: &Predictor, feature: &str) -> Result<usize> {
+    let inputs = predictor.artifact().recipe.columns();
+    let found = inputs.iter().position(|input| input.name == feature);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+        Error::new("42703", format!("the model has no feature \"{feature}\""))
+            .hint(format!("Its features are: {}.", names.join(", ")))
+    })
+}
+
+/// A model that keeps rows it was judged on.
+fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
+    let model = required(model, "model")?;
+    let predictor = cache::predictor(model)?;
+    cache::with_text_model(&predictor)?;
+    if predictor.background().rows() == 0 {
+        return Err(Error::new(
+            "55000",
+            format!("model \"{model}\" keeps no rows to compare with"),
+        )
+        .detail("It was trained by an earlier build, or no row was held out.")
+        .hint("Train it again: SELECT * FROM insight_retrain('model')."));
+    }
+    Ok(predictor)
+}
+
+fn go() -> bool {
+    pgrx::check_for_interrupts!();
+    true
+}
+
+/// What the model would lose without each column, on rows it was judged on.
+#[pg_extern(stable, parallel_safe)]
+fn insight_importance(
+    model: Option<&str>,
+) -> TableIterator<
+    'static,
+    (
+        name!(feature, String),
+        name!(importance, f64),
+        name!(low, f64),
+        name!(high, f64),
+        name!(share, Option<f64>),
+        name!(grouped_with, Vec<String>),
+        name!(group_importance, f64),
+    ),
+> {
+    let predictor = or_raise(with_rows(model));
+    let inputs = predictor.artifact().recipe.columns();
+    let name = |at: usize| inputs[at].name.clone();
+    let found = explain::importance(&predictor, &mut go).unwrap_or_default();
+    let all: f64 = found.iter().map(|own| own.importance.max(0.0)).sum();
+    let lines: Vec<_> = found
+        .into_iter()
+        .map(|own| {
+            (
+                name(own.column),
+                own.importance,
+                own.low,
+                own.high,
+                (all > 0.0).then_some(own.importance.max(0.0) / all),
+                own.with.iter().map(|at| name(*at)).collect(),
+                own.of_group,
+            )
+        })
+        .collect();
+    TableIterator::new(lines)
+}
+
+/// How the model's answers follow a column.
+#[pg_extern(stable, parallel_safe)]
+#[allow(clippy::type_complexity)]
+fn insight_dependence(
+    model: Option<&str>,
+    feature: Option<&str>,
+    label: default!(Option<&str>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(value, String),
+        name!(number, Option<f64>),
+        name!(partial, f64),
+        name!(low, f64),
+        name!(high, f64),
+        name!(accumulated, Option<f64>),
+        name!(share, f64),
+    ),
+> {
+    let predictor = or_raise(with_rows(model));
+    let column = or_raise(required(feature, "feature").and_then(|f| column(&predictor, f)));
+    let label = or_raise(place(&predictor, label));
+    if label.is_none()
+        && predictor
+            .artifact()
+            .value(&vec![0.0; predictor.width()])
+            .is_none()
+    {
+        let labels = &predictor.artifact().target.labels;
+        Error::new(
+            "22023",
+            "the model has several labels: which one's probability?",
+        )
+        .hint(format!(
+            "Name one: label => '{}'.",
+            labels.first().map_or("", String::as_str)
+        ))
+        .raise();
+    }
+    let found = explain::dependence(&predictor, column, label.unwrap_or(0), &mut go);
+    TableIterator::new(found.unwrap_or_default().into_iter().map(|own| {
+        (
+            own.value,
+            own.number,
+            own.partial,
+            own.low,
+            own.high,
+            own.accumulated,
+            own.share,
+        )
+    }))
+}
+
+extension_sql!(
+    r#"
+CREATE FUNCTION insight_explain(model text, "row" anyelement, top integer DEFAULT 5, label text DEFAULT NULL)
+  RETURNS TABLE (feature text, value text, contribution double precision, typical text, error double precision, base double precision, prediction double precision)
+  LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 6 AS 'MODULE_PATHNAME', 'insight_explain';
+COMMENT ON FUNCTION insight_explain(text, anyelement, integer, text) IS
+'why a row is answered as it is: what each column adds (Shapley values); all add up to prediction - base, the mean answer';
+CREATE FUNCTION insight_explain(model text, "row" text, top integer DEFAULT 5, label text DEFAULT NULL)
+  RETURNS TABLE (feature text, value text, contribution double precision, typical text, error double precision, base double precision, prediction double precision)
+  LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 6 AS 'MODULE_PATHNAME', 'insight_explain';
+COMMENT ON FUNCTION insight_explain(text, text, integer, text) IS
+'why a row that is JSON in text is answered as it is: what each column adds; all add up to prediction - base, the mean answer';
+COMMENT ON FUNCTION insight_importance(text) IS
+'by how much the loss on held-out rows grows when a column is put into random order, with 95% intervals, and together with the columns that say much the same';
+COMMENT ON FUNCTION insight_dependence(text, text, text) IS
+'the answers along a column: partial dependence, the middle half of the rows, and accumulated local effects';
+"#,
+    name = "explain",
+    requires = [insight_importance, insight_dependence]
+);

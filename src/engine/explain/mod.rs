@@ -1,0 +1,15 @@
+//! Why a model answers what it does: what each column of a row adds, what the model would lose without a column, and how
+//! answers follow a column. All of it asks the model itself, whatever its algorithm, about rows it was judged on.
+
+mod dependence;
+mod importance;
+mod sample;
+mod shapley;
+
+pub use dependence::{Dependence, dependence};
+pub use importance::{Importance, importance};
+pub use sample::{Sample, told, typical};
+pub use shapley::{BACKGROUND, Contribution, Explanation, answer, explain};
+
+#[cfg(test)]
+mod tests;

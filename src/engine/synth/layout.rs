@@ -209,3 +209,35 @@ pub(super) fn usual(layout: &Layout, fields: &[Field]) -> Vec<(usize, Vec<f64>)>
     };
     layout.blocks.iter().enumerate().filter_map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of logits that leave no doubt, most steps change little: the shares are right all the same.
+    #[test]
+    fn shares_of_sure_alternatives_are_put_right() {
+        let layout = Layout {
+            blocks: vec![Block {
+                field: 0,
+                place: None,
+                choice: 0..2,
+                condition: None,
+            }],
+            width: 2,
+            conditions: 0,
+        };
+        let table = Encoded {
+            rows: 1000,
+            codes: vec![(0..1000).map(|row| u16::from(row % 10 < 3)).collect()],
+            places: vec![Vec::new()],
+        };
+        let mut random = Random::new(1);
+        let sure = |_| [0.0, 12.0 * random.normal() as f32 - 12.0];
+        let logits: Vec<f32> = (0..4000).flat_map(sure).collect();
+        let own = corrections(&layout, &table, &logits);
+        let share = |row: &[f32]| 1.0 / (1.0 + (row[0] + own[0] - row[1] - own[1]).exp());
+        let made = logits.chunks_exact(2).map(share).sum::<f32>() / 4000.0;
+        assert!((made - 0.3).abs() < 0.005, "{made}");
+    }
+}

@@ -93,8 +93,9 @@ pub(super) struct Layout {
     pub(super) len: usize,
 }
 
-/// Each number of an embedding of length 1 is small: with plain weights the gates would hardly tell items apart at first, and
-/// learning would begin slowly. Longer embeddings instead would do worse in the end where they also answer.
+/// What the input weights of the items are multiplied by where the next item is learned. Each number of an embedding of length 1
+/// is small: the gates would hardly tell items apart at first, and learning would begin slowly. Longer embeddings instead would
+/// do worse in the end where they also answer.
 const LOUDER: f64 = 3.0;
 
 /// Gates of a cell.
@@ -140,7 +141,11 @@ impl Network {
             output,
             weights: Vec::new(),
         };
-        network.initialise(params.seed, counts);
+        let own = match encoder.target {
+            Target::Category(_) => network.tables.first().map_or(0, |t| t.dim),
+            _ => 0,
+        };
+        network.initialise(params.seed, counts, own);
         network
     }
 
@@ -252,8 +257,9 @@ impl Network {
     }
 
     /// Glorot's uniform weights (2010) for inputs, orthogonal-like small ones for states, a forget gate that starts open
-    /// (Jozefowicz et al. 2015), and classes by their frequency.
-    fn initialise(&mut self, seed: u64, counts: &[usize]) {
+    /// (Jozefowicz et al. 2015), and classes by their frequency. `own` is the width of the items' vectors where the next item is
+    /// learned, else 0.
+    fn initialise(&mut self, seed: u64, counts: &[usize], own: usize) {
         let Some(layout) = self.layout() else {
             return;
         };
@@ -268,17 +274,12 @@ impl Network {
             // Of length 1, so that embeddings weigh as much as a standardised number.
             fill(range, (3.0 / table.dim.max(1) as f64).sqrt());
         }
-        let embedded: usize = self.tables.iter().map(|t| t.dim).sum();
         for (i, layer) in layout.layers.iter().enumerate() {
             let glorot = |inputs: usize| (6.0 / (inputs + layer.units).max(1) as f64).sqrt();
-            let of_tables = if i == 0 {
-                embedded * layer.bias.len()
-            } else {
-                0
-            };
-            let numbers = layer.input.start + of_tables;
-            fill(&(layer.input.start..numbers), LOUDER * glorot(layer.inputs));
-            fill(&(numbers..layer.input.end), glorot(layer.inputs));
+            let of_items = if i == 0 { own * layer.bias.len() } else { 0 };
+            let others = layer.input.start + of_items;
+            fill(&(layer.input.start..others), LOUDER * glorot(layer.inputs));
+            fill(&(others..layer.input.end), glorot(layer.inputs));
             fill(&layer.recurrent, glorot(layer.units) / 1.7);
         }
         if let Some(attention) = &layout.attention {

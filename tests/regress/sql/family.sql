@@ -30,7 +30,7 @@ FROM new_readers m LEFT JOIN new_loans p USING (reader_id) GROUP BY 1 ORDER BY 1
 SELECT bool_and(bought_at >= joined) AS after_joining, bool_and(shipped_at > bought_at) AS shipped, bool_and(bought_at >= earlier OR earlier IS NULL) AS in_order, bool_and(item = place) AS items
 FROM (SELECT p.*, m.joined, lag(bought_at) OVER own AS earlier, row_number() OVER own AS place FROM new_loans p JOIN new_readers m USING (reader_id)
       WINDOW own AS (PARTITION BY reader_id ORDER BY item)) p;
-SELECT count(*) > 20 AS measured, bool_and(value BETWEEN 0 AND 1) AS shares FROM insight_fidelity('family', 'readers', 'new_readers');
+SELECT count(*) > 5 AS measured, bool_and(value BETWEEN 0 AND 1) AS shares FROM insight_fidelity('family', 'readers', 'new_readers');
 -- Conditions are those of the parents; fewer parents are the first ones.
 SELECT bool_and(m.tier = 'gold') AS met, count(*) > 50 AS some FROM insight_generate('family', 20, NULL::loans, 3, '{"tier": "gold"}') p
 JOIN insight_generate('family', 20, NULL::readers, 3, '{"tier": "gold"}') m USING (reader_id);

@@ -64,7 +64,7 @@ SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": {"
 SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": {"loans": {"key": "member"}}}');
 SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": {"loans": {"order": "channel"}}}');
 SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": {"loans": {"keys": "reader_id"}}}');
-SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": {"sails": {}}}');
+SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": {"loan": {}}}');
 SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "children": ["loans"]}');
 SELECT insight_train('readers', NULL, 'x', '{"algorithm": "tvae", "exclude": ["reader_id"], "children": {"loans": {}}}');
 SELECT insight_train('hirers', NULL, 'x', '{"algorithm": "tvae", "children": {"stays": {"key": "guest"}}}');

@@ -274,6 +274,21 @@ fn a_thousand_categories_and_more_are_all_generated() {
 }
 
 #[test]
+fn small_tables_have_small_batches_of_many_packs() {
+    let of = |options: serde_json::Value, rows| {
+        let params = Params::from_json(options.as_object().unwrap(), rows).unwrap();
+        (params.batch, params.pac)
+    };
+    assert_eq!(of(json!({}), 300), (100, 5));
+    assert_eq!(of(json!({}), 5634), (115, 5));
+    assert_eq!(of(json!({}), 10_000), (200, 10));
+    assert_eq!(of(json!({}), 1_000_000), (500, 10));
+    assert_eq!(of(json!({"batch_size": 90, "pac": 10}), 300), (90, 10));
+    assert_eq!(of(json!({"batch_size": 10}), 300), (10, 1));
+    assert_eq!(of(json!({"algorithm": "tvae"}), 300), (100, 1));
+}
+
+#[test]
 fn a_canceled_training_and_a_table_of_nothing_say_so() {
     let frame = customers(100);
     let params = Params::from_json(json!({}).as_object().unwrap(), 100).unwrap();

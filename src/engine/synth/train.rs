@@ -14,6 +14,12 @@ const LEAST_STEPS: usize = 2000;
 /// Of the time there is so much is kept for scoring, seconds and share.
 const SCORING: f64 = 2.0;
 const SCORING_SHARE: f64 = 0.12;
+/// An epoch of fewer steps than this, which a smaller table makes with smaller batches, teaches a GAN little.
+const STEPS_OF_EPOCH: usize = 50;
+const BATCHES: std::ops::RangeInclusive<usize> = 100..=500;
+/// CTGAN's, where that leaves so many packs in a batch.
+const PAC: usize = 10;
+const PACKS: usize = 20;
 const EPOCHS: u32 = 300;
 /// Steps that are enough for the rows of children, and epochs that are the least.
 const MOST_STEPS_OF_CHILDREN: usize = 6000;
@@ -99,8 +105,8 @@ impl Params {
     /// | option | default | range | why |
     /// |---|---|---|---|
     /// | epochs | 300, more for few rows | 1 to 100,000 | CTGAN's; 2,000 steps at least |
-    /// | batch_size | 500 | 2 to 100,000 | CTGAN's; a multiple of `pac` |
-    /// | pac | 10 | 1 to 100 | PacGAN against mode collapse |
+    /// | batch_size | 2% of the rows, 100 to 500 | 2 to 100,000 | CTGAN's 500; fewer make 50 steps an epoch; a multiple of `pac` |
+    /// | pac | 10, so that there are 20 in a batch | 1 to 100 | PacGAN against mode collapse |
     /// | learning_rate | 2e-4, tvae 1e-3 | 1e-7 to 1 | CTGAN's, TVAE's |
     /// | dropout | 0.5 | 0 to below 1 | of the critic |
     /// | noise_size | 128 | 1 to 4,096 | width of the noise |
@@ -126,12 +132,15 @@ impl Params {
                 "left out, for it is for the algorithm gan",
             ));
         }
+        let usual = (rows / STEPS_OF_EPOCH).clamp(*BATCHES.start(), *BATCHES.end());
+        let batch = reader.integer("batch_size", 2, 100_000)?;
+        let batch = batch.map_or(usual, |rows| rows as usize);
         let pac = if gan {
-            reader.integer("pac", 1, 100)?.unwrap_or(10) as usize
+            let usual = (batch / PACKS).clamp(1, PAC);
+            reader.integer("pac", 1, 100)?.map_or(usual, |n| n as usize)
         } else {
             1
         };
-        let batch = reader.integer("batch_size", 2, 100_000)?.unwrap_or(500) as usize;
         let batch = batch.div_ceil(pac) * pac;
         let few = LEAST_STEPS.div_ceil((rows / batch).max(1)) as u32;
         let losses = [

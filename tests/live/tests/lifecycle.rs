@@ -81,9 +81,9 @@ fn a_dump_keeps_models_of_histories_and_of_rows() {
     let db = shared().database();
     let mut s = db.session();
     customers(&mut s, 1000);
+    s.exec("CREATE TABLE events AS SELECT * FROM insight_sample_events(1000)");
     s.exec(
-        "CREATE TABLE events AS SELECT * FROM insight_sample_events(1000);
-         SELECT insight_train('customers', NULL, 'twins', '{\"algorithm\": \"gan\", \"epochs\": 2}');
+        "SELECT insight_train('customers', NULL, 'twins', '{\"algorithm\": \"gan\", \"epochs\": 2}');
          SELECT insight_train('events', 'action', 'next', '{\"algorithm\": \"lstm\", \"key\": \"customer_id\", \"order\": \"at\", \"epochs\": 2}')",
     );
     let queries = [

@@ -135,14 +135,15 @@ fn a_hot_standby_makes_rows_and_foretells() {
     }
     // Keys of the table are looked up there, too: what the primary inserts is taken on the standby.
     let new = "SELECT min(id) FROM insight_generate('twins', 5, NULL::customers, 7)";
-    let before: i32 = s.one(new);
+    let before: i64 = s.one(new);
     p.exec("INSERT INTO customers SELECT * FROM insight_generate('twins', 5, NULL::customers, 7)");
     catch_up(&mut p, &mut s);
-    assert!(s.one::<i32>(new) > before + 4);
+    assert!(s.one::<i64>(new) > before + 4);
     assert_eq!((primary.restarts(), cluster.restarts()), (0, 0));
 }
 
-const GENERATE: &str = "'customers', NULL, options => '{\"algorithm\": \"gan\", \"epochs\": 2}', model => ";
+const GENERATE: &str =
+    "'customers', NULL, options => '{\"algorithm\": \"gan\", \"epochs\": 2}', model => ";
 const FORETELL: &str = "'events', 'action', options => '{\"algorithm\": \"lstm\", \"key\": \"customer_id\", \"order\": \"at\", \"epochs\": 2}', model => ";
 
 const PARALLEL: &str = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;

@@ -138,9 +138,16 @@ pub fn rows(
         },
     )?;
     for (by, rows) in missing {
+        let name = &table.name;
+        if refusals.made == 0 {
+            return Err(Error::new(
+                "23514",
+                format!("generated rows of \"{name}\" do not satisfy {by}"),
+            )
+            .hint("Give fewer conditions, or the row type of a view without the constraint."));
+        }
         notice!(
-            "{rows} rows of \"{}\" are missing, for no row of their parents satisfied {by}",
-            table.name
+            "{rows} rows of \"{name}\" are missing, for no row of their parents satisfied {by}"
         );
     }
     if let Some(form) = of_parents {

@@ -62,10 +62,9 @@ pub fn trusted_beside(record: &Record, option: &str) -> Result<Option<Source>> {
 /// Whether the tables of the children may be read with the caller's rights.
 fn trusted_children(record: &Record) -> Result<()> {
     let children = record.options.get("children").and_then(Value::as_object);
-    for own in children.iter().flat_map(|children| children.values()) {
-        if let Some(relation) = own.get("relation").and_then(Value::as_str) {
-            trusted_relation(record, relation)?;
-        }
+    for (name, own) in children.into_iter().flatten() {
+        let relation = own.get("relation").and_then(Value::as_str);
+        trusted_relation(record, relation.unwrap_or(name))?;
     }
     Ok(())
 }

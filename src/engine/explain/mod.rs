@@ -1,11 +1,13 @@
 //! Why a model answers what it does: what each column of a row adds, what the model would lose without a column, and how
 //! answers follow a column. All of it asks the model itself, whatever its algorithm, about rows it was judged on.
 
+mod counterfactual;
 mod dependence;
 mod importance;
 mod sample;
 mod shapley;
 
+pub use counterfactual::{Change, Counterfactual, Goal, Ways, counterfactuals};
 pub use dependence::{Dependence, dependence};
 pub use importance::{Importance, importance};
 pub use sample::{Sample, told, typical};

@@ -5,8 +5,11 @@ use crate::calendar;
 use crate::evaluate::{Outcomes, Truth};
 use crate::frame::{Cell, Column, Frame, Kind, tags};
 use crate::recipe::Input;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
+/// Rows that have a text, at least, where it is kept.
+const ROWS_OF_TEXT: usize = 5;
 /// Rows that are kept.
 const MOST_ROWS: usize = 512;
 /// Bytes that a column may take; one that needs more (images, long texts) is kept as missing.
@@ -54,7 +57,10 @@ impl Sample {
             let column = frame.column(&input.name);
             let value =
                 |at: &usize| column.map_or(Value::Null, |c| Value::of(c.cell(rows[*at] as usize)));
-            let values: Vec<Value> = kept.iter().map(value).collect();
+            let mut values: Vec<Value> = kept.iter().map(value).collect();
+            if let Some(column) = column {
+                hide(column, rows, &mut values);
+            }
             match values.iter().map(Value::bytes).sum::<usize>() <= MOST_BYTES {
                 true => values,
                 false => vec![Value::Null; values.len()],
@@ -89,12 +95,33 @@ impl Sample {
 
     /// Are there as many values as it says?
     pub(crate) fn is_sound(&self, columns: usize, task: Task, labels: usize) -> bool {
-        self.rows == 0
-            || self.rows <= MOST_ROWS
-                && self.columns.len() == columns
-                && self.columns.iter().all(|c| c.len() == self.rows)
-                && self.told == Truth::width(task, labels)
-                && self.truth.len() == self.rows * self.told
+        if self.rows == 0 {
+            return self.truth.is_empty() && self.columns.iter().all(Vec::is_empty);
+        }
+        self.rows <= MOST_ROWS
+            && self.columns.len() == columns
+            && self.columns.iter().all(|c| c.len() == self.rows)
+            && self.told == Truth::width(task, labels)
+            && self.truth.len() == self.rows * self.told
+    }
+}
+
+/// Leaves out texts that so few of the rows have that they could tell who somebody is.
+fn hide(column: &Column, rows: &[u32], values: &mut [Value]) {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for row in rows {
+        if let Cell::Text(text) | Cell::Tags(text) | Cell::Json(text) = column.cell(*row as usize) {
+            *counts.entry(text).or_default() += 1;
+        }
+    }
+    for value in values {
+        if let Value::Text(text) = value
+            && counts
+                .get(text.as_str())
+                .is_none_or(|count| *count < ROWS_OF_TEXT)
+        {
+            *value = Value::Null;
+        }
     }
 }
 

@@ -152,7 +152,6 @@ struct Pairs<'a> {
     codes: Vec<u32>,
     /// The column of each number, then of each category.
     players: Vec<usize>,
-    segment: Option<usize>,
     /// Whether some parts are no trees.
     walks: bool,
 }
@@ -165,10 +164,16 @@ impl<'a> Pairs<'a> {
             artifact.task,
             Task::Binary | Task::Regression | Task::Uplift
         );
-        let segment = predictor.segment(own);
         let trees = |part: &Part| matches!(part.model, Model::Trees(_));
-        let parts = predictor.parts(segment);
-        if !one || !parts.iter().any(trees) || !artifact.recipe.is_of_single_columns() {
+        let parts = &artifact.parts;
+        // The other row may belong to another segment, and so be answered by other parts.
+        let deep = own.len() > MOST_COLUMNS;
+        if deep
+            || !one
+            || artifact.partition.is_some()
+            || !parts.iter().any(trees)
+            || !artifact.recipe.is_of_single_columns()
+        {
             return None;
         }
         let mut features = artifact.recipe.scratch();
@@ -181,7 +186,6 @@ impl<'a> Pairs<'a> {
             numbers: features.numbers,
             codes: features.codes,
             players,
-            segment,
             walks: !parts.iter().all(trees),
         })
     }
@@ -205,7 +209,7 @@ impl<'a> Pairs<'a> {
         };
         let (mut to, mut from) = (0.0, 0.0);
         let mut added = vec![0.0; columns];
-        for part in self.predictor.parts(self.segment) {
+        for part in &artifact.parts {
             let Model::Trees(trees) = &part.model else {
                 continue;
             };
@@ -227,8 +231,7 @@ impl<'a> Pairs<'a> {
             both.for_each(|(sum, added)| *sum += slope * added);
         }
         if self.walks {
-            let mut ask =
-                |mixed: &[Cell<'_>]| self.predictor.without_trees(self.segment, mixed, scratch)[0];
+            let mut ask = |mixed: &[Cell<'_>]| self.predictor.without_trees(mixed, scratch)[0];
             to += ask(self.own);
             from += ask(other);
             walk(row, self.own, other, &mut ask, 1.0, &mut all);
@@ -260,3 +263,5 @@ fn slope(a: f64, b: f64, of: impl Fn(f64) -> f64) -> f64 {
 /// Rows that [`explain`] compares with by default, and where networks have to be asked.
 pub const BACKGROUND: usize = 64;
 const FEW: usize = 24;
+/// Trees are followed so deep at most.
+const MOST_COLUMNS: usize = 1000;

@@ -193,6 +193,89 @@ fn dependence_follows_the_model() {
 }
 
 #[test]
+fn the_cheapest_change_reaches_the_goal() {
+    let predictor = Predictor::new(fitted("worth", "churn", json!({"algorithm": "gbdt"}))).unwrap();
+    let columns = predictor.artifact().recipe.columns();
+    let at = |name: &str| columns.iter().position(|c| c.name == name).unwrap();
+    let (spend, plan, noise) = (at("spend"), at("plan"), at("noise"));
+    let mut own = vec![Cell::Null; 3];
+    (own[spend], own[plan], own[noise]) =
+        (Cell::Number(4.0), Cell::Text("basic"), Cell::Number(2.0));
+    let mut scratch = predictor.scratch();
+    let mut ways = Ways {
+        costs: vec![Some(1.0); 3],
+        changes: 2,
+        ways: 3,
+    };
+    // It is worth 12: six units more of spending are 18 more, another plan 20.
+    let find = |goal: Goal, ways: &Ways, scratch: &mut crate::infer::Scratch| {
+        counterfactuals(&predictor, &own, goal, ways, scratch, &mut || true).unwrap()
+    };
+    let found = find(Goal::Above(20.0), &ways, &mut scratch);
+    assert_eq!(found[0].changes.len(), 1);
+    assert_eq!(found[0].changes[0].column, spend);
+    let to: f64 = found[0].changes[0].to.parse().unwrap();
+    assert!(
+        (6.0..8.0).contains(&to) && found[0].prediction >= 20.0,
+        "{found:?}"
+    );
+    assert!(found[0].cost < found[1].cost);
+    // Beyond what spending alone can reach, and where it costs too much.
+    let both = find(Goal::Above(40.0), &ways, &mut scratch);
+    assert!(both[0].changes.len() == 2, "{both:?}");
+    ways.costs[spend] = Some(50.0);
+    let cheap = find(Goal::Above(20.0), &ways, &mut scratch);
+    assert_eq!(cheap[0].changes[0].to, "pro");
+    // What cannot be changed is not; what is reached already, or never, has no way.
+    ways.costs = vec![None; 3];
+    assert!(find(Goal::Above(20.0), &ways, &mut scratch).is_empty());
+    ways.costs = vec![Some(1.0); 3];
+    assert!(find(Goal::Below(20.0), &ways, &mut scratch).is_empty());
+    assert!(find(Goal::Above(1e9), &ways, &mut scratch).is_empty());
+    assert!(
+        counterfactuals(
+            &predictor,
+            &own,
+            Goal::Above(20.0),
+            &ways,
+            &mut scratch,
+            &mut || false
+        )
+        .is_none()
+    );
+}
+
+#[test]
+fn another_label_is_reached() {
+    let predictor = predictor(json!({"algorithm": "gbdt"}));
+    let own = [Cell::Number(0.5), Cell::Text("basic"), Cell::Number(2.0)];
+    let mut scratch = predictor.scratch();
+    let predictions = predictor.predict(&own, &mut scratch);
+    assert_eq!(predictor.class(predictions), 1);
+    let ways = Ways {
+        costs: vec![Some(1.0); 3],
+        changes: 3,
+        ways: 5,
+    };
+    let found = counterfactuals(
+        &predictor,
+        &own,
+        Goal::Label(0),
+        &ways,
+        &mut scratch,
+        &mut || true,
+    );
+    let found = found.unwrap();
+    assert!(
+        found
+            .iter()
+            .any(|way| way.changes.len() == 1 && way.changes[0].to == "pro"),
+        "{found:?}"
+    );
+    assert!(found.iter().all(|way| way.prediction > 0.5));
+}
+
+#[test]
 fn rows_are_kept_as_they_were() {
     let artifact = fitted("churn", "worth", json!({"algorithm": "gbdt"}));
     let bytes = artifact.to_bytes();

@@ -157,24 +157,9 @@ impl Predictor {
             .get_or_init(|| self.artifact.recipe.transform(frame, &rows))
     }
 
-    /// The segment that a row belongs to.
-    pub(crate) fn segment(&self, cells: &[Cell<'_>]) -> Option<usize> {
-        let (routes, _) = self.routes.as_ref()?;
-        routes.of(cells.get(routes.column).copied())
-    }
-
-    /// The parts that answer the rows of a segment.
-    pub(crate) fn parts(&self, segment: Option<usize>) -> &[Part] {
-        match (segment, &self.artifact.partition) {
-            (Some(at), Some(partition)) => &partition.segments[at].parts,
-            _ => &self.artifact.parts,
-        }
-    }
-
-    /// What the parts of a segment that are no trees answer together to a row, by their shares, before it is read.
+    /// What the parts that are no trees answer together to a row, by their shares, before it is read; of a model without segments.
     pub(crate) fn without_trees<'s>(
         &self,
-        segment: Option<usize>,
         cells: &[Cell<'_>],
         scratch: &'s mut Scratch,
     ) -> &'s [f64] {
@@ -193,11 +178,7 @@ impl Predictor {
             tokens_before: 0,
         };
         outputs.fill(0.0);
-        let prepared = match (segment, &self.routes) {
-            (Some(at), Some((_, prepared))) => &prepared[at],
-            _ => &self.parts,
-        };
-        for (part, prepared) in self.parts(segment).iter().zip(prepared) {
+        for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
             if !matches!(part.model, Model::Trees(_)) {
                 add_answer(part, prepared, self.output, row, layers, sums, outputs);
             }

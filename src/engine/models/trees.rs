@@ -200,7 +200,18 @@ impl Trees {
                 fits && after(left) && after(right)
             }
         };
-        self.base.iter().all(|b| b.is_finite())
+        // No node has two ways to it: there are then as many ways as leaves.
+        let mut met = vec![false; self.nodes];
+        let once = |child: u32, met: &mut Vec<bool>| {
+            let place = met.get_mut(child as usize);
+            place.is_some_and(|place| !std::mem::replace(place, true))
+        };
+        let apart = nodes.as_chunks::<NODE>().0.iter().all(|node| match *node {
+            [LEAF | LEAVES, ..] => true,
+            [_, _, left, right] => once(left, &mut met) && once(right, &mut met),
+        });
+        apart
+            && self.base.iter().all(|b| b.is_finite())
             && self.roots.len() == self.outputs.len()
             && self.outputs.iter().all(|o| *o < self.base.len())
             && self.roots.iter().all(|r| (*r as usize) < self.nodes)
@@ -309,34 +320,36 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn go(&mut self, at: usize) {
-        let [asked, value, left, right] = self.nodes[at];
-        if asked == LEAF {
-            return self.leaf(f64::from(f32::from_bits(value)));
-        }
-        if asked == LEAVES {
-            let value = self.sets.get(value as usize).map_or(0, |v| *v);
-            return self.leaf(f64::from(f32::from_bits(value)));
-        }
-        let child = |goes_left: bool| if goes_left { left } else { right } as usize;
-        let own = self.trees.goes_left(asked, value, self.sets, self.own);
-        let other = self.trees.goes_left(asked, value, self.sets, self.other);
-        if own == other {
-            return self.go(child(own));
-        }
-        let player = self.players[(asked & !SET) as usize];
-        match self.sides[player] {
-            Side::Own => self.go(child(own)),
-            Side::Other => self.go(child(other)),
-            Side::Open => {
-                for (i, side, goes_left) in [(0, Side::Own, own), (1, Side::Other, other)] {
-                    self.sides[player] = side;
-                    self.with[i].push(player);
-                    self.go(child(goes_left));
-                    self.with[i].pop();
-                }
-                self.sides[player] = Side::Open;
+    /// Calls itself once for each player on the way at most.
+    fn go(&mut self, mut at: usize) {
+        loop {
+            let [asked, value, left, right] = self.nodes[at];
+            if asked == LEAF {
+                return self.leaf(f64::from(f32::from_bits(value)));
             }
+            if asked == LEAVES {
+                let value = self.sets.get(value as usize).map_or(0, |v| *v);
+                return self.leaf(f64::from(f32::from_bits(value)));
+            }
+            let child = |goes_left: bool| if goes_left { left } else { right } as usize;
+            let own = self.trees.goes_left(asked, value, self.sets, self.own);
+            let other = self.trees.goes_left(asked, value, self.sets, self.other);
+            let player = self.players[(asked & !SET) as usize];
+            at = match self.sides[player] {
+                _ if own == other => child(own),
+                Side::Own => child(own),
+                Side::Other => child(other),
+                Side::Open => {
+                    for (i, side, goes_left) in [(0, Side::Own, own), (1, Side::Other, other)] {
+                        self.sides[player] = side;
+                        self.with[i].push(player);
+                        self.go(child(goes_left));
+                        self.with[i].pop();
+                    }
+                    self.sides[player] = Side::Open;
+                    return;
+                }
+            };
         }
     }
 

@@ -3,6 +3,7 @@
 //! there are, offsets, items and weights, and of the pieces of histories how many offsets and items there are, and these.
 
 use super::counts::Followers;
+use super::mixture::Mixture;
 use super::model::SequenceModel;
 use super::network::Output;
 use super::params::{Cell, MOST_ATTENTION};
@@ -52,6 +53,10 @@ impl SequenceModel {
     /// [`ArtifactError::TooNew`] for a later format, [`ArtifactError::Damaged`] for anything else that is no sequence model.
     pub fn from_bytes(bytes: &[u8]) -> Result<SequenceModel, ArtifactError> {
         let (mut model, mut rest): (SequenceModel, _) = unpack(MAGIC, bytes)?;
+        require(
+            model.mixture.as_ref().is_none_or(Mixture::is_current),
+            || "it was trained by an earlier build of insight: train it again".into(),
+        )?;
         model.check_shapes()?;
         let len = model.network.layout().map(|layout| layout.len);
         model.network.weights = rest.floats(len)?;

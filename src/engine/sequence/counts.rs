@@ -103,6 +103,7 @@ pub(super) struct Counts {
     /// What follows within a few steps, the farther the less (sequential rules, Ludewig and Jannach 2018).
     pub(super) later: Followers,
     /// What similar histories hold.
+    #[serde(default)]
     pub(super) neighbours: Neighbours,
     /// Logarithms of popularity and recent popularity.
     #[serde(skip)]

@@ -224,6 +224,11 @@ impl Mixture {
         });
     }
 
+    /// Whether it was fitted by a build that mixes as this one does.
+    pub(super) fn is_current(&self) -> bool {
+        self.weights.len() == PARTS
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         let fine = |own: &[f64; CUES]| own.iter().all(|w| w.is_finite() && w.abs() < 1e6);
         self.weights.len() == PARTS

@@ -2,12 +2,17 @@
 
 use super::form::{Form, Refusals};
 use super::keys::Scope;
-use super::{Wanted, fill, scope, source};
+use super::{MOST_ROWS, Wanted, fill, scope, source};
 use crate::error::{Error, Result};
+use crate::relation::sources::trust;
 use insight_engine::synth::{Parents, Synthesizer};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// So many times as many rows as are to be expected may come, or so many in any case.
+const SPREAD: usize = 20;
+const LEAST: usize = 1_000_000;
 
 /// The relation of this name, if there is one.
 fn found(name: Option<&str>) -> Result<Option<pg_sys::Oid>> {
@@ -15,8 +20,13 @@ fn found(name: Option<&str>) -> Result<Option<pg_sys::Oid>> {
         return Ok(None);
     };
     Spi::connect(|client| {
-        let sql = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
-        let rows = client.select(sql, None, &[name.into()])?;
+        // Its schema need not be the caller's to use.
+        let sql = "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             WHERE pg_catalog.format('%I.%I', n.nspname, c.relname) OPERATOR(pg_catalog.=) $1";
+        let rows = client.select(sql, Some(1), &[name.into()])?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
         Ok(rows.first().get_one()?)
     })
 }
@@ -76,6 +86,8 @@ pub fn rows(
     let names: Vec<String> = children.columns().map(str::to_owned).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows = (wanted.rows as f64 * children.rows_per_parent(model.rows)).ceil() as usize;
+    // Conditions may ask for parents that have many children.
+    let most = (SPREAD * rows).max(LEAST).min(MOST_ROWS as usize);
     let remembered = children.remembered();
     let mut form = Form::of(relation, &names, rows, remembered, |attributes| Scope {
         tables: true,
@@ -89,12 +101,20 @@ pub fn rows(
     let own: Vec<&str> = model.columns().map(|(name, ..)| name).collect();
     let mut of_parents = match found(table.parent.as_deref())? {
         Some(parent) => {
+            trust::check_rows(parent)?;
             let remembered = model.remembered();
             Some(Form::of(parent, &own, wanted.rows, remembered, |_| {
                 scope(model)
             })?)
         }
-        None => None,
+        None => {
+            if let Some(name) = &table.parent {
+                notice!(
+                    "{name} is not there, so that its constraints did not choose among the parents"
+                );
+            }
+            None
+        }
     };
     let mut source = source(model, wanted, seed)?;
     let mut refusals = Refusals::default();
@@ -110,6 +130,16 @@ pub fn rows(
             children.start(frame, counts.map(|(count, own)| count * u32::from(*own)));
             while let Some(made) = children.next() {
                 pgrx::check_for_interrupts!();
+                if refusals.made > most {
+                    return Err(Error::new(
+                        "54000",
+                        format!(
+                            "more than {most} rows of \"{}\" belong to so many parents",
+                            table.name
+                        ),
+                    )
+                    .hint("Ask for fewer parents at a time, each with a seed of its own."));
+                }
                 let (mut taken, mut put) = (BTreeSet::new(), vec![false; made.rows()]);
                 let mut reasons = BTreeMap::new();
                 for (row, put) in put.iter_mut().enumerate() {

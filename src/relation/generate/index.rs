@@ -18,7 +18,7 @@ pub(super) struct Probe {
 pub(super) struct Equality {
     function: pg_sys::FmgrInfo,
     collation: pg_sys::Oid,
-    /// Of the column's type.
+    /// Of the type that is compared.
     by_value: bool,
     length: i32,
 }
@@ -35,15 +35,18 @@ impl Equality {
         // SAFETY: promised by the caller; the arrays have as many entries as the index has key columns.
         unsafe {
             let columns = (*info).ii_NumIndexKeyAttrs as usize;
-            let attributes = (*(*index).rd_att).attrs.as_slice(columns);
             let of = |at: usize| {
+                // What an index stores may be of another type than what is compared, as in a hash or a gist index.
+                let (mut length, mut by_value) = (0i16, false);
+                let compared = *(*index).rd_opcintype.add(at);
+                pg_sys::get_typlenbyval(compared, &mut length, &mut by_value);
                 let mut function = pg_sys::FmgrInfo::default();
                 pg_sys::fmgr_info(*(*info).ii_ExclusionProcs.add(at), &mut function);
                 Equality {
                     function,
                     collation: *(*index).rd_indcollation.add(at),
-                    by_value: attributes[at].attbyval,
-                    length: i32::from(attributes[at].attlen),
+                    by_value,
+                    length: i32::from(length),
                 }
             };
             (0..columns).map(of).collect()
@@ -53,7 +56,7 @@ impl Equality {
     /// A copy of a value in the current memory context.
     ///
     /// # Safety
-    /// The value must be of the column's type, which an index can hold: no bare C string.
+    /// The value must be of the type that is compared, which is never a bare C string.
     pub(super) unsafe fn copy(&self, value: pg_sys::Datum) -> pg_sys::Datum {
         if self.by_value {
             return value;
@@ -135,11 +138,11 @@ impl Probe {
     /// # Safety
     /// The index must exist.
     unsafe fn open(index: pg_sys::Oid) -> Probe {
-        // SAFETY: promised by the caller; the table of an index exists as long as it does.
+        // SAFETY: promised by the caller; the table is locked before its index, as those who drop either do.
         unsafe {
             let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+            let table = pg_sys::table_open(pg_sys::IndexGetRelation(index, false), lock);
             let index = pg_sys::index_open(index, lock);
-            let table = pg_sys::table_open((*(*index).rd_index).indrelid, lock);
             Probe {
                 table,
                 index,
@@ -203,6 +206,7 @@ impl Probe {
             let mut found = false;
             let forward = pg_sys::ScanDirection::ForwardScanDirection;
             while !found && pg_sys::index_getnext_slot(scan, forward, self.slot) {
+                pgrx::check_for_interrupts!();
                 found = !(*scan).xs_recheck || self.agrees(subject, values);
             }
             pg_sys::index_endscan(scan);

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::relation::resolve;
 use crate::store::catalog::role_name;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 use pgrx::spi::quote_identifier;
 
 /// The first oid of an object that did not come with PostgreSQL.
@@ -25,6 +26,43 @@ impl Sources {
         }
         Ok(())
     }
+}
+
+/// An error where making rows for a table that the caller has not named would run somebody's code: what checks, computes and
+/// indexes its rows must be PostgreSQL's own, of which no dependency is recorded, or the owner have the current role's rights anyway.
+pub fn check_rows(relation: pg_sys::Oid) -> Result<()> {
+    let (owner, foreign) = Spi::connect(|client| {
+        let rows = client.select(
+            "SELECT c.relowner, EXISTS (SELECT FROM pg_catalog.pg_depend d \
+               WHERE d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_operator', \
+                 'pg_catalog.pg_type', 'pg_catalog.pg_opclass', 'pg_catalog.pg_opfamily']::pg_catalog.regclass[]::pg_catalog.oid[]) \
+               AND (d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) ANY \
+                 (SELECT oid FROM pg_catalog.pg_constraint WHERE conrelid OPERATOR(pg_catalog.=) c.oid) \
+               OR d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) ANY \
+                 (SELECT oid FROM pg_catalog.pg_attrdef WHERE adrelid OPERATOR(pg_catalog.=) c.oid) \
+               OR d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND (d.objid OPERATOR(pg_catalog.=) c.oid OR d.objid \
+                 OPERATOR(pg_catalog.=) ANY (SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid OPERATOR(pg_catalog.=) c.oid)))) \
+             FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1",
+            Some(1),
+            &[relation.into()],
+        )?;
+        let row = rows.first();
+        Ok::<_, Error>((
+            row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
+            row.get::<bool>(2)?.unwrap_or(true),
+        ))
+    })?;
+    // SAFETY: a membership look-up of two role oids.
+    if !foreign || unsafe { pg_sys::has_privs_of_role(owner, pg_sys::GetUserId()) } {
+        return Ok(());
+    }
+    let role = role_name(owner);
+    Err(Error::new(
+        "42501",
+        format!("making rows of the parents' table could run code of \"{role}\" with your rights"),
+    )
+    .detail("Its constraints, indexes or computed columns use functions, operators or types that are not PostgreSQL's own.")
+    .hint("Do it as that role or one it is a member of."))
 }
 
 /// The same for one table.

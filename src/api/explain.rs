@@ -80,11 +80,7 @@ fn lines(predictor: &Predictor, cells: &[Cell<'_>], found: &Explanation, top: us
             feature: inputs[own.column].name.clone(),
             value: cells.get(own.column).and_then(|cell| told(*cell)),
             contribution: own.value,
-            typical: predictor
-                .background()
-                .columns
-                .get(own.column)
-                .and_then(explain::typical),
+            typical: predictor.typical(own.column).map(str::to_owned),
             error: own.error,
         })
         .collect();

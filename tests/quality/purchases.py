@@ -41,7 +41,7 @@ with psycopg.connect(autocommit=True) as connection:
                 expected = model.conditional_expected_number_of_purchases_up_to_time(horizon, x, t_x, t)
                 line(log, name, np.nan_to_num(np.asarray(expected, float)), truth, time.time() - start)
             except Exception as error:
-                print(f"{log:14} {name:16} {type(error).__name__}: {str(error).splitlines()[0]}")
+                print(f"{log:14} {name:16} did not converge ({type(error).__name__})")
         for algorithm in ["lstm", "gru"]:
             start = time.time()
             query = f"SELECT customer, at FROM {log} WHERE at <= '{until}'"

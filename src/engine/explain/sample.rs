@@ -186,7 +186,7 @@ pub fn told(cell: Cell<'_>) -> Option<String> {
 }
 
 /// The typical value of a column: the median of numbers and times, of others the most frequent value.
-pub fn typical(column: &Column) -> Option<String> {
+pub(crate) fn typical(column: &Column) -> Option<String> {
     let mut cells: Vec<Cell<'_>> = (0..column.len()).map(|row| column.cell(row)).collect();
     cells.retain(|cell| *cell != Cell::Null);
     if let Kind::Number | Kind::Duration | Kind::Time = column.kind {

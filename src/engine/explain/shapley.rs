@@ -261,7 +261,7 @@ fn slope(a: f64, b: f64, of: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// Rows that [`explain`] compares with by default, and where networks have to be asked.
-pub const BACKGROUND: usize = 64;
-const FEW: usize = 24;
+pub const BACKGROUND: usize = 48;
+const FEW: usize = 16;
 /// Trees are followed so deep at most.
 const MOST_COLUMNS: usize = 1000;

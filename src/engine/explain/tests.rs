@@ -95,13 +95,13 @@ fn contributions_add_up_to_the_answer_and_are_near_the_shapley_values() {
         let mut scratch = predictor.scratch();
         for at in [0, 5] {
             let own = row(predictor.background(), at);
-            let found = explain(&predictor, 24, None, &own, &mut scratch, &mut || ());
+            let found = explain(&predictor, 16, None, &own, &mut scratch, &mut || ());
             let sum: f64 = found.contributions.iter().map(|c| c.value).sum();
             assert!(
                 (sum - (found.prediction - found.base)).abs() < 1e-6,
                 "{options} {found:?}"
             );
-            for (own, exact) in found.contributions.iter().zip(exact(&predictor, &own, 24)) {
+            for (own, exact) in found.contributions.iter().zip(exact(&predictor, &own, 16)) {
                 assert!(
                     (own.value - exact).abs() < 4.0 * own.error + 0.03,
                     "{options} {own:?} {exact}"

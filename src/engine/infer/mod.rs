@@ -53,6 +53,8 @@ pub struct Predictor {
     background: OnceLock<Frame>,
     /// The same, prepared.
     prepared: OnceLock<Matrix>,
+    /// See [`Predictor::typical`].
+    typical: OnceLock<Vec<Option<String>>>,
 }
 
 /// A part of a model, ready to answer.
@@ -132,6 +134,7 @@ impl Predictor {
             outputs: artifact.output().1,
             background: OnceLock::new(),
             prepared: OnceLock::new(),
+            typical: OnceLock::new(),
             artifact,
             parts,
             routes,
@@ -147,6 +150,15 @@ impl Predictor {
         let columns = self.artifact.recipe.columns();
         self.background
             .get_or_init(|| self.artifact.sample.frame(columns))
+    }
+
+    /// The typical value of one of the recipe's columns, see [`crate::explain::typical`].
+    pub fn typical(&self, column: usize) -> Option<&str> {
+        let typical = self.typical.get_or_init(|| {
+            let columns = self.background().columns.iter();
+            columns.map(crate::explain::typical).collect()
+        });
+        typical.get(column)?.as_deref()
     }
 
     /// [`Predictor::background`] as the models take it.

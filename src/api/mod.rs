@@ -3,6 +3,7 @@
 mod clean;
 mod coefficients;
 mod compare;
+mod counterfactual;
 mod coverage;
 mod cross_validate;
 mod curves;

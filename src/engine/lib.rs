@@ -24,6 +24,7 @@ pub mod picture;
 pub mod profile;
 pub mod random;
 pub mod recipe;
+pub mod report;
 pub mod sample;
 pub mod select;
 pub mod sequence;

@@ -37,7 +37,7 @@ struct Cached {
 
 /// A model of any kind, ready for use.
 #[derive(Clone)]
-enum Loaded {
+pub enum Loaded {
     Predictor(Rc<Predictor>),
     Synthesizer(Rc<Synthesizer>),
     Sequence(Rc<sequence::Predictor>),
@@ -190,7 +190,8 @@ impl Loaded {
     }
 }
 
-fn model(reference: &str) -> Result<Loaded> {
+/// The model that a reference stands for, whatever its kind.
+pub fn model(reference: &str) -> Result<Loaded> {
     let id = version(reference)?;
     let clock = CLOCK.get() + 1;
     CLOCK.set(clock);

@@ -15,4 +15,4 @@ pub use sample::{Sample, told};
 pub use shapley::{BACKGROUND, Contribution, Explanation, answer, explain};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -44,7 +44,7 @@ fn fitted(target: &str, exclude: &str, options: Value) -> Artifact {
     fit(Request::new(frame, target, params), &mut |_| true).unwrap()
 }
 
-fn predictor(options: Value) -> Predictor {
+pub(crate) fn predictor(options: Value) -> Predictor {
     Predictor::new(fitted("churn", "worth", options)).unwrap()
 }
 

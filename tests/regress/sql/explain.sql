@@ -33,6 +33,11 @@ SELECT count(*) FROM (SELECT insight_explain('why_tier', '{"spend": 1}')) s;
 SELECT * FROM insight_dependence('why_tier', 'spend');
 SELECT * FROM insight_dependence('why_churn', 'spending');
 SELECT * FROM insight_importance('why_not');
+-- In words.
+SELECT count(*) BETWEEN 6 AND 13 AS lines, bool_or(line LIKE 'What matters most: spend (%more of it less)%') AS matters, bool_and(line LIKE '%.') AS sentences FROM regexp_split_to_table(insight_summary('why_churn'), E'\n') line;
+SELECT split_part(insight_summary('why_tier'), E'\n', 1) AS first;
+SELECT split_part(insight_summary('why_worth'), E'\n', 1) AS first;
+SELECT insight_summary('why_not');
 -- What would have to be different.
 SELECT alternative, feature, "from", "to", round(cost::numeric) AS cost, prediction > 0.5 AS stays FROM insight_counterfactual('why_churn', '{"spend": 1, "plan": "basic", "noise": 3}', 'false') WHERE feature = 'plan';
 SELECT count(*) > 0 AS some, bool_and(feature <> 'plan') AS allowed, bool_and("to"::numeric BETWEEN 0 AND 10) AS seen, bool_and(prediction < 0.3) AS reached

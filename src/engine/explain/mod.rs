@@ -8,6 +8,7 @@ mod shapley;
 
 pub use dependence::{Dependence, dependence};
 pub use importance::{Importance, importance};
+pub(crate) use sample::MOST_ROWS;
 pub use sample::{Sample, told, typical};
 pub use shapley::{BACKGROUND, Contribution, Explanation, answer, explain};
 

@@ -8,7 +8,7 @@ use crate::recipe::Input;
 use serde::{Deserialize, Serialize};
 
 /// Rows that are kept.
-const MOST_ROWS: usize = 512;
+pub(crate) const MOST_ROWS: usize = 512;
 /// Bytes that a column may take; one that needs more (images, long texts) is kept as missing.
 const MOST_BYTES: usize = 1 << 18;
 

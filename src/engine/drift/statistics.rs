@@ -4,7 +4,7 @@ use crate::artifact::{Artifact, Task};
 use crate::frame::{Cell, Column, Frame, Kind, Values};
 use crate::profile::bins::{cuts_of, spread};
 use crate::recipe::{Input, is_prose};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 /// Most bins of a number, and of the model's answers.
@@ -94,11 +94,13 @@ impl Distribution {
     /// Counts `rows` of a column; numbers in at most `most` bins.
     pub fn of(column: &Column, rows: &[u32], most: usize) -> Distribution {
         let by_length = column.kind == Kind::Category && is_prose(column, rows);
-        let missing = rows.iter().filter(|row| column.nulls.get(**row as usize));
-        let missing = missing.count() as u64;
-        let values = match column.kind {
+        let (missing, values) = match column.kind {
             Kind::Boolean | Kind::Category | Kind::Tags if !by_length => levels(column, rows),
-            _ => numbers(column, rows, most, by_length),
+            _ => {
+                let missing = rows.iter().filter(|row| column.nulls.get(**row as usize));
+                let values = numbers(column, rows, most, by_length);
+                (missing.count() as u64, values)
+            }
         };
         Distribution { missing, values }
     }
@@ -293,39 +295,74 @@ fn numbers(column: &Column, rows: &[u32], most: usize, by_length: bool) -> Count
     }
 }
 
-fn levels(column: &Column, rows: &[u32]) -> Counts {
-    let mut counts: HashMap<u32, u64> = HashMap::new();
-    match &column.values {
-        Values::Category { codes, dictionary } => {
-            let mut by_code = vec![0u64; dictionary.len()];
-            let known = rows.iter().filter(|row| !column.nulls.get(**row as usize));
-            known.for_each(|row| by_code[codes[*row as usize] as usize] += 1);
-            for (code, count) in (0..).zip(by_code).filter(|(_, count)| *count > 0) {
-                *counts.entry(hash(dictionary.text(code))).or_default() += count;
-            }
-        }
-        _ => {
-            for row in rows {
-                if let View::Level(level) = view(column.cell(*row as usize), false) {
-                    *counts.entry(hash(level)).or_default() += 1;
-                }
-            }
+/// Counts of levels, and the missing values among the rows that were counted. Of more levels than are counted each, the most
+/// frequent ones of every other row are counted in the rows between: in the very rows that they were chosen by they would seem
+/// more frequent than they are.
+fn levels(column: &Column, rows: &[u32]) -> (u64, Counts) {
+    let mut halves = [0, 1].map(|half| count(column, rows.iter().skip(half).step_by(2)));
+    let known: HashSet<u32> = halves
+        .iter()
+        .flat_map(|h| h.levels.keys().copied())
+        .collect();
+    let [chosen_by, counted] = &mut halves;
+    let many = known.len() > COUNTED;
+    if !many {
+        counted.missing += chosen_by.missing;
+        for (level, count) in &chosen_by.levels {
+            *counted.levels.entry(*level).or_default() += count;
         }
     }
-    let mut levels: Vec<(u32, u64)> = counts.into_iter().collect();
-    levels.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let complete = levels.len() <= KNOWN;
-    let others = levels.split_off(levels.len().min(COUNTED));
-    Counts::Levels {
-        rest: others.iter().map(|(_, count)| count).sum(),
-        others: others
+    let of = |half: &Half, level: &u32| half.levels.get(level).copied().unwrap_or(0);
+    let mut order: Vec<u32> = known.into_iter().collect();
+    let by = if many { &*chosen_by } else { &*counted };
+    order.sort_unstable_by_key(|level| (std::cmp::Reverse(of(by, level)), *level));
+    let complete = order.len() <= KNOWN;
+    let mut others = order.split_off(order.len().min(COUNTED));
+    let rest = others.iter().map(|level| of(counted, level)).sum();
+    others.truncate(KNOWN - COUNTED);
+    let counts = Counts::Levels {
+        frequent: order
             .into_iter()
-            .take(KNOWN - COUNTED)
-            .map(|(level, _)| level)
+            .map(|level| (level, of(counted, &level)))
             .collect(),
-        frequent: levels,
+        others,
+        rest,
         complete,
+    };
+    (counted.missing, counts)
+}
+
+/// Half of the rows.
+struct Half {
+    missing: u64,
+    levels: HashMap<u32, u64>,
+}
+
+fn count<'r>(column: &Column, rows: impl Iterator<Item = &'r u32>) -> Half {
+    let mut half = Half {
+        missing: 0,
+        levels: HashMap::new(),
+    };
+    if let Values::Category { codes, dictionary } = &column.values {
+        let mut by_code = vec![0u64; dictionary.len()];
+        for &row in rows {
+            match column.nulls.get(row as usize) {
+                true => half.missing += 1,
+                false => by_code[codes[row as usize] as usize] += 1,
+            }
+        }
+        for (code, count) in (0..).zip(by_code).filter(|(_, count)| *count > 0) {
+            *half.levels.entry(hash(dictionary.text(code))).or_default() += count;
+        }
+        return half;
     }
+    for &row in rows {
+        match view(column.cell(row as usize), false) {
+            View::Level(level) => *half.levels.entry(hash(level)).or_default() += 1,
+            _ => half.missing += 1,
+        }
+    }
+    half
 }
 
 /// FNV-1a (Fowler, Noll, Vo), folded to 32 bits. Part of every stored model: it must never change.

@@ -82,6 +82,28 @@ fn rows_like_those_of_training_have_not_moved() {
 }
 
 #[test]
+fn many_levels_have_not_moved_by_being_chosen() {
+    let mut random = Random::new(3);
+    let mut column = |rows: usize| {
+        let mut column = Column::new("city", "text", Kind::Category);
+        (0..rows).for_each(|_| column.push(Cell::Text(&format!("{}", random.below(400)))));
+        column
+    };
+    let (before, rows) = (column(40_000), (0..40_000).collect::<Vec<u32>>());
+    let of = Distribution::of(&before, &rows, 20);
+    let rows: Vec<u32> = (0..20_000).collect();
+    let low = (0..40).filter(|_| {
+        let shift = shift(Of::Rows, &of, &column(20_000), &rows);
+        assert_eq!((shift.novel, shift.missing), (Some(0.0), Some(0.0)));
+        shift.p_value.unwrap() < 0.05
+    });
+    // All are compared with the same rows of training.
+    assert!(low.count() < 12);
+    let few = Distribution::of(&column(3), &[0, 1, 2], 20);
+    assert_eq!(few.before().known(), 3);
+}
+
+#[test]
 fn the_column_that_moved_is_the_first() {
     let predictor = model(4000);
     let shifts = drift(&predictor, &frame(2000, 7, (0.7, 0, 0.05))).unwrap();

@@ -8,9 +8,9 @@ use crate::forest::{Averaged, Cuts, Forest, Growth};
 use crate::frame::{Column, Frame};
 use crate::profile::bins::spread_places;
 
-/// Rows of the table for each row of the sample.
-const TIMES: usize = 4;
-const TREES: usize = 200;
+/// Rows of the table for each row of the sample: with more, what only new rows have would hardly count.
+const TIMES: usize = 1;
+const TREES: usize = 300;
 /// Large leaves: where the table has the very rows of the sample, trees must not learn them by heart.
 const LEAF: usize = 20;
 /// Fewer rows of either side tell nothing.

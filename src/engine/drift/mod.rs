@@ -119,7 +119,8 @@ pub fn drift(predictor: &Predictor, frame: &Frame) -> Option<Vec<Shift>> {
 fn shift(what: Of, of: &Distribution, column: &Column, rows: &[u32]) -> Shift {
     let (before, now) = (of.before(), of.now(column, rows.iter().copied()));
     let (known_before, known) = (before.known(), now.known());
-    let mut cells = measures::pooled(&before.cells, &now.cells, of.are_numbers());
+    let (old, new) = (of.open_ended(&before), of.open_ended(&now));
+    let mut cells = measures::pooled(&old, &new, of.are_numbers());
     let (test, found) = match of.are_numbers() {
         true => (
             "ks",

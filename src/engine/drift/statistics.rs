@@ -173,6 +173,21 @@ impl Distribution {
         tally
     }
 
+    /// The cells that shares are compared over: bins at the ends of quantiles are open, so that a few rows beyond the range weigh as
+    /// few; where every value has its own bin, what lies outside is another value.
+    pub fn open_ended(&self, tally: &Tally) -> Vec<u64> {
+        let mut cells = tally.cells.clone();
+        if self.are_numbers() && cells.len() >= DECILES + 2 {
+            let above = cells.pop().unwrap_or(0);
+            let below = cells.remove(0);
+            if let Some(last) = cells.last_mut() {
+                *last += above;
+            }
+            cells[0] += below;
+        }
+        cells
+    }
+
     /// Rows of a tally that are like none of training.
     pub fn novel(&self, tally: &Tally) -> u64 {
         let last = tally.cells.last().copied().unwrap_or(0);

@@ -149,12 +149,37 @@ fn new_levels_gaps_and_values_out_of_range_are_counted() {
     let far = drift(&predictor, &frame(3000, 8, (100.0, 0, 1.0))).unwrap();
     let number = of(&predictor, &far, "number");
     assert_eq!((number.novel, number.statistic), (Some(1.0), Some(1.0)));
-    assert!(number.js.unwrap() > 0.99, "{number:?}");
+    assert!(number.js.unwrap() > 0.9, "{number:?}");
     let gaps = of(&predictor, &far, "gaps");
     assert_eq!(
         (gaps.missing, gaps.statistic, gaps.novel),
         (Some(1.0), None, None)
     );
+}
+
+#[test]
+fn few_values_beyond_the_range_move_little_and_other_values_much() {
+    let column = |values: &mut dyn Iterator<Item = f64>| {
+        let mut column = Column::new("x", "integer", Kind::Number);
+        values.for_each(|x| column.push(Cell::Number(x)));
+        column
+    };
+    let rows: Vec<u32> = (0..1000).collect();
+    let of = Distribution::of(&column(&mut (0..1000).map(f64::from)), &rows, 20);
+    let wider = column(&mut (0..1000).map(|i| f64::from(i) * 1.03));
+    let wider = shift(Of::Rows, &of, &wider, &rows);
+    assert!(
+        wider.novel.unwrap() > 0.02 && wider.psi.unwrap() < 0.02,
+        "{wider:?}"
+    );
+    let of = Distribution::of(&column(&mut (0..1000).map(|_| 1.0)), &rows, 20);
+    let other = shift(Of::Rows, &of, &column(&mut (0..1000).map(|_| 2.0)), &rows);
+    assert!(
+        other.psi.unwrap() > 5.0 && other.statistic == Some(1.0),
+        "{other:?}"
+    );
+    let same = shift(Of::Rows, &of, &column(&mut (0..1000).map(|_| 1.0)), &rows);
+    assert_eq!((same.psi, same.p_value), (Some(0.0), Some(1.0)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod coverage;
 mod cross_validate;
 mod curves;
 mod data;
+mod drift;
 mod evaluate;
 mod explain;
 mod generate;

@@ -1,4 +1,4 @@
-//! Student's t distribution; with infinite degrees of freedom the normal one.
+//! Tails of Student's t distribution (with infinite degrees of freedom the normal one), of chi-square and of Kolmogorov's.
 
 use libm::{erfc, lgamma};
 
@@ -61,9 +61,82 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     front.exp() * fraction / a
 }
 
+/// The probability that a chi-square with so many degrees of freedom is as large as `x`; 1 without any.
+pub(crate) fn chi_squared_tail(x: f64, freedom: f64) -> f64 {
+    if x <= 0.0 || freedom <= 0.0 {
+        return 1.0;
+    }
+    let (a, x) = (freedom / 2.0, x / 2.0);
+    let front = (a * x.ln() - x - lgamma(a)).exp();
+    if x < a + 1.0 {
+        // The series of the lower incomplete gamma function (Abramowitz and Stegun 6.5.29).
+        let (mut term, mut sum) = (1.0 / a, 1.0 / a);
+        for k in 1..2000 {
+            term *= x / (a + f64::from(k));
+            sum += term;
+            if term < sum * 1e-15 {
+                break;
+            }
+        }
+        return (1.0 - front * sum).clamp(0.0, 1.0);
+    }
+    // The continued fraction of the upper one (6.5.31), as Lentz evaluates it.
+    let mut b = x + 1.0 - a;
+    let (mut c, mut d) = (1e300, 1.0 / b);
+    let mut fraction = d;
+    for k in 1..2000 {
+        let k = f64::from(k);
+        let numerator = -k * (k - a);
+        b += 2.0;
+        d = 1.0 / (numerator * d + b);
+        c = b + numerator / c;
+        let change = c * d;
+        fraction *= change;
+        if (change - 1.0).abs() < 1e-14 {
+            break;
+        }
+    }
+    (front * fraction).clamp(0.0, 1.0)
+}
+
+/// The probability that a variable with Kolmogorov's distribution is as large as `x`.
+pub(crate) fn kolmogorov_tail(x: f64) -> f64 {
+    // Below, it is 1 to ten digits, and the series would need many terms.
+    if x < 0.3 {
+        return 1.0;
+    }
+    let term = |k: i32| {
+        let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
+        sign * (-2.0 * f64::from(k * k) * x * x).exp()
+    };
+    (1..100).map(term).sum::<f64>().clamp(0.0, 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The figures are scipy's `chi2.sf` and `kstwobign.sf`.
+    #[test]
+    fn tails_of_chi_square_and_kolmogorov_are_those_of_scipy() {
+        for (x, freedom, p) in [
+            (3.841_458_820_694_124, 1.0, 0.05),
+            (10.0, 5.0, 0.075_235_246_146_512_17),
+            (150.0, 99.0, 0.000_720_445_395_716_928_2),
+            (0.1, 3.0, 0.991_837_423_731_876_4),
+        ] {
+            let found = chi_squared_tail(x, freedom);
+            assert!((found - p).abs() < 1e-10, "{x} {freedom}: {found}");
+        }
+        for (x, p) in [
+            (0.5, 0.963_945_243_664_875_9),
+            (1.0, 0.269_999_671_677_355_3),
+            (1.358_098_636_722_6, 0.05),
+        ] {
+            let found = kolmogorov_tail(x);
+            assert!((found - p).abs() < 1e-6, "{x}: {found}");
+        }
+    }
 
     #[test]
     fn tails_and_quantiles_are_those_of_tables() {

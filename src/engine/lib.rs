@@ -10,6 +10,7 @@ pub mod clean;
 pub mod conformal;
 pub mod decision;
 mod distribution;
+pub mod drift;
 pub mod embed;
 pub mod evaluate;
 pub mod explain;

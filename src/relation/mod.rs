@@ -6,6 +6,7 @@ pub mod clean;
 pub mod compare;
 pub mod datum;
 pub mod decode;
+pub mod drift;
 pub mod fidelity;
 pub mod generate;
 pub mod histories;

@@ -117,6 +117,15 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
     })
 }
 
+/// The model's columns of every row.
+pub fn rows(predictor: &Predictor, relation: &str) -> Result<Frame> {
+    let source = joined(predictor, resolve::resolve(relation)?, &[])?;
+    let names = columns(predictor, &source)?;
+    read::read(&source, &names, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })
+}
+
 /// In pieces, so that a cancel is served soon.
 fn predict_all(predictor: &Predictor, frame: &Frame, rows: &[u32]) -> Vec<f64> {
     let mut predictions = Vec::with_capacity(rows.len() * predictor.width());

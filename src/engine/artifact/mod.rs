@@ -8,6 +8,7 @@ pub(crate) mod testing;
 
 use crate::{
     clean::report::Change,
+    drift::Statistics,
     evaluate::Evaluation,
     explain::Sample,
     fit::{Augmentation, Choice, Construction},
@@ -265,6 +266,9 @@ pub struct Artifact {
     /// Some of the rows it was judged on: what explanations compare with.
     #[serde(default)]
     pub sample: Sample,
+    /// What the training rows looked like: what drift is measured from.
+    #[serde(default)]
+    pub statistics: Statistics,
 }
 
 impl Artifact {

@@ -181,6 +181,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
         },
         coefficients: Vec::new(),
         sample: Sample::default(),
+        statistics: crate::drift::Statistics::default(),
     }
 }
 

@@ -10,7 +10,7 @@ mod shapley;
 pub use counterfactual::{Change, Counterfactual, Goal, Ways, counterfactuals};
 pub use dependence::{Dependence, dependence};
 pub use importance::{Importance, importance};
-pub(crate) use sample::typical;
+pub(crate) use sample::{MOST_ROWS, typical};
 pub use sample::{Sample, told};
 pub use shapley::{BACKGROUND, Contribution, Explanation, answer, explain};
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Rows that have a text, at least, where it is kept.
 const ROWS_OF_TEXT: usize = 5;
 /// Rows that are kept.
-const MOST_ROWS: usize = 512;
+pub(crate) const MOST_ROWS: usize = 512;
 /// Bytes that a column may take; one that needs more (images, long texts) is kept as missing.
 const MOST_BYTES: usize = 1 << 18;
 

@@ -4,6 +4,7 @@ use super::prepare::Prepared;
 use super::{FitError, Progress, Request, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
+    drift::Statistics,
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     explain::Sample,
     frame::{Frame, Values},
@@ -99,6 +100,7 @@ pub(super) fn artifact(
         },
         coefficients,
         sample: Sample::default(),
+        statistics: Statistics::default(),
     }
 }
 
@@ -155,6 +157,8 @@ pub(super) fn judge(
     artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     let of = (artifact.task, labels);
     artifact.sample = Sample::of(frame, artifact.recipe.columns(), &rows, &outcomes, of);
+    let answered = (&artifact, outcomes.predictions.as_slice());
+    artifact.statistics = Statistics::of(frame, artifact.recipe.columns(), &parts.train, answered);
     artifact.provenance.predict_seconds = predict_seconds;
     Ok(Judged {
         artifact,

@@ -170,15 +170,7 @@ impl Forest {
         count: usize,
         seed: u64,
     ) -> Vec<f64> {
-        let rises: Vec<Vec<f64>> = self
-            .trees
-            .par_iter()
-            .enumerate()
-            .map(|(number, tree)| {
-                let mut random = Random::new(seed.wrapping_add(number as u64));
-                tree.rises(binned, target, owners, count, &mut random)
-            })
-            .collect();
+        let rises = self.each_rises(binned, target, owners, count, seed);
         let trees = rises.len().max(1) as f64;
         (0..count)
             .map(|owner| {
@@ -191,6 +183,62 @@ impl Forest {
                     0.0
                 }
             })
+            .collect()
+    }
+}
+
+impl Forest {
+    /// Of each tree by how much its error rises.
+    fn each_rises(
+        &self,
+        binned: &Binned,
+        target: &Averaged,
+        owners: &[usize],
+        count: usize,
+        seed: u64,
+    ) -> Vec<Vec<f64>> {
+        let trees = self.trees.par_iter().enumerate();
+        let of = |(number, tree): (usize, &Tree)| {
+            let mut random = Random::new(seed.wrapping_add(number as u64));
+            tree.rises(binned, target, owners, count, &mut random)
+        };
+        trees.map(of).collect()
+    }
+
+    /// By how much the error on the rows a tree has not seen rises in the mean, see [`Forest::importance`].
+    pub fn rises(
+        &self,
+        binned: &Binned,
+        target: &Averaged,
+        owners: &[usize],
+        count: usize,
+        seed: u64,
+    ) -> Vec<f64> {
+        let rises = self.each_rises(binned, target, owners, count, seed);
+        let mean = |owner| {
+            rises
+                .iter()
+                .map(|rises: &Vec<f64>| rises[owner])
+                .sum::<f64>()
+        };
+        (0..count)
+            .map(|owner| mean(owner) / rises.len().max(1) as f64)
+            .collect()
+    }
+
+    /// What the trees that have not seen a row answer to it in the mean, the first output; 0 where all have seen it.
+    pub fn out_of_bag(&self, binned: &Binned) -> Vec<f64> {
+        let mut sums = vec![(0.0, 0u32); binned.rows];
+        for tree in &self.trees {
+            for &row in &tree.unseen {
+                let means = tree.answer(self.outputs, |input| binned.inputs[input][row as usize]);
+                let (sum, trees) = &mut sums[row as usize];
+                *sum += f64::from(means[0]);
+                *trees += 1;
+            }
+        }
+        sums.into_iter()
+            .map(|(sum, trees)| sum / f64::from(trees.max(1)))
             .collect()
     }
 }

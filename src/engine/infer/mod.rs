@@ -15,6 +15,7 @@ mod transformer;
 
 use crate::{
     artifact::{Artifact, ArtifactError, Task},
+    drift::Novelty,
     frame::{Cell, Frame},
     models::{Model, Output, Part},
     recipe::{Features, Matrix},
@@ -55,6 +56,8 @@ pub struct Predictor {
     prepared: OnceLock<Matrix>,
     /// See [`Predictor::typical`].
     typical: OnceLock<Vec<Option<String>>>,
+    /// What rows are compared with; `None` where too little was kept.
+    novelty: OnceLock<Option<Novelty>>,
 }
 
 /// A part of a model, ready to answer.
@@ -135,6 +138,7 @@ impl Predictor {
             background: OnceLock::new(),
             prepared: OnceLock::new(),
             typical: OnceLock::new(),
+            novelty: OnceLock::new(),
             artifact,
             parts,
             routes,
@@ -167,6 +171,16 @@ impl Predictor {
         let rows: Vec<u32> = (0..frame.rows() as u32).collect();
         self.prepared
             .get_or_init(|| self.artifact.recipe.transform(frame, &rows))
+    }
+
+    /// How unlike the rows it was judged on a row is: the share of these that are nearer to one another than the row is to its
+    /// nearest ones. `None` where the model keeps no rows or no statistics.
+    pub fn novelty(&self, cells: &[Cell<'_>]) -> Option<f64> {
+        let statistics = &self.artifact.statistics;
+        let novelty = self
+            .novelty
+            .get_or_init(|| Novelty::of(self.background(), statistics));
+        novelty.as_ref().map(|novelty| novelty.score(cells))
     }
 
     /// What the parts that are no trees answer together to a row, by their shares, before it is read; of a model without segments.

@@ -153,9 +153,17 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
 /// Population stability index Σ (p − q) ln(p / q) of two samples over the same bins; empty bins count as half a row.
 /// Below 0.1 is usually called stable, above 0.25 a large shift.
 pub fn stability_index(old: &[u16], new: &[u16], count: usize) -> f64 {
-    let share = |codes: &[u16]| {
+    let counts = |codes: &[u16]| {
         let mut counts = vec![0.5f64; count];
         codes.iter().for_each(|c| counts[usize::from(*c)] += 1.0);
+        counts
+    };
+    stability_of(counts(old), counts(new))
+}
+
+/// The same from counts, of which none may be 0.
+pub(crate) fn stability_of(old: Vec<f64>, new: Vec<f64>) -> f64 {
+    let share = |counts: Vec<f64>| {
         let total: f64 = counts.iter().sum();
         counts.into_iter().map(move |c| c / total)
     };

@@ -68,6 +68,11 @@ fn cuts(column: &Column, rows: &[u32], most: usize, value: impl Fn(usize) -> f64
         .map(value)
         .collect();
     sorted.sort_unstable_by(f64::total_cmp);
+    cuts_of(sorted, most)
+}
+
+/// The same between sorted values, for at most `most` bins.
+pub(crate) fn cuts_of(sorted: Vec<f64>, most: usize) -> Vec<f64> {
     let mut values = sorted.clone();
     values.dedup();
     if values.len() <= most {

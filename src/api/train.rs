@@ -125,6 +125,9 @@ fn train(call: Call) -> Row {
     let dropped = call.spec.leakage == Leakage::Drop;
     job::notices::tell(&outcome.model, &call.spec.excluded, dropped);
     let p = outcome.published;
+    if let Some(verdict) = &p.verdict {
+        notice!("{verdict}");
+    }
     (
         model,
         Some(p.version),

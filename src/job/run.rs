@@ -294,6 +294,20 @@ impl Run<'_> {
         }))
     }
 
+    /// The deployed version, to be compared with. One that is gone or cannot be read is no reason not to train.
+    fn champion(&self) -> Result<Option<Start>> {
+        let Some(champion) = &self.spec.champion else {
+            return Ok(None);
+        };
+        let Ok(bytes) = transaction(|| record::artifact(champion.id)) else {
+            return Ok(None);
+        };
+        Ok(Artifact::from_bytes(&bytes).ok().map(|artifact| Start {
+            name: champion.name.clone(),
+            artifact: Box::new(artifact),
+        }))
+    }
+
     /// The model that makes rows to train with, too.
     fn augment(&self) -> Result<Option<Augment>> {
         let Some(wanted) = &self.spec.augment else {
@@ -369,6 +383,7 @@ impl Run<'_> {
             split: spec.split.clone(),
             key: spec.key.clone(),
             start: self.start()?,
+            champion: self.champion()?,
             augment: self.augment()?,
             partition: spec.partition.clone(),
             sources: spec.sources.clone(),
@@ -459,6 +474,8 @@ impl Run<'_> {
                 options: &self.spec.options,
                 target: &self.spec.target,
                 deploy: self.spec.deploy,
+                promote: self.spec.promote,
+                champion: self.spec.champion.as_ref(),
                 seconds: self.started.elapsed().as_secs_f64(),
             };
             let published = catalog::publish(&publication, &model.card(), bytes)?;

@@ -48,6 +48,9 @@ impl Artifact {
         require(self.sample.is_sound(columns, self.task, labels), || {
             "the rows it was judged on do not hold together".into()
         })?;
+        require(self.seen.is_sound(), || {
+            "the rows it was trained on are not as many as it says".into()
+        })?;
         if let Some(spread) = &self.settled.conformal.spread {
             let inputs = self.recipe.inputs();
             require(

@@ -3,6 +3,7 @@
 mod bytes;
 pub(crate) mod check;
 pub(crate) mod container;
+mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -10,7 +11,7 @@ use crate::{
     clean::report::Change,
     evaluate::Evaluation,
     explain::Sample,
-    fit::{Augmentation, Choice, Construction},
+    fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
     profile::leakage::Leak,
@@ -18,6 +19,7 @@ use crate::{
     settled::Settled,
     tune::Trial,
 };
+pub use seen::Seen;
 use serde::{Deserialize, Serialize};
 
 /// What is predicted.
@@ -190,6 +192,9 @@ pub struct Provenance {
     /// What became of the option `augment`.
     #[serde(default)]
     pub augmentation: Option<Augmentation>,
+    /// What came of the comparison with the version deployed then.
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
     /// Test rows that equal a training row in every feature.
     #[serde(default)]
     pub shared_rows: u64,
@@ -265,6 +270,9 @@ pub struct Artifact {
     /// Some of the rows it was judged on: what explanations compare with.
     #[serde(default)]
     pub sample: Sample,
+    /// The rows it was trained on.
+    #[serde(default)]
+    pub seen: Seen,
 }
 
 impl Artifact {

@@ -175,12 +175,14 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             construction: Vec::new(),
             segments: Vec::new(),
             augmentation: None,
+            challenge: None,
             started_from: None,
             calibration: "none".into(),
             threshold: None,
         },
         coefficients: Vec::new(),
         sample: Sample::default(),
+        seen: super::Seen::of(&[7, u64::MAX]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Progress, Request, settle, split::Parts, target::Answers};
+use super::{FitError, Progress, Request, challenge, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
@@ -41,6 +41,8 @@ pub(super) fn artifact(
         }
         _ => Vec::new(),
     };
+    let trained_on = parts.train.iter().chain(&parts.validation);
+    let seen = challenge::seen(frame, &matrices.recipe, trained_on);
     Artifact {
         task: answers.task,
         target: Target {
@@ -93,12 +95,14 @@ pub(super) fn artifact(
             construction: notes.construction,
             segments: Vec::new(),
             augmentation: None,
+            challenge: None,
             started_from: request.start.as_ref().map(|start| start.name.clone()),
             calibration: String::new(),
             threshold: None,
         },
         coefficients,
         sample: Sample::default(),
+        seen,
     }
 }
 

@@ -76,7 +76,10 @@ fn rows_the_champion_has_learned_count_only_where_there_are_no_others() {
     let mut options = quick();
     options["seed"] = json!(99);
     let found = challenge(&champion, all, options);
-    assert!(!found.unseen && (395..=400).contains(&found.rows), "{found:?}");
+    assert!(
+        !found.unseen && (395..=400).contains(&found.rows),
+        "{found:?}"
+    );
 }
 
 #[test]

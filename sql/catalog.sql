@@ -116,6 +116,11 @@ CREATE TABLE insight.job (
   progress     bigint,
   read_rows    bigint,
   read_seconds double precision,
+  -- Seconds by phase.
+  phases       jsonb,
+  -- The most memory the trainer had at once.
+  peak_bytes   bigint,
+  device       text,
   queued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at   timestamptz,
   finished_at  timestamptz,

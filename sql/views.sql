@@ -68,7 +68,8 @@ SELECT j.job, j.model, COALESCE(j.version, v.version) AS version,
        j.pid, j.role, j.queued_at, j.started_at, j.finished_at,
        CASE WHEN d.dead THEN 'the worker ended without a report' ELSE j.error END AS error,
        CASE WHEN d.dead THEN '57P01' ELSE j.sqlstate END AS sqlstate,
-       j.detail, j.hint, j.session_role, j.waiting, j.read_rows, j.read_seconds
+       j.detail, j.hint, j.session_role, j.waiting, j.read_rows, j.read_seconds,
+       j.phases, j.peak_bytes, COALESCE(v.device, j.device) AS device
 FROM insight.job j
 LEFT JOIN insight.version v ON v.job = j.job
 CROSS JOIN LATERAL (

@@ -19,6 +19,7 @@ pub mod spec;
 pub mod submit;
 pub mod targets;
 pub mod trainer;
+pub mod usage;
 pub mod worker;
 
 use crate::error::Error;

@@ -188,6 +188,30 @@ pub fn note_reading(job: i64, rows: i64, seconds: f64) -> Result<()> {
     })
 }
 
+/// Notes what a job took: seconds by phase, the most memory of its trainer, the device it was given.
+pub fn note_usage(
+    job: i64,
+    phases: serde_json::Value,
+    peak_bytes: Option<i64>,
+    device: Option<&str>,
+) -> Result<()> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "UPDATE insight.job SET phases = $2, peak_bytes = $3, device = $4 WHERE job = $1",
+                None,
+                &[
+                    job.into(),
+                    JsonB(phases).into(),
+                    peak_bytes.into(),
+                    device.into(),
+                ],
+            )?;
+            Ok(())
+        })
+    })
+}
+
 /// Writes the final status.
 pub fn finish(job: i64, ending: &Ending) -> Result<()> {
     let (status, version, error) = match ending {

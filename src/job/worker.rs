@@ -4,6 +4,7 @@ use super::queue::{self, Ending, Kick};
 use super::run::{Run, activity, answer};
 use super::shared::{Segment, State};
 use super::spec::Spec;
+use super::usage::Usage;
 use super::{elsewhere, error_of};
 use crate::error::{Error, Result};
 use crate::store::catalog;
@@ -183,6 +184,7 @@ fn serve_caller(handle: u32) -> Result<()> {
         handle,
         caller: true,
         started: Instant::now(),
+        usage: Usage::default(),
     };
     let outcome = run
         .wait_turn(true)
@@ -221,6 +223,7 @@ fn serve_queue(job: i64) -> Result<()> {
         handle: segment.handle(),
         caller: false,
         started: Instant::now(),
+        usage: Usage::default(),
     };
     let outcome = match run.wait_turn(false) {
         Ok(false) => return Ok(()),
@@ -236,9 +239,14 @@ fn serve_queue(job: i64) -> Result<()> {
 
 /// Writes the final status even while this process is asked to end: that request is served right after.
 fn finish(job: i64, ending: &Ending) -> Result<()> {
+    held(|| transaction(|| queue::finish(job, ending)))
+}
+
+/// Works undisturbed by requests to end.
+pub fn held<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: HOLD_INTERRUPTS and RESUME_INTERRUPTS, which C defines as macros; an error sets the count to 0 itself.
     unsafe { pg_sys::InterruptHoldoffCount += 1 };
-    let result = transaction(|| queue::finish(job, ending));
+    let result = work();
     unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
     result
 }

@@ -3,7 +3,7 @@
 use super::{again, due, elsewhere};
 use crate::error::{Error, Result, required};
 use crate::store::cache;
-use crate::store::catalog::{self, as_owner, role_name};
+use crate::store::catalog::{as_owner, role_name};
 use crate::store::record;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi};
@@ -198,16 +198,15 @@ pub fn schedule(model: Option<&str>, schedule: Option<&str>, options: &Value) ->
         spi::quote_literal(model),
         spi::quote_literal(options.to_string())
     );
-    // SAFETY: a plain read of this process's identity.
-    let role = catalog::role_name(unsafe { pg_sys::GetUserId() });
+    // The role that calls is the one pg_cron runs the command as: only a superuser may name one.
     let job = match cron.elsewhere {
         None => cron.ask(
             "SELECT cron.schedule($1, $2, $3)::pg_catalog.text",
             &[&name, &when, &command],
         ),
         Some(_) => cron.ask(
-            "SELECT cron.schedule_in_database($1, $2, $3, $4, $5)::pg_catalog.text",
-            &[&name, &when, &command, &database, &role],
+            "SELECT cron.schedule_in_database($1, $2, $3, $4)::pg_catalog.text",
+            &[&name, &when, &command, &database],
         ),
     }?;
     let job = job.and_then(|job| job.parse().ok());

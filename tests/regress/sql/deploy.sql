@@ -2,18 +2,18 @@
 SET client_min_messages = warning;
 \set VERBOSITY default
 SELECT setseed(0.5);
-CREATE TABLE members AS
+CREATE TABLE loyal_members AS
 SELECT i AS member_id, a, b, random() < 1 / (1 + exp(-(1.5 * a + 1.5 * b))) AS leaves
 FROM (SELECT i, random() * 4 - 2 AS a, random() * 4 - 2 AS b FROM generate_series(1, 2000) i) s;
-ALTER TABLE members ADD PRIMARY KEY (member_id);
+ALTER TABLE loyal_members ADD PRIMARY KEY (member_id);
 -- A model that knows half of what there is to know.
-SELECT version, deployed FROM insight_train('members', 'leaves', 'members_leave', '{"algorithm": "linear", "include": ["a"]}');
+SELECT version, deployed FROM insight_train('loyal_members', 'leaves', 'members_leave', '{"algorithm": "linear", "include": ["a"]}');
 SELECT phases ?& ARRAY['reading', 'preparing', 'evaluating'] AS phases, peak_bytes > 1000000 AS memory, device, read_rows FROM insight.jobs
 WHERE model = 'members_leave' AND version = 1;
 -- The same again is no better: the champion stays.
 SELECT version, status, deployed FROM insight_retrain('members_leave');
 -- With all there is, it is.
-INSERT INTO members SELECT 2000 + i, a, b, random() < 1 / (1 + exp(-(1.5 * a + 1.5 * b)))
+INSERT INTO loyal_members SELECT 2000 + i, a, b, random() < 1 / (1 + exp(-(1.5 * a + 1.5 * b)))
 FROM (SELECT i, random() * 4 - 2 AS a, random() * 4 - 2 AS b FROM generate_series(1, 1000) i) s;
 SELECT version, status, deployed FROM insight_retrain('members_leave', '{"include": ["a", "b"]}');
 SELECT c ->> 'champion' AS champion, (c ->> 'rows')::int BETWEEN 150 AND 600 AS rows, c ->> 'unseen' AS unseen, c ->> 'better' AS better,
@@ -40,7 +40,7 @@ SELECT insight_wait(:job);
 SELECT version, reason FROM insight.deployments WHERE model = 'members_leave' ORDER BY deployed_at DESC LIMIT 1;
 -- By a condition.
 SELECT version, status, reason, job FROM insight_retrain_if('members_leave', 'new_rows > 10%');
-INSERT INTO members SELECT 3000 + i, a, b, random() < 1 / (1 + exp(-(1.5 * a + 1.5 * b)))
+INSERT INTO loyal_members SELECT 3000 + i, a, b, random() < 1 / (1 + exp(-(1.5 * a + 1.5 * b)))
 FROM (SELECT i, random() * 4 - 2 AS a, random() * 4 - 2 AS b FROM generate_series(1, 400) i) s;
 SELECT version, status, reason, metric, deployed, job IS NOT NULL AS job FROM insight_retrain_if('members_leave', 'new_rows >= 1000 OR new_rows > 10%');
 SELECT version, status, reason FROM insight_retrain_if('members_leave', 'new_rows > 10%');
@@ -53,10 +53,10 @@ SELECT insight_retrain_if('members_leave', 'new_rows > 3', '{"promote": 3}');
 SELECT insight.run_schedule('members_leave', 'new_rows > 10%', '{}');
 SELECT insight.run_schedule('members_left', NULL, '{}');
 SELECT status, error, sqlstate, hint IS NOT NULL AS hint, started_at <= finished_at AS ended FROM insight.jobs WHERE model = 'members_left';
-ALTER TABLE members RENAME TO former_members;
+ALTER TABLE loyal_members RENAME TO former_members;
 SELECT insight.run_schedule('members_leave', 'new_rows > 10%', '{}');
 SELECT status, error FROM insight.jobs WHERE model = 'members_leave' ORDER BY job DESC LIMIT 1;
-ALTER TABLE former_members RENAME TO members;
+ALTER TABLE former_members RENAME TO loyal_members;
 -- Schedules need pg_cron.
 SELECT insight_schedule('members_leave', '0 3 * * *');
 SELECT insight_schedule('members_leave', '{"if": "new_rows > 10%"}');
@@ -67,4 +67,4 @@ SELECT insight_unschedule('members_leave');
 -- The history goes with the model.
 SELECT insight_drop('members_leave');
 SELECT count(*) FROM insight.deployments WHERE model = 'members_leave';
-DROP TABLE members;
+DROP TABLE loyal_members;

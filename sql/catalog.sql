@@ -81,6 +81,25 @@ CREATE TABLE insight.metric (
 );
 COMMENT ON TABLE insight.metric IS 'scores of each version on the rows held out for testing';
 
+CREATE TABLE insight.deployment (
+  deployment  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  model       bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  version     integer NOT NULL,
+  -- The version that was deployed before, NULL where none was.
+  replaced    integer,
+  deployed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  role        name NOT NULL,
+  reason      text NOT NULL,
+  -- Of a version that was compared with the one it replaces: the champion and the challenger on the same rows.
+  metric           text,
+  champion_score   double precision,
+  challenger_score double precision,
+  p_value          double precision,
+  rows             bigint
+);
+CREATE INDEX deployment_model ON insight.deployment (model);
+COMMENT ON TABLE insight.deployment IS 'one row per deployment of a version';
+
 CREATE TABLE insight.job (
   job          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   model        text NOT NULL,
@@ -97,6 +116,11 @@ CREATE TABLE insight.job (
   progress     bigint,
   read_rows    bigint,
   read_seconds double precision,
+  -- Seconds by phase.
+  phases       jsonb,
+  -- The most memory the trainer had at once.
+  peak_bytes   bigint,
+  device       text,
   queued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at   timestamptz,
   finished_at  timestamptz,
@@ -115,7 +139,9 @@ SELECT pg_catalog.pg_extension_config_dump('insight.version', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.epoch', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.trial', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.metric', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job_job_seq', '');

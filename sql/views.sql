@@ -37,6 +37,12 @@ FROM insight.version v JOIN insight.model m ON m.id = v.model CROSS JOIN LATERAL
   FROM jsonb_array_elements(v.summary->'provenance'->'construction') k, jsonb_array_elements_text(k->'features') x) f;
 COMMENT ON VIEW insight.features IS 'the columns each version takes and those it does not, with the reasons';
 
+CREATE VIEW insight.deployments AS
+SELECT m.name AS model, d.version, d.replaced, d.deployed_at, d.role, d.reason, d.metric, d.champion_score, d.challenger_score,
+       d.p_value, d.rows
+FROM insight.deployment d JOIN insight.model m ON m.id = d.model;
+COMMENT ON VIEW insight.deployments IS 'which version of each model was deployed when, by whom and why, with the comparison that led to it';
+
 CREATE VIEW insight.segments AS
 SELECT m.name AS model, v.version, p.value, p.rows, p.own, p.loss_shared, p.loss_own
 FROM insight.version v JOIN insight.model m ON m.id = v.model CROSS JOIN LATERAL
@@ -62,7 +68,8 @@ SELECT j.job, j.model, COALESCE(j.version, v.version) AS version,
        j.pid, j.role, j.queued_at, j.started_at, j.finished_at,
        CASE WHEN d.dead THEN 'the worker ended without a report' ELSE j.error END AS error,
        CASE WHEN d.dead THEN '57P01' ELSE j.sqlstate END AS sqlstate,
-       j.detail, j.hint, j.session_role, j.waiting, j.read_rows, j.read_seconds
+       j.detail, j.hint, j.session_role, j.waiting, j.read_rows, j.read_seconds,
+       j.phases, j.peak_bytes, COALESCE(v.device, j.device) AS device
 FROM insight.job j
 LEFT JOIN insight.version v ON v.job = j.job
 CROSS JOIN LATERAL (
@@ -83,4 +90,4 @@ WHERE j.status = 'running'
   AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'));
 COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
 
-GRANT SELECT ON insight.models, insight.versions, insight.metrics, insight.history, insight.trials, insight.segments, insight.features, insight.jobs, insight.progress TO PUBLIC;
+GRANT SELECT ON insight.models, insight.versions, insight.deployments, insight.metrics, insight.history, insight.trials, insight.segments, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -18,6 +18,7 @@ mod predict;
 mod recipe;
 mod rows;
 mod sample;
+mod schedule;
 mod sequence;
 mod survival;
 mod system;

@@ -98,7 +98,7 @@ fn insight_reproduce(
 }
 
 /// The row about a new version, or about a job that was queued.
-type Row = (
+pub(super) type Row = (
     String,
     Option<i32>,
     String,
@@ -112,7 +112,7 @@ type Row = (
     i64,
 );
 
-fn train(call: Call) -> Row {
+pub(super) fn train(call: Call) -> Row {
     let model = call.spec.model.clone();
     if !call.wait {
         let job = or_raise(submit::enqueue(&call.spec));
@@ -125,6 +125,9 @@ fn train(call: Call) -> Row {
     let dropped = call.spec.leakage == Leakage::Drop;
     job::notices::tell(&outcome.model, &call.spec.excluded, dropped);
     let p = outcome.published;
+    if let Some(verdict) = &p.verdict {
+        notice!("{verdict}");
+    }
     (
         model,
         Some(p.version),

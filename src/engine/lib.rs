@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod calendar;
 pub mod calibrate;
 pub mod clean;
+pub mod condition;
 pub mod conformal;
 pub mod decision;
 mod distribution;

@@ -1,16 +1,18 @@
 //! Training again what was trained before: a new version from today's rows, or the same one, to see whether it is the same.
 
+use super::options::{boolean, text, wrong_type};
 use super::spec::Call;
 use super::{submit, targets};
 use crate::error::{Error, Result, required};
 use crate::relation::resolve::{self, Source};
 use crate::relation::sources::{self, trust};
 use crate::store::cache;
+use crate::store::deployments::{self, Promote};
 use crate::store::record::{self, Record};
 use insight_engine::artifact::Artifact;
 use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A call of `insight_train` as it was made for the deployed version (or the one named), with some options replaced.
 pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
@@ -25,6 +27,7 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
                 .hint("Each of its models is trained again by its own name."),
         );
     }
+    let promote = promote(changes)?;
     let record = trusted(record::record(cache::version(reference)?)?)?;
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;
@@ -36,13 +39,34 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         all.remove("wait");
         all.remove("deploy");
         all.extend(changes.clone());
+        all.remove("promote");
+        all.remove("deploy");
     }
     let (relation, target) = (Some(&*record.relation), Some(&*record.target));
     let target = target.filter(|target| !target.is_empty());
     let mut calls = targets::calls(relation, target, Some(&record.model), &options)?;
-    calls
+    let mut call = calls
         .pop()
-        .ok_or_else(|| Error::new("XX000", "nothing is to be trained"))
+        .ok_or_else(|| Error::new("XX000", "nothing is to be trained"))?;
+    call.spec.champion = deployments::champion(&record.model)?;
+    call.spec.promote = Some(promote);
+    Ok(call)
+}
+
+/// When the new version is deployed: the option `promote`, or `deploy` as elsewhere.
+fn promote(options: &Map<String, Value>) -> Result<Promote> {
+    let deploy = boolean(options, "deploy")?;
+    match (text(options, "promote")?.as_deref(), deploy) {
+        (Some(_), Some(_)) => Err(Error::new(
+            "22023",
+            "options \"promote\" and \"deploy\" exclude each other",
+        )
+        .hint("Give promote alone: deploy true is always, false is never.")),
+        (Some("always"), _) | (None, Some(true)) => Ok(Promote::Always),
+        (Some("never"), _) | (None, Some(false)) => Ok(Promote::Never),
+        (Some("if_better"), _) | (None, None) => Ok(Promote::IfBetter),
+        (Some(_), _) => Err(wrong_type("promote", "one of if_better, always, never")),
+    }
 }
 
 /// Whether who trained the version has the caller's rights.

@@ -3,8 +3,11 @@
 pub mod access;
 pub mod again;
 pub mod control;
+pub mod cron;
 pub mod cross_validate;
+pub mod due;
 pub mod duty;
+pub mod elsewhere;
 pub mod launcher;
 pub mod notices;
 pub mod options;
@@ -16,6 +19,7 @@ pub mod spec;
 pub mod submit;
 pub mod targets;
 pub mod trainer;
+pub mod usage;
 pub mod worker;
 
 use crate::error::Error;

@@ -188,6 +188,30 @@ pub fn note_reading(job: i64, rows: i64, seconds: f64) -> Result<()> {
     })
 }
 
+/// Notes what a job took: seconds by phase, the most memory of its trainer, the device it was given.
+pub fn note_usage(
+    job: i64,
+    phases: serde_json::Value,
+    peak_bytes: Option<i64>,
+    device: Option<&str>,
+) -> Result<()> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "UPDATE insight.job SET phases = $2, peak_bytes = $3, device = $4 WHERE job = $1",
+                None,
+                &[
+                    job.into(),
+                    JsonB(phases).into(),
+                    peak_bytes.into(),
+                    device.into(),
+                ],
+            )?;
+            Ok(())
+        })
+    })
+}
+
 /// Writes the final status.
 pub fn finish(job: i64, ending: &Ending) -> Result<()> {
     let (status, version, error) = match ending {
@@ -247,6 +271,54 @@ fn mark_dead(client: &mut SpiClient<'_>) -> Result<()> {
         &[],
     )?;
     Ok(())
+}
+
+/// A job that trains a model or will.
+pub fn busy(model: &str) -> Result<Option<i64>> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let row = client
+                .select(
+                    &format!(
+                        "SELECT min(j.job) FROM insight.job j WHERE j.model = $1 AND \
+                         (j.status IN ('queued', 'running') AND {ALIVE} OR j.status = 'queued' AND NOT j.waiting)"
+                    ),
+                    None,
+                    &[model.into()],
+                )?
+                .first();
+            Ok(row.get_one::<i64>()?)
+        })
+    })
+}
+
+/// Notes that a run of a schedule failed, unless a job of its own says so: what fails before anything is queued has none.
+pub fn note_failure(model: &str, error: &Error) -> Result<()> {
+    // SAFETY: plain reads of this process's identity.
+    let (role, session) = unsafe { (pg_sys::GetUserId(), pg_sys::GetSessionUserId()) };
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "INSERT INTO insight.job (model, status, phase, role, session_role, waiting, spec, started_at, finished_at, error, \
+                     detail, hint, sqlstate) \
+                 SELECT $1, 'failed', 'done', pg_get_userbyid($2), pg_get_userbyid($3), false, '{}', now(), clock_timestamp(), $4, \
+                     $5, $6, $7 \
+                 WHERE NOT EXISTS (SELECT FROM insight.job j WHERE j.model = $1 AND j.status = 'failed' AND j.finished_at >= now() \
+                     AND j.error = $4)",
+                None,
+                &[
+                    model.into(),
+                    role.into(),
+                    session.into(),
+                    error.message.as_str().into(),
+                    error.detail.as_deref().into(),
+                    error.hint.as_deref().into(),
+                    error.sqlstate.as_str().into(),
+                ],
+            )?;
+            Ok(())
+        })
+    })
 }
 
 /// A queued job that should have a worker by now.

@@ -7,7 +7,8 @@ use super::shared::{Control, Segment, State};
 use super::spec::sequence::Sequence;
 use super::spec::{Spec, Work};
 use super::trainer::{self, Message};
-use super::worker::transaction;
+use super::usage::{self, Usage};
+use super::worker::{held, transaction};
 use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
 use crate::relation::{read, resolve};
@@ -76,6 +77,7 @@ pub struct Run<'a> {
     pub handle: u32,
     pub caller: bool,
     pub started: Instant,
+    pub usage: Usage,
 }
 
 impl Run<'_> {
@@ -187,6 +189,7 @@ impl Run<'_> {
         self.started = Instant::now();
         self.control.set_state(State::Running);
         self.control.enter("reading");
+        self.usage.enter("reading");
         activity(Some(&format!(
             "insight: reading {} for model {}",
             self.spec.relation, self.spec.model
@@ -199,9 +202,12 @@ impl Run<'_> {
             "insight: training model {}",
             self.spec.model
         )));
-        let bytes = self.fit(frame, beside)?;
+        let fitted = self.fit(frame, beside);
         self.control.enter("storing");
-        Ok(bytes)
+        let (phases, peak) = (self.usage.seconds(), usage::peak_bytes(self.spec.isolate));
+        let device = self.usage.device.take();
+        held(|| transaction(|| queue::note_usage(self.job, phases, peak, device.as_deref())))?;
+        fitted
     }
 
     /// Reads the relation, and that of labels if there is one, as the calling role, in a read-only transaction.
@@ -294,6 +300,20 @@ impl Run<'_> {
         }))
     }
 
+    /// The deployed version, to be compared with. One that is gone or cannot be read is no reason not to train.
+    fn champion(&self) -> Result<Option<Start>> {
+        let Some(champion) = &self.spec.champion else {
+            return Ok(None);
+        };
+        let Ok(bytes) = transaction(|| record::artifact(champion.id)) else {
+            return Ok(None);
+        };
+        Ok(Artifact::from_bytes(&bytes).ok().map(|artifact| Start {
+            name: champion.name.clone(),
+            artifact: Box::new(artifact),
+        }))
+    }
+
     /// The model that makes rows to train with, too.
     fn augment(&self) -> Result<Option<Augment>> {
         let Some(wanted) = &self.spec.augment else {
@@ -369,6 +389,7 @@ impl Run<'_> {
             split: spec.split.clone(),
             key: spec.key.clone(),
             start: self.start()?,
+            champion: self.champion()?,
             augment: self.augment()?,
             partition: spec.partition.clone(),
             sources: spec.sources.clone(),
@@ -388,11 +409,16 @@ impl Run<'_> {
     /// Works in the isolated child and relays its progress.
     fn fit(&self, frame: Frame, beside: Beside) -> Result<Vec<u8>> {
         let spec = &self.spec;
+        self.usage.enter("preparing");
         let duty = self.duty(frame, beside)?;
+        self.usage
+            .device
+            .replace(Some(usage::device_name(duty.device())));
         self.control.enter("preparing");
         if !spec.isolate {
             let mut report = |progress: &Progress| {
                 self.control.report(progress);
+                self.usage.enter(&progress.phase);
                 self.interrupted().is_none()
             };
             return trainer::work_here(duty, &mut report);
@@ -401,7 +427,10 @@ impl Run<'_> {
         loop {
             for message in child.receive() {
                 match message {
-                    Message::Progress(progress) => self.control.report(&progress),
+                    Message::Progress(progress) => {
+                        self.usage.enter(&progress.phase);
+                        self.control.report(&progress);
+                    }
                     Message::Artifact(bytes) => return Ok(bytes),
                     // A trainer that was ended together with its worker is not to blame.
                     Message::Failed(error) => {
@@ -459,6 +488,8 @@ impl Run<'_> {
                 options: &self.spec.options,
                 target: &self.spec.target,
                 deploy: self.spec.deploy,
+                promote: self.spec.promote,
+                champion: self.spec.champion.as_ref(),
                 seconds: self.started.elapsed().as_secs_f64(),
             };
             let published = catalog::publish(&publication, &model.card(), bytes)?;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result, required};
 use crate::relation::clean;
 use crate::relation::sources::{self, AsOf, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
+use crate::store::deployments::{Champion, Promote};
 use crate::{settings, store};
 use insight_engine::{
     artifact::Task,
@@ -96,6 +97,11 @@ pub struct Spec {
     pub max_bytes: usize,
     pub isolate: bool,
     pub deploy: bool,
+    /// Of a version that is trained again: when it is deployed, and beside which it is judged.
+    #[serde(default)]
+    pub promote: Option<Promote>,
+    #[serde(default)]
+    pub champion: Option<Champion>,
     pub max_jobs: i64,
     pub role: u32,
     pub session_role: u32,

@@ -243,6 +243,8 @@ fn store(
         options: &spec.options,
         target: &spec.target,
         deploy: spec.deploy,
+        promote: spec.promote,
+        champion: spec.champion.as_ref(),
         seconds: started.elapsed().as_secs_f64(),
     };
     let published = catalog::publish(&publication, &model.card(), bytes)?;

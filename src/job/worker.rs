@@ -1,10 +1,11 @@
 //! The background worker of a job: how it is started, where it gets its specification, how it ends.
 
-use super::error_of;
 use super::queue::{self, Ending, Kick};
 use super::run::{Run, activity, answer};
 use super::shared::{Segment, State};
 use super::spec::Spec;
+use super::usage::Usage;
+use super::{elsewhere, error_of};
 use crate::error::{Error, Result};
 use crate::store::catalog;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, DynamicBackgroundWorker};
@@ -46,6 +47,21 @@ pub fn launch_queued(job: i64, session_role: pg_sys::Oid) -> bool {
     let database = unsafe { pg_sys::MyDatabaseId };
     let extra = format!("q {} {}", database.to_u32(), session_role.to_u32());
     builder(&extra, job).load_dynamic().is_ok()
+}
+
+/// A worker that asks another database something; `None` while no slot is free.
+pub fn launch_elsewhere(
+    question: u32,
+    database: pg_sys::Oid,
+    session_role: pg_sys::Oid,
+) -> Option<DynamicBackgroundWorker> {
+    // SAFETY: a plain read of this process's identity.
+    let pid = unsafe { pg_sys::MyProcPid };
+    let extra = format!("e {} {}", database.to_u32(), session_role.to_u32());
+    builder(&extra, i64::from(question))
+        .set_notify_pid(pid)
+        .load_dynamic()
+        .ok()
 }
 
 /// A worker that looks after one database and leaves: it starts jobs that nobody else started.
@@ -109,6 +125,7 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
     let finished = match kind {
         "w" => serve_caller(argument as u32),
         "q" => serve_queue(argument),
+        "e" => elsewhere::answer(argument as u32),
         // Nothing to train: the launcher asks to look after this database.
         _ => Ok(()),
     };
@@ -167,6 +184,7 @@ fn serve_caller(handle: u32) -> Result<()> {
         handle,
         caller: true,
         started: Instant::now(),
+        usage: Usage::default(),
     };
     let outcome = run
         .wait_turn(true)
@@ -205,6 +223,7 @@ fn serve_queue(job: i64) -> Result<()> {
         handle: segment.handle(),
         caller: false,
         started: Instant::now(),
+        usage: Usage::default(),
     };
     let outcome = match run.wait_turn(false) {
         Ok(false) => return Ok(()),
@@ -220,9 +239,14 @@ fn serve_queue(job: i64) -> Result<()> {
 
 /// Writes the final status even while this process is asked to end: that request is served right after.
 fn finish(job: i64, ending: &Ending) -> Result<()> {
+    held(|| transaction(|| queue::finish(job, ending)))
+}
+
+/// Works undisturbed by requests to end.
+pub fn held<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: HOLD_INTERRUPTS and RESUME_INTERRUPTS, which C defines as macros; an error sets the count to 0 itself.
     unsafe { pg_sys::InterruptHoldoffCount += 1 };
-    let result = transaction(|| queue::finish(job, ending));
+    let result = work();
     unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
     result
 }

@@ -7,7 +7,7 @@
 use super::catalog;
 use crate::error::{Error, Result};
 use crate::settings;
-use insight_engine::artifact::ArtifactError;
+use insight_engine::artifact::{ArtifactError, Seen};
 use insight_engine::embed;
 use insight_engine::infer::Predictor;
 use insight_engine::sequence;
@@ -258,7 +258,9 @@ pub fn trained(reference: &str, id: i64) -> Result<TrainedModel> {
 fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
     TrainedModel::from_bytes(bytes)
         .and_then(|model| match model {
-            TrainedModel::Table(artifact) => {
+            TrainedModel::Table(mut artifact) => {
+                // Of no use to who predicts, and up to 1 MB.
+                artifact.seen = Seen::default();
                 Ok(Loaded::Predictor(Rc::new(Predictor::new(*artifact)?)))
             }
             TrainedModel::Synthesizer(synthesizer) => {

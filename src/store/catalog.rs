@@ -1,5 +1,6 @@
 //! Reading and writing the catalog, as the extension's owner.
 
+use super::deployments::{self, Champion, Promote, Verdict};
 use crate::error::{Error, Result};
 use crate::relation::resolve::did_you_mean;
 use insight_engine::trained::Card;
@@ -116,6 +117,9 @@ pub struct Publication<'a> {
     /// The column that is predicted, for models that do not know it themselves; may be empty.
     pub target: &'a str,
     pub deploy: bool,
+    /// Of a version that was trained again: when it is deployed, and beside which it was judged.
+    pub promote: Option<Promote>,
+    pub champion: Option<&'a Champion>,
     /// From the call to the finished model.
     pub seconds: f64,
 }
@@ -129,6 +133,8 @@ pub struct Published {
     pub metric: Option<String>,
     pub score: Option<f64>,
     pub deployed: bool,
+    /// Why a version that was trained again is deployed or not.
+    pub verdict: Option<String>,
     pub rows: i64,
 }
 
@@ -173,12 +179,12 @@ fn publish_as_owner(
     )?;
     let row = client
         .update(
-            "SELECT id, owner::text FROM insight.model WHERE name = $1 FOR UPDATE",
+            "SELECT id, owner::text, deployed FROM insight.model WHERE name = $1 FOR UPDATE",
             None,
             &[model.into()],
         )?
         .first();
-    let (Some(id), Some(owner)) = row.get_two::<i64, String>()? else {
+    let (Some(id), Some(owner), deployed) = row.get_three::<i64, String, i32>()? else {
         return Err(Error::new(
             "40001",
             format!("model \"{model}\" was dropped while its new version was trained"),
@@ -224,8 +230,19 @@ fn publish_as_owner(
     store_epochs(client, version_id, card)?;
     store_trials(client, version_id, card)?;
     store_metrics(client, version_id, card)?;
-    if publication.deploy {
-        point_to(client, id, version, role)?;
+    let verdict = match publication.promote {
+        None => Verdict {
+            deploy: publication.deploy,
+            ..Verdict::of("trained")
+        },
+        Some(promote) => {
+            let challenge = &card.summary["provenance"]["challenge"];
+            let challenge = serde_json::from_value(challenge.clone()).unwrap_or_default();
+            Verdict::of_retrained(version, promote, publication.champion, deployed, challenge)
+        }
+    };
+    if verdict.deploy {
+        point_to(client, id, version, role, &verdict)?;
     }
     Ok(Published {
         version,
@@ -233,7 +250,8 @@ fn publish_as_owner(
         algorithm: card.algorithm.to_owned(),
         metric: headline.map(|m| m.metric.clone()),
         score: headline.map(|m| m.value),
-        deployed: publication.deploy,
+        deployed: verdict.deploy,
+        verdict: verdict.notice,
         rows: card.rows as i64,
     })
 }
@@ -276,8 +294,15 @@ fn store_metrics(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> R
     Ok(())
 }
 
-/// Moves the deployed pointer and tells every session.
-fn point_to(client: &mut SpiClient<'_>, model: i64, version: i32, role: pg_sys::Oid) -> Result<()> {
+/// Moves the deployed pointer, notes why, and tells every session.
+fn point_to(
+    client: &mut SpiClient<'_>,
+    model: i64,
+    version: i32,
+    role: pg_sys::Oid,
+    verdict: &Verdict,
+) -> Result<()> {
+    deployments::note(client, model, version, role, verdict)?;
     client.update(
         "UPDATE insight.model SET deployed = $2, deployed_at = clock_timestamp(), deployed_by = pg_get_userbyid($3) WHERE id = $1",
         None,
@@ -367,21 +392,21 @@ pub fn deploy(model: &str, version: i32, role: pg_sys::Oid) -> Result<i32> {
                 )
                 .hint(format!("Known are: {}.", known.join(", "))));
             }
-            point_to(client, id, version, role)?;
+            point_to(client, id, version, role, &Verdict::of("insight_deploy"))?;
             Ok(version)
         })
     })
 }
 
-/// Deploys the version before the deployed one; answers it.
+/// Deploys the version that was deployed before the deployed one; answers it.
 pub fn rollback(model: &str, role: pg_sys::Oid) -> Result<i32> {
     as_owner(|| {
         Spi::connect_mut(|client| {
             let (id, deployed) = require(client, model, role)?;
-            let earlier = versions(client, id)?
-                .into_iter()
-                .filter(|v| deployed.is_some_and(|d| *v < d))
-                .max();
+            let earlier = match deployed {
+                Some(deployed) => deployments::before(client, id, deployed)?,
+                None => None,
+            };
             let Some(version) = earlier else {
                 return Err(Error::new(
                     "55000",
@@ -389,7 +414,7 @@ pub fn rollback(model: &str, role: pg_sys::Oid) -> Result<i32> {
                 )
                 .hint("insight.versions lists them; insight_deploy(model, version) deploys any."));
             };
-            point_to(client, id, version, role)?;
+            point_to(client, id, version, role, &Verdict::of("insight_rollback"))?;
             Ok(version)
         })
     })

@@ -2,4 +2,5 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod deployments;
 pub mod record;

@@ -3,7 +3,8 @@
 //! * of the rows held out: truths, then predictions, as f32;
 //! * of each part: a network's weights as f32, in the order of [`crate::models::Network::weights`], or a transformer's in that of
 //!   [`crate::models::Transformer::all_weights`]; the words of trees;
-//! * the words of the trees that tell how large errors are (from format 3).
+//! * the words of the trees that tell how large errors are (from format 3);
+//! * the bits of the rows it was trained on.
 
 use super::check::require;
 use super::container::{Magic, Reader, pack, unpack};
@@ -39,8 +40,10 @@ impl Artifact {
             });
         let spread = self.settled.conformal.spread.iter();
         let spread = || spread.clone().flat_map(|s| &s.trees.words).copied();
-        let count = count + spread().count();
-        pack(MAGIC, self, count, kept.chain(parts).chain(spread()))
+        let seen = self.seen.bits.iter().copied();
+        let count = count + spread().count() + seen.len();
+        let words = kept.chain(parts).chain(spread()).chain(seen);
+        pack(MAGIC, self, count, words)
     }
 
     /// Trusts nothing: every length is checked before it is used, and so are all shapes ([`Artifact::check`]).
@@ -65,6 +68,7 @@ impl Artifact {
         if let Some(spread) = &mut artifact.settled.conformal.spread {
             spread.trees.words = rest.words(spread.trees.size())?;
         }
+        artifact.seen.bits = rest.words(Some(artifact.seen.words))?;
         rest.end()?;
         artifact.check()?;
         Ok(artifact)

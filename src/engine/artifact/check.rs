@@ -51,6 +51,9 @@ impl Artifact {
         require(self.statistics.is_sound(columns), || {
             "the statistics of the training rows do not hold together".into()
         })?;
+        require(self.seen.is_sound(), || {
+            "the rows it was trained on are not as many as it says".into()
+        })?;
         if let Some(spread) = &self.settled.conformal.spread {
             let inputs = self.recipe.inputs();
             require(

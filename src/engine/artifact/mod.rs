@@ -3,6 +3,7 @@
 mod bytes;
 pub(crate) mod check;
 pub(crate) mod container;
+mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -11,7 +12,7 @@ use crate::{
     drift::Statistics,
     evaluate::Evaluation,
     explain::Sample,
-    fit::{Augmentation, Choice, Construction},
+    fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
     profile::leakage::Leak,
@@ -19,6 +20,7 @@ use crate::{
     settled::Settled,
     tune::Trial,
 };
+pub use seen::Seen;
 use serde::{Deserialize, Serialize};
 
 /// What is predicted.
@@ -191,6 +193,9 @@ pub struct Provenance {
     /// What became of the option `augment`.
     #[serde(default)]
     pub augmentation: Option<Augmentation>,
+    /// What came of the comparison with the version deployed then.
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
     /// Test rows that equal a training row in every feature.
     #[serde(default)]
     pub shared_rows: u64,
@@ -269,6 +274,9 @@ pub struct Artifact {
     /// What the training rows looked like: what drift is measured from.
     #[serde(default)]
     pub statistics: Statistics,
+    /// The rows it was trained on.
+    #[serde(default)]
+    pub seen: Seen,
 }
 
 impl Artifact {

@@ -175,6 +175,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             construction: Vec::new(),
             segments: Vec::new(),
             augmentation: None,
+            challenge: None,
             started_from: None,
             calibration: "none".into(),
             threshold: None,
@@ -182,6 +183,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
         coefficients: Vec::new(),
         sample: Sample::default(),
         statistics: crate::drift::Statistics::default(),
+        seen: super::Seen::of(&[7, u64::MAX]),
     }
 }
 

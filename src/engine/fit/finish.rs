@@ -1,7 +1,7 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
-use super::{FitError, Progress, Request, settle, split::Parts, target::Answers};
+use super::{FitError, Progress, Request, challenge, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Target, Task},
     drift::Statistics,
@@ -42,6 +42,8 @@ pub(super) fn artifact(
         }
         _ => Vec::new(),
     };
+    let trained_on = parts.train.iter().chain(&parts.validation);
+    let seen = challenge::seen(frame, &matrices.recipe, trained_on);
     Artifact {
         task: answers.task,
         target: Target {
@@ -94,6 +96,7 @@ pub(super) fn artifact(
             construction: notes.construction,
             segments: Vec::new(),
             augmentation: None,
+            challenge: None,
             started_from: request.start.as_ref().map(|start| start.name.clone()),
             calibration: String::new(),
             threshold: None,
@@ -101,6 +104,7 @@ pub(super) fn artifact(
         coefficients,
         sample: Sample::default(),
         statistics: Statistics::default(),
+        seen,
     }
 }
 

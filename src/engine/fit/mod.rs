@@ -1,6 +1,7 @@
 //! The pipeline: choose columns, split, prepare, train, evaluate.
 
 mod augment;
+mod challenge;
 mod cleaning;
 mod columns;
 mod construct;
@@ -23,6 +24,7 @@ mod warm;
 use crate::artifact::{Artifact, Task};
 use crate::train::Step;
 pub use augment::{Augment, Augmentation};
+pub use challenge::Challenge;
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
@@ -55,7 +57,14 @@ pub fn fit(
     let sizes = request.params.check(answers.task, answers.rows.len())?;
     answers.check_loss(&request.target, &sizes)?;
     let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
-    let judged = on(&mut request, &answers, parts, cleaning, started, report)?;
+    let mut judged = on(&mut request, &answers, parts, cleaning, started, report)?;
+    if let Some(champion) = request.champion.take() {
+        if let Some(encoder) = &request.params.text_model {
+            champion.artifact.recipe.attach(encoder);
+        }
+        let challenge = challenge::against(champion, &request.frame, &answers, &judged);
+        judged.artifact.provenance.challenge = Some(challenge);
+    }
     Ok(judged.artifact)
 }
 
@@ -164,6 +173,8 @@ fn go(ok: bool) -> Result<(), FitError> {
 
 #[cfg(test)]
 mod augment_test;
+#[cfg(test)]
+mod challenge_test;
 #[cfg(test)]
 mod features_test;
 #[cfg(test)]

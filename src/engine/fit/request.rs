@@ -36,6 +36,8 @@ pub struct Request {
     pub split: Split,
     /// A version from which training goes on.
     pub start: Option<Start>,
+    /// The deployed version, which the new one is compared with.
+    pub champion: Option<Start>,
     /// A column whose values have models of their own where that pays.
     pub partition: Option<String>,
     /// Generated rows to train with, too, where that pays.
@@ -92,6 +94,7 @@ impl Request {
             partition: None,
             augment: None,
             start: None,
+            champion: None,
             sources: None,
             purchases: Vec::new(),
             max_bytes: None,

@@ -101,6 +101,7 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         partition: None,
         augment: None,
         start: None,
+        champion: None,
         sources: None,
         purchases: Vec::new(),
         max_bytes: None,

@@ -7,6 +7,7 @@ const KNOWN: &[&str] = &[
     "SELECT count(*) || ':' || coalesce(string_agg(v::text, ',' ORDER BY v::text), '') FROM insight.models v",
     "SELECT count(*) || ':' || string_agg(v::text, ',' ORDER BY v::text) FROM insight.versions v",
     "SELECT count(*) || ':' || string_agg(v::text, ',' ORDER BY v::text) FROM insight.metrics v",
+    "SELECT count(*) || ':' || string_agg(v::text, ',' ORDER BY v::text) FROM insight.deployments v",
     "SELECT count(*) || ':' || string_agg(v::text, ',' ORDER BY v::text) FROM insight.history v",
     "SELECT count(*) || ':' || string_agg(v::text, ',' ORDER BY v::text) FROM insight.jobs v",
     "SELECT string_agg(insight_predict('m', c)::text, ',' ORDER BY id) FROM customers c",

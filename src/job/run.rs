@@ -1,9 +1,11 @@
-//! One job in its worker: its turn, reading as the calling role, watching the trainer, handing over or storing the model.
+//! One job in its worker: its turn, reading as the calling role, watching the trainer.
+
+mod deliver;
 
 use super::duty::Duty;
-use super::queue::{self, Ending, Kick, Turn};
+use super::queue::{self, Kick, Turn};
 use super::session;
-use super::shared::{Control, Segment, State};
+use super::shared::{Control, State};
 use super::spec::sequence::Sequence;
 use super::spec::{Spec, Work};
 use super::trainer::{self, Message};
@@ -12,14 +14,12 @@ use super::worker::{held, transaction};
 use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
 use crate::relation::{read, resolve};
-use crate::store::catalog::{self, Publication};
 use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Augment, Progress, Request, Start};
 use insight_engine::frame::Frame;
 use insight_engine::sequence;
 use insight_engine::synth::{self, Synthesizer};
-use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -442,82 +442,6 @@ impl Run<'_> {
                 return Err(error);
             }
             self.sleep(Some(child.descriptor()));
-        }
-    }
-
-    /// Gives the artifact to the waiting caller, who stores it in its own transaction.
-    pub fn hand_over(&self, bytes: &[u8]) -> Result<()> {
-        let payload = Segment::with_bytes(bytes);
-        self.control
-            .payload_bytes
-            .store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        self.control
-            .payload
-            .store(payload.handle(), std::sync::atomic::Ordering::Relaxed);
-        self.control.set_state(State::Result);
-        self.wake_caller();
-        loop {
-            match self.control.state() {
-                State::Stored => return Ok(()),
-                State::NotStored => {
-                    let stated = serde_json::from_slice(&self.control.note()).ok();
-                    return Err(stated
-                        .unwrap_or_else(|| Error::new("58000", "the model could not be stored")));
-                }
-                _ => {}
-            }
-            if let Some(error) = self.interrupted() {
-                return Err(error);
-            }
-            self.sleep(None);
-        }
-    }
-
-    /// Stores the model and the job's success in one transaction.
-    pub fn store(&self, bytes: &[u8]) -> Result<()> {
-        let model = TrainedModel::from_bytes(bytes).map_err(|e| {
-            Error::new("XX000", "the trainer's model cannot be read").detail(e.to_string())
-        })?;
-        transaction(|| {
-            let publication = Publication {
-                model: &self.spec.model,
-                role: self.spec.role.into(),
-                job: self.job,
-                relation: &self.spec.relation,
-                source: &self.spec.again,
-                options: &self.spec.options,
-                target: &self.spec.target,
-                deploy: self.spec.deploy,
-                promote: self.spec.promote,
-                champion: self.spec.champion.as_ref(),
-                seconds: self.started.elapsed().as_secs_f64(),
-            };
-            let published = catalog::publish(&publication, &model.card(), bytes)?;
-            queue::finish(
-                self.job,
-                &Ending::Succeeded {
-                    version: Some(published.version),
-                },
-            )
-        })
-    }
-
-    pub fn answer_error(&self, error: &Error) {
-        answer(self.control, State::Failed, error);
-        self.wake_caller();
-    }
-
-    fn wake_caller(&self) {
-        let pid = self
-            .control
-            .caller_pid
-            .load(std::sync::atomic::Ordering::Relaxed);
-        // SAFETY: the latch of a PGPROC that was just looked up; PGPROCs live as long as the server.
-        unsafe {
-            let process = pg_sys::BackendPidGetProc(pid);
-            if !process.is_null() {
-                pg_sys::SetLatch(&raw mut (*process).procLatch);
-            }
         }
     }
 }

@@ -166,6 +166,27 @@ fn a_schedule_trains_again_where_there_are_new_rows_and_failures_are_jobs() {
     assert!(!analyst.one::<bool>("SELECT insight_unschedule('hers')"));
     assert!(superuser.one::<bool>("SELECT insight_unschedule('m')"));
     assert_eq!(cron.one::<i64>("SELECT count(*) FROM cron.job"), 0);
+    // Where pg_cron itself lives, the schedule belongs to the caller's transaction.
+    cron.exec("CREATE EXTENSION IF NOT EXISTS insight");
+    customers(&mut cron, 500);
+    cron.exec(&format!(
+        "SELECT insight_train('customers', 'churn', 'near', '{FAST}')"
+    ));
+    cron.exec("BEGIN; SELECT insight_schedule('near', '0 3 * * *'); ROLLBACK");
+    assert_eq!(cron.one::<i64>("SELECT count(*) FROM cron.job"), 0);
+    let error = cron.fails("SELECT insight_schedule('near', 'each night')");
+    assert!(error.message().contains("schedule"), "{}", error.message());
+    let name: String = cron.one("SELECT name FROM insight_schedule('near', '0 3 * * *')");
+    let row: String = cron.one(
+        "SELECT concat_ws(' | ', jobname, schedule, command, database, username) FROM cron.job",
+    );
+    assert_eq!(
+        row,
+        format!(
+            "{name} | 0 3 * * * | SELECT insight.run_schedule('near', NULL, '{{}}') | postgres | postgres"
+        )
+    );
+    assert!(cron.one::<bool>("SELECT insight_unschedule('near')"));
     assert_eq!(cluster.restarts(), 0);
 }
 
@@ -176,16 +197,27 @@ fn runs_do_not_overlap() {
     let mut m = Served::new(&db);
     let mut other = db.session();
     m.session.exec("BEGIN");
-    let first: String = m.session.one("SELECT status FROM insight_retrain_if('m', 'new_rows > 1000000')");
+    let first: String = m
+        .session
+        .one("SELECT status FROM insight_retrain_if('m', 'new_rows > 1000000')");
     assert_eq!(first, "skipped");
     let second: String = other.one("SELECT insight.run_schedule('m', NULL, '{}')");
-    assert_eq!(second, "skipped: another session is deciding about this model");
+    assert_eq!(
+        second,
+        "skipped: another session is deciding about this model"
+    );
     m.session.exec("COMMIT");
     let long = "{\"wait\": false, \"epochs\": 100000, \"early_stopping\": false}";
     let job: i64 = other.one(&format!("SELECT job FROM insight_retrain('m', '{long}')"));
-    let third: String = m.session.one("SELECT insight.run_schedule('m', NULL, '{}')");
+    let third: String = m
+        .session
+        .one("SELECT insight.run_schedule('m', NULL, '{}')");
     assert_eq!(third, format!("skipped: job {job} is training this model"));
-    other.exec(&format!("SELECT insight_cancel({job}), insight_wait({job})"));
-    let fourth: String = m.session.one(&format!("SELECT insight.run_schedule('m', NULL, '{FAST}')"));
+    other.exec(&format!(
+        "SELECT insight_cancel({job}), insight_wait({job})"
+    ));
+    let fourth: String = m
+        .session
+        .one(&format!("SELECT insight.run_schedule('m', NULL, '{FAST}')"));
     assert!(fourth.starts_with("version 2 is"), "{fourth}");
 }

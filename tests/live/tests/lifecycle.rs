@@ -76,6 +76,36 @@ fn a_dump_keeps_models_versions_metrics_and_predictions() {
     assert_eq!(before, after);
 }
 
+/// What a person deploys while a challenger is trained stays: the challenger was compared with another version.
+#[test]
+fn a_challenger_does_not_replace_what_was_deployed_meanwhile() {
+    let db = shared().database();
+    let mut m = Served::new(&db);
+    m.session.exec(&format!(
+        "SELECT insight_train('customers', 'churn', 'm', '{FAST}'::jsonb || '{{\"seed\": 2, \"deploy\": false}}')"
+    ));
+    let mut person = db.session();
+    person.exec("BEGIN; SELECT insight_deploy('m', 2)");
+    // It is asked for beside version 1, and cannot be stored before the person has committed.
+    let job: i64 = m.session.one(
+        "SELECT job FROM insight_retrain('m', '{\"wait\": false, \"algorithm\": \"gbdt\", \"epochs\": null, \"hidden\": null, \"batch_size\": null}')",
+    );
+    wait_until("the challenger waits", 60, || {
+        m.session.one::<i64>("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'insight worker' AND wait_event_type = 'Lock'") > 0
+    });
+    person.exec("COMMIT");
+    let status: String = m.session.one(&format!("SELECT insight_wait({job})"));
+    assert_eq!(status, "succeeded");
+    let rows: Vec<String> = m.session.all(
+        "SELECT concat_ws(' ', version, deployed, provenance->'challenge'->>'champion') FROM insight.versions WHERE model = 'm' ORDER BY version",
+    );
+    assert_eq!(rows, ["1 f", "2 t", "3 f m@1"]);
+    let last: String = m.session.one(
+        "SELECT concat_ws(' ', version, replaced, reason) FROM insight.deployments WHERE model = 'm' ORDER BY deployed_at DESC LIMIT 1",
+    );
+    assert_eq!(last, "2 1 insight_deploy");
+}
+
 /// Models of histories and models that make rows answer as before.
 #[test]
 fn a_dump_keeps_models_of_histories_and_of_rows() {

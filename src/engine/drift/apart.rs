@@ -19,6 +19,7 @@ const SEED: u64 = 0x6472_6966;
 
 /// How well a random forest tells the rows apart, judged on rows that its trees have not seen.
 pub(super) struct Apart {
+    /// From 0.5.
     pub auc: f64,
     /// Of an area as large by chance (Mann and Whitney 1947).
     pub p_value: f64,
@@ -73,7 +74,8 @@ pub(super) fn apart(sample: &Frame, frame: &Frame, of: &[Distribution]) -> Optio
         rises.iter().map(share).collect()
     });
     Some(Apart {
-        auc,
+        // Where both sides have the same rows, a row without itself looks like one of the other side.
+        auc: auc.max(0.5),
         p_value,
         shares,
     })

@@ -78,7 +78,7 @@ fn rows_like_those_of_training_have_not_moved() {
     }
     // One in ten is below 0.1, or fewer, because distances are looked at in few places.
     assert!(tests == 160 && (4..=26).contains(&below), "{below}");
-    assert!((0.45..0.55).contains(&auc), "{auc}");
+    assert!((0.5..0.53).contains(&auc), "{auc}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! by whether they can be told apart, and row by row.
 
 mod apart;
+mod count;
 mod measures;
 mod novelty;
 mod statistics;

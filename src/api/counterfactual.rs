@@ -25,7 +25,10 @@ const CHANGES: [(&std::ffi::CStr, pg_sys::Oid); 6] = [
 fn goal(predictor: &Predictor, text: &str) -> Result<Goal> {
     let artifact = predictor.artifact();
     let labels = &artifact.target.labels;
-    let bound = |rest: &str| rest.trim_start_matches('=').trim().parse::<f64>().ok();
+    let bound = |rest: &str| {
+        let bound = rest.trim_start_matches('=').trim().parse::<f64>().ok();
+        bound.filter(|bound| bound.is_finite())
+    };
     let number = text.trim();
     let (below, above) = (number.strip_prefix('<'), number.strip_prefix('>'));
     let found = match (below.and_then(bound), above.and_then(bound)) {

@@ -223,7 +223,12 @@ pub fn unschedule(model: Option<&str>) -> Result<bool> {
     let model = required(model, "model")?;
     let cron = Cron::find()?;
     cron.check()?;
-    let (_, name) = job_name(model)?;
+    // A version in the reference does not name another schedule.
+    let alone = match model.rsplit_once('@') {
+        Some((alone, version)) if version.parse::<i32>().is_ok() => alone,
+        _ => model,
+    };
+    let (_, name) = job_name(alone)?;
     let gone = cron.ask(
         "SELECT pg_catalog.count(cron.unschedule(j.jobid))::pg_catalog.text FROM cron.job j \
          WHERE j.jobname::pg_catalog.text OPERATOR(pg_catalog.=) $1",

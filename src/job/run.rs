@@ -206,7 +206,12 @@ impl Run<'_> {
         self.control.enter("storing");
         let (phases, peak) = (self.usage.seconds(), usage::peak_bytes(self.spec.isolate));
         let device = self.usage.device.take();
-        held(|| transaction(|| queue::note_usage(self.job, phases, peak, device.as_deref())))?;
+        // What came of the training counts more than what it took.
+        let noted =
+            held(|| transaction(|| queue::note_usage(self.job, phases, peak, device.as_deref())));
+        if let Err(error) = noted {
+            pgrx::log!("insight: what the job took is not known: {}", error.message);
+        }
         fitted
     }
 
@@ -305,8 +310,11 @@ impl Run<'_> {
         let Some(champion) = &self.spec.champion else {
             return Ok(None);
         };
-        let Ok(bytes) = transaction(|| record::artifact(champion.id)) else {
-            return Ok(None);
+        let bytes = match transaction(|| record::artifact(champion.id)) {
+            Ok(bytes) => bytes,
+            // It was dropped.
+            Err(error) if error.sqlstate == "42704" => return Ok(None),
+            Err(error) => return Err(error),
         };
         Ok(Artifact::from_bytes(&bytes).ok().map(|artifact| Start {
             name: champion.name.clone(),

@@ -82,14 +82,20 @@ impl Verdict {
     ) -> Verdict {
         let Some(champion) = champion else {
             return Verdict {
-                deploy: promote != Promote::Never,
-                reason: "trained again; no version was deployed".into(),
+                // One that was deployed meanwhile was not compared with.
+                deploy: promote == Promote::Always
+                    || promote == Promote::IfBetter && deployed.is_none(),
+                reason: match deployed {
+                    None => "trained again; no version was deployed",
+                    Some(_) => "trained again; a version was deployed meanwhile",
+                }
+                .into(),
                 ..Verdict::default()
             };
         };
         let old = champion.version;
         let refused = match &challenge {
-            None => Some("models of this kind are not compared".to_owned()),
+            None => Some("it cannot be read, or models of its kind are not compared".to_owned()),
             Some(challenge) => challenge.reason.clone(),
         };
         let better = challenge.as_ref().and_then(|c| c.better) == Some(true);

@@ -28,7 +28,12 @@ pub(super) struct Apart {
 }
 
 /// `sample` has the columns of the distributions in their order; those of `frame` are found by name.
-pub(super) fn apart(sample: &Frame, frame: &Frame, of: &[Distribution]) -> Option<Apart> {
+pub(super) fn apart(
+    sample: &Frame,
+    hides: impl Fn(usize) -> bool,
+    frame: &Frame,
+    of: &[Distribution],
+) -> Option<Apart> {
     if sample.rows() < LEAST || frame.rows() < LEAST {
         return None;
     }
@@ -36,8 +41,8 @@ pub(super) fn apart(sample: &Frame, frame: &Frame, of: &[Distribution]) -> Optio
     let new = spread_places(frame.rows(), TIMES * sample.rows());
     let (mut inputs, mut owners) = (Vec::new(), Vec::new());
     for (at, (own, of)) in sample.columns.iter().zip(of).enumerate() {
-        // What is too large to be kept with the model is not compared.
-        let lost = own.nulls.count() == own.len() && of.before().known() > 0;
+        // What is not kept with the model, or not all of it, is not compared.
+        let lost = hides(at) || own.nulls.count() == own.len() && of.before().known() > 0;
         let Some(theirs) = frame.column(&own.name).filter(|_| !lost) else {
             continue;
         };

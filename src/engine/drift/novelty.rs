@@ -21,7 +21,7 @@ enum Points {
         values: Vec<u32>,
         codes: HashMap<Box<str>, u32>,
     },
-    /// Too large to be kept with the model.
+    /// Not kept with the model, or not all of it.
     Lost,
 }
 
@@ -34,15 +34,19 @@ pub(crate) struct Novelty {
 
 impl Novelty {
     /// `sample` has the columns of the statistics in their order; `None` where it has too few rows.
-    pub fn of(sample: &Frame, statistics: &Statistics) -> Option<Novelty> {
+    pub fn of(
+        sample: &Frame,
+        hides: impl Fn(usize) -> bool,
+        statistics: &Statistics,
+    ) -> Option<Novelty> {
         let rows = sample.rows();
         let known = statistics.columns.len() == sample.columns.len();
         if rows <= 2 * NEAREST || rows > MOST_ROWS || !known {
             return None;
         }
         let pairs = sample.columns.iter().zip(&statistics.columns);
-        let columns = pairs.map(|(column, of)| {
-            if column.nulls.count() == rows && of.before().known() > 0 {
+        let columns = pairs.enumerate().map(|(at, (column, of))| {
+            if hides(at) || column.nulls.count() == rows && of.before().known() > 0 {
                 return Points::Lost;
             }
             if of.are_numbers() {

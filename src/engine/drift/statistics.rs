@@ -224,7 +224,10 @@ impl<'a> Placing<'a> {
         let mut cells = Vec::new();
         if let (
             Counts::Levels {
-                frequent, others, ..
+                frequent,
+                others,
+                complete,
+                ..
             },
             Values::Category { dictionary, .. },
         ) = (&of.values, &column.values)
@@ -233,7 +236,7 @@ impl<'a> Placing<'a> {
             let level = |code| hash(dictionary.text(code));
             let codes = 0..dictionary.len() as u32;
             cells = codes
-                .map(|code| of_level(&places, frequent.len(), level(code)))
+                .map(|code| of_level(&places, unknown(frequent.len(), *complete), level(code)))
                 .collect();
         }
         Placing { of, cells }
@@ -257,12 +260,19 @@ impl<'a> Placing<'a> {
             (
                 View::Level(level),
                 Counts::Levels {
-                    frequent, others, ..
+                    frequent,
+                    others,
+                    complete,
+                    ..
                 },
             ) => {
                 let at = |own: &u32| *own == hash(level);
                 let frequent_at = frequent.iter().position(|(own, _)| at(own));
-                Some(frequent_at.unwrap_or(frequent.len() + usize::from(!others.iter().any(at))))
+                let other = match others.iter().any(at) {
+                    true => frequent.len(),
+                    false => unknown(frequent.len(), *complete),
+                };
+                Some(frequent_at.unwrap_or(other))
             }
             (View::Number(_), Counts::Levels { frequent, .. }) => Some(frequent.len() + 1),
             (View::Level(_), Counts::Numbers { cuts, .. }) => Some(cuts.len() + 2),
@@ -278,8 +288,13 @@ fn places(frequent: &[(u32, u64)], others: &[u32]) -> HashMap<u32, usize> {
         .collect()
 }
 
-fn of_level(places: &HashMap<u32, usize>, frequent: usize, level: u32) -> usize {
-    places.get(&level).copied().unwrap_or(frequent + 1)
+/// The cell of a level that is not known: its own, or that of the rest where some that were seen are not kept.
+fn unknown(frequent: usize, complete: bool) -> usize {
+    frequent + usize::from(complete)
+}
+
+fn of_level(places: &HashMap<u32, usize>, unknown: usize, level: u32) -> usize {
+    places.get(&level).copied().unwrap_or(unknown)
 }
 
 /// What the training rows and the model's answers looked like.

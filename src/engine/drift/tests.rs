@@ -283,3 +283,53 @@ fn few_rows_are_counted_together() {
     assert_eq!(measures::pooled(&[0, 3], &[0, 1], true), [[3.0, 1.0]]);
     assert!(measures::pooled(&[0], &[0], false).is_empty());
 }
+
+#[test]
+fn levels_beyond_those_that_are_kept_are_the_rest() {
+    let mut random = Random::new(5);
+    let mut column = |rows: usize| {
+        let mut column = Column::new("street", "text", Kind::Category);
+        (0..rows).for_each(|_| column.push(Cell::Text(&format!("{}", random.below(5000)))));
+        column
+    };
+    let (before, rows) = (column(40_000), (0..40_000).collect::<Vec<u32>>());
+    let of = Distribution::of(&before, &rows, 20);
+    let same = shift(Of::Rows, &of, &before, &rows);
+    let other = shift(Of::Rows, &of, &column(20_000), &rows[..20_000]);
+    for shift in [same, other] {
+        assert!(shift.psi.unwrap() < 0.1, "{shift:?}");
+        assert_eq!(shift.novel, None);
+    }
+}
+
+#[test]
+fn texts_that_are_not_kept_make_no_row_novel() {
+    // Many cities have so few rows that they are not kept with the model.
+    let town = |rows: usize, seed: u64| {
+        let mut frame = frame(rows, seed, (0.0, 0, 0.05));
+        let mut random = Random::new(seed);
+        let mut city = Column::new("city", "text", Kind::Category);
+        for _ in 0..rows {
+            let place = (300.0 * random.uniform().powi(3)).floor();
+            city.push(Cell::Text(&format!("city {place}")));
+        }
+        frame.columns.insert(0, city);
+        frame
+    };
+    let options = serde_json::json!({"algorithm": "linear", "seed": 1});
+    let params = Params::from_json(options.as_object().unwrap()).unwrap();
+    let request = Request::new(town(3000, 1), "yes", params);
+    let predictor = Predictor::new(fit(request, &mut |_| true).unwrap()).unwrap();
+    let new = town(1000, 9);
+    let shifts = drift(&predictor, &new).unwrap();
+    let rows = of(&predictor, &shifts, "(rows)");
+    assert!(rows.p_value.unwrap() > 0.001, "{rows:?}");
+    let names = predictor.artifact().recipe.columns();
+    let novel = (0..1000).filter(|row| {
+        let cells = names
+            .iter()
+            .map(|c| new.column(&c.name).unwrap().cell(*row));
+        predictor.novelty(&cells.collect::<Vec<_>>()).unwrap() > 0.99
+    });
+    assert!(novel.count() < 50);
+}

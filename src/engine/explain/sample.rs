@@ -33,6 +33,9 @@ pub struct Sample {
     pub rows: usize,
     /// Of each column of the recipe a value per row.
     columns: Vec<Vec<Value>>,
+    /// Columns of which some texts are left out, because few rows have them.
+    #[serde(default)]
+    hidden: Vec<usize>,
     /// See [`Outcomes`]; `told` numbers a row.
     truth: Vec<f64>,
     told: usize,
@@ -53,13 +56,15 @@ impl Sample {
         let truth = kept
             .iter()
             .flat_map(|at| (0..told).map(|place| outcomes.truth.of(*at, place, told)));
-        let column = |input: &Input| {
+        let mut hidden = Vec::new();
+        let mut column = |(at, input): (usize, &Input)| {
             let column = frame.column(&input.name);
             let value =
                 |at: &usize| column.map_or(Value::Null, |c| Value::of(c.cell(rows[*at] as usize)));
             let mut values: Vec<Value> = kept.iter().map(value).collect();
             if let Some(column) = column {
-                hide(column, rows, &mut values);
+                let hides = hide(column, rows, &mut values);
+                hidden.extend(hides.then_some(at));
             }
             match values.iter().map(Value::bytes).sum::<usize>() <= MOST_BYTES {
                 true => values,
@@ -68,7 +73,8 @@ impl Sample {
         };
         Sample {
             rows: kept.len(),
-            columns: inputs.iter().map(column).collect(),
+            columns: inputs.iter().enumerate().map(&mut column).collect(),
+            hidden,
             truth: truth.collect(),
             told,
         }
@@ -89,6 +95,11 @@ impl Sample {
         }
     }
 
+    /// Whether some texts of a column were left out.
+    pub(crate) fn hides(&self, column: usize) -> bool {
+        self.hidden.contains(&column)
+    }
+
     pub(crate) fn truth(&self, task: Task) -> Truth {
         Truth::read(task, self.truth.iter().copied())
     }
@@ -106,14 +117,15 @@ impl Sample {
     }
 }
 
-/// Leaves out texts that so few of the rows have that they could tell who somebody is.
-fn hide(column: &Column, rows: &[u32], values: &mut [Value]) {
+/// Leaves out texts, and says whether it did, that so few of the rows have that they could tell who somebody is.
+fn hide(column: &Column, rows: &[u32], values: &mut [Value]) -> bool {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for row in rows {
         if let Cell::Text(text) | Cell::Tags(text) | Cell::Json(text) = column.cell(*row as usize) {
             *counts.entry(text).or_default() += 1;
         }
     }
+    let mut hides = false;
     for value in values {
         if let Value::Text(text) = value
             && counts
@@ -121,8 +133,10 @@ fn hide(column: &Column, rows: &[u32], values: &mut [Value]) {
                 .is_none_or(|count| *count < ROWS_OF_TEXT)
         {
             *value = Value::Null;
+            hides = true;
         }
     }
+    hides
 }
 
 impl Value {

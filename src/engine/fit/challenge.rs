@@ -42,7 +42,7 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    fn refused(champion: &str, reason: String) -> Challenge {
+    pub(super) fn refused(champion: &str, reason: String) -> Challenge {
         Challenge {
             champion: champion.into(),
             rows: 0,
@@ -106,6 +106,10 @@ pub(super) fn against(
     if matches!(own.task, Task::Multilabel | Task::Survival | Task::Uplift) {
         let reason = format!("models of task {} are not compared", own.task.name());
         return Challenge::refused(&name, reason);
+    }
+    if own.provenance.evaluated_on == "validation" {
+        let reason = "no rows were held out but those that stopped the training";
+        return Challenge::refused(&name, reason.into());
     }
     let columns = match columns(frame, &artifact.recipe) {
         Ok(columns) => columns,

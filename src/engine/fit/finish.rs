@@ -3,7 +3,7 @@
 use super::prepare::Prepared;
 use super::{FitError, Progress, Request, challenge, settle, split::Parts, target::Answers};
 use crate::{
-    artifact::{Artifact, ArtifactError, Provenance, Target, Task},
+    artifact::{Artifact, ArtifactError, Provenance, Seen, Target, Task},
     drift::Statistics,
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
     explain::Sample,
@@ -43,7 +43,11 @@ pub(super) fn artifact(
         _ => Vec::new(),
     };
     let trained_on = parts.train.iter().chain(&parts.validation);
-    let seen = challenge::seen(frame, &matrices.recipe, trained_on);
+    // What the version that training went on from had learned is not known by its rows.
+    let seen = match request.start {
+        Some(_) => Seen::default(),
+        None => challenge::seen(frame, &matrices.recipe, trained_on),
+    };
     Artifact {
         task: answers.task,
         target: Target {

@@ -62,7 +62,14 @@ pub fn fit(
         if let Some(encoder) = &request.params.text_model {
             champion.artifact.recipe.attach(encoder);
         }
-        let challenge = challenge::against(champion, &request.frame, &answers, &judged);
+        let known = request.params.text_model.as_ref().map(|e| e.fingerprint());
+        let needed = champion.artifact.recipe.text_model();
+        let challenge = if needed.is_some() && needed != known {
+            let reason = "it needs the text model it was trained with";
+            Challenge::refused(&champion.name, reason.into())
+        } else {
+            challenge::against(champion, &request.frame, &answers, &judged)
+        };
         judged.artifact.provenance.challenge = Some(challenge);
     }
     Ok(judged.artifact)

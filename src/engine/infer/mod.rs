@@ -177,9 +177,13 @@ impl Predictor {
     /// nearest ones. `None` where the model keeps no rows or no statistics.
     pub fn novelty(&self, cells: &[Cell<'_>]) -> Option<f64> {
         let statistics = &self.artifact.statistics;
-        let novelty = self
-            .novelty
-            .get_or_init(|| Novelty::of(self.background(), statistics));
+        let novelty = self.novelty.get_or_init(|| {
+            Novelty::of(
+                self.background(),
+                |at| self.artifact.sample.hides(at),
+                statistics,
+            )
+        });
         novelty.as_ref().map(|novelty| novelty.score(cells))
     }
 

@@ -11,7 +11,7 @@ use crate::{
     clean::report::Change,
     drift::Statistics,
     evaluate::Evaluation,
-    explain::Sample,
+    explain::Kept,
     fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
@@ -270,7 +270,7 @@ pub struct Artifact {
     pub coefficients: Vec<Coefficient>,
     /// Some of the rows it was judged on: what explanations compare with.
     #[serde(default)]
-    pub sample: Sample,
+    pub kept: Kept,
     /// What the training rows looked like: what drift is measured from.
     #[serde(default)]
     pub statistics: Statistics,

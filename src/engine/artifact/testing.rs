@@ -4,7 +4,7 @@ use super::{Artifact, Epoch, Provenance, Target, Task};
 use crate::{
     conformal::Conformal,
     evaluate::{Baseline, HeldOut, Outcomes, Truth, evaluate},
-    explain::Sample,
+    explain::Kept,
     frame::{Cell, Column, Frame, Kind},
     infer::testing::{Random, network, transformer},
     models::{Activation, Model, Network, Node, Output, Part, Trees},
@@ -181,7 +181,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             threshold: None,
         },
         coefficients: Vec::new(),
-        sample: Sample::default(),
+        kept: Kept::default(),
         statistics: crate::drift::Statistics::default(),
         seen: super::Seen::of(&[7, u64::MAX]),
     }

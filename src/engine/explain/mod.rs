@@ -10,8 +10,8 @@ mod shapley;
 pub use counterfactual::{Change, Counterfactual, Goal, Ways, counterfactuals};
 pub use dependence::{Dependence, dependence};
 pub use importance::{Importance, importance};
+pub use sample::{Kept, Sample, told};
 pub(crate) use sample::{MOST_ROWS, typical};
-pub use sample::{Sample, told};
 pub use shapley::{BACKGROUND, Contribution, Explanation, answer, explain};
 
 #[cfg(test)]

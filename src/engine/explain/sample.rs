@@ -1,12 +1,13 @@
 //! Some of the rows a model was judged on, kept with it.
 
-use crate::artifact::Task;
+use crate::artifact::{Artifact, Task};
 use crate::calendar;
 use crate::evaluate::{Outcomes, Truth};
 use crate::frame::{Cell, Column, Frame, Kind, tags};
 use crate::recipe::Input;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// Rows that have a text, at least, where it is kept.
 const ROWS_OF_TEXT: usize = 5;
@@ -25,6 +26,52 @@ enum Value {
     Number(f64),
     Text(String),
     Vector(Vec<Option<f32>>),
+}
+
+/// A sample as text, read when it is first asked for: most of those who load a model never do, and reading takes longer than
+/// all the rest.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Kept {
+    text: String,
+    #[serde(skip)]
+    sample: OnceLock<Sample>,
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Kept {
+    pub(crate) fn new(sample: &Sample) -> Kept {
+        Kept {
+            // A sample is plain data; nothing of it cannot be written.
+            text: serde_json::to_string(sample).unwrap_or_default(),
+            sample: OnceLock::new(),
+        }
+    }
+
+    /// The sample of a model with so many columns; an empty one where the text is none that fits.
+    fn get(&self, columns: usize, task: Task, labels: usize) -> &Sample {
+        self.sample.get_or_init(|| {
+            let read: Sample = serde_json::from_str(&self.text).unwrap_or_default();
+            match read.is_sound(columns, task, labels) {
+                true => read,
+                false => Sample::default(),
+            }
+        })
+    }
+}
+
+impl Artifact {
+    /// Some of the rows it was judged on; none where it keeps none.
+    pub fn sample(&self) -> &Sample {
+        let labels = self.target.labels.len();
+        let columns = self.recipe.columns().len();
+        self.kept.get(columns, self.task, labels)
+    }
 }
 
 /// Rows with what was true of them: of the model's columns the values that it was asked with.
@@ -105,7 +152,7 @@ impl Sample {
     }
 
     /// Are there as many values as it says?
-    pub(crate) fn is_sound(&self, columns: usize, task: Task, labels: usize) -> bool {
+    fn is_sound(&self, columns: usize, task: Task, labels: usize) -> bool {
         if self.rows == 0 {
             return self.truth.is_empty() && self.columns.iter().all(Vec::is_empty);
         }

@@ -6,7 +6,7 @@ use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Seen, Target, Task},
     drift::Statistics,
     evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
-    explain::Sample,
+    explain::{Kept, Sample},
     frame::{Frame, Values},
     infer::Predictor,
     models::Output,
@@ -106,7 +106,7 @@ pub(super) fn artifact(
             threshold: None,
         },
         coefficients,
-        sample: Sample::default(),
+        kept: Kept::default(),
         statistics: Statistics::default(),
         seen,
     }
@@ -164,7 +164,8 @@ pub(super) fn judge(
     let labels = artifact.target.labels.len();
     artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     let of = (artifact.task, labels);
-    artifact.sample = Sample::of(frame, artifact.recipe.columns(), &rows, &outcomes, of);
+    let sample = Sample::of(frame, artifact.recipe.columns(), &rows, &outcomes, of);
+    artifact.kept = Kept::new(&sample);
     let answered = (&artifact, outcomes.predictions.as_slice());
     artifact.statistics = Statistics::of(frame, artifact.recipe.columns(), &parts.train, answered);
     artifact.provenance.predict_seconds = predict_seconds;

@@ -5,7 +5,7 @@ use super::{
     kernel::{LANES, blocked, dense, dot},
 };
 use crate::models::{Activation, Dense, Encoding, Network, NumberEmbedding};
-use crate::recipe::Matrix;
+use crate::recipe::{Features, Matrix};
 
 /// Embeddings are multiplied with their part of the first layer once, ahead of time, while all such tables together
 /// stay below this many bytes; the others are multiplied for each row.
@@ -59,6 +59,17 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A row prepared by itself.
+    pub(super) fn single(features: &'a Features) -> Row<'a> {
+        Row {
+            numbers: &features.numbers,
+            codes: &features.codes,
+            tokens: &features.tokens,
+            token_ends: &features.token_ends,
+            tokens_before: 0,
+        }
+    }
+
     /// A row of a matrix.
     pub(super) fn of(matrix: &'a Matrix, row: usize) -> Row<'a> {
         let inputs = &matrix.inputs;

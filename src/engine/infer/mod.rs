@@ -153,7 +153,7 @@ impl Predictor {
     pub fn background(&self) -> &Frame {
         let columns = self.artifact.recipe.columns();
         self.background
-            .get_or_init(|| self.artifact.sample.frame(columns))
+            .get_or_init(|| self.artifact.sample().frame(columns))
     }
 
     /// The typical value of one of the recipe's columns, see [`crate::explain::typical`].
@@ -180,7 +180,7 @@ impl Predictor {
         let novelty = self.novelty.get_or_init(|| {
             Novelty::of(
                 self.background(),
-                |at| self.artifact.sample.hides(at),
+                |at| self.artifact.sample().hides(at),
                 statistics,
             )
         });
@@ -200,13 +200,7 @@ impl Predictor {
             outputs,
         } = scratch;
         self.artifact.recipe.apply(cells, features);
-        let row = Row {
-            numbers: &features.numbers,
-            codes: &features.codes,
-            tokens: &features.tokens,
-            token_ends: &features.token_ends,
-            tokens_before: 0,
-        };
+        let row = Row::single(features);
         outputs.fill(0.0);
         for (part, prepared) in self.artifact.parts.iter().zip(&self.parts) {
             if !matches!(part.model, Model::Trees(_)) {
@@ -266,13 +260,7 @@ impl Predictor {
             *outputs = vec![0.0; self.width()];
             *sums = vec![0.0; self.outputs];
         }
-        let row = Row {
-            numbers: &features.numbers,
-            codes: &features.codes,
-            tokens: &features.tokens,
-            token_ends: &features.token_ends,
-            tokens_before: 0,
-        };
+        let row = Row::single(features);
         let segment = match &self.routes {
             Some((routes, _)) => routes.of(cells.get(routes.column).copied()),
             None => None,

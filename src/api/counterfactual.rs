@@ -1,12 +1,10 @@
 //! What would have to be different for another answer: a raw call frame, because it takes any row and answers a set.
 
-use super::explain::{column, go, has_rows};
+use super::explain::go;
 use super::{predict, rows};
 use crate::error::{Error, Result, or_raise, required};
-use crate::job::options;
-use insight_engine::artifact::Task;
-use insight_engine::explain::{self, Goal, Ways};
-use insight_engine::infer::Predictor;
+use crate::relation::explain::{goal, has_rows, ways};
+use insight_engine::explain;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use serde_json::{Map, Value};
@@ -20,90 +18,6 @@ const CHANGES: [(&std::ffi::CStr, pg_sys::Oid); 6] = [
     (c"cost", pg_sys::FLOAT8OID),
     (c"prediction", pg_sys::FLOAT8OID),
 ];
-
-/// What is to be reached: a label, or a bound such as `< 0.2`.
-fn goal(predictor: &Predictor, text: &str) -> Result<Goal> {
-    let artifact = predictor.artifact();
-    let labels = &artifact.target.labels;
-    let bound = |rest: &str| {
-        let bound = rest.trim_start_matches('=').trim().parse::<f64>().ok();
-        bound.filter(|bound| bound.is_finite())
-    };
-    let number = text.trim();
-    let (below, above) = (number.strip_prefix('<'), number.strip_prefix('>'));
-    let found = match (below.and_then(bound), above.and_then(bound)) {
-        (Some(bound), _) => Some(Goal::Below(bound)),
-        (_, Some(bound)) => Some(Goal::Above(bound)),
-        _ => None,
-    };
-    if let Some(found) = found {
-        return match artifact.value(&vec![0.0; predictor.width()]) {
-            Some(_) => Ok(found),
-            None => Err(
-                Error::new("22023", "the model answers a label, not a number")
-                    .hint(format!("The goal is one of: {}.", labels.join(", "))),
-            ),
-        };
-    }
-    let decides = matches!(
-        artifact.task,
-        Task::Binary | Task::Multiclass | Task::Ordinal
-    );
-    let place = labels.iter().position(|label| label == text);
-    place.filter(|_| decides).map(Goal::Label).ok_or_else(|| {
-        let hint = match decides {
-            true => format!(
-                "The goal is a label ({}) or a bound such as '< 0.2'.",
-                labels.join(", ")
-            ),
-            false => "The goal is a bound such as '< 100' or '> 100'.".into(),
-        };
-        Error::new(
-            "22023",
-            format!("the goal \"{text}\" cannot be reached for"),
-        )
-        .hint(hint)
-    })
-}
-
-/// How it may be reached.
-fn ways(predictor: &Predictor, options: &Map<String, Value>) -> Result<Ways> {
-    const KEYS: [&str; 4] = ["actionable", "alternatives", "costs", "max_changes"];
-    if let Some(key) = options.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(Error::new("22023", format!("unknown option \"{key}\""))
-            .hint(format!("Options are: {}.", KEYS.join(", "))));
-    }
-    let count = predictor.artifact().recipe.columns().len();
-    let mut costs = vec![Some(1.0); count];
-    let actionable = options::names(options, "actionable")?;
-    if options.contains_key("actionable") {
-        costs = vec![None; count];
-        for name in &actionable {
-            costs[column(predictor, name)?] = Some(1.0);
-        }
-    }
-    if let Some(given) = options.get("costs") {
-        let wrong = || options::wrong_type("costs", "an object of features and numbers above 0");
-        for (name, cost) in given.as_object().ok_or_else(wrong)? {
-            let at = column(predictor, name)?;
-            let cost = cost.as_f64().filter(|cost| *cost > 0.0).ok_or_else(wrong)?;
-            costs[at] = costs[at].map(|_| cost);
-        }
-    }
-    let whole = |name: &str, default: u64, most: u64| match options.get(name) {
-        None => Ok(default as usize),
-        Some(given) => {
-            let given = given.as_u64().filter(|n| (1..=most).contains(n));
-            let wrong = || options::wrong_type(name, &format!("an integer from 1 to {most}"));
-            given.map(|n| n as usize).ok_or_else(wrong)
-        }
-    };
-    Ok(Ways {
-        costs,
-        changes: whole("max_changes", 2, 5)?,
-        ways: whole("alternatives", 3, 50)?,
-    })
-}
 
 /// # Safety
 /// `fcinfo` must be a valid call frame of (text, row or JSON, text, jsonb).

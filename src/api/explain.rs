@@ -2,10 +2,9 @@
 
 use super::{predict, rows};
 use crate::error::{Error, Result, or_raise, required};
+use crate::relation::explain::{Line, column, has_rows, lines, place};
 use crate::store::cache;
-use insight_engine::artifact::Task;
-use insight_engine::explain::{self, BACKGROUND, Explanation, told};
-use insight_engine::frame::Cell;
+use insight_engine::explain::{self, BACKGROUND, Explanation};
 use insight_engine::infer::Predictor;
 use insight_engine::report;
 use pgrx::prelude::*;
@@ -21,83 +20,6 @@ const COLUMNS: [(&std::ffi::CStr, pg_sys::Oid); 7] = [
     (c"base", pg_sys::FLOAT8OID),
     (c"prediction", pg_sys::FLOAT8OID),
 ];
-
-/// What is told of a column of the row.
-struct Line {
-    feature: String,
-    value: Option<String>,
-    contribution: f64,
-    typical: Option<String>,
-    error: f64,
-}
-
-/// The place of a label that the user names; `None` where none is named.
-fn place(predictor: &Predictor, label: Option<&str>) -> Result<Option<usize>> {
-    let artifact = predictor.artifact();
-    let labels = &artifact.target.labels;
-    let Some(label) = label else {
-        if artifact.value(&vec![0.0; predictor.width()]).is_none()
-            && artifact.task == Task::Multilabel
-        {
-            return Err(
-                Error::new("22023", "a row can have several of the model's labels").hint(format!(
-                    "Name one: label => '{}'.",
-                    labels.first().map_or("", String::as_str)
-                )),
-            );
-        }
-        return Ok(None);
-    };
-    if predictor.width() == 1 {
-        return Err(Error::new(
-            "22023",
-            "the model answers one number, not one for each label",
-        )
-        .hint("Leave label out."));
-    }
-    let found = labels.iter().position(|own| own == label);
-    found.map(Some).ok_or_else(|| {
-        Error::new("22023", format!("the model has no label \"{label}\""))
-            .hint(format!("Its labels are: {}.", labels.join(", ")))
-    })
-}
-
-/// The columns that add most, and one line for all others.
-fn lines(predictor: &Predictor, cells: &[Cell<'_>], found: &Explanation, top: usize) -> Vec<Line> {
-    let inputs = predictor.artifact().recipe.columns();
-    let mut order: Vec<_> = found.contributions.iter().collect();
-    order.sort_by(|a, b| {
-        b.value
-            .abs()
-            .total_cmp(&a.value.abs())
-            .then(a.column.cmp(&b.column))
-    });
-    let (first, rest) = order.split_at(top.min(order.len()));
-    let mut lines: Vec<Line> = first
-        .iter()
-        .map(|own| Line {
-            feature: inputs[own.column].name.clone(),
-            value: cells.get(own.column).and_then(|cell| told(*cell)),
-            contribution: own.value,
-            typical: predictor.typical(own.column).map(str::to_owned),
-            error: own.error,
-        })
-        .collect();
-    if !rest.is_empty() {
-        lines.push(Line {
-            feature: format!("({} others)", rest.len()),
-            value: None,
-            contribution: rest.iter().map(|own| own.value).sum(),
-            typical: None,
-            error: rest
-                .iter()
-                .map(|own| own.error * own.error)
-                .sum::<f64>()
-                .sqrt(),
-        });
-    }
-    lines
-}
 
 /// A store of lines, in the current memory context.
 ///
@@ -168,30 +90,6 @@ pub unsafe extern "C-unwind" fn insight_explain(fcinfo: pg_sys::FunctionCallInfo
     pg_sys::Datum::from(0usize)
 }
 predict::version_1!(pg_finfo_insight_explain);
-
-/// Which of a model's columns is named.
-pub(super) fn column(predictor: &Predictor, feature: &str) -> Result<usize> {
-    let inputs = predictor.artifact().recipe.columns();
-    let found = inputs.iter().position(|input| input.name == feature);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-        Error::new("42703", format!("the model has no feature \"{feature}\""))
-            .hint(format!("Its features are: {}.", names.join(", ")))
-    })
-}
-
-/// # Errors
-/// 55000 for a model that keeps no rows it was judged on.
-pub(super) fn has_rows(predictor: &Predictor) -> Result<()> {
-    if predictor.background().rows() > 0 {
-        return Ok(());
-    }
-    Err(
-        Error::new("55000", "the model keeps no rows to compare with")
-            .detail("It was trained by an earlier build, or no row was held out.")
-            .hint("Train it again: SELECT * FROM insight_retrain('model')."),
-    )
-}
 
 /// A model that keeps rows it was judged on.
 fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {

@@ -2,9 +2,11 @@
 
 use super::{again, due, elsewhere};
 use crate::error::{Error, Result, required};
+use crate::relation::drift;
 use crate::store::cache;
 use crate::store::catalog::{as_owner, role_name};
 use crate::store::record;
+use insight_engine::condition::Quantity;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi};
 use serde_json::Value;
@@ -188,6 +190,11 @@ pub fn schedule(model: Option<&str>, schedule: Option<&str>, options: &Value) ->
     let (when, condition) = parse(required(schedule, "schedule")?)?;
     // What would fail every night fails now.
     again::retrain(Some(model), options)?;
+    if let Some(text) = &condition
+        && due::parse(text)?.asks_for(Quantity::Drift)
+    {
+        drift::needs_statistics(&*cache::predictor(model)?)?;
+    }
     let name_alone = record::record(cache::version(model)?)?.model;
     let cron = Cron::find()?;
     cron.check()?;

@@ -5,11 +5,12 @@ use super::queue;
 use super::spec::Call;
 use super::{error_of, submit};
 use crate::error::{Error, Result, required};
-use crate::relation::resolve;
+use crate::relation::{drift, resolve};
 use crate::store::cache;
 use crate::store::catalog::{self, as_owner};
 use crate::store::record::{self, Record};
 use insight_engine::condition::{Comparison, Condition, Quantity};
+use insight_engine::drift::Of;
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 use serde_json::Value;
@@ -73,15 +74,11 @@ pub fn due(model: Option<&str>, condition: Option<&str>, options: &Value) -> Res
 
 /// A condition as the user wrote it.
 pub fn parse(text: &str) -> Result<Condition> {
-    let condition = Condition::parse(text).map_err(|what| {
+    Condition::parse(text).map_err(|what| {
         Error::new("22023", format!("the condition cannot be read: {what}")).hint(
             "Compare drift or new_rows with a number by <, <=, > or >=, joined by and, or: drift > 0.2 or new_rows > 10%.",
         )
-    })?;
-    if condition.asks_for(Quantity::Drift) {
-        drift_function()?;
-    }
-    Ok(condition)
+    })
 }
 
 /// What a comparison asks for, noted in words. It is about the rows the newest version was trained on, deployed or not: what it
@@ -162,46 +159,13 @@ fn count(relation: &str) -> Result<i64> {
         .map(|count| count.unwrap_or(0))
 }
 
-/// The name of `insight_drift` with its schema.
-fn drift_function() -> Result<String> {
-    let found = as_owner(|| {
-        Spi::connect(|client| -> Result<_> {
-            let row = client
-                .select(
-                    "SELECT format('%I.insight_drift', n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
-                     WHERE e.extname = 'insight' AND to_regprocedure(format('%I.insight_drift(text, text)', n.nspname)) IS NOT NULL",
-                    None,
-                    &[],
-                )?
-                .first();
-            Ok(if row.is_empty() {
-                None
-            } else {
-                row.get_one::<String>()?
-            })
-        })
-    })?;
-    found.ok_or_else(|| {
-        Error::new(
-            "0A000",
-            "this version of insight has no insight_drift to ask for drift",
-        )
-        .hint("Ask for new_rows, such as new_rows > 10%, or update the extension.")
-    })
-}
-
 /// The largest population stability index of a column.
 fn drift(reference: &str, relation: &str) -> Result<f64> {
-    let sql = format!(
-        "SELECT pg_catalog.max(d.psi)::pg_catalog.float8 FROM {}($1, $2) AS d",
-        drift_function()?
-    );
-    Spi::connect(|client| {
-        let row = client
-            .select(&sql, None, &[reference.into(), relation.into()])?
-            .first();
-        Ok(row.get_one::<f64>()?.unwrap_or(0.0))
-    })
+    let found = drift::of(&*cache::predictor(reference)?, relation)?;
+    let columns = found
+        .iter()
+        .filter(|shift| matches!(shift.of, Of::Column(_)));
+    Ok(columns.filter_map(|shift| shift.psi).fold(0.0, f64::max))
 }
 
 /// Runs `work` so that its failure leaves the transaction as it was; a cancelled statement fails all the same.

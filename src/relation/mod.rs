@@ -7,6 +7,7 @@ pub mod compare;
 pub mod datum;
 pub mod decode;
 pub mod drift;
+pub mod explain;
 pub mod fidelity;
 pub mod generate;
 pub mod histories;

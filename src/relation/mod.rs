@@ -18,5 +18,6 @@ pub mod read;
 pub mod resolve;
 pub mod row;
 pub mod score;
+pub mod segments;
 pub mod sources;
 pub mod value;

@@ -1,7 +1,7 @@
 //! How a model prepares its columns.
 
 use crate::error::or_raise;
-use crate::store::cache;
+use crate::store::cache::{self, Loaded};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
@@ -20,8 +20,11 @@ fn insight_recipe(
         name!(inputs, i32),
     ),
 > {
-    let predictor = or_raise(cache::predictor(model));
-    let described = predictor.artifact().recipe.describe();
+    let described = match or_raise(cache::model(model)) {
+        Loaded::Predictor(predictor) => predictor.artifact().recipe.describe(),
+        Loaded::Clustering(clustering) => clustering.recipe().describe(),
+        other => other.is_another(model, "prepare single rows").raise(),
+    };
     TableIterator::new(described.into_iter().map(|d| {
         (
             d.column,

@@ -11,10 +11,6 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 use serde_json::{Map, Value};
 
-/// Options of [`insight_segments`] that are arguments of `insight_train`.
-const MODEL: &str = "name";
-const TARGET: &str = "target";
-
 /// Trains a model of segments and answers the segment of each row.
 fn trained(
     relation: Option<&str>,
@@ -26,9 +22,7 @@ fn trained(
         );
     };
     let relation = required(relation, "relation")?;
-    let (name, target) = (text(&options, MODEL)?, text(&options, TARGET)?);
     let key = text(&options, "key")?;
-    options.retain(|option, _| option != MODEL && option != TARGET);
     if boolean(&options, "wait")? == Some(false) {
         return Err(Error::new("22023", "insight_segments answers segments, so it waits")
             .hint("Use insight_train(relation, NULL, model, '{\"algorithm\": \"kmeans\", \"wait\": false}')."));
@@ -37,7 +31,7 @@ fn trained(
         .entry("algorithm")
         .or_insert_with(|| "kmeans".into());
     let options = Value::Object(options);
-    let call = spec::segment::check(Some(relation), target.as_deref(), name.as_deref(), &options)?;
+    let call = spec::segment::check(Some(relation), None, None, &options)?;
     let outcome = submit::run(&call.spec)?;
     notices::tell(&outcome.model, &call.spec.excluded, false);
     let TrainedModel::Clustering(clustering) = outcome.model else {

@@ -181,6 +181,8 @@ fn clustering_card(model: &Clustering) -> Card<'_> {
                 "params": model.params,
                 "seed": model.params.seed,
                 "rows": model.rows,
+                "model": model.wanted.model,
+                "learned": model.is_learned(),
                 "components": components,
                 "explained_variance": explained,
                 "stopped_by": model.stopped_by,

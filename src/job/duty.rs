@@ -4,6 +4,7 @@ use super::spec::Work;
 use super::spec::generate::{Generate, parent_key};
 use super::spec::sequence::Sequence;
 use crate::error::{Error, Result};
+use insight_engine::artifact::Artifact;
 use insight_engine::embed;
 use insight_engine::fit::{self, Progress, Request};
 use insight_engine::frame::Frame;
@@ -40,6 +41,8 @@ pub enum Duty {
         frame: Frame,
         wanted: Wanted,
         params: segment::Params,
+        /// By which rows are alike.
+        model: Option<Box<Artifact>>,
     },
     /// A model of what keys do next.
     Foretell {
@@ -118,7 +121,11 @@ impl Duty {
                 frame,
                 wanted,
                 params,
-            } => Ok(Clustering::fit(&frame, &wanted, params, report)?.to_bytes()),
+                model,
+            } => {
+                let model = model.map(|own| *own);
+                Ok(Clustering::fit(&frame, &wanted, params, model, report)?.to_bytes())
+            }
             Duty::Foretell {
                 frame,
                 labels,

@@ -47,9 +47,18 @@ fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Ca
     }
 }
 
+/// Below this silhouette no substantial structure was found (Kaufman and Rousseeuw 1990).
+const LITTLE_APART: f64 = 0.25;
+
 fn tell_segments(clustering: &Clustering, excluded: &[(String, String)]) {
     for (column, reason) in excluded.iter().chain(&clustering.excluded) {
         notice!("column \"{column}\" left out: {reason}");
+    }
+    if let Some(model) = &clustering.wanted.model {
+        match clustering.is_learned() {
+            true => notice!("rows are compared by the last hidden layer of {model}"),
+            false => notice!("columns count as much as {model} needs them: it has no network"),
+        }
     }
     if let Some(count) = clustering.counts.get(clustering.chosen) {
         let beside = match clustering.counts.len() {
@@ -62,6 +71,9 @@ fn tell_segments(clustering: &Clustering, excluded: &[(String, String)]) {
             count.silhouette,
             count.stability
         );
+        if count.silhouette < LITTLE_APART {
+            notice!("the segments hardly stand apart: they cut what may be one heap into parts");
+        }
     }
     if clustering.stopped_by == "max_seconds" {
         notice!("max_seconds ended the search for the number of segments");

@@ -291,7 +291,7 @@ impl Run<'_> {
         })
     }
 
-    /// The version from which training goes on.
+    /// The version from which training goes on, or by which rows are alike.
     fn start(&self) -> Result<Option<Start>> {
         let Some((name, id)) = &self.spec.start else {
             return Ok(None);
@@ -365,6 +365,7 @@ impl Run<'_> {
                 frame,
                 wanted: wanted.clone(),
                 params,
+                model: self.start()?.map(|start| start.artifact),
             });
         }
         if let Work::Sequence(work) = &spec.work {

@@ -25,7 +25,7 @@ pub struct Scored {
 }
 
 /// A model's columns in the source; missing ones are an error that names them.
-fn columns<'a>(inputs: &'a [Input], source: &Source) -> Result<Vec<&'a str>> {
+pub fn columns<'a>(inputs: &'a [Input], source: &Source) -> Result<Vec<&'a str>> {
     let names: Vec<&str> = inputs.iter().map(|c| c.name.as_str()).collect();
     let missing: Vec<String> = names
         .iter()

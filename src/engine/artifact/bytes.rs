@@ -76,7 +76,10 @@ impl Artifact {
 }
 
 /// Fills in the weights in the order [`Artifact::to_bytes`] wrote them.
-fn read_weights(network: &mut Network, rest: &mut Reader<'_>) -> Result<(), ArtifactError> {
+pub(crate) fn read_weights(
+    network: &mut Network,
+    rest: &mut Reader<'_>,
+) -> Result<(), ArtifactError> {
     network.embeddings = network
         .inputs
         .embedded()

@@ -186,7 +186,7 @@ impl Artifact {
 }
 
 /// Checks that the weights have the sizes their description gives, that the layers chain, and that all are finite.
-fn check_network(network: &Network) -> Result<(), ArtifactError> {
+pub(crate) fn check_network(network: &Network) -> Result<(), ArtifactError> {
     let inputs = &network.inputs;
     let too_large = || ArtifactError::Damaged("the network's inputs are too many".into());
     let width = network.checked_width().ok_or_else(too_large)?;

@@ -1,6 +1,6 @@
 //! Everything a model is: recipe, models, evaluation, history and provenance, and its bytes.
 
-mod bytes;
+pub(crate) mod bytes;
 pub(crate) mod check;
 pub(crate) mod container;
 mod seen;

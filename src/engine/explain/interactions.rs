@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Rows at which answers are compared, and over which they are averaged: an answer of a pair is asked for at each of the one with each
 /// of the other.
-const POINTS: usize = 64;
+const POINTS: usize = 40;
 
 /// What two columns do together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ pub(crate) mod attention;
 pub(crate) use activation::exp;
 pub use answer::{Answer, answer, array_literal};
 mod forward;
+pub(crate) mod hidden;
 mod kernel;
 mod ordinal;
 mod routes;

@@ -1,7 +1,8 @@
-//! A clustering as bytes: see [`crate::artifact::container`]; all of it is in the header.
+//! A clustering as bytes: see [`crate::artifact::container`]; the words are the weights of its network, if it has one.
 
 use super::{Clustering, NONE};
 use crate::artifact::ArtifactError;
+use crate::artifact::bytes::read_weights;
 use crate::artifact::check::require;
 use crate::artifact::container::{Magic, pack, unpack};
 
@@ -10,7 +11,11 @@ pub const MAGIC: &Magic = b"INSIGHTC";
 impl Clustering {
     /// Length-checked, versioned, checksummed bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        pack(MAGIC, self, 0, std::iter::empty())
+        let weights = self.embedding.source.network.iter();
+        let weights: Vec<&Vec<f32>> = weights.flat_map(|network| network.weights()).collect();
+        let count = weights.iter().map(|w| w.len()).sum();
+        let words = weights.into_iter().flatten().map(|w| w.to_bits());
+        pack(MAGIC, self, count, words)
     }
 
     /// Trusts nothing: every length is checked before it is used.
@@ -18,7 +23,10 @@ impl Clustering {
     /// # Errors
     /// [`ArtifactError::TooNew`] for a later format, [`ArtifactError::Damaged`] for anything else that is no clustering.
     pub fn from_bytes(bytes: &[u8]) -> Result<Clustering, ArtifactError> {
-        let (found, rest): (Clustering, _) = unpack(MAGIC, bytes)?;
+        let (mut found, mut rest): (Clustering, _) = unpack(MAGIC, bytes)?;
+        if let Some(network) = &mut found.embedding.source.network {
+            read_weights(network, &mut rest)?;
+        }
         rest.end()?;
         require(!found.segments.is_empty() && found.count() > NONE, || {
             "there are no segments".into()

@@ -1,7 +1,8 @@
 //! Rows as points: prepared, every column brought to the same weight, and reduced to the principal components that tell most.
 
+use super::source::{Buffers, Source};
 use crate::frame::{Cell, Frame};
-use crate::recipe::{Features, Recipe, principal};
+use crate::recipe::principal;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ const MOST_INPUTS: usize = 256;
 /// Numbers that components are learned from, at most: of wide rows fewer do.
 const MOST_NUMBERS: usize = 1 << 25;
 /// Rows prepared at a time.
-const CHUNK: usize = 16_384;
+const CHUNK: usize = 4096;
 
 /// Which components are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,55 +51,56 @@ impl Keep {
 /// What makes a point of a row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Embedding {
-    pub recipe: Recipe,
+    pub source: Source,
     /// Components.
     pub width: usize,
     /// The point of a row of zeros.
     offset: Vec<f32>,
-    /// What each input adds: `[inputs][width]`, the numbers, then the levels of the categories.
+    /// What each number adds: `[numbers][width]`.
     weights: Vec<f32>,
-    /// Of each category, how many levels have an input.
-    levels: Vec<usize>,
     /// The share of the variance that the components keep.
     pub explained: f64,
 }
 
 impl Embedding {
-    /// Learns from `rows` of a frame as `recipe` prepares them. `weight` is how much each column of the recipe counts. `None`
-    /// where all rows are the same.
+    /// Learns from `rows` of a frame. `weight` is how much each column of the recipe counts, 1 where it is not said; what a
+    /// network makes of a row counts as it is. `None` where all rows are the same.
     pub fn fit(
-        recipe: Recipe,
+        source: Source,
         weight: &[f64],
         keep: Keep,
         frame: &Frame,
         rows: &[u32],
     ) -> Option<Embedding> {
-        let levels = levels(&recipe);
-        let owners = owners(&recipe, &levels);
-        let inputs = owners.len();
+        let owners = source.owners();
+        let inputs = source.width();
         let some = (MOST_NUMBERS / inputs.max(1)).max(MOST_INPUTS);
         let rows: Vec<u32> = rows
             .iter()
             .step_by(rows.len().div_ceil(some).max(1))
             .copied()
             .collect();
-        let mut dense = Vec::with_capacity(rows.len() * inputs);
-        for chunk in rows.chunks(CHUNK) {
-            expand(&recipe, frame, chunk, &mut dense);
-        }
+        let mut dense = vec![0f32; rows.len() * inputs];
+        let pieces = dense.par_chunks_mut((CHUNK * inputs).max(1));
+        rows.par_chunks(CHUNK).zip(pieces).for_each(|(rows, out)| {
+            source.of_frame(frame, rows, &mut |row, at, x| out[row * inputs + at] = x);
+        });
         let (mean, variance) = moments(&dense, inputs);
         // A column of many inputs, or one of few far values, would rule all others.
-        let mut of_column = vec![0.0; recipe.columns().len()];
+        let mut of_column = vec![0.0; source.recipe.columns().len()];
         owners
             .iter()
             .zip(&variance)
             .for_each(|(column, v)| of_column[*column] += v);
-        let factor = |column: usize| {
-            let whole: f64 = of_column[column];
-            let weight = weight.get(column).copied().unwrap_or(1.0);
+        let factor = |input: usize| {
+            let Some(column) = owners.get(input) else {
+                return 1.0;
+            };
+            let whole: f64 = of_column[*column];
+            let weight = weight.get(*column).copied().unwrap_or(1.0);
             weight.max(0.0).sqrt() / whole.max(1.0).sqrt()
         };
-        let factors: Vec<f64> = owners.iter().map(|column| factor(*column)).collect();
+        let factors: Vec<f64> = (0..inputs).map(factor).collect();
         let spread = |i: usize| variance[i] * factors[i] * factors[i];
         let mut kept: Vec<usize> = (0..inputs).filter(|i| spread(*i) > 1e-12).collect();
         kept.sort_by(|a, b| spread(*b).total_cmp(&spread(*a)).then(a.cmp(b)));
@@ -129,11 +131,10 @@ impl Embedding {
             }
         }
         Some(Embedding {
-            recipe,
+            source,
             width,
             offset: offset.into_iter().map(|x| x as f32).collect(),
             weights,
-            levels,
             explained: if total > 0.0 { sum / total } else { 1.0 },
         })
     }
@@ -141,97 +142,49 @@ impl Embedding {
     /// Whether bytes from a table hold what the others rely on.
     pub fn is_sound(&self) -> bool {
         let finite = |all: &[f32]| all.iter().all(|x| x.is_finite());
-        self.recipe.is_sound()
-            && self.recipe.is_of_single_columns()
+        self.source.is_sound()
             && (1..=MOST).contains(&self.width)
             && self.offset.len() == self.width
-            && self.levels == levels(&self.recipe)
-            && self.weights.len()
-                == owners(&self.recipe, &self.levels)
-                    .len()
-                    .saturating_mul(self.width)
+            && self.weights.len() == self.source.width().saturating_mul(self.width)
             && finite(&self.offset)
             && finite(&self.weights)
     }
 
     /// Bytes held, about.
     pub fn bytes(&self) -> usize {
-        4 * self.weights.len() + 256 * self.recipe.columns().len()
+        4 * self.weights.len() + self.source.bytes()
     }
 
-    /// The point of one row, cells in the recipe's order.
-    pub fn point(&self, cells: &[Cell<'_>], features: &mut Features, out: &mut [f32]) {
-        self.recipe.apply(cells, features);
-        self.project(&features.numbers, &features.codes, out);
-    }
-
-    fn project(&self, numbers: &[f32], codes: &[u32], out: &mut [f32]) {
-        let width = self.width;
+    /// Writes the point of one row, cells in the recipe's order.
+    pub fn point(&self, cells: &[Cell<'_>], buffers: &mut Buffers, out: &mut [f32]) {
         out.copy_from_slice(&self.offset);
-        let (of_numbers, mut of_levels) = self.weights.split_at(numbers.len() * width);
-        for (x, weights) in numbers.iter().zip(of_numbers.chunks_exact(width)) {
-            if *x != 0.0 {
-                out.iter_mut()
-                    .zip(weights)
-                    .for_each(|(out, w)| *out += x * w);
-            }
-        }
-        for (code, levels) in codes.iter().zip(&self.levels) {
-            let (own, more) = of_levels.split_at(levels * width);
-            of_levels = more;
-            let place = (*code as usize).checked_sub(1).map(|at| at * width);
-            if let Some(weights) = place.and_then(|at| own.get(at..at + width)) {
-                out.iter_mut().zip(weights).for_each(|(out, w)| *out += w);
-            }
-        }
+        let mut add = |at: usize, x: f32| self.add(at, x, out);
+        self.source.numbers(cells, buffers, &mut add);
+    }
+
+    #[inline]
+    fn add(&self, at: usize, x: f32, out: &mut [f32]) {
+        let weights = &self.weights[at * self.width..(at + 1) * self.width];
+        out.iter_mut()
+            .zip(weights)
+            .for_each(|(out, w)| *out += x * w);
     }
 
     /// The points of rows of a frame, row-major `[rows][width]`; starts no threads.
     pub fn points(&self, frame: &Frame, rows: &[u32]) -> Vec<f32> {
-        let mut out = vec![0f32; rows.len() * self.width];
-        let pieces = out.chunks_mut(CHUNK * self.width);
+        let width = self.width;
+        let mut out = vec![0f32; rows.len() * width];
+        let pieces = out.chunks_mut(CHUNK * width);
         for (rows, out) in rows.chunks(CHUNK).zip(pieces) {
-            let matrix = self.recipe.transform(frame, rows);
-            let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
-            for (row, out) in out.chunks_exact_mut(self.width).enumerate() {
-                let numbers = &matrix.numbers[row * numbers..(row + 1) * numbers];
-                self.project(numbers, &matrix.codes[row * codes..(row + 1) * codes], out);
+            for out in out.chunks_exact_mut(width) {
+                out.copy_from_slice(&self.offset);
             }
+            let mut add = |row: usize, at: usize, x: f32| {
+                self.add(at, x, &mut out[row * width..(row + 1) * width]);
+            };
+            self.source.of_frame(frame, rows, &mut add);
         }
         out
-    }
-}
-
-/// The column of each input: the numbers, then the levels of the categories.
-fn owners(recipe: &Recipe, levels: &[usize]) -> Vec<usize> {
-    let (mut all, codes) = recipe.owners();
-    for (column, levels) in codes.into_iter().zip(levels) {
-        all.extend(std::iter::repeat_n(column, *levels));
-    }
-    all
-}
-
-fn levels(recipe: &Recipe) -> Vec<usize> {
-    let categories = recipe.inputs().categories.into_iter();
-    categories.map(|category| category.levels).collect()
-}
-
-/// Adds prepared rows with an input for every level.
-fn expand(recipe: &Recipe, frame: &Frame, rows: &[u32], out: &mut Vec<f32>) {
-    let matrix = recipe.transform(frame, rows);
-    let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
-    for row in 0..rows.len() {
-        out.extend(&matrix.numbers[row * numbers..(row + 1) * numbers]);
-        let own = &matrix.codes[row * codes..(row + 1) * codes];
-        for (code, category) in own.iter().zip(&matrix.inputs.categories) {
-            let at = out.len();
-            out.resize(at + category.levels, 0.0);
-            if let Some(level) = (*code as usize).checked_sub(1)
-                && level < category.levels
-            {
-                out[at + level] = 1.0;
-            }
-        }
     }
 }
 

@@ -26,8 +26,9 @@ const TAKES: f64 = 0.99;
 /// A group of HDBSCAN has at least this share of the points, and so many.
 const LEAST_SHARE: f64 = 0.02;
 const LEAST: usize = 5;
-/// Points that are equal have no density: they are moved by so much.
-const NUDGE: f32 = 1e-5;
+/// Densities are looked for with every point moved a little, by this share of how far points spread: whole numbers lie on lines,
+/// and equal points have no density.
+const NUDGE: f32 = 0.05;
 
 /// A rule for `k` groups of points (HDBSCAN finds how many); `None` where there are none, or fewer points than groups. The
 /// same seed gives the same rule.
@@ -119,9 +120,13 @@ fn log_determinant(mut matrix: Vec<f64>, n: usize) -> Option<f64> {
 
 fn density(points: &[f32], width: usize, min_rows: Option<usize>, seed: u64) -> Option<Rule> {
     let mut random = Random::new(seed ^ 0x6864_6273);
-    let mut nudge = |x: &f32| x + NUDGE * random.normal() as f32;
-    let all: Vec<Vec<f32>> = points
-        .chunks_exact(width)
+    let all: Vec<Vec<f32>> = points.chunks_exact(width).map(<[f32]>::to_vec).collect();
+    // The first component is the widest; points have mean 0.
+    let squares: f64 = all.iter().map(|point| f64::from(point[0]).powi(2)).sum();
+    let by = NUDGE * (squares / all.len() as f64).sqrt() as f32;
+    let mut nudge = |x: &f32| x + by * random.normal() as f32;
+    let moved: Vec<Vec<f32>> = all
+        .iter()
         .map(|point| point.iter().map(&mut nudge).collect())
         .collect();
     let usual = ((LEAST_SHARE * all.len() as f64) as usize).max(LEAST);
@@ -131,7 +136,7 @@ fn density(points: &[f32], width: usize, min_rows: Option<usize>, seed: u64) -> 
         .min_samples(least.min(LEAST))
         .nn_algorithm(NnAlgorithm::KdTree)
         .build();
-    let labels = Hdbscan::new(&all, how).cluster().ok()?;
+    let labels = Hdbscan::new(&moved, how).cluster().ok()?;
     let groups = labels.iter().copied().max().filter(|most| *most >= 0)? as usize + 1;
     let grouped: Vec<usize> = (0..all.len()).filter(|row| labels[*row] >= 0).collect();
     let kept: Vec<usize> = grouped

@@ -3,6 +3,7 @@
 //! [`Clustering::fit`] makes points of rows ([`embedding`]), finds how many groups they form ([`choose`]), learns a rule that
 //! assigns any row ([`learn`], [`rule`]) and says what each group is like ([`profile`], [`words`]).
 
+mod by_model;
 mod bytes;
 mod choose;
 mod embedding;
@@ -11,13 +12,16 @@ mod params;
 mod profile;
 mod rule;
 mod silhouette;
+mod source;
+mod weights;
 pub(crate) mod words;
 
+use crate::artifact::Artifact;
 use crate::fit::{FitError, Progress};
 use crate::frame::{Cell, Column, Frame, Kind};
 use crate::profile::unfit::unfit;
 use crate::random::Random;
-use crate::recipe::{CategoryEncoding, Features, Input, Preparation, Recipe, is_prose};
+use crate::recipe::{CategoryEncoding, Input, Preparation, Recipe, Transform, is_prose};
 use crate::train::TrainError;
 pub use bytes::MAGIC;
 pub use choose::Count;
@@ -30,6 +34,7 @@ pub use rule::NONE;
 use rule::Rule;
 use serde::{Deserialize, Serialize};
 pub(crate) use silhouette::silhouette;
+use source::{Buffers, Source};
 use std::time::{Duration, Instant};
 
 /// Fewer rows are no groups.
@@ -54,6 +59,8 @@ pub struct Wanted {
     pub positive: Option<String>,
     /// Columns that count even if they look like identifiers.
     pub include: Vec<String>,
+    /// The name of the model that says what is alike, such as `customers_churn@2`.
+    pub model: Option<String>,
 }
 
 /// Segments of rows, and the rule by which any row has one.
@@ -78,7 +85,7 @@ pub struct Clustering {
 /// Buffers for one caller; reused from row to row.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
-    features: Features,
+    buffers: Buffers,
     point: Vec<f32>,
     weights: Vec<f64>,
 }
@@ -112,7 +119,9 @@ impl Watch<'_> {
 }
 
 impl Clustering {
-    /// Finds segments; `report` answers whether to go on.
+    /// Finds segments; `report` answers whether to go on. With a `model` rows are alike where it is about to say the same of them:
+    /// they are compared by the last hidden layer of its network, or, where it has none, by its columns, which count as much as it
+    /// needs them ([`crate::explain::importance`]).
     ///
     /// # Errors
     /// 22023: too few rows, no column that can be compared, rows that are all alike, no groups. Canceled.
@@ -120,6 +129,7 @@ impl Clustering {
         frame: &Frame,
         wanted: &Wanted,
         params: Params,
+        model: Option<Artifact>,
         report: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<Clustering, FitError> {
         let mut watch = Watch {
@@ -137,7 +147,15 @@ impl Clustering {
             );
         }
         let sample = some(rows, LEARNED, params.seed);
-        let (recipe, excluded) = prepare(frame, wanted, &sample)?;
+        let (source, weight, excluded) = match model {
+            Some(model) => by_model::source(model, frame, wanted, &sample)?,
+            None => {
+                let (recipe, excluded) = prepare(frame, wanted, None, &sample)?;
+                let source = Source::prepared(recipe);
+                let weight = weights::weights(&source, frame, &sample);
+                (source, weight, excluded)
+            }
+        };
         let alike = || {
             FitError::new("22023", "the rows are all alike").hint("Name more columns in include.")
         };
@@ -145,7 +163,7 @@ impl Clustering {
             Algorithm::Hdbscan => Keep::Greater,
             Algorithm::Kmeans | Algorithm::Gmm => Keep::Explaining,
         };
-        let embedding = Embedding::fit(recipe, &[], keep, frame, &sample).ok_or_else(alike)?;
+        let embedding = Embedding::fit(source, &weight, keep, frame, &sample).ok_or_else(alike)?;
         let width = embedding.width;
         let points = embedding.points(frame, &sample);
         let least = params.k.unwrap_or(2);
@@ -202,7 +220,7 @@ impl Clustering {
         of.iter_mut().for_each(|own| *own = place[*own]);
         watch.enter("evaluating", rows, rows)?;
         let described = Described {
-            sample: &copy(frame, embedding.recipe.columns(), &sample),
+            sample: &copy(frame, embedding.source.recipe.columns(), &sample),
             of_sample: &sample
                 .iter()
                 .map(|row| of[*row as usize])
@@ -228,9 +246,14 @@ impl Clustering {
         })
     }
 
+    /// How rows are prepared.
+    pub fn recipe(&self) -> &Recipe {
+        &self.embedding.source.recipe
+    }
+
     /// The columns a row needs, in order.
     pub fn columns(&self) -> &[Input] {
-        self.embedding.recipe.columns()
+        self.recipe().columns()
     }
 
     /// Segments, each with its number, by falling size; the rows that have none come last, with number 0.
@@ -255,7 +278,7 @@ impl Clustering {
 
     pub fn scratch(&self) -> Scratch {
         Scratch {
-            features: self.embedding.recipe.scratch(),
+            buffers: self.embedding.source.buffers(),
             point: vec![0.0; self.embedding.width],
             weights: vec![0.0; self.count()],
         }
@@ -266,11 +289,11 @@ impl Clustering {
     pub fn assign(&self, cells: &[Cell<'_>], scratch: &mut Scratch) -> usize {
         self.fit_room(scratch);
         let Scratch {
-            features,
+            buffers,
             point,
             weights,
         } = scratch;
-        self.embedding.point(cells, features, point);
+        self.embedding.point(cells, buffers, point);
         self.rule.of(point, weights)
     }
 
@@ -285,11 +308,11 @@ impl Clustering {
         };
         self.fit_room(scratch);
         let Scratch {
-            features,
+            buffers,
             point,
             weights,
         } = scratch;
-        self.embedding.point(cells, features, point);
+        self.embedding.point(cells, buffers, point);
         mixture.weigh(point, weights);
         Some(weights)
     }
@@ -298,6 +321,11 @@ impl Clustering {
     pub fn assign_frame(&self, frame: &Frame, rows: &[u32]) -> Vec<usize> {
         let points = self.embedding.points(frame, rows);
         learn::assign(&self.rule, &points, self.embedding.width, self.count())
+    }
+
+    /// Whether rows are compared by what a network learned.
+    pub fn is_learned(&self) -> bool {
+        self.embedding.source.network.is_some()
     }
 
     /// Components that rows are compared by, and the share of the variance they keep.
@@ -359,16 +387,20 @@ fn copy(frame: &Frame, columns: &[Input], rows: &[u32]) -> Frame {
     }
 }
 
-/// How rows are prepared to be compared, and the columns that are left out.
+/// How rows are prepared to be compared, by the columns `among` those of the frame, and the columns that are left out.
 fn prepare(
     frame: &Frame,
     wanted: &Wanted,
+    among: Option<&[Input]>,
     rows: &[u32],
 ) -> Result<(Recipe, Vec<(String, String)>), FitError> {
     let mut excluded: Vec<(String, String)> = Vec::new();
     let mut columns: Vec<usize> = Vec::new();
     for (position, column) in frame.columns.iter().enumerate() {
         if wanted.target.as_ref() == Some(&column.name) {
+            continue;
+        }
+        if among.is_some_and(|own| own.iter().all(|input| input.name != column.name)) {
             continue;
         }
         let asked_for = wanted.include.contains(&column.name);
@@ -388,6 +420,8 @@ fn prepare(
         text_features: 0,
         text_dim: 0,
         category_encoding: CategoryEncoding::OneHot,
+        // Less skewed; quantiles would fill the gaps between groups.
+        transform: Transform::Power,
         ..Preparation::default()
     };
     let recipe = Recipe::fit_with(frame, &columns, rows, None, &how);

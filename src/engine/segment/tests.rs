@@ -52,7 +52,7 @@ fn wanted() -> Wanted {
 }
 
 fn fitted(frame: &Frame, options: serde_json::Value) -> Clustering {
-    Clustering::fit(frame, &wanted(), params(options), &mut |_| true).unwrap()
+    Clustering::fit(frame, &wanted(), params(options), None, &mut |_| true).unwrap()
 }
 
 fn of(found: &Clustering, frame: &Frame) -> Vec<usize> {
@@ -69,13 +69,16 @@ fn planted_groups_are_found_by_every_algorithm() {
             let own = of(&found, &frame);
             // By density some rows have no segment.
             let has: Vec<usize> = (0..own.len()).filter(|row| own[*row] != NONE).collect();
-            let least = if algorithm == "hdbscan" { 0.75 } else { 1.0 };
+            let dense = algorithm == "hdbscan";
+            let least = if dense { 0.75 } else { 1.0 };
+            // Those whose spending is unknown lie apart, too.
+            let most = groups + usize::from(dense);
             let share = has.len() as f64 / own.len() as f64;
             let [own, truth] =
                 [&own, &truth].map(|all| has.iter().map(|row| all[*row]).collect::<Vec<usize>>());
             let same = silhouette::adjusted_rand(&truth, &own);
             assert!(
-                same > 0.95 && share >= least && found.count() == groups,
+                same > 0.9 && share >= least && (groups..=most).contains(&found.count()),
                 "{algorithm}: {same} {share} {:?}",
                 found.counts
             );
@@ -149,17 +152,18 @@ fn a_seed_gives_the_same_segments_whatever_the_threads() {
 #[test]
 fn rows_that_lie_alone_have_no_segment_by_density() {
     let (mut frame, _) = planted(1500, 3);
-    let spend = frame.columns.iter().position(|c| c.name == "visits");
-    // Some rows are far from all others, and from each other.
-    let old = frame.columns[spend.unwrap()].clone();
-    let mut new = Column::new("visits", "integer", Kind::Number);
-    for row in 0..old.len() {
-        match row % 100 {
-            0 => new.push(Cell::Number(200.0 + 40.0 * (row / 100) as f64)),
-            _ => new.push(old.cell(row)),
+    // Some rows lie between the groups, and far from each other.
+    for (name, low, step) in [("spend", 50.0, 3.0), ("visits", 12.0, 0.5)] {
+        let at = frame.columns.iter().position(|c| c.name == name).unwrap();
+        let old = frame.columns[at].clone();
+        frame.columns[at] = Column::new(name, &old.type_name, Kind::Number);
+        for row in 0..old.len() {
+            frame.columns[at].push(match row % 100 {
+                0 => Cell::Number(low + step * (row / 100) as f64),
+                _ => old.cell(row),
+            });
         }
     }
-    frame.columns[spend.unwrap()] = new;
     let found = fitted(&frame, serde_json::json!({"algorithm": "hdbscan"}));
     let own = of(&found, &frame);
     let alone = (0..1500)
@@ -167,7 +171,7 @@ fn rows_that_lie_alone_have_no_segment_by_density() {
         .filter(|row| own[*row] == NONE)
         .count();
     assert!(
-        alone > 10,
+        alone > 7,
         "{alone} {:?}",
         found.segments().collect::<Vec<_>>()
     );
@@ -178,9 +182,15 @@ fn rows_that_lie_alone_have_no_segment_by_density() {
 #[test]
 fn what_cannot_be_grouped_is_refused_in_words() {
     let refused = |frame: &Frame, options| {
-        Clustering::fit(frame, &Wanted::default(), params(options), &mut |_| true)
-            .err()
-            .map(|e| (e.sqlstate, e.message))
+        Clustering::fit(
+            frame,
+            &Wanted::default(),
+            params(options),
+            None,
+            &mut |_| true,
+        )
+        .err()
+        .map(|e| (e.sqlstate, e.message))
     };
     let column = |cells: Vec<Cell<'_>>| {
         let mut column = Column::new("x", "numeric", Kind::Number);
@@ -214,6 +224,7 @@ fn what_cannot_be_grouped_is_refused_in_words() {
         &canceled,
         &wanted(),
         params(serde_json::json!({})),
+        None,
         &mut |_| false,
     );
     assert_eq!(canceled.err().unwrap().sqlstate, "57014");
@@ -229,4 +240,56 @@ fn damage_is_noticed() {
         centres.pop();
     }
     assert!(Clustering::from_bytes(&found.to_bytes()).is_err());
+}
+
+#[test]
+fn rows_are_alike_where_a_model_says_so() {
+    use crate::fit::{Request, fit};
+    // Who leaves is told by the visits alone; spending and the plan make groups of their own.
+    let (mut frame, _) = planted(1500, 3);
+    let at = |name: &str| frame.columns.iter().position(|c| c.name == name).unwrap();
+    let (visits, churn) = (at("visits"), at("churn"));
+    let mut random = Random::new(9);
+    let mut new = Column::new("churn", "boolean", Kind::Boolean);
+    let mut leaves = Vec::new();
+    for row in 0..1500 {
+        let many = matches!(frame.columns[visits].cell(row), Cell::Number(x) if x > 15.0);
+        leaves.push(usize::from(many));
+        new.push(Cell::Boolean(
+            random.uniform() < if many { 0.95 } else { 0.05 },
+        ));
+    }
+    frame.columns[churn] = new;
+    for (algorithm, learned) in [("mlp", true), ("dnn", true), ("gbdt", false)] {
+        let options = serde_json::json!({"algorithm": algorithm, "epochs": 15});
+        let options = match learned {
+            true => options,
+            false => serde_json::json!({"algorithm": algorithm}),
+        };
+        let own = crate::params::Params::from_json(options.as_object().unwrap()).unwrap();
+        let mut request = Request::new(frame.clone(), "churn", own);
+        request.frame.columns.retain(|c| c.name != "id");
+        let model = fit(request, &mut |_| true).unwrap();
+        let found = Clustering::fit(
+            &frame,
+            &wanted(),
+            params(serde_json::json!({"k": 2})),
+            Some(model),
+            &mut |_| true,
+        );
+        let found = found.unwrap();
+        assert_eq!(found.is_learned(), learned);
+        let found = Clustering::from_bytes(&found.to_bytes()).unwrap();
+        let same = silhouette::adjusted_rand(&leaves, &of(&found, &frame));
+        assert!(same > 0.9, "{algorithm}: {same}");
+        let mut scratch = found.scratch();
+        let own = of(&found, &frame);
+        for row in 0..50 {
+            let inputs = found.columns().iter();
+            let cells: Vec<Cell<'_>> = inputs
+                .map(|input| frame.column(&input.name).unwrap().cell(row))
+                .collect();
+            assert_eq!(found.assign(&cells, &mut scratch), own[row]);
+        }
+    }
 }

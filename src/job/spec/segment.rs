@@ -6,13 +6,19 @@ use crate::job::access;
 use crate::job::options::{names, scalar_text, text, wrong_type};
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source};
+use crate::relation::score;
+use crate::store::cache;
+use crate::store::record::record;
+use insight_engine::artifact::Task;
+use insight_engine::infer::Predictor;
 pub use insight_engine::segment::Wanted;
 use insight_engine::segment::{Algorithm, Params};
 use serde_json::{Map, Value};
+use std::rc::Rc;
 
 /// Options beside hyper-parameters.
 const KEYS: &[&str] = &[
-    "deploy", "exclude", "include", "key", "positive", "threads", "wait",
+    "deploy", "exclude", "include", "key", "model", "name", "positive", "target", "threads", "wait",
 ];
 
 /// Whether the options ask for segments.
@@ -21,7 +27,8 @@ pub fn is_asked(options: &Value) -> bool {
     algorithm.and_then(Algorithm::of).is_some()
 }
 
-/// Checks options, names and privileges as the calling role. Reads no rows.
+/// Checks options, names and privileges as the calling role. Reads no rows. The options `name` and `target` stand for the arguments
+/// of insight_train that are NULL.
 pub fn check(
     relation: Option<&str>,
     target: Option<&str>,
@@ -39,11 +46,27 @@ pub fn check(
     )?;
     Params::from_json(options)?;
     let source = resolve::resolve(relation)?;
-    let model = model_name(model, &source, "segments")?;
+    let mut options = options.clone();
+    let mut argument = |given: Option<&str>, option: &str| -> Result<Option<String>> {
+        let named = text(&options, option)?;
+        options.remove(option);
+        Ok(given.map(str::to_owned).or(named))
+    };
+    let model = argument(model, "name")?;
+    let target = argument(target, "target")?;
+    let options = &options;
+    let model = model_name(model.as_deref(), &source, "segments")?;
     let key = match text(options, "key")? {
         Some(key) => Some(source.require(&key)?.name.clone()),
         None => source.relation.and_then(resolve::primary_key),
     };
+    let alike = text(options, "model")?;
+    let alike = alike.map(|reference| Alike::of(&reference)).transpose()?;
+    let own = alike.as_ref().map(|alike| alike.predictor.artifact());
+    // What the model predicts is what its segments differ in.
+    let usual = own.map(|own| own.target.name.as_str());
+    let usual = usual.filter(|name| target.is_none() && source.column(name).is_some());
+    let target = target.as_deref().or(usual);
     let target = target.map(|name| source.require(name)).transpose()?;
     if let Some(target) = target
         && Decoder::for_type(target.type_oid).is_none()
@@ -58,7 +81,13 @@ pub fn check(
         .hint("Cast it in a SELECT."));
     }
     let target = target.map(|target| target.name.clone());
-    let (mut columns, excluded) = choose(&source, options, key.as_deref(), target.as_deref())?;
+    let (mut columns, excluded) = match &alike {
+        Some(alike) => (
+            alike.columns(&source, options, target.as_deref())?,
+            Vec::new(),
+        ),
+        None => choose(&source, options, key.as_deref(), target.as_deref())?,
+    };
     columns.extend(target.clone());
     access::check_visible(&source)?;
     access::check_privileges(
@@ -67,24 +96,93 @@ pub fn check(
         |denied| serde_json::json!({"exclude": denied}),
     )?;
     let include = names(options, "include")?;
-    let positive = scalar_text(options, "positive")?;
+    let mut positive = scalar_text(options, "positive")?;
     if positive.is_some() && target.is_none() {
         return Err(Error::new("22023", "option \"positive\" needs a target")
             .hint("Name the column whose label it is as the target."));
     }
-    let Call { spec, wait } = common(model, &source, options.clone(), true)?;
+    if let Some(own) = own.filter(|own| target.as_ref() == Some(&own.target.name))
+        && own.task == Task::Binary
+    {
+        positive = positive.or_else(|| own.target.labels.last().cloned());
+    }
+    let mut options = options.clone();
+    if let Some(alike) = &alike {
+        // As it is now: another version may be deployed when the segments are found again.
+        options.insert("model".into(), alike.name.as_str().into());
+    }
+    let Call { spec, wait } = common(model, &source, options, true)?;
     let spec = Spec {
         work: Work::Segment(Wanted {
             target: target.clone(),
             positive,
             include,
+            model: alike.as_ref().map(|alike| alike.name.clone()),
         }),
+        start: alike.map(|alike| (alike.name, alike.id)),
         target: target.unwrap_or_default(),
         columns,
         excluded,
         ..spec
     };
     Ok(Call { spec, wait })
+}
+
+/// The model by which rows are alike.
+struct Alike {
+    /// Such as `customers_churn@2`.
+    name: String,
+    id: i64,
+    predictor: Rc<Predictor>,
+}
+
+impl Alike {
+    fn of(reference: &str) -> Result<Alike> {
+        let predictor = cache::predictor(reference)?;
+        if predictor.artifact().sources.is_some() {
+            return Err(Error::new(
+                "22023",
+                format!("model \"{reference}\" needs related tables, which segments do not read"),
+            )
+            .hint("Train a model on a table of the features: see insight_features."));
+        }
+        let record = record(cache::version(reference)?)?;
+        Ok(Alike {
+            name: format!("{}@{}", record.model, record.version),
+            id: record.id,
+            predictor,
+        })
+    }
+
+    /// The model's columns, which the source must have.
+    fn columns(
+        &self,
+        source: &Source,
+        options: &Map<String, Value>,
+        target: Option<&str>,
+    ) -> Result<Vec<String>> {
+        let other = ["include", "exclude"];
+        if let Some(other) = other.iter().find(|name| options.contains_key(**name)) {
+            return Err(Error::new(
+                "22023",
+                format!("options \"model\" and \"{other}\" exclude each other"),
+            )
+            .hint("Rows are compared by the columns that the model needs."));
+        }
+        let inputs = self.predictor.artifact().recipe.columns();
+        let names = score::columns(inputs, source)?;
+        if let Some(target) = target.filter(|target| names.contains(target)) {
+            return Err(Error::new(
+                "22023",
+                format!(
+                    "the target \"{target}\" is a column of model \"{}\"",
+                    self.name
+                ),
+            )
+            .hint("Name a column that the model does not need, or none."));
+        }
+        Ok(names.into_iter().map(str::to_owned).collect())
+    }
 }
 
 /// The columns to compare rows by, and those left out.

@@ -27,10 +27,11 @@ SELECT count(*) FROM insight_segment_profiles('seg_customers_segments@1');
 SELECT count(DISTINCT segment), count(DISTINCT name) FROM insight_segments('seg_customers', '{"algorithm": "gmm", "name": "seg_gmm", "exclude": ["noise"]}');
 SELECT (SELECT round(sum(value::float8)::numeric, 6) FROM jsonb_each_text(p)) AS sum, (SELECT key FROM jsonb_each_text(p) ORDER BY value::float8 DESC LIMIT 1) = insight_classify('seg_gmm', c) AS likeliest
 FROM seg_customers c, insight_probabilities('seg_gmm', c) p WHERE id = 7;
-SELECT count(DISTINCT segment) FILTER (WHERE segment > 0) FROM insight_segments('SELECT spend, visits, plan FROM seg_customers', '{"algorithm": "hdbscan", "name": "seg_dense"}');
+SELECT count(DISTINCT segment) FILTER (WHERE segment > 0) FROM insight_segments('SELECT (ARRAY[20, 200, 110])[1 + id % 3] + 10 * sin(id * 12.9898) AS spend, (ARRAY[5, 5, 30])[1 + id % 3] + 2 * sin(id * 78.233) AS visits FROM seg_customers', '{"algorithm": "hdbscan", "name": "seg_dense"}');
 SELECT model, version, status, task, algorithm, metric FROM insight_train('seg_customers', NULL, 'seg_trained', '{"algorithm": "kmeans", "k": 4, "include": ["spend", "visits"]}');
 SELECT count(*), sum(rows), bool_and(target_rate IS NULL) AS no_target FROM insight_segment_profiles('seg_trained');
-SELECT column_name, used FROM insight.features WHERE model = 'seg_trained' ORDER BY 1;
+SELECT feature, kept, reason FROM insight.features WHERE model = 'seg_trained' ORDER BY 1;
+SELECT name, steps FROM insight_recipe('seg_trained');
 SELECT split_part(insight_summary('seg_trained'), E'\n', 1) AS first;
 SELECT insight_drop('seg_trained');
 -- A label of many, a mean of numbers, without a key.
@@ -38,6 +39,19 @@ SELECT DISTINCT name IS NOT NULL AS named FROM insight_segments('SELECT spend, v
 SELECT round(sum(target_rate * share)::numeric, 3) AS third, count(*) FILTER (WHERE jsonb_array_length(differs) = 0) AS plain FROM insight_segment_profiles('seg_plans');
 SELECT count(*) FROM insight_segments('SELECT spend, visits FROM seg_customers', '{"name": "seg_spend", "target": "spend"}');
 SELECT bool_and(target_shares IS NULL) AS none, round(sum(target_rate * share)::numeric, 1) = (SELECT round(avg(spend), 1) FROM seg_customers) AS mean FROM insight_segment_profiles('seg_spend');
+-- By what a model knows of the rows: those are alike of which it says the same.
+SELECT status FROM insight_train('SELECT plan, spend, visits, noise, visits > 20 AS leaves FROM seg_customers WHERE visits IS NOT NULL', 'leaves', 'seg_leaves', '{"algorithm": "dnn", "epochs": 10, "max_seconds": 20}');
+CREATE TABLE seg_alike AS SELECT c.*, visits > 20 AS leaves FROM seg_customers c WHERE visits IS NOT NULL;
+SELECT count(*), count(DISTINCT segment) FROM insight_segments('seg_alike', '{"model": "seg_leaves", "k": 2, "name": "seg_by_dnn"}');
+SELECT round(target_rate::numeric, 1) AS leave FROM insight_segment_profiles('seg_by_dnn') ORDER BY 1;
+SELECT status FROM insight_train('SELECT plan, spend, visits, noise, visits > 20 AS leaves FROM seg_customers WHERE visits IS NOT NULL', 'leaves', 'seg_trees', '{"algorithm": "gbdt"}');
+SELECT count(*), count(DISTINCT segment) FROM insight_segments('seg_alike', '{"model": "seg_trees", "k": 2, "name": "seg_by_trees"}');
+SELECT round(target_rate::numeric, 1) AS leave FROM insight_segment_profiles('seg_by_trees') ORDER BY 1;
+SELECT provenance->>'model' AS model, provenance->'learned' AS learned FROM insight.versions WHERE model IN ('seg_by_dnn', 'seg_by_trees') ORDER BY 1;
+SELECT * FROM insight_segments('seg_alike', '{"model": "seg_leaves", "exclude": ["spend"]}');
+SELECT * FROM insight_segments('seg_alike', '{"model": "seg_leaves", "target": "plan"}');
+SELECT * FROM insight_segments('SELECT spend FROM seg_alike', '{"model": "seg_leaves", "name": "seg_x"}');
+SELECT * FROM insight_segments('seg_alike', '{"model": "seg_gmm"}');
 -- What cannot be grouped.
 CREATE TABLE seg_nulls AS SELECT NULL::int AS a, NULL::text AS b FROM generate_series(1, 50);
 SELECT * FROM insight_segments('seg_nulls');

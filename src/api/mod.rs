@@ -16,6 +16,7 @@ mod lifecycle;
 mod personas;
 mod predict;
 mod recipe;
+mod report;
 mod rows;
 mod sample;
 mod schedule;

@@ -15,6 +15,7 @@ mod nested;
 pub mod personas;
 pub mod profile;
 pub mod read;
+pub mod report;
 pub mod resolve;
 pub mod row;
 pub mod score;

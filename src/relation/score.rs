@@ -253,8 +253,16 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
     if relation.is_none() {
         return Ok(artifact.evaluation.clone());
     }
-    let outcomes = outcomes(predictor, relation)?;
-    Ok(evaluate(
+    Ok(evaluate_outcomes(
+        predictor,
+        &outcomes(predictor, relation)?,
+    ))
+}
+
+/// The scores of what a model answered.
+pub fn evaluate_outcomes(predictor: &Predictor, outcomes: &Outcomes) -> Evaluation {
+    let artifact = predictor.artifact();
+    evaluate(
         artifact.task,
         &artifact.target.labels,
         &outcomes.truth,
@@ -262,7 +270,7 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
         artifact.settled.threshold,
         &artifact.evaluation.baseline,
         draws(artifact),
-    ))
+    )
 }
 
 /// The rows of each label against the rest, by falling probability; binary: of the positive label.

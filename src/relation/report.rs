@@ -194,10 +194,7 @@ fn drawn(
                 let task = predictor.artifact().task.name();
                 return Err(Error::new(
                     "22023",
-                    format!(
-                        "a {task} model of this kind has no picture \"{}\"",
-                        kind.name()
-                    ),
+                    format!("this {task} model has no picture \"{}\"", kind.name()),
                 )
                 .hint(format!("Its pictures are: {}.", names.join(", "))));
             }

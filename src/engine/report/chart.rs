@@ -67,15 +67,22 @@ pub(super) enum Scale {
     Share,
 }
 
+/// A whole number as one.
+fn round(x: f64) -> String {
+    match x.fract() == 0.0 {
+        true if x.abs() < 100.0 => format!("{x:.0}"),
+        _ => short(x),
+    }
+}
+
 impl Scale {
     fn write(self, x: f64) -> String {
         match self {
             Scale::Share => format!("{:.0}%", 100.0 * x),
-            Scale::Number if x.fract() == 0.0 && x.abs() < 1e15 => {
-                let sign = if x < 0.0 { "-" } else { "" };
-                format!("{sign}{}", grouped(x.abs() as u64))
-            }
-            Scale::Number if x.abs() >= 1e15 => format!("{x:.2e}"),
+            Scale::Number if x.abs() >= 1e12 => format!("{x:.1e}"),
+            Scale::Number if x.abs() >= 1e9 => format!("{} bn", round(x / 1e9)),
+            Scale::Number if x.abs() >= 1e6 => format!("{} M", round(x / 1e6)),
+            Scale::Number if x.fract() == 0.0 => round(x),
             Scale::Number => short(x),
         }
     }
@@ -189,6 +196,7 @@ impl Plot {
     fn on(&self, root: &Area<'_>) -> Drawn {
         let mut chart = ChartBuilder::on(root)
             .margin(12)
+            .margin_right(26)
             .x_label_area_size(44)
             .y_label_area_size(72)
             .build_cartesian_2d(self.x.range(), self.y.range())
@@ -293,6 +301,7 @@ pub(super) fn bars(bars: &[Bar], axis: &Axis) -> Result<String, DrawingError> {
     picture((WIDTH, height), |root| {
         let mut chart = ChartBuilder::on(root)
             .margin(12)
+            .margin_right(26)
             .x_label_area_size(44)
             .y_label_area_size(NAMES)
             .build_cartesian_2d(axis.range(), 0.0..bars.len().max(1) as f64)

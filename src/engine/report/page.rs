@@ -32,10 +32,10 @@ const SHIFTS: usize = 12;
 const LAYOUT: &str = "*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}\
 main{max-width:1040px;margin:0 auto;padding:24px}h1{font-size:1.9rem;margin:.2em 0}h2{font-size:1.35rem;margin:2em 0 .5em;\
 border-bottom:1px solid var(--grid);padding-bottom:.2em}h3{font-size:1.05rem;margin:.2em 0}.soft{color:var(--soft)}\
-.lead{font-size:1.08rem}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:24px}\
+.lead{font-size:1.08rem}.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(440px,100%),1fr));gap:24px}\
 figure{margin:0;break-inside:avoid}figure svg{width:100%;height:auto}figcaption{color:var(--soft);font-size:.95rem}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.95rem}caption{text-align:left;color:var(--soft);padding:.3em 0}\
-th,td{text-align:left;padding:.3em .7em .3em 0;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:anywhere}\
+th,td{text-align:left;padding:.3em .7em .3em 0;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:break-word}\
 thead th{color:var(--soft);font-weight:600}dt{color:var(--soft)}dd{margin:0 0 .5em;overflow-wrap:anywhere}summary{cursor:pointer;color:var(--soft)}\
 dl{columns:2 300px}dl div{break-inside:avoid}a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--s1)}\
 @media print{main{max-width:none;padding:0}body{font-size:11pt}h2{break-after:avoid}.pictures{grid-template-columns:1fr 1fr}tr{break-inside:avoid}\

@@ -7,7 +7,11 @@ pub const NAMED: usize = 5;
 pub(super) fn short(x: f64) -> String {
     let size = x.abs();
     match size {
-        _ if size >= 100.0 => format!("{x:.0}"),
+        _ if size >= 1e15 => format!("{x:.2e}"),
+        _ if size >= 100.0 => {
+            let sign = if x < 0.0 { "-" } else { "" };
+            format!("{sign}{}", grouped(size.round() as u64))
+        }
         _ if size >= 10.0 => format!("{x:.1}"),
         _ if size >= 1.0 => format!("{x:.2}"),
         _ => format!("{x:.3}"),

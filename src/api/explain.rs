@@ -91,7 +91,7 @@ pub unsafe extern "C-unwind" fn insight_explain(fcinfo: pg_sys::FunctionCallInfo
 predict::version_1!(pg_finfo_insight_explain);
 
 /// A model that keeps rows it was judged on.
-fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
+pub(super) fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
     let predictor = cache::predictor(required(model, "model")?)?;
     cache::with_text_model(&predictor)?;
     has_rows(&predictor)?;

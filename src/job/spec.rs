@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod generate;
 mod name;
+pub mod segment;
 pub mod sequence;
 mod task;
 
@@ -42,6 +43,8 @@ pub enum Work {
     Generate(generate::Generate),
     /// Learns what keys do next.
     Sequence(sequence::Sequence),
+    /// Finds segments of rows.
+    Segment(segment::Wanted),
 }
 
 /// Everything a worker needs to know; stored in the job row.

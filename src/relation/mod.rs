@@ -19,5 +19,6 @@ pub mod report;
 pub mod resolve;
 pub mod row;
 pub mod score;
+pub mod segments;
 pub mod sources;
 pub mod value;

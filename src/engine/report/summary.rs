@@ -147,6 +147,7 @@ pub fn of_another(name: &str, card: &Card<'_>) -> Vec<String> {
     let (rows, target) = (counted(card.rows as usize, "row"), card.target);
     let what = match card.task {
         "generate" => "makes new rows like those it learned".to_owned(),
+        "segment" => "tells segments of rows apart".to_owned(),
         "next_time" => "foretells when the next row of a key comes".to_owned(),
         "count" => "foretells how many rows of a key come within its horizon".to_owned(),
         task if task.starts_with("next") => format!("foretells the next {target} of a key"),

@@ -1,5 +1,6 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
+mod activity;
 mod clean;
 mod coefficients;
 mod compare;
@@ -13,12 +14,14 @@ mod evaluate;
 mod explain;
 mod generate;
 mod lifecycle;
+mod log;
 mod personas;
 mod predict;
 mod recipe;
 mod rows;
 mod sample;
 mod schedule;
+mod score;
 mod sequence;
 mod survival;
 mod system;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{histories, row::RowReader, score};
+use crate::store::activity::{self, Counter};
 use crate::store::cache::{self, Stamp};
 use insight_engine::artifact::Task;
 use insight_engine::frame::Cell;
@@ -20,6 +21,7 @@ struct Site {
     predictor: Rc<Predictor>,
     reader: RowReader,
     form: Form,
+    counter: Rc<Counter>,
 }
 
 /// What the second argument of a call is.
@@ -58,6 +60,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             if !Rc::ptr_eq(&predictor, &site.predictor) {
                 site.reader = RowReader::new(&predictor)?;
                 site.predictor = predictor;
+                site.counter = activity::counter(cache::version(name)?);
             }
             site.name = name.to_owned();
             site.stamp = cache::now();
@@ -72,6 +75,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             predictor,
             reader,
             form,
+            counter: activity::counter(cache::version(name)?),
         });
         let callback = pg_sys::MemoryContextAllocZero(
             (*flinfo).fn_mcxt,
@@ -138,7 +142,10 @@ unsafe fn of_key(
         let key =
             std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, arguments[1].value));
         let key = key.to_string_lossy().into_owned();
-        histories::of_key(predictor, name, &key, k, false).map(Some)
+        activity::counted(cache::version(name)?, |counter| {
+            counter.add_rows(1);
+            histories::of_key(predictor, name, &key, k, false).map(Some)
+        })
     }
 }
 
@@ -174,7 +181,7 @@ pub(super) unsafe fn answer_prepared(
 ) -> pg_sys::Datum {
     // SAFETY: STRICT: both arguments are there.
     let answered = unsafe {
-        with_row(fcinfo, |predictor, cells, scratch| {
+        run(fcinfo, true, |predictor, cells, scratch| {
             predictor.predict(cells, scratch);
             shape(predictor, scratch)
         })
@@ -190,6 +197,19 @@ pub(super) unsafe fn with_row<R>(
     fcinfo: pg_sys::FunctionCallInfo,
     then: impl FnOnce(&Predictor, &[Cell<'_>], &mut Scratch) -> R,
 ) -> Result<R> {
+    // SAFETY: promised by the caller.
+    unsafe { run(fcinfo, false, then) }
+}
+
+/// The same; `counts`: it is a prediction.
+///
+/// # Safety
+/// As for [`with_row`].
+unsafe fn run<R>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    counts: bool,
+    then: impl FnOnce(&Predictor, &[Cell<'_>], &mut Scratch) -> R,
+) -> Result<R> {
     // SAFETY: promised by the caller; the row's form was determined by `site`.
     unsafe {
         let site = site(fcinfo)?;
@@ -198,10 +218,11 @@ pub(super) unsafe fn with_row<R>(
             predictor,
             reader,
             form,
+            counter,
             ..
         } = site;
         let then = |cells: &[Cell<'_>], scratch: &mut Scratch| then(predictor, cells, scratch);
-        match form {
+        let work = || match form {
             Form::Composite => {
                 let context = (*(*fcinfo).flinfo).fn_mcxt;
                 reader.with_composite(predictor, row, context, then)
@@ -210,7 +231,8 @@ pub(super) unsafe fn with_row<R>(
                 let object = object(*form, row)?;
                 reader.with_json(predictor, &object, then)
             }
-        }
+        };
+        if counts { counter.one(work) } else { work() }
     }
 }
 
@@ -253,6 +275,12 @@ fn no_value(predictor: &Predictor) -> Error {
         .hint("Use insight_probabilities or insight_classify.")
 }
 
+/// The number that `insight_predict` answers.
+pub(super) fn value(predictor: &Predictor, predictions: &[f64]) -> Result<f64> {
+    let value = predictor.artifact().value(predictions);
+    value.ok_or_else(|| no_value(predictor))
+}
+
 fn needs_classes(predictor: &Predictor) -> Result<()> {
     let hint = match predictor.artifact().task {
         Task::Regression => "Use insight_predict.",
@@ -273,10 +301,7 @@ pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo
             return or_null(fcinfo, value.map(|v| pg_sys::Datum::from(v.to_bits())));
         }
         answer(fcinfo, |predictor, predictions| {
-            let value = predictor
-                .artifact()
-                .value(predictions)
-                .ok_or_else(|| no_value(predictor))?;
+            let value = value(predictor, predictions)?;
             Ok(pg_sys::Datum::from(value.to_bits()))
         })
     }
@@ -367,8 +392,12 @@ fn insight_predict_table(
     ),
 > {
     let predictor = or_raise(required(model, "model").and_then(cache::predictor));
-    let scored =
-        or_raise(required(relation, "relation").and_then(|r| score::predict(&predictor, r, key)));
+    let version = or_raise(required(model, "model").and_then(cache::version));
+    let scored = or_raise(activity::counted(version, |counter| {
+        let scored = score::predict(&predictor, required(relation, "relation")?, key)?;
+        counter.add_rows(scored.keys.len() as u64);
+        Ok(scored)
+    }));
     let width = predictor.width();
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];

@@ -1,5 +1,6 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
+mod activity;
 mod clean;
 mod coefficients;
 mod compare;
@@ -13,6 +14,7 @@ mod evaluate;
 mod explain;
 mod generate;
 mod lifecycle;
+mod log;
 mod personas;
 mod predict;
 mod recipe;
@@ -21,6 +23,7 @@ mod rows;
 mod rules;
 mod sample;
 mod schedule;
+mod score;
 mod segments;
 mod sequence;
 mod survival;

@@ -344,7 +344,7 @@ fn common(
 }
 
 /// Whether all options are among the `known`; `of` says whose they are, such as " of algorithm gan".
-fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
+pub fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
     let mut known: Vec<&str> = known.concat();
     let Some(key) = options.keys().find(|key| !known.contains(&key.as_str())) else {
         return Ok(());

@@ -368,6 +368,11 @@ fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i6
     Ok((id, deployed))
 }
 
+/// The id of a model that the role may change.
+pub fn owned(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<i64> {
+    require(client, model, role).map(|(id, _)| id)
+}
+
 fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {
     let rows = client.select(
         "SELECT version FROM insight.version WHERE model = $1 ORDER BY version",
@@ -427,6 +432,12 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
         Spi::connect_mut(|client| {
             let (id, _) = require(client, model, role)?;
             let count = versions(client, id)?.len() as i64;
+            // The log has no foreign key: it would be looked up for every prediction.
+            client.update(
+                "DELETE FROM insight.prediction WHERE model = $1",
+                None,
+                &[id.into()],
+            )?;
             client.update(
                 "DELETE FROM insight.model WHERE id = $1",
                 None,

@@ -11,6 +11,7 @@ mod data;
 mod drift;
 mod evaluate;
 mod explain;
+mod export;
 mod generate;
 mod lifecycle;
 mod personas;

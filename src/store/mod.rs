@@ -3,4 +3,5 @@
 pub mod cache;
 pub mod catalog;
 pub mod deployments;
+pub mod files;
 pub mod record;

@@ -12,6 +12,7 @@ mod data;
 mod drift;
 mod evaluate;
 mod explain;
+mod export;
 mod generate;
 mod lifecycle;
 mod log;

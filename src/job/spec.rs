@@ -26,6 +26,7 @@ use insight_engine::{
     frame::Kind,
     params::Params,
 };
+pub use name::check_name;
 use name::model_name;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};

@@ -110,7 +110,8 @@ pub fn role_name(role: pg_sys::Oid) -> String {
 pub struct Publication<'a> {
     pub model: &'a str,
     pub role: pg_sys::Oid,
-    pub job: i64,
+    /// `None`: it comes from a file.
+    pub job: Option<i64>,
     pub relation: &'a str,
     /// The relation with its schema, or the query: what to train on again.
     pub source: &'a str,
@@ -118,6 +119,8 @@ pub struct Publication<'a> {
     /// The column that is predicted, for models that do not know it themselves; may be empty.
     pub target: &'a str,
     pub deploy: bool,
+    /// Why, for the history.
+    pub reason: &'a str,
     /// Of a version that was trained again: when it is deployed, and beside which it was judged.
     pub promote: Option<Promote>,
     pub champion: Option<&'a Champion>,
@@ -140,7 +143,7 @@ pub struct Published {
 }
 
 /// Who may change a model: members of its owner; of an owner that is gone, superusers.
-fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
+pub fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
     let name = std::ffi::CString::new(owner).unwrap_or_default();
     // SAFETY: a look-up by name, which answers an invalid oid where there is no such role, and of two memberships.
     if unsafe { pg_sys::has_privs_of_role(role, pg_sys::get_role_oid(name.as_ptr(), true)) } {
@@ -234,7 +237,7 @@ fn publish_as_owner(
     let verdict = match publication.promote {
         None => Verdict {
             deploy: publication.deploy,
-            ..Verdict::of("trained")
+            ..Verdict::of(publication.reason)
         },
         Some(promote) => {
             let challenge = &card.summary["provenance"]["challenge"];

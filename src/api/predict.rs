@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{histories, row::RowReader, score, segments};
+use crate::store::activity::{self, Counter};
 use crate::store::cache::{self, Loaded, Stamp};
 use insight_engine::artifact::Task;
 use insight_engine::frame::Cell;
@@ -9,6 +10,7 @@ use insight_engine::infer::{self, Predictor, Scratch};
 use insight_engine::segment::{self, Clustering};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
+use std::rc::Rc;
 
 /// So many of a key's next steps, the most probable ones, have a place in an object.
 const MOST_LABELS: usize = 1000;
@@ -21,6 +23,7 @@ struct Site {
     reader: RowReader,
     form: Form,
     room: Room,
+    counter: Rc<Counter>,
 }
 
 /// Buffers of the model of a call site.
@@ -66,6 +69,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             if !model.is(&site.model) {
                 (site.reader, site.room) = reader(name, &model)?;
                 site.model = model;
+                site.counter = activity::counter(cache::version(name)?);
             }
             site.name = name.to_owned();
             site.stamp = cache::now();
@@ -81,6 +85,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             reader,
             form,
             room,
+            counter: activity::counter(cache::version(name)?),
         });
         let callback = pg_sys::MemoryContextAllocZero(
             (*flinfo).fn_mcxt,
@@ -164,7 +169,10 @@ unsafe fn of_key(
         let key =
             std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, arguments[1].value));
         let key = key.to_string_lossy().into_owned();
-        histories::of_key(predictor, name, &key, k, false).map(Some)
+        activity::counted(cache::version(name)?, |counter| {
+            counter.add_rows(1);
+            histories::of_key(predictor, name, &key, k, false).map(Some)
+        })
     }
 }
 
@@ -200,10 +208,14 @@ pub(super) unsafe fn answer_prepared(
 ) -> pg_sys::Datum {
     // SAFETY: STRICT: both arguments are there.
     let answered = unsafe {
-        with_row(fcinfo, |predictor, cells, scratch| {
-            predictor.predict(cells, scratch);
-            shape(predictor, scratch)
-        })
+        let then = |name: &str, model: &Loaded, cells: &[Cell<'_>], room: &mut Room| match model {
+            Loaded::Predictor(predictor) => {
+                predictor.predict(cells, &mut room.rows);
+                shape(predictor, &room.rows)
+            }
+            other => Err(other.is_another(name, "predict rows of a table")),
+        };
+        with_any_row(fcinfo, true, then)
     };
     or_raise(answered.and_then(|shaped| shaped))
 }
@@ -221,15 +233,16 @@ pub(super) unsafe fn with_row<R>(
         other => Err(other.is_another(name, "predict rows of a table")),
     };
     // SAFETY: promised by the caller.
-    unsafe { with_any_row(fcinfo, then) }?
+    unsafe { with_any_row(fcinfo, false, then) }?
 }
 
-/// The same for a model of any kind that takes rows.
+/// The same for a model of any kind that takes rows; `counts`: it is a prediction.
 ///
 /// # Safety
 /// As for [`with_row`].
 unsafe fn with_any_row<R>(
     fcinfo: pg_sys::FunctionCallInfo,
+    counts: bool,
     then: impl FnOnce(&str, &Loaded, &[Cell<'_>], &mut Room) -> R,
 ) -> Result<R> {
     // SAFETY: promised by the caller; the row's form was determined by `site`.
@@ -242,11 +255,12 @@ unsafe fn with_any_row<R>(
             reader,
             form,
             room,
+            counter,
             ..
         } = site;
         let inputs = model.inputs().map_or(&[][..], |(inputs, _)| inputs);
         let then = |cells: &[Cell<'_>]| then(name, model, cells, room);
-        match form {
+        let work = || match form {
             Form::Composite => {
                 let context = (*(*fcinfo).flinfo).fn_mcxt;
                 reader.with_composite(inputs, row, context, then)
@@ -255,7 +269,8 @@ unsafe fn with_any_row<R>(
                 let object = object(*form, row)?;
                 reader.with_json(inputs, &object, then)
             }
-        }
+        };
+        if counts { counter.one(work) } else { work() }
     }
 }
 
@@ -274,7 +289,7 @@ unsafe fn answer_any(
         other => Err(other.is_another(name, "predict rows of a table")),
     };
     // SAFETY: STRICT: both arguments are there.
-    let answered = unsafe { with_any_row(fcinfo, then) };
+    let answered = unsafe { with_any_row(fcinfo, true, then) };
     or_raise(answered.and_then(|shaped| shaped))
 }
 
@@ -317,6 +332,12 @@ fn no_value(predictor: &Predictor) -> Error {
         .hint("Use insight_probabilities or insight_classify.")
 }
 
+/// The number that `insight_predict` answers.
+pub(super) fn value(predictor: &Predictor, predictions: &[f64]) -> Result<f64> {
+    let value = predictor.artifact().value(predictions);
+    value.ok_or_else(|| no_value(predictor))
+}
+
 fn needs_classes(predictor: &Predictor) -> Result<()> {
     let hint = match predictor.artifact().task {
         Task::Regression => "Use insight_predict.",
@@ -341,10 +362,7 @@ pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo
             Ok(pg_sys::Datum::from(segment.to_bits()))
         };
         answer_any(fcinfo, of_segments, |predictor, predictions| {
-            let value = predictor
-                .artifact()
-                .value(predictions)
-                .ok_or_else(|| no_value(predictor))?;
+            let value = value(predictor, predictions)?;
             Ok(pg_sys::Datum::from(value.to_bits()))
         })
     }
@@ -451,15 +469,25 @@ fn insight_predict_table(
 > {
     let name = or_raise(required(model, "model"));
     let relation = or_raise(required(relation, "relation"));
+    let version = or_raise(cache::version(name));
     if let Loaded::Clustering(clustering) = or_raise(cache::model(name)) {
-        let rows = or_raise(segments::of(&clustering, relation, key)).into_iter();
+        let rows = or_raise(activity::counted(version, |counter| {
+            let rows = segments::of(&clustering, relation, key)?;
+            counter.add_rows(rows.len() as u64);
+            Ok(rows)
+        }));
+        let rows = rows.into_iter();
         return TableIterator::new(rows.map(move |(key, segment)| {
             let label = clustering.name(segment).to_owned();
             (key, Some(segment as f64), Some(label), None)
         }));
     }
     let predictor = or_raise(cache::predictor(name));
-    let scored = or_raise(score::predict(&predictor, relation, key));
+    let scored = or_raise(activity::counted(version, |counter| {
+        let scored = score::predict(&predictor, relation, key)?;
+        counter.add_rows(scored.keys.len() as u64);
+        Ok(scored)
+    }));
     let width = predictor.width();
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];

@@ -15,6 +15,7 @@ pub mod drift;
 pub mod embed;
 pub mod evaluate;
 pub mod explain;
+pub mod export;
 pub mod fit;
 pub mod forest;
 pub mod frame;

@@ -26,6 +26,7 @@ use insight_engine::{
     frame::Kind,
     params::Params,
 };
+pub use name::check_name;
 use name::model_name;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
@@ -344,7 +345,7 @@ fn common(
 }
 
 /// Whether all options are among the `known`; `of` says whose they are, such as " of algorithm gan".
-fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
+pub fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
     let mut known: Vec<&str> = known.concat();
     let Some(key) = options.keys().find(|key| !known.contains(&key.as_str())) else {
         return Ok(());

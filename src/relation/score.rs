@@ -119,14 +119,36 @@ pub fn keyed(
     let keys = match key.and(frame.columns.last()) {
         Some(column) => rows
             .iter()
-            .map(|row| match column.cell(*row as usize) {
-                Cell::Text(text) => Some(text.to_owned()),
-                _ => None,
-            })
+            .map(|row| text(column, *row as usize).map(str::to_owned))
             .collect(),
         None => rows.iter().map(|row| Some((row + 1).to_string())).collect(),
     };
     Ok((frame, keys))
+}
+
+/// Predicts every row of a source; answers the model's columns and `others`, which must be texts, and the predictions.
+pub fn predict_source(
+    predictor: &Predictor,
+    base: Source,
+    others: &[&str],
+) -> Result<(Frame, Vec<f64>)> {
+    let source = joined(predictor, base, others)?;
+    let mut wanted = columns(predictor.artifact().recipe.columns(), &source)?;
+    wanted.extend(others);
+    let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })?;
+    let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+    let predictions = predict_all(predictor, &frame, &rows);
+    Ok((frame, predictions))
+}
+
+/// A cell of a column of texts.
+pub fn text(column: &Column, row: usize) -> Option<&str> {
+    match column.cell(row) {
+        Cell::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// The model's columns of every row.
@@ -265,8 +287,16 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
     if relation.is_none() {
         return Ok(artifact.evaluation.clone());
     }
-    let outcomes = outcomes(predictor, relation)?;
-    Ok(evaluate(
+    Ok(evaluate_outcomes(
+        predictor,
+        &outcomes(predictor, relation)?,
+    ))
+}
+
+/// The scores of what a model answered.
+pub fn evaluate_outcomes(predictor: &Predictor, outcomes: &Outcomes) -> Evaluation {
+    let artifact = predictor.artifact();
+    evaluate(
         artifact.task,
         &artifact.target.labels,
         &outcomes.truth,
@@ -274,7 +304,7 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
         artifact.settled.threshold,
         &artifact.evaluation.baseline,
         draws(artifact),
-    ))
+    )
 }
 
 /// The rows of each label against the rest, by falling probability; binary: of the positive label.

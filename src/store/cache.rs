@@ -4,7 +4,7 @@
 //! pointer moved, so a new deployment is seen by the next statement of every session. Only reading SPI calls are made:
 //! they work on standbys and in parallel workers.
 
-use super::catalog;
+use super::{activity, catalog};
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::artifact::{ArtifactError, Seen};
@@ -118,6 +118,7 @@ fn watch() {
     if WATCHED.replace(relation) != relation {
         MODELS.with_borrow_mut(HashMap::clear);
         NAMES.with_borrow_mut(HashMap::clear);
+        activity::forget();
     }
 }
 
@@ -240,6 +241,7 @@ pub fn model(reference: &str) -> Result<Loaded> {
             cached.model.clone()
         })
     });
+    activity::counter(id).looked_up(cached.is_some());
     if let Some(model) = cached {
         return Ok(model);
     }

@@ -5,13 +5,13 @@ use crate::store::catalog;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-fn caller() -> pg_sys::Oid {
+pub(super) fn caller() -> pg_sys::Oid {
     // SAFETY: a plain read of this process's identity.
     unsafe { pg_sys::GetUserId() }
 }
 
 /// Raises 25006 in a read-only transaction and on a standby.
-fn must_write(function: &std::ffi::CStr) {
+pub(super) fn must_write(function: &std::ffi::CStr) {
     // SAFETY: a plain check; it may raise.
     unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) };
 }

@@ -69,10 +69,10 @@ fn promote(options: &Map<String, Value>) -> Result<Promote> {
     }
 }
 
-/// Whether who trained the version has the caller's rights.
+/// Whether who trained the version has the caller's rights. Who imported it has not written what it says.
 fn is_author(record: &Record) -> bool {
     // SAFETY: a membership look-up of two role oids, the caller's read from this process.
-    unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) }
+    !record.imported && unsafe { pg_sys::has_privs_of_role(record.author, pg_sys::GetUserId()) }
 }
 
 /// The relation that an option of a record names, if it may be read with the caller's rights.
@@ -106,6 +106,13 @@ fn trusted_relation(record: &Record, relation: &str) -> Result<Source> {
 /// A record whose relation may be read with the caller's rights: by its author, who had them, or a plain table. What else there
 /// is would run code that the caller has not named.
 pub fn trusted(record: Record) -> Result<Record> {
+    if record.imported {
+        return Err(Error::new(
+            "55000",
+            "the model was imported: it is not known here what it was trained on",
+        )
+        .hint("Name a relation: insight_train(relation, target, model) trains a version of it."));
+    }
     if is_author(&record) {
         return Ok(record);
     }

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod generate;
 mod name;
+pub mod segment;
 pub mod sequence;
 mod task;
 
@@ -25,6 +26,7 @@ use insight_engine::{
     frame::Kind,
     params::Params,
 };
+pub use name::check_name;
 use name::model_name;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,8 @@ pub enum Work {
     Generate(generate::Generate),
     /// Learns what keys do next.
     Sequence(sequence::Sequence),
+    /// Finds segments of rows.
+    Segment(segment::Wanted),
 }
 
 /// Everything a worker needs to know; stored in the job row.

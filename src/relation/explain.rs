@@ -109,8 +109,8 @@ pub fn has_rows(predictor: &Predictor) -> Result<()> {
     }
     Err(
         Error::new("55000", "the model keeps no rows to compare with")
-            .detail("It was trained by an earlier build, or no row was held out.")
-            .hint("Train it again: SELECT * FROM insight_retrain('model')."),
+            .detail("It was imported without them, trained by an earlier build, or no row was held out.")
+            .hint("Export it with keep_rows => true, or train it again: SELECT * FROM insight_retrain('model')."),
     )
 }
 

@@ -3,6 +3,7 @@
 use super::deployments::{self, Champion, Promote, Verdict};
 use crate::error::{Error, Result};
 use crate::relation::resolve::did_you_mean;
+use insight_engine::report::Facts;
 use insight_engine::trained::Card;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys, spi::SpiClient};
@@ -109,7 +110,8 @@ pub fn role_name(role: pg_sys::Oid) -> String {
 pub struct Publication<'a> {
     pub model: &'a str,
     pub role: pg_sys::Oid,
-    pub job: i64,
+    /// `None`: it comes from a file.
+    pub job: Option<i64>,
     pub relation: &'a str,
     /// The relation with its schema, or the query: what to train on again.
     pub source: &'a str,
@@ -117,6 +119,8 @@ pub struct Publication<'a> {
     /// The column that is predicted, for models that do not know it themselves; may be empty.
     pub target: &'a str,
     pub deploy: bool,
+    /// Why, for the history.
+    pub reason: &'a str,
     /// Of a version that was trained again: when it is deployed, and beside which it was judged.
     pub promote: Option<Promote>,
     pub champion: Option<&'a Champion>,
@@ -139,7 +143,7 @@ pub struct Published {
 }
 
 /// Who may change a model: members of its owner; of an owner that is gone, superusers.
-fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
+pub fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
     let name = std::ffi::CString::new(owner).unwrap_or_default();
     // SAFETY: a look-up by name, which answers an invalid oid where there is no such role, and of two memberships.
     if unsafe { pg_sys::has_privs_of_role(role, pg_sys::get_role_oid(name.as_ptr(), true)) } {
@@ -233,7 +237,7 @@ fn publish_as_owner(
     let verdict = match publication.promote {
         None => Verdict {
             deploy: publication.deploy,
-            ..Verdict::of("trained")
+            ..Verdict::of(publication.reason)
         },
         Some(promote) => {
             let challenge = &card.summary["provenance"]["challenge"];
@@ -444,6 +448,34 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
             )?;
             announce();
             Ok(count)
+        })
+    })
+}
+
+/// What is known of a version that the caller may read.
+pub fn facts(version: i64) -> Result<Facts> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let row = client
+                .select(
+                    "SELECT m.name::text, v.version, v.version IS NOT DISTINCT FROM m.deployed, v.relation, v.created_by::text, \
+                     to_char(v.created_at, 'YYYY-MM-DD HH24:MI'), to_char(now(), 'YYYY-MM-DD HH24:MI') \
+                     FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
+                    None,
+                    &[version.into()],
+                )?
+                .first();
+            let text = |at: usize| Ok::<_, Error>(row.get::<String>(at)?.unwrap_or_default());
+            Ok(Facts {
+                model: text(1)?,
+                version: row.get(2)?.unwrap_or_default(),
+                deployed: row.get(3)?.unwrap_or_default(),
+                relation: text(4)?,
+                created_by: text(5)?,
+                created_at: text(6)?,
+                written_at: text(7)?,
+                on: None,
+            })
         })
     })
 }

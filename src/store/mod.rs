@@ -4,6 +4,7 @@ pub mod activity;
 pub mod cache;
 pub mod catalog;
 pub mod deployments;
+pub mod files;
 pub mod live;
 pub mod log;
 pub mod record;

@@ -16,6 +16,8 @@ pub struct Record {
     pub options: serde_json::Value,
     /// Who has trained it; `InvalidOid`: a role that is gone.
     pub author: pg_sys::Oid,
+    /// It comes from a file: what it says of relations was written elsewhere.
+    pub imported: bool,
 }
 
 /// The record of a version.
@@ -24,7 +26,7 @@ pub fn record(id: i64) -> Result<Record> {
         Spi::connect(|client| {
             let rows = client.select(
                 "SELECT m.name, v.version, COALESCE(NULLIF(v.summary->>'source', ''), v.relation), v.target, v.options, \
-                 (SELECT r.oid FROM pg_roles r WHERE r.rolname = v.created_by) \
+                 (SELECT r.oid FROM pg_roles r WHERE r.rolname = v.created_by), v.job IS NULL \
                  FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
                 None,
                 &[id.into()],
@@ -45,6 +47,7 @@ pub fn record(id: i64) -> Result<Record> {
                 target,
                 options,
                 author: row.get::<pg_sys::Oid>(6)?.unwrap_or(pg_sys::InvalidOid),
+                imported: row.get::<bool>(7)?.unwrap_or(true),
             })
         })
     })

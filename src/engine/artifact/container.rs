@@ -50,42 +50,86 @@ pub(crate) fn pack<H: Serialize>(
     out
 }
 
-/// The header, and the words that follow it. Trusts nothing: every length is checked before it is used.
+/// Stored bytes taken apart, with nothing of them read.
+pub(crate) struct Sealed<'b> {
+    pub(crate) magic: Magic,
+    pub(crate) version: u32,
+    pub(crate) header: &'b [u8],
+    pub(crate) words: &'b [u8],
+    pub(crate) checksum: u64,
+}
+
+impl<'b> Sealed<'b> {
+    /// Trusts nothing: every length is checked before it is used, and the checksum.
+    ///
+    /// # Errors
+    /// [`ArtifactError::TooNew`] for a later format, [`ArtifactError::Damaged`] for anything else that cannot be taken apart.
+    pub(crate) fn open(bytes: &'b [u8]) -> Result<Sealed<'b>, ArtifactError> {
+        let mut rest = Reader(bytes);
+        let magic: Magic = rest.array()?;
+        let version = u32::from_le_bytes(rest.array()?);
+        if version > VERSION {
+            let (found, known) = (version, VERSION);
+            return Err(ArtifactError::TooNew { found, known });
+        }
+        require(version >= OLDEST, || {
+            format!("there is no format {version}")
+        })?;
+        let total = u64::from_le_bytes(rest.array()?);
+        require(total == bytes.len() as u64, || {
+            format!("{} bytes where {total} are expected", bytes.len())
+        })?;
+        let header = u32::from_le_bytes(rest.array()?) as usize;
+        require(header <= LONGEST_HEADER, || {
+            format!("the header of {header} bytes is too long")
+        })?;
+        let header = rest.take(header)?;
+        let words = rest.take(rest.0.len().saturating_sub(CHECKSUM))?;
+        let found = u64::from_le_bytes(rest.array()?);
+        let summed = bytes.len().saturating_sub(CHECKSUM);
+        require(found == checksum(&bytes[..summed]), || {
+            "the checksum does not match".into()
+        })?;
+        Ok(Sealed {
+            magic,
+            version,
+            header,
+            words,
+            checksum: found,
+        })
+    }
+
+    /// The bytes that were taken apart, with a checksum of their own.
+    pub(crate) fn close(&self) -> Vec<u8> {
+        let total = PREFIX + self.header.len() + self.words.len() + CHECKSUM;
+        let mut out = Vec::with_capacity(total);
+        out.extend_from_slice(&self.magic);
+        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&(total as u64).to_le_bytes());
+        out.extend_from_slice(&(self.header.len() as u32).to_le_bytes());
+        out.extend_from_slice(self.header);
+        out.extend_from_slice(self.words);
+        let checksum = checksum(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+}
+
+/// The header, and the words that follow it.
 ///
 /// # Errors
-/// [`ArtifactError::TooNew`] for a later format, [`ArtifactError::Damaged`] for anything else that is not of this kind.
+/// Those of [`Sealed::open`], and [`ArtifactError::Damaged`] for what is not of this kind.
 pub(crate) fn unpack<'b, H: DeserializeOwned>(
     magic: &Magic,
     bytes: &'b [u8],
 ) -> Result<(H, Reader<'b>), ArtifactError> {
-    let mut rest = Reader(bytes);
-    require(rest.take(magic.len())? == magic, || {
+    require(bytes.starts_with(magic), || {
         "the bytes are not a model of this kind".into()
     })?;
-    let found = u32::from_le_bytes(rest.array()?);
-    if found > VERSION {
-        let known = VERSION;
-        return Err(ArtifactError::TooNew { found, known });
-    }
-    require(found >= OLDEST, || format!("there is no format {found}"))?;
-    let total = u64::from_le_bytes(rest.array()?);
-    require(total == bytes.len() as u64, || {
-        format!("{} bytes where {total} are expected", bytes.len())
-    })?;
-    let header = u32::from_le_bytes(rest.array()?) as usize;
-    require(header <= LONGEST_HEADER, || {
-        format!("the header of {header} bytes is too long")
-    })?;
-    let header = rest.take(header)?;
-    let summed = bytes.len().saturating_sub(CHECKSUM);
-    let mut end = Reader(&bytes[summed..]);
-    require(
-        u64::from_le_bytes(end.array()?) == checksum(&bytes[..summed]),
-        || "the checksum does not match".into(),
-    )?;
-    let header = serde_json::from_slice(header)
+    let sealed = Sealed::open(bytes)?;
+    let header = serde_json::from_slice(sealed.header)
         .map_err(|e| ArtifactError::Damaged(format!("the header cannot be read: {e}")))?;
-    Ok((header, rest))
+    Ok((header, Reader(sealed.words)))
 }
 
 /// The bytes not yet read.
@@ -105,9 +149,9 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
-    /// Nothing is left but the checksum.
+    /// Nothing is left.
     pub(crate) fn end(&self) -> Result<(), ArtifactError> {
-        require(self.0.len() == CHECKSUM, || {
+        require(self.0.is_empty(), || {
             "there are bytes after the weights".into()
         })
     }

@@ -44,6 +44,11 @@ impl Seen {
         })
     }
 
+    /// Words of 32 bits.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         self.words == self.bits.len()
     }

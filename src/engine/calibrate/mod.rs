@@ -44,7 +44,7 @@ pub enum Calibration {
 }
 
 /// Probabilities are kept this far off 0 and 1 before their logarithm is taken.
-const EDGE: f64 = 1e-15;
+pub(crate) const EDGE: f64 = 1e-15;
 
 /// ln p and ln(1 - p).
 fn logarithms(p: f64) -> (f64, f64) {

@@ -19,6 +19,7 @@ pub(crate) use number_embedding::place;
 pub use output::Output;
 use serde::{Deserialize, Serialize};
 pub use transformer::{Tokens, Transformer, TransformerParts, TransformerShape};
+pub(crate) use trees::Asked;
 pub use trees::{Node, Trees};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

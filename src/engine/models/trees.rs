@@ -1,6 +1,9 @@
 //! Trees, boosted ones or a forest, as plain words.
 
+mod stored;
+
 use serde::{Deserialize, Serialize};
+pub(crate) use stored::Asked;
 
 /// Words of a node: what is asked, the threshold, the set or the value, the left and the right child.
 const NODE: usize = 4;

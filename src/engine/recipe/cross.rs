@@ -18,7 +18,7 @@ const LISTED: usize = 100;
 /// One of the columns as codes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Side {
+pub(super) enum Side {
     Category(Category),
     /// Ascending upper bounds of all bins but the last; code 0 is missing.
     Bins(Vec<f64>),
@@ -52,7 +52,7 @@ impl Side {
         }
     }
 
-    fn levels(&self) -> usize {
+    pub(super) fn levels(&self) -> usize {
         match self {
             Side::Category(category) => category.levels(),
             Side::Bins(cuts) => cuts.len() + 1,
@@ -180,6 +180,15 @@ impl Cross {
             Some(means) => numbers.copy_from_slice(means.of(code)),
             None => codes[0] = code,
         }
+    }
+
+    pub(super) fn sides(&self) -> [&Side; 2] {
+        self.sides.each_ref()
+    }
+
+    /// The pair's code by the sides' codes, row-major.
+    pub(super) fn codes_by_side(&self) -> &[u32] {
+        &self.codes
     }
 
     pub(super) fn means(&self) -> Option<&Means> {

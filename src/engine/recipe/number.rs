@@ -7,9 +7,9 @@ use crate::frame::Cell;
 use serde::{Deserialize, Serialize};
 
 /// A standardised value is kept within this many standard deviations: one odd value at serving must not explode.
-const BOUND: f64 = 8.0;
+pub(super) const BOUND: f64 = 8.0;
 /// A value that is not standardised is kept within what the network takes.
-const PLAIN_BOUND: f64 = 1e12;
+pub(super) const PLAIN_BOUND: f64 = 1e12;
 /// Where the standard deviation is this many times what the middle half of the rows suggests, a few far values make it, and
 /// the other rows would be squeezed together.
 const HEAVY: f64 = 3.0;
@@ -19,7 +19,7 @@ const NORMAL_RANGE: f64 = 1.349;
 /// What centre and scale are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Method {
+pub(super) enum Method {
     #[default]
     Standard,
     Robust,
@@ -30,20 +30,20 @@ enum Method {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Number {
-    median: f64,
+    pub(super) median: f64,
     /// Before standardising.
-    shape: Shape,
+    pub(super) shape: Shape,
     /// What becomes 0.
-    mean: f64,
+    pub(super) mean: f64,
     /// 1 / what becomes 1; 0 for a constant column.
-    scale: f64,
+    pub(super) scale: f64,
     /// An extra input of 0 or 1 says whether the value was missing.
-    flag: bool,
+    pub(super) flag: bool,
     #[serde(default)]
-    method: Method,
+    pub(super) method: Method,
     /// Of method quantile, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    quantiles: Vec<f64>,
+    pub(super) quantiles: Vec<f64>,
 }
 
 impl Number {

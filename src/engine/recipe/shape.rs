@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A shape must come closer to normal by so much, in squared correlation, to be preferred to a simpler one.
 const CLOSER: f64 = 0.005;
 /// What comes out stays in numbers that can be scaled.
-const BOUND: f64 = 1e300;
+pub(super) const BOUND: f64 = 1e300;
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -146,6 +146,11 @@ impl Means {
             && self.means.iter().all(|x| x.is_finite())
     }
 
+    /// `[levels + 1][width]`.
+    pub(super) fn table(&self) -> &[f32] {
+        &self.means
+    }
+
     #[inline]
     pub(super) fn of(&self, code: u32) -> &[f32] {
         let of = code as usize * self.width;

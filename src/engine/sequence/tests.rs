@@ -180,6 +180,8 @@ fn bytes_give_the_model_back_and_damage_is_found() {
         json!({"hidden": 8, "embedding_dim": 4, "epochs": 1}),
     );
     let bytes = model.to_bytes();
+    let file = crate::export::write(&bytes, &crate::export::Origin::default(), false).unwrap();
+    assert_eq!(crate::export::read(&file).unwrap().bytes, bytes);
     let again = SequenceModel::from_bytes(&bytes).unwrap();
     assert!(again.network == model.network && again.mixture == model.mixture);
     assert_eq!(

@@ -241,6 +241,8 @@ fn a_seed_gives_one_family_and_bytes_keep_it() {
     let model = fit(200, 3);
     let (made, ids) = make(&model, 5, 300);
     let bytes = model.to_bytes();
+    let file = crate::export::write(&bytes, &crate::export::Origin::default(), false).unwrap();
+    assert_eq!(crate::export::read(&file).unwrap().bytes, bytes);
     let back = Synthesizer::from_bytes(&bytes).unwrap();
     let (again, ids_again) = make(&back, 5, 300);
     assert_eq!(ids, ids_again);

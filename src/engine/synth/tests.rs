@@ -182,6 +182,8 @@ fn holds(real: &Frame, model: &Synthesizer) {
     assert_ne!(again(5), again(6));
     // Bytes and back.
     let bytes = model.to_bytes();
+    let file = crate::export::write(&bytes, &crate::export::Origin::default(), false).unwrap();
+    assert_eq!(crate::export::read(&file).unwrap().bytes, bytes);
     let back = Synthesizer::from_bytes(&bytes).unwrap();
     assert_eq!(
         texts(

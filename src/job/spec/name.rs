@@ -8,6 +8,12 @@ pub(super) fn model_name(model: Option<&str>, source: &Source, target: &str) -> 
     let Some(model) = model else {
         return Ok(format!("{}_{target}", source.name).replace('@', "_"));
     };
+    check_name(model)?;
+    Ok(model.into())
+}
+
+/// Whether a model can have this name.
+pub fn check_name(model: &str) -> Result<()> {
     if model.trim().is_empty()
         || model.chars().count() > 200
         || model.contains('@')
@@ -19,5 +25,5 @@ pub(super) fn model_name(model: Option<&str>, source: &Source, target: &str) -> 
             ),
         );
     }
-    Ok(model.into())
+    Ok(())
 }

@@ -20,8 +20,8 @@ use std::collections::HashSet;
 use std::time::Instant;
 use table::{Row, Table};
 
-/// Rows written by one statement: between two a cancel is served.
-const CHUNK: usize = 20_000;
+/// Rows written by one statement: what stands between is held twice.
+const CHUNK: usize = 200_000;
 
 /// Names of the columns that are read beside the model's: the key and the time of a row as text.
 pub const KEY: &str = "insight key";

@@ -49,6 +49,8 @@ pub struct Table {
     key_type: String,
     /// Equality of keys, as `OPERATOR(schema.=)`.
     equals: String,
+    /// By this call: it has no rows to look for.
+    made: bool,
 }
 
 pub struct Row<'a> {
@@ -93,6 +95,7 @@ impl Table {
             name,
             key_type,
             equals,
+            made,
         })
     }
 
@@ -166,12 +169,17 @@ impl Table {
              model = $6, version = $7, scored_at = $8, changed_at = fresh.changed_at FROM {fresh} WHERE scored.key {} fresh.key",
             self.name, self.equals
         );
+        let missing = match self.made {
+            true => String::new(),
+            false => format!(
+                " WHERE NOT EXISTS (SELECT FROM {} AS scored WHERE scored.key {} fresh.key)",
+                self.name, self.equals
+            ),
+        };
         let insert = format!(
             "INSERT INTO {name} (key, prediction, label, probability, model, version, scored_at, changed_at) \
-             SELECT fresh.key, fresh.prediction, fresh.label, fresh.probability, $6, $7, $8, fresh.changed_at FROM {fresh} \
-             WHERE NOT EXISTS (SELECT FROM {name} AS scored WHERE scored.key {equals} fresh.key)",
+             SELECT fresh.key, fresh.prediction, fresh.label, fresh.probability, $6, $7, $8, fresh.changed_at FROM {fresh}{missing}",
             name = self.name,
-            equals = self.equals
         );
         let arguments = [
             keys.into(),
@@ -184,7 +192,10 @@ impl Table {
             at.into(),
         ];
         Spi::connect_mut(|client| {
-            let updated = client.update(update.as_str(), None, &arguments)?.len() as i64;
+            let updated = match self.made {
+                true => 0,
+                false => client.update(update.as_str(), None, &arguments)?.len() as i64,
+            };
             if updated == rows.len() as i64 {
                 return Ok((updated, 0));
             }
@@ -275,8 +286,9 @@ fn create(quoted: &str, key_type: &str, model: &str) -> Result<()> {
         };
         format!("{name} pg_catalog.{kind}{needed}")
     });
+    // With as much room as rows: what is updated stays on its page, and the next refresh takes the place of the last.
     run(&format!(
-        "CREATE TABLE {quoted} (key {key_type} PRIMARY KEY, {})",
+        "CREATE TABLE {quoted} (key {key_type} PRIMARY KEY, {}) WITH (fillfactor = 45)",
         columns.join(", ")
     ))?;
     let comment = format!("predictions of the model \"{model}\", written by insight_score");

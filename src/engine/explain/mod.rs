@@ -4,6 +4,7 @@
 mod counterfactual;
 mod dependence;
 mod importance;
+mod pairs;
 mod sample;
 mod shapley;
 

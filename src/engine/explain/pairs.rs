@@ -30,8 +30,10 @@ pub(super) struct Pairs<'a> {
     pub(super) walks: bool,
     /// Whether some parts are networks that need not be.
     pub(super) bends: bool,
-    /// Whether others are trees.
-    pub(super) mixed: bool,
+    /// Whether some are trees.
+    pub(super) trees: bool,
+    /// Whether nothing is carried over by slopes: what is found are the Shapley values themselves.
+    pub(super) exact: bool,
 }
 
 impl<'a> Pairs<'a> {
@@ -74,7 +76,8 @@ impl<'a> Pairs<'a> {
             walks,
             // Where parts are walked the networks are walked with them.
             bends: !walks && parts.iter().any(network),
-            mixed: parts.iter().any(trees),
+            trees: parts.iter().any(trees),
+            exact: parts.iter().all(trees) && artifact.output().0 == Output::Identity,
         })
     }
 

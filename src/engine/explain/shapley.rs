@@ -18,8 +18,8 @@ pub struct Contribution {
     /// Which of the recipe's columns.
     pub column: usize,
     pub value: f64,
-    /// Along random orders the standard error, from the difference of the two ways along an order; of networks that are bent how far
-    /// from that they lie on kept rows (root of the mean square).
+    /// Along random orders the standard error, from the difference of the two ways along an order; of what is carried over by slopes
+    /// how far from that it lies on kept rows (root of the mean square). 0: exact.
     pub error: f64,
 }
 
@@ -61,15 +61,15 @@ pub fn explain(
     let label = label.unwrap_or_else(|| predictor.class(predictions));
     let prediction = answer(predictor, label, predictions);
     let (mut pairs, mut apart) = (Pairs::of(predictor, &own), None);
-    if pairs.as_ref().is_some_and(|pairs| pairs.bends) {
+    if pairs.as_ref().is_some_and(|own| !own.exact && !own.walks) {
         apart = how_far_apart(predictor, scratch, tick);
-        // A network that is bent too far is asked.
+        // A model that is bent too far is asked.
         pairs = pairs.filter(|_| apart.is_some());
     }
     let rows = match &pairs {
         None => rows.min(FEW),
         Some(pairs) if pairs.walks => rows.min(FEW),
-        Some(pairs) if pairs.bends && pairs.mixed => rows.min(MIXED),
+        Some(pairs) if pairs.bends && pairs.trees => rows.min(MIXED),
         Some(pairs) if pairs.bends => rows.min(NETWORK_ROWS),
         Some(_) => rows,
     };
@@ -121,7 +121,7 @@ fn against(
     sums
 }
 
-/// How far what is found by bending networks lies from what is found along random orders: by column the root of the mean square
+/// How far what is found by slopes lies from what is found along random orders: by column the root of the mean square
 /// over some of the rows that are kept, found once. `None` where it is too far.
 fn how_far_apart<'p>(
     predictor: &'p Predictor,
@@ -221,6 +221,6 @@ pub(super) fn slope(a: f64, b: f64, of: impl Fn(f64) -> f64) -> f64 {
 pub const BACKGROUND: usize = 48;
 const MIXED: usize = 24;
 const FEW: usize = 16;
-/// Kept rows by which it is judged whether networks can be bent, and how far apart, as a share of the contributions, that may lead.
+/// Kept rows by which it is judged whether slopes will do, and how far apart, as a share of the contributions, that may lead.
 const JUDGED: usize = 8;
 const MOST_APART: f64 = 0.25;

@@ -132,6 +132,60 @@ CREATE TABLE insight.job (
 CREATE INDEX job_open ON insight.job (job) WHERE status IN ('queued', 'running');
 COMMENT ON TABLE insight.job IS 'one row per training job';
 
+CREATE TABLE insight.log (
+  model      bigint PRIMARY KEY REFERENCES insight.model ON DELETE CASCADE,
+  active     boolean NOT NULL,
+  sample     double precision NOT NULL CHECK (sample > 0 AND sample <= 1),
+  retention  interval NOT NULL,
+  -- The column that has the keys where truth arrives.
+  key        text,
+  -- Whose predictions are kept, beside those of members of the model's owner.
+  roles      name[] NOT NULL,
+  metric     text,
+  bound      double precision,
+  role       name NOT NULL,
+  changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE insight.log IS 'one row per model whose predictions are, or were, kept';
+
+-- Partitions, a week each, are made and dropped by insight_log and insight_score. They are no members of the extension, so that
+-- pg_dump takes them along with their rows; each has an index of its own, for one of the whole would be there before pg_restore
+-- makes those of the parts.
+CREATE TABLE insight.prediction (
+  -- No foreign key: it would be looked up for every prediction.
+  model        bigint NOT NULL,
+  version      integer NOT NULL,
+  key          text NOT NULL,
+  prediction   double precision,
+  label        text,
+  probability  double precision,
+  -- All that the model has answered, where the prediction does not say it.
+  outputs      double precision[],
+  predicted_at timestamptz NOT NULL,
+  role         name NOT NULL
+) PARTITION BY RANGE (predicted_at);
+COMMENT ON TABLE insight.prediction IS 'predictions that are kept, partitioned by week';
+
+CREATE TABLE insight.live_score (
+  model       bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  version     integer NOT NULL,
+  unit        text NOT NULL,
+  period      timestamptz NOT NULL,
+  by          text NOT NULL,
+  segment     text NOT NULL,
+  metric      text NOT NULL,
+  rows        bigint NOT NULL,
+  value       double precision NOT NULL,
+  low         double precision,
+  high        double precision,
+  trained     double precision,
+  bound       double precision,
+  below       boolean,
+  measured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (model, version, unit, period, by, segment, metric)
+);
+COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictions of a version, period and segment';
+
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('insight.model', '');
@@ -141,6 +195,8 @@ SELECT pg_catalog.pg_extension_config_dump('insight.trial', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.metric', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

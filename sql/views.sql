@@ -90,4 +90,38 @@ WHERE j.status = 'running'
   AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.oid, 'USAGE'));
 COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
 
+-- Who was given which score is for the members of the model's owner.
+CREATE VIEW insight.predictions AS
+SELECT m.name AS model, p.version, p.key, p.prediction, p.label, p.probability, p.predicted_at, p.role
+FROM insight.prediction p JOIN insight.model m ON m.id = p.model
+WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r.oid, 'USAGE'))
+   OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
+COMMENT ON VIEW insight.predictions IS 'predictions kept by insight_log, of models whose owner''s role the reader belongs to';
+
+CREATE VIEW insight.logs AS
+SELECT m.name AS model, l.active, l.sample, l.retention, l.key, l.roles, l.metric, l.bound, l.role, l.changed_at
+FROM insight.log l JOIN insight.model m ON m.id = l.model
+WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r.oid, 'USAGE'))
+   OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
+COMMENT ON VIEW insight.logs IS 'how the predictions of each model are kept, by insight_log';
+
+CREATE VIEW insight.performance AS
+SELECT m.name AS model, s.version, s.unit, s.period, NULLIF(s.by, '') AS by, NULLIF(s.segment, '') AS segment, s.metric, s.rows, s.value,
+       s.low, s.high, s.trained, s.bound, s.below, s.measured_at
+FROM insight.live_score s JOIN insight.model m ON m.id = s.model
+WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r.oid, 'USAGE'))
+   OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
+COMMENT ON VIEW insight.performance IS 'how good kept predictions turned out to be, as insight_performance last measured it, beside the score at training';
+
+CREATE VIEW insight.alerts AS
+SELECT model, version, unit, period, by, segment, metric, rows, value, bound, trained, measured_at
+FROM insight.performance WHERE below;
+COMMENT ON VIEW insight.alerts IS 'live scores that are worse than the bound of insight_log or insight_performance';
+
+CREATE VIEW insight.activity AS
+SELECT m.name AS model, v.version, a.predictions, a.cache_hits, a.cache_misses, a.seconds, a.scope, a.since
+FROM insight.activity_counters() a JOIN insight.version v ON v.id = a.version JOIN insight.model m ON m.id = v.model;
+COMMENT ON VIEW insight.activity IS 'predictions, looks for the model in a session''s cache and seconds of each version: of all sessions since the server''s start where insight is in shared_preload_libraries (scope server), else of the reader''s own session (scope session)';
+
+GRANT SELECT ON insight.predictions, insight.logs, insight.performance, insight.alerts, insight.activity TO PUBLIC;
 GRANT SELECT ON insight.models, insight.versions, insight.deployments, insight.metrics, insight.history, insight.trials, insight.segments, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -29,5 +29,6 @@ pub extern "C-unwind" fn _PG_init() {
     unsafe { std::env::set_var("RUST_BACKTRACE", "0") };
     settings::register();
     store::cache::register();
+    store::activity::register();
     job::launcher::register();
 }

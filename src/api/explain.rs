@@ -6,7 +6,6 @@ use crate::relation::explain::{Line, column, has_rows, lines, place};
 use crate::store::cache;
 use insight_engine::explain::{self, BACKGROUND, Explanation};
 use insight_engine::infer::Predictor;
-use insight_engine::report;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 
@@ -92,7 +91,7 @@ pub unsafe extern "C-unwind" fn insight_explain(fcinfo: pg_sys::FunctionCallInfo
 predict::version_1!(pg_finfo_insight_explain);
 
 /// A model that keeps rows it was judged on.
-fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
+pub(super) fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
     let predictor = cache::predictor(required(model, "model")?)?;
     cache::with_text_model(&predictor)?;
     has_rows(&predictor)?;
@@ -141,24 +140,6 @@ fn insight_importance(
         })
         .collect();
     TableIterator::new(lines)
-}
-
-/// The model in plain sentences, one a line.
-#[pg_extern(stable, parallel_safe)]
-fn insight_summary(model: Option<&str>) -> String {
-    let name = or_raise(required(model, "model"));
-    let lines = match or_raise(cache::model(name)) {
-        cache::Loaded::Predictor(predictor) => {
-            or_raise(cache::with_text_model(&predictor));
-            let found = explain::importance(&predictor, &mut go).unwrap_or_default();
-            report::of_table(name, &predictor, &found, &mut go)
-        }
-        _ => {
-            let trained = or_raise(cache::version(name).and_then(|id| cache::trained(name, id)));
-            Some(report::of_another(name, &trained.card()))
-        }
-    };
-    lines.unwrap_or_default().join("\n")
 }
 
 /// How the model's answers follow a column.
@@ -226,13 +207,11 @@ CREATE FUNCTION insight_explain(model text, "row" text, top integer DEFAULT 5, l
   LANGUAGE c STABLE PARALLEL SAFE COST 10000 ROWS 6 AS 'MODULE_PATHNAME', 'insight_explain';
 COMMENT ON FUNCTION insight_explain(text, text, integer, text) IS
 'why a row that is JSON in text is answered as it is: what each column adds; all add up to prediction - base, the mean answer';
-COMMENT ON FUNCTION insight_summary(text) IS
-'a model in a dozen plain sentences: what it tells, how well, what matters, what was left out';
 COMMENT ON FUNCTION insight_importance(text) IS
 'by how much the loss on held-out rows grows when a column is put into random order, with 95% intervals, and together with the columns that say much the same';
 COMMENT ON FUNCTION insight_dependence(text, text, text) IS
 'the answers along a column: partial dependence, the middle half of the rows, and accumulated local effects';
 "#,
     name = "explain",
-    requires = [insight_importance, insight_dependence, insight_summary]
+    requires = [insight_importance, insight_dependence]
 );

@@ -1,5 +1,6 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
+mod activity;
 mod clean;
 mod coefficients;
 mod compare;
@@ -14,12 +15,17 @@ mod explain;
 mod export;
 mod generate;
 mod lifecycle;
+mod log;
 mod personas;
 mod predict;
 mod recipe;
+mod report;
 mod rows;
+mod rules;
 mod sample;
 mod schedule;
+mod score;
+mod segments;
 mod sequence;
 mod survival;
 mod system;

@@ -1,11 +1,13 @@
 //! `insight_predict` and its kin: raw call frames, because they are called once per row.
 
 use crate::error::{Error, Result, or_raise, required};
-use crate::relation::{histories, row::RowReader, score};
-use crate::store::cache::{self, Stamp};
+use crate::relation::{histories, row::RowReader, score, segments};
+use crate::store::activity::{self, Counter};
+use crate::store::cache::{self, Loaded, Stamp};
 use insight_engine::artifact::Task;
 use insight_engine::frame::Cell;
 use insight_engine::infer::{self, Predictor, Scratch};
+use insight_engine::segment::{self, Clustering};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use std::rc::Rc;
@@ -17,9 +19,18 @@ const MOST_LABELS: usize = 1000;
 struct Site {
     name: String,
     stamp: Stamp,
-    predictor: Rc<Predictor>,
+    model: Loaded,
     reader: RowReader,
     form: Form,
+    room: Room,
+    counter: Rc<Counter>,
+}
+
+/// Buffers of the model of a call site.
+#[derive(Default)]
+struct Room {
+    rows: Scratch,
+    segments: segment::Scratch,
 }
 
 /// What the second argument of a call is.
@@ -54,24 +65,27 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             if site.name == name && site.stamp == stamp {
                 return Ok(site);
             }
-            let predictor = cache::predictor(name)?;
-            if !Rc::ptr_eq(&predictor, &site.predictor) {
-                site.reader = RowReader::new(&predictor)?;
-                site.predictor = predictor;
+            let model = cache::model(name)?;
+            if !model.is(&site.model) {
+                (site.reader, site.room) = reader(name, &model)?;
+                site.model = model;
+                site.counter = activity::counter(cache::version(name)?);
             }
             site.name = name.to_owned();
             site.stamp = cache::now();
             return Ok(site);
         }
-        let predictor = cache::predictor(name)?;
-        let reader = RowReader::new(&predictor)?;
+        let model = cache::model(name)?;
+        let (reader, room) = reader(name, &model)?;
         let form = row_form(flinfo)?;
         let site = Box::new(Site {
             name: name.to_owned(),
             stamp: cache::now(),
-            predictor,
+            model,
             reader,
             form,
+            room,
+            counter: activity::counter(cache::version(name)?),
         });
         let callback = pg_sys::MemoryContextAllocZero(
             (*flinfo).fn_mcxt,
@@ -85,6 +99,23 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
         (*flinfo).fn_extra = site.cast();
         Ok(&mut *site)
     }
+}
+
+/// What reads rows for a model, and its buffers.
+fn reader(name: &str, model: &Loaded) -> Result<(RowReader, Room)> {
+    let Some((inputs, sources)) = model.inputs() else {
+        return Err(model.is_another(name, "predict rows of a table"));
+    };
+    let mut room = Room::default();
+    match model {
+        Loaded::Predictor(predictor) => {
+            cache::with_text_model(predictor)?;
+            room.rows = predictor.scratch();
+        }
+        Loaded::Clustering(clustering) => room.segments = clustering.scratch(),
+        Loaded::Synthesizer(_) | Loaded::Sequence(_) => {}
+    }
+    Ok((RowReader::new(inputs, sources)?, room))
 }
 
 /// The form of the second argument; anything but a row or JSON is an error.
@@ -138,7 +169,10 @@ unsafe fn of_key(
         let key =
             std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, arguments[1].value));
         let key = key.to_string_lossy().into_owned();
-        histories::of_key(predictor, name, &key, k, false).map(Some)
+        activity::counted(cache::version(name)?, |counter| {
+            counter.add_rows(1);
+            histories::of_key(predictor, name, &key, k, false).map(Some)
+        })
     }
 }
 
@@ -174,10 +208,14 @@ pub(super) unsafe fn answer_prepared(
 ) -> pg_sys::Datum {
     // SAFETY: STRICT: both arguments are there.
     let answered = unsafe {
-        with_row(fcinfo, |predictor, cells, scratch| {
-            predictor.predict(cells, scratch);
-            shape(predictor, scratch)
-        })
+        let then = |name: &str, model: &Loaded, cells: &[Cell<'_>], room: &mut Room| match model {
+            Loaded::Predictor(predictor) => {
+                predictor.predict(cells, &mut room.rows);
+                shape(predictor, &room.rows)
+            }
+            other => Err(other.is_another(name, "predict rows of a table")),
+        };
+        with_any_row(fcinfo, true, then)
     };
     or_raise(answered.and_then(|shaped| shaped))
 }
@@ -190,28 +228,69 @@ pub(super) unsafe fn with_row<R>(
     fcinfo: pg_sys::FunctionCallInfo,
     then: impl FnOnce(&Predictor, &[Cell<'_>], &mut Scratch) -> R,
 ) -> Result<R> {
+    let then = |name: &str, model: &Loaded, cells: &[Cell<'_>], room: &mut Room| match model {
+        Loaded::Predictor(predictor) => Ok(then(predictor, cells, &mut room.rows)),
+        other => Err(other.is_another(name, "predict rows of a table")),
+    };
+    // SAFETY: promised by the caller.
+    unsafe { with_any_row(fcinfo, false, then) }?
+}
+
+/// The same for a model of any kind that takes rows; `counts`: it is a prediction.
+///
+/// # Safety
+/// As for [`with_row`].
+unsafe fn with_any_row<R>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    counts: bool,
+    then: impl FnOnce(&str, &Loaded, &[Cell<'_>], &mut Room) -> R,
+) -> Result<R> {
     // SAFETY: promised by the caller; the row's form was determined by `site`.
     unsafe {
         let site = site(fcinfo)?;
         let row = (*fcinfo).args.as_slice(2)[1].value;
         let Site {
-            predictor,
+            name,
+            model,
             reader,
             form,
+            room,
+            counter,
             ..
         } = site;
-        let then = |cells: &[Cell<'_>], scratch: &mut Scratch| then(predictor, cells, scratch);
-        match form {
+        let inputs = model.inputs().map_or(&[][..], |(inputs, _)| inputs);
+        let then = |cells: &[Cell<'_>]| then(name, model, cells, room);
+        let work = || match form {
             Form::Composite => {
                 let context = (*(*fcinfo).flinfo).fn_mcxt;
-                reader.with_composite(predictor, row, context, then)
+                reader.with_composite(inputs, row, context, then)
             }
             Form::Jsonb | Form::Text => {
                 let object = object(*form, row)?;
-                reader.with_json(predictor, &object, then)
+                reader.with_json(inputs, &object, then)
             }
-        }
+        };
+        if counts { counter.one(work) } else { work() }
     }
+}
+
+/// Answers a call for a row of either kind of model that takes rows.
+///
+/// # Safety
+/// As for [`answer`].
+unsafe fn answer_any(
+    fcinfo: pg_sys::FunctionCallInfo,
+    of_segments: impl FnOnce(&Clustering, &[Cell<'_>], &mut segment::Scratch) -> Result<pg_sys::Datum>,
+    shape: impl FnOnce(&Predictor, &[f64]) -> Result<pg_sys::Datum>,
+) -> pg_sys::Datum {
+    let then = |name: &str, model: &Loaded, cells: &[Cell<'_>], room: &mut Room| match model {
+        Loaded::Predictor(predictor) => shape(predictor, predictor.predict(cells, &mut room.rows)),
+        Loaded::Clustering(clustering) => of_segments(clustering, cells, &mut room.segments),
+        other => Err(other.is_another(name, "predict rows of a table")),
+    };
+    // SAFETY: STRICT: both arguments are there.
+    let answered = unsafe { with_any_row(fcinfo, true, then) };
+    or_raise(answered.and_then(|shaped| shaped))
 }
 
 /// The JSON object of a call.
@@ -253,6 +332,12 @@ fn no_value(predictor: &Predictor) -> Error {
         .hint("Use insight_probabilities or insight_classify.")
 }
 
+/// The number that `insight_predict` answers.
+pub(super) fn value(predictor: &Predictor, predictions: &[f64]) -> Result<f64> {
+    let value = predictor.artifact().value(predictions);
+    value.ok_or_else(|| no_value(predictor))
+}
+
 fn needs_classes(predictor: &Predictor) -> Result<()> {
     let hint = match predictor.artifact().task {
         Task::Regression => "Use insight_predict.",
@@ -272,11 +357,12 @@ pub unsafe extern "C-unwind" fn insight_predict(fcinfo: pg_sys::FunctionCallInfo
             let value = or_raise(foretold.value());
             return or_null(fcinfo, value.map(|v| pg_sys::Datum::from(v.to_bits())));
         }
-        answer(fcinfo, |predictor, predictions| {
-            let value = predictor
-                .artifact()
-                .value(predictions)
-                .ok_or_else(|| no_value(predictor))?;
+        let of_segments = |clustering: &Clustering, cells: &[Cell<'_>], room: &mut _| {
+            let segment = clustering.assign(cells, room) as f64;
+            Ok(pg_sys::Datum::from(segment.to_bits()))
+        };
+        answer_any(fcinfo, of_segments, |predictor, predictions| {
+            let value = value(predictor, predictions)?;
             Ok(pg_sys::Datum::from(value.to_bits()))
         })
     }
@@ -299,7 +385,12 @@ pub unsafe extern "C-unwind" fn insight_classify(
                     .and_then(IntoDatum::into_datum),
             );
         }
-        answer(fcinfo, |predictor, predictions| {
+        let of_segments = |clustering: &Clustering, cells: &[Cell<'_>], room: &mut _| {
+            let segment = clustering.assign(cells, room);
+            let name = clustering.name(segment).into_datum();
+            name.ok_or_else(|| Error::new("XX000", "the name cannot be answered"))
+        };
+        answer_any(fcinfo, of_segments, |predictor, predictions| {
             needs_classes(predictor)?;
             predictor
                 .artifact()
@@ -331,7 +422,17 @@ pub unsafe extern "C-unwind" fn insight_probabilities(
                 Some(json).filter(|_| known).and_then(IntoDatum::into_datum),
             );
         }
-        answer(fcinfo, |predictor, predictions| {
+        let of_segments = |clustering: &Clustering, cells: &[Cell<'_>], room: &mut _| {
+            let each = clustering.probabilities(cells, room).ok_or_else(|| {
+                Error::new("22023", "the model gives no probabilities of its segments")
+                    .hint("A model of algorithm gmm does; insight_classify answers the segment.")
+            })?;
+            let names = (1..).map(|number| clustering.name(number).to_owned());
+            let object = names.zip(each.iter().map(|p| (*p).into())).collect();
+            let json = JsonB(serde_json::Value::Object(object)).into_datum();
+            json.ok_or_else(|| Error::new("XX000", "the probabilities cannot be answered"))
+        };
+        answer_any(fcinfo, of_segments, |predictor, predictions| {
             needs_classes(predictor)?;
             let labels = &predictor.artifact().target.labels;
             let each: Vec<f64> = match (predictor.artifact().task, predictions) {
@@ -366,9 +467,27 @@ fn insight_predict_table(
         name!(probability, Option<f64>),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
-    let scored =
-        or_raise(required(relation, "relation").and_then(|r| score::predict(&predictor, r, key)));
+    let name = or_raise(required(model, "model"));
+    let relation = or_raise(required(relation, "relation"));
+    let version = or_raise(cache::version(name));
+    if let Loaded::Clustering(clustering) = or_raise(cache::model(name)) {
+        let rows = or_raise(activity::counted(version, |counter| {
+            let rows = segments::of(&clustering, relation, key)?;
+            counter.add_rows(rows.len() as u64);
+            Ok(rows)
+        }));
+        let rows = rows.into_iter();
+        return TableIterator::new(rows.map(move |(key, segment)| {
+            let label = clustering.name(segment).to_owned();
+            (key, Some(segment as f64), Some(label), None)
+        }));
+    }
+    let predictor = or_raise(cache::predictor(name));
+    let scored = or_raise(activity::counted(version, |counter| {
+        let scored = score::predict(&predictor, relation, key)?;
+        counter.add_rows(scored.keys.len() as u64);
+        Ok(scored)
+    }));
     let width = predictor.width();
     TableIterator::new(scored.keys.into_iter().enumerate().map(move |(row, key)| {
         let predictions = &scored.predictions[row * width..(row + 1) * width];
@@ -397,24 +516,24 @@ extension_sql!(
     r#"
 CREATE FUNCTION insight_predict(model text, "row" anyelement) RETURNS double precision
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
-COMMENT ON FUNCTION insight_predict(text, anyelement) IS 'the probability of the positive class (binary), the value (regression), the mean time (survival) or the effect (uplift) for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_predict(text, anyelement) IS 'the probability of the positive class (binary), the value (regression), the mean time (survival), the effect (uplift) or the number of the segment for a table row, ROW(...) or jsonb';
 CREATE FUNCTION insight_predict(model text, "row" text) RETURNS double precision
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_predict';
-COMMENT ON FUNCTION insight_predict(text, text) IS 'the probability of the positive class (binary), the value (regression), the mean time (survival) or the effect (uplift) for a row that is JSON in text';
+COMMENT ON FUNCTION insight_predict(text, text) IS 'the probability of the positive class (binary), the value (regression), the mean time (survival), the effect (uplift) or the number of the segment for a row that is JSON in text';
 CREATE FUNCTION insight_classify(model text, "row" anyelement) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
-COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label (multilabel: all likely ones, as an array) for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_classify(text, anyelement) IS 'the most likely label (multilabel: all likely ones, as an array), or the segment, for a table row, ROW(...) or jsonb';
 CREATE FUNCTION insight_classify(model text, "row" text) RETURNS text
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_classify';
-COMMENT ON FUNCTION insight_classify(text, text) IS 'the most likely label (multilabel: all likely ones, as an array) for a row that is JSON in text';
+COMMENT ON FUNCTION insight_classify(text, text) IS 'the most likely label (multilabel: all likely ones, as an array), or the segment, for a row that is JSON in text';
 CREATE FUNCTION insight_probabilities(model text, "row" anyelement) RETURNS jsonb
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
-COMMENT ON FUNCTION insight_probabilities(text, anyelement) IS 'the probability of each label for a table row, ROW(...) or jsonb';
+COMMENT ON FUNCTION insight_probabilities(text, anyelement) IS 'the probability of each label, or segment (gmm), for a table row, ROW(...) or jsonb';
 CREATE FUNCTION insight_probabilities(model text, "row" text) RETURNS jsonb
   LANGUAGE c STABLE STRICT PARALLEL SAFE COST 200 AS 'MODULE_PATHNAME', 'insight_probabilities';
-COMMENT ON FUNCTION insight_probabilities(text, text) IS 'the probability of each label for a row that is JSON in text';
+COMMENT ON FUNCTION insight_probabilities(text, text) IS 'the probability of each label, or segment (gmm), for a row that is JSON in text';
 COMMENT ON FUNCTION insight_predict_table(text, text, text) IS
-'predicts every row of a relation: key, prediction (what insight_predict answers), label and its probability';
+'predicts every row of a relation: key, prediction (what insight_predict answers), label or segment and its probability';
 "#,
     name = "predict",
     requires = [insight_predict_table]

@@ -29,6 +29,7 @@ pub mod random;
 pub mod recipe;
 pub mod report;
 pub mod sample;
+pub mod segment;
 pub mod select;
 pub mod sequence;
 pub mod settled;

@@ -2,17 +2,19 @@
 
 use crate::artifact::{Artifact, ArtifactError, Epoch};
 use crate::evaluate::Metric;
+use crate::segment::{self, Clustering};
 use crate::sequence::{SequenceModel, Target};
 use crate::synth::{self, Synthesizer};
 use crate::tune::Trial;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
-/// Predicts rows of a table, makes rows, or foretells what keys do next.
+/// Predicts rows of a table, makes rows, foretells what keys do next, or tells segments apart.
 pub enum TrainedModel {
     Table(Box<Artifact>),
     Synthesizer(Box<Synthesizer>),
     Sequence(Box<SequenceModel>),
+    Clustering(Box<Clustering>),
 }
 
 /// What is told of any model.
@@ -44,6 +46,9 @@ impl TrainedModel {
         if SequenceModel::is_one(bytes) {
             return SequenceModel::from_bytes(bytes).map(|s| TrainedModel::Sequence(Box::new(s)));
         }
+        if bytes.starts_with(segment::MAGIC) {
+            return Clustering::from_bytes(bytes).map(|c| TrainedModel::Clustering(Box::new(c)));
+        }
         Artifact::from_bytes(bytes).map(|a| TrainedModel::Table(Box::new(a)))
     }
 
@@ -65,6 +70,14 @@ impl TrainedModel {
                     let mut model = model.clone();
                     model.history.clear();
                     model.seconds = 0.0;
+                    model.to_bytes()
+                };
+                timeless(own) == timeless(other)
+            }
+            (TrainedModel::Clustering(own), TrainedModel::Clustering(other)) => {
+                let timeless = |model: &Clustering| {
+                    let mut model = model.clone();
+                    model.fit_seconds = 0.0;
                     model.to_bytes()
                 };
                 timeless(own) == timeless(other)
@@ -125,7 +138,58 @@ impl TrainedModel {
                 }),
             },
             TrainedModel::Sequence(model) => sequence_card(model),
+            TrainedModel::Clustering(model) => clustering_card(model),
         }
+    }
+}
+
+fn clustering_card(model: &Clustering) -> Card<'_> {
+    let metric = |name: &str, value: f64, class: Option<String>| Metric {
+        metric: name.into(),
+        class,
+        value,
+        low: value,
+        high: value,
+        baseline: None,
+    };
+    let mut metrics = Vec::new();
+    if let Some(chosen) = model.counts.get(model.chosen) {
+        metrics.push(metric("silhouette", chosen.silhouette, None));
+        metrics.push(metric("stability", chosen.stability, None));
+    }
+    for count in &model.counts {
+        let of = Some(format!("{} segments", count.segments));
+        metrics.push(metric("silhouette", count.silhouette, of.clone()));
+        metrics.push(metric("stability", count.stability, of));
+    }
+    let (components, explained) = model.components();
+    Card {
+        task: "segment",
+        algorithm: model.params.algorithm.name(),
+        target: model.wanted.target.as_deref().unwrap_or_default(),
+        headline: metrics.first().cloned(),
+        rows: model.rows,
+        device: "cpu",
+        metrics: Cow::Owned(metrics),
+        history: &[],
+        trials: &[],
+        summary: json!({
+            "features": model.columns(),
+            "labels": model.segments().map(|(_, s)| &s.name).collect::<Vec<_>>(),
+            "provenance": {
+                "algorithm": model.params.algorithm.name(),
+                "params": model.params,
+                "seed": model.params.seed,
+                "rows": model.rows,
+                "components": components,
+                "explained_variance": explained,
+                "stopped_by": model.stopped_by,
+                "fit_seconds": model.fit_seconds,
+                "engine_version": env!("CARGO_PKG_VERSION"),
+                "excluded": model.excluded,
+                "selection": [], "construction": [], "segments": [],
+            },
+        }),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use insight_engine::embed;
 use insight_engine::fit::{self, Progress, Request};
 use insight_engine::frame::Frame;
+use insight_engine::segment::{self, Clustering, Wanted};
 use insight_engine::sequence::{self, Log};
 use insight_engine::synth::{self, ChildRows, Synthesizer};
 use insight_engine::train::Device;
@@ -34,6 +35,12 @@ pub enum Duty {
         params: synth::Params,
         options: Map<String, Value>,
     },
+    /// A model that tells segments of rows apart.
+    Segment {
+        frame: Frame,
+        wanted: Wanted,
+        params: segment::Params,
+    },
     /// A model of what keys do next.
     Foretell {
         frame: Frame,
@@ -51,6 +58,7 @@ impl Duty {
     pub fn frame_bytes(&self) -> usize {
         match self {
             Duty::Predict { request, .. } => request.frame.bytes(),
+            Duty::Segment { frame, .. } => frame.bytes(),
             Duty::Generate {
                 frame, children, ..
             } => frame.bytes() + children.iter().map(Frame::bytes).sum::<usize>(),
@@ -69,7 +77,7 @@ impl Duty {
     pub fn device(&self) -> Device {
         match self {
             Duty::Predict { request, .. } => request.device,
-            Duty::Generate { .. } | Duty::Foretell { .. } => Device::Cpu,
+            Duty::Generate { .. } | Duty::Foretell { .. } | Duty::Segment { .. } => Device::Cpu,
         }
     }
 
@@ -106,6 +114,11 @@ impl Duty {
                 let made = Synthesizer::fit_family(frame, columns, params, children, report)?;
                 Ok(made.to_bytes())
             }
+            Duty::Segment {
+                frame,
+                wanted,
+                params,
+            } => Ok(Clustering::fit(&frame, &wanted, params, report)?.to_bytes()),
             Duty::Foretell {
                 frame,
                 labels,

@@ -3,6 +3,7 @@
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use insight_engine::fit::Augmentation;
+use insight_engine::segment::Clustering;
 use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::{Card, TrainedModel};
@@ -14,6 +15,7 @@ pub fn tell(model: &TrainedModel, excluded: &[(String, String)], dropped: bool) 
     match model {
         TrainedModel::Table(artifact) => tell_table(artifact, dropped),
         TrainedModel::Synthesizer(synthesizer) => tell_synthesizer(synthesizer, excluded),
+        TrainedModel::Clustering(clustering) => tell_segments(clustering, excluded),
         TrainedModel::Sequence(sequence) => tell_sequence(sequence, excluded, &model.card()),
     }
 }
@@ -42,6 +44,27 @@ fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Ca
             "{} {metric} {value:.4}{beside} ({answers} unseen answers)",
             model.evaluated_on
         );
+    }
+}
+
+fn tell_segments(clustering: &Clustering, excluded: &[(String, String)]) {
+    for (column, reason) in excluded.iter().chain(&clustering.excluded) {
+        notice!("column \"{column}\" left out: {reason}");
+    }
+    if let Some(count) = clustering.counts.get(clustering.chosen) {
+        let beside = match clustering.counts.len() {
+            1 => String::new(),
+            tried => format!(" (of {tried} numbers tried)"),
+        };
+        notice!(
+            "{} segments{beside}: silhouette {:.4}, stability {:.4}",
+            clustering.count(),
+            count.silhouette,
+            count.stability
+        );
+    }
+    if clustering.stopped_by == "max_seconds" {
+        notice!("max_seconds ended the search for the number of segments");
     }
 }
 

@@ -85,6 +85,14 @@ pub fn lock(job: i64) -> Result<bool> {
     })
 }
 
+/// Gives back the liveness lock.
+pub fn unlock() -> Result<()> {
+    Spi::connect(|client| {
+        client.select("SELECT pg_catalog.pg_advisory_unlock_all()", None, &[])?;
+        Ok(())
+    })
+}
+
 /// The specification of a queued job; `None` where there is none (rolled back, cancelled, or taken by another worker).
 pub fn queued_spec(job: i64) -> Result<Option<Spec>> {
     as_owner(|| {

@@ -18,6 +18,7 @@ use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Augment, Progress, Request, Start};
 use insight_engine::frame::Frame;
+use insight_engine::segment;
 use insight_engine::sequence;
 use insight_engine::synth::{self, Synthesizer};
 use pgrx::pg_sys;
@@ -354,6 +355,16 @@ impl Run<'_> {
                 work: work.clone(),
                 params,
                 options,
+            });
+        }
+        if let Work::Segment(wanted) = &spec.work {
+            let options = spec.options.as_object().cloned().unwrap_or_default();
+            let mut params = segment::Params::from_json(&options)?;
+            params.max_seconds = params.max_seconds.map(left);
+            return Ok(Duty::Segment {
+                frame,
+                wanted: wanted.clone(),
+                params,
             });
         }
         if let Work::Sequence(work) = &spec.work {

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod generate;
 mod name;
+pub mod segment;
 pub mod sequence;
 mod task;
 
@@ -43,6 +44,8 @@ pub enum Work {
     Generate(generate::Generate),
     /// Learns what keys do next.
     Sequence(sequence::Sequence),
+    /// Finds segments of rows.
+    Segment(segment::Wanted),
 }
 
 /// Everything a worker needs to know; stored in the job row.
@@ -342,7 +345,7 @@ fn common(
 }
 
 /// Whether all options are among the `known`; `of` says whose they are, such as " of algorithm gan".
-fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
+pub fn check_keys(options: &Map<String, Value>, known: &[&[&str]], of: &str) -> Result<()> {
     let mut known: Vec<&str> = known.concat();
     let Some(key) = options.keys().find(|key| !known.contains(&key.as_str())) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a call of `insight_train` asks for: a model that predicts a column or makes rows, or, for several targets in one call, a
+//! What a call of `insight_train` asks for: a model that predicts a column, makes rows or tells segments apart, or, for several targets in one call, a
 //! model for each, none of which sees another's target.
 
 use super::options::{names, wrong_type};
@@ -20,6 +20,11 @@ pub fn calls(
 ) -> Result<Vec<Call>> {
     if spec::generate::is_asked(options) {
         return Ok(vec![spec::generate::check(
+            relation, target, model, options,
+        )?]);
+    }
+    if spec::segment::is_asked(options) {
+        return Ok(vec![spec::segment::check(
             relation, target, model, options,
         )?]);
     }

@@ -135,6 +135,8 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
     activity(None);
     if let Err(error) = transaction(|| {
         if catalog::installed() {
+            // A job that still waits for its turn has no worker now: whoever ended while this one lived left it to this one.
+            queue::unlock()?;
             queue::kick()
         } else {
             Ok(Kick::Nothing)

@@ -1,4 +1,4 @@
-//! One row of a prediction: a composite value or jsonb, matched to a model's columns by name.
+//! One row for a model: a composite value or jsonb, matched to the model's columns by name.
 
 mod convert;
 mod plan;
@@ -7,16 +7,14 @@ use super::decode::Buffer;
 use super::nested::{self, Converted};
 use super::sources::single::{self, Lookup};
 use crate::error::{Error, Result};
-use crate::store::cache;
 use convert::{convert, fits};
 use insight_engine::frame::Cell;
-use insight_engine::infer::{Predictor, Scratch};
 use insight_engine::recipe::Input;
 use pgrx::pg_sys;
 use plan::{Place, Plan};
 use serde_json::{Map, Value};
 
-/// Reads rows for one model and predicts; buffers are kept from row to row.
+/// Reads rows for one model; buffers are kept from row to row.
 #[derive(Default)]
 pub struct RowReader {
     plan: Option<Plan>,
@@ -24,19 +22,15 @@ pub struct RowReader {
     buffers: Vec<Buffer>,
     converted: Vec<Converted>,
     cells: Vec<Cell<'static>>,
-    scratch: Scratch,
     lookup: Option<Lookup>,
     features: Vec<single::Value>,
 }
 
 impl RowReader {
-    pub fn new(predictor: &Predictor) -> Result<RowReader> {
-        cache::with_text_model(predictor)?;
-        let artifact = predictor.artifact();
-        let inputs = artifact.recipe.columns();
+    /// Of a model that takes the columns `inputs`, some of them features of its `sources`.
+    pub fn new(inputs: &[Input], sources: Option<&Value>) -> Result<RowReader> {
         let names: Vec<&str> = inputs.iter().map(|c| c.name.as_str()).collect();
-        let lookup = artifact.sources.as_ref();
-        let lookup = lookup.map(|s| Lookup::new(s, &names)).transpose()?;
+        let lookup = sources.map(|s| Lookup::new(s, &names)).transpose()?;
         let columns = inputs.len();
         Ok(RowReader {
             lookup,
@@ -49,22 +43,20 @@ impl RowReader {
                 .take(columns)
                 .collect(),
             cells: Vec::with_capacity(columns),
-            scratch: predictor.scratch(),
         })
     }
 
-    /// Reads a composite value, and lets `then` do something with its cells, in the recipe's order.
+    /// Reads a composite value, and lets `then` do something with its cells, in the model's order.
     ///
     /// # Safety
     /// `row` must be a valid composite datum. `context` must live as long as this reader.
     pub unsafe fn with_composite<R>(
         &mut self,
-        predictor: &Predictor,
+        inputs: &[Input],
         row: pg_sys::Datum,
         context: pg_sys::MemoryContext,
-        then: impl FnOnce(&[Cell<'_>], &mut Scratch) -> R,
+        then: impl FnOnce(&[Cell<'_>]) -> R,
     ) -> Result<R> {
-        let inputs = predictor.artifact().recipe.columns();
         // SAFETY: the caller promises a composite datum: its header names its type, and its length is its varlena size.
         unsafe {
             let header =
@@ -126,17 +118,16 @@ impl RowReader {
                     .push(std::mem::transmute::<Cell<'_>, Cell<'static>>(cell));
             }
         }
-        Ok(then(&self.cells, &mut self.scratch))
+        Ok(then(&self.cells))
     }
 
     /// The same with a JSON object; a key that is not there is a missing value.
     pub fn with_json<R>(
         &mut self,
-        predictor: &Predictor,
+        inputs: &[Input],
         row: &Map<String, Value>,
-        then: impl FnOnce(&[Cell<'_>], &mut Scratch) -> R,
+        then: impl FnOnce(&[Cell<'_>]) -> R,
     ) -> Result<R> {
-        let inputs = predictor.artifact().recipe.columns();
         match &self.lookup {
             None => check_keys(row, inputs)?,
             Some(lookup) if !row.contains_key(lookup.key()) => {
@@ -198,7 +189,7 @@ impl RowReader {
                 convert(cell, input, buffer)?
             });
         }
-        Ok(then(&cells, &mut self.scratch))
+        Ok(then(&cells))
     }
 }
 

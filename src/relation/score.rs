@@ -16,6 +16,7 @@ use insight_engine::fit::truth_of;
 use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::infer::Predictor;
 use insight_engine::params;
+use insight_engine::recipe::Input;
 
 /// Predictions of a relation's rows, row-major as the predictor gives them.
 pub struct Scored {
@@ -23,15 +24,9 @@ pub struct Scored {
     pub predictions: Vec<f64>,
 }
 
-/// The model's columns in the source; missing ones are an error that names them.
-fn columns<'a>(predictor: &'a Predictor, source: &Source) -> Result<Vec<&'a str>> {
-    let names: Vec<&str> = predictor
-        .artifact()
-        .recipe
-        .columns()
-        .iter()
-        .map(|c| c.name.as_str())
-        .collect();
+/// A model's columns in the source; missing ones are an error that names them.
+fn columns<'a>(inputs: &'a [Input], source: &Source) -> Result<Vec<&'a str>> {
+    let names: Vec<&str> = inputs.iter().map(|c| c.name.as_str()).collect();
     let missing: Vec<String> = names
         .iter()
         .filter(|n| source.column(n).is_none())
@@ -48,7 +43,7 @@ fn columns<'a>(predictor: &'a Predictor, source: &Source) -> Result<Vec<&'a str>
         )
         .hint("Give a relation with the columns the model was trained on."));
     }
-    for (name, input) in names.iter().zip(predictor.artifact().recipe.columns()) {
+    for (name, input) in names.iter().zip(inputs) {
         let column = source.require(name)?;
         let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
         if kind != Some(input.kind) {
@@ -86,13 +81,33 @@ fn joined(predictor: &Predictor, base: Source, others: &[&str]) -> Result<Source
 /// Predicts every row. `key` names the column that tells rows apart; by default the primary key, else the row's number.
 pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Result<Scored> {
     let base = resolve::resolve(relation)?;
-    let key = match key {
-        Some(key) => Some(base.require(key)?.name.clone()),
-        None => base.relation.and_then(resolve::primary_key),
-    };
+    let key = named_key(&base, key)?;
     let others: Vec<&str> = key.iter().map(String::as_str).collect();
-    let mut source = joined(predictor, base, &others)?;
-    let names = columns(predictor, &source)?;
+    let source = joined(predictor, base, &others)?;
+    let inputs = predictor.artifact().recipe.columns();
+    let (frame, keys) = keyed(inputs, source, key)?;
+    let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+    Ok(Scored {
+        keys,
+        predictions: predict_all(predictor, &frame, &rows),
+    })
+}
+
+/// The column that tells rows apart: the one named, else the primary key.
+pub fn named_key(base: &Source, key: Option<&str>) -> Result<Option<String>> {
+    match key {
+        Some(key) => Ok(Some(base.require(key)?.name.clone())),
+        None => Ok(base.relation.and_then(resolve::primary_key)),
+    }
+}
+
+/// A model's columns of every row, and what the row is called: by the key, else by its number.
+pub fn keyed(
+    inputs: &[Input],
+    mut source: Source,
+    key: Option<String>,
+) -> Result<(Frame, Vec<Option<String>>)> {
+    let names = columns(inputs, &source)?;
     let mut wanted = names.clone();
     if let Some(key) = &key {
         wanted.push(source.add_text(key, &names));
@@ -104,23 +119,42 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
     let keys = match key.and(frame.columns.last()) {
         Some(column) => rows
             .iter()
-            .map(|row| match column.cell(*row as usize) {
-                Cell::Text(text) => Some(text.to_owned()),
-                _ => None,
-            })
+            .map(|row| text(column, *row as usize).map(str::to_owned))
             .collect(),
         None => rows.iter().map(|row| Some((row + 1).to_string())).collect(),
     };
-    Ok(Scored {
-        keys,
-        predictions: predict_all(predictor, &frame, &rows),
-    })
+    Ok((frame, keys))
+}
+
+/// Predicts every row of a source; answers the model's columns and `others`, which must be texts, and the predictions.
+pub fn predict_source(
+    predictor: &Predictor,
+    base: Source,
+    others: &[&str],
+) -> Result<(Frame, Vec<f64>)> {
+    let source = joined(predictor, base, others)?;
+    let mut wanted = columns(predictor.artifact().recipe.columns(), &source)?;
+    wanted.extend(others);
+    let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })?;
+    let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+    let predictions = predict_all(predictor, &frame, &rows);
+    Ok((frame, predictions))
+}
+
+/// A cell of a column of texts.
+pub fn text(column: &Column, row: usize) -> Option<&str> {
+    match column.cell(row) {
+        Cell::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// The model's columns of every row.
 pub fn rows(predictor: &Predictor, relation: &str) -> Result<Frame> {
     let source = joined(predictor, resolve::resolve(relation)?, &[])?;
-    let names = columns(predictor, &source)?;
+    let names = columns(predictor.artifact().recipe.columns(), &source)?;
     read::read(&source, &names, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })
@@ -206,7 +240,7 @@ pub fn known(predictors: &[&Predictor], relation: &str, others: &[&str]) -> Resu
     let source = joined(predictors[joining], base.clone(), &beside)?;
     let mut wanted: Vec<&str> = Vec::new();
     for predictor in predictors {
-        wanted.extend(columns(predictor, &source)?);
+        wanted.extend(columns(predictor.artifact().recipe.columns(), &source)?);
     }
     wanted.push(&name);
     wanted.extend(target.companion.as_deref());
@@ -253,8 +287,16 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
     if relation.is_none() {
         return Ok(artifact.evaluation.clone());
     }
-    let outcomes = outcomes(predictor, relation)?;
-    Ok(evaluate(
+    Ok(evaluate_outcomes(
+        predictor,
+        &outcomes(predictor, relation)?,
+    ))
+}
+
+/// The scores of what a model answered.
+pub fn evaluate_outcomes(predictor: &Predictor, outcomes: &Outcomes) -> Evaluation {
+    let artifact = predictor.artifact();
+    evaluate(
         artifact.task,
         &artifact.target.labels,
         &outcomes.truth,
@@ -262,7 +304,7 @@ pub fn evaluation(predictor: &Predictor, relation: Option<&str>) -> Result<Evalu
         artifact.settled.threshold,
         &artifact.evaluation.baseline,
         draws(artifact),
-    ))
+    )
 }
 
 /// The rows of each label against the rest, by falling probability; binary: of the positive label.

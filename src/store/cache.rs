@@ -4,12 +4,14 @@
 //! pointer moved, so a new deployment is seen by the next statement of every session. Only reading SPI calls are made:
 //! they work on standbys and in parallel workers.
 
-use super::catalog;
+use super::{activity, catalog};
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::artifact::{ArtifactError, Seen};
 use insight_engine::embed;
 use insight_engine::infer::Predictor;
+use insight_engine::recipe::Input;
+use insight_engine::segment::Clustering;
 use insight_engine::sequence;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::TrainedModel;
@@ -41,11 +43,36 @@ pub enum Loaded {
     Predictor(Rc<Predictor>),
     Synthesizer(Rc<Synthesizer>),
     Sequence(Rc<sequence::Predictor>),
+    Clustering(Rc<Clustering>),
 }
 
 impl Loaded {
+    /// The columns of a row that the model answers for, and its sources; `None` for a model that answers no single rows.
+    pub fn inputs(&self) -> Option<(&[Input], Option<&serde_json::Value>)> {
+        match self {
+            Loaded::Predictor(predictor) => {
+                let artifact = predictor.artifact();
+                Some((artifact.recipe.columns(), artifact.sources.as_ref()))
+            }
+            Loaded::Clustering(clustering) => Some((clustering.columns(), None)),
+            Loaded::Synthesizer(_) | Loaded::Sequence(_) => None,
+        }
+    }
+
+    /// Whether both are the same model in memory.
+    pub fn is(&self, other: &Loaded) -> bool {
+        match (self, other) {
+            (Loaded::Predictor(a), Loaded::Predictor(b)) => Rc::ptr_eq(a, b),
+            (Loaded::Synthesizer(a), Loaded::Synthesizer(b)) => Rc::ptr_eq(a, b),
+            (Loaded::Sequence(a), Loaded::Sequence(b)) => Rc::ptr_eq(a, b),
+            (Loaded::Clustering(a), Loaded::Clustering(b)) => Rc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
+            Loaded::Clustering(clustering) => clustering.bytes(),
             Loaded::Predictor(predictor) => predictor.bytes(),
             Loaded::Synthesizer(synthesizer) => synthesizer.bytes(),
             Loaded::Sequence(predictor) => predictor.model().bytes(),
@@ -91,6 +118,7 @@ fn watch() {
     if WATCHED.replace(relation) != relation {
         MODELS.with_borrow_mut(HashMap::clear);
         NAMES.with_borrow_mut(HashMap::clear);
+        activity::forget();
     }
 }
 
@@ -158,7 +186,15 @@ pub fn foreteller(reference: &str) -> Result<Rc<sequence::Predictor>> {
     }
 }
 
-/// The same, where the reference stands for such a model.
+/// The model that a reference stands for, ready to tell segments apart.
+pub fn clustering(reference: &str) -> Result<Rc<Clustering>> {
+    match model(reference)? {
+        Loaded::Clustering(clustering) => Ok(clustering),
+        other => Err(other.is_another(reference, "tell segments apart")),
+    }
+}
+
+/// As [`foreteller`], where the reference stands for such a model.
 pub fn if_foreteller(reference: &str) -> Result<Option<Rc<sequence::Predictor>>> {
     match model(reference)? {
         Loaded::Sequence(predictor) => Ok(Some(predictor)),
@@ -167,7 +203,7 @@ pub fn if_foreteller(reference: &str) -> Result<Option<Rc<sequence::Predictor>>>
 }
 
 impl Loaded {
-    fn is_another(&self, reference: &str, wanted: &str) -> Error {
+    pub fn is_another(&self, reference: &str, wanted: &str) -> Error {
         let (does, hint) = match self {
             Loaded::Predictor(_) => (
                 "predicts rows of a table",
@@ -180,6 +216,10 @@ impl Loaded {
             Loaded::Sequence(_) => (
                 "foretells what keys do next",
                 "Use insight_next(model, relation) or insight_predict(model, key).",
+            ),
+            Loaded::Clustering(_) => (
+                "tells segments apart",
+                "Use insight_classify(model, row) or insight_segment_profiles(model).",
             ),
         };
         Error::new(
@@ -201,6 +241,7 @@ pub fn model(reference: &str) -> Result<Loaded> {
             cached.model.clone()
         })
     });
+    activity::counter(id).looked_up(cached.is_some());
     if let Some(model) = cached {
         return Ok(model);
     }
@@ -269,6 +310,7 @@ fn load(reference: &str, bytes: &[u8]) -> Result<Loaded> {
             TrainedModel::Sequence(model) => {
                 Ok(Loaded::Sequence(Rc::new(sequence::Predictor::new(*model)?)))
             }
+            TrainedModel::Clustering(clustering) => Ok(Loaded::Clustering(Rc::from(clustering))),
         })
         .map_err(|error| unreadable(reference, error))
 }

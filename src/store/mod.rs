@@ -1,7 +1,10 @@
-//! Catalog rows ⇄ artifacts, and the per-backend cache.
+//! Catalog rows ⇄ artifacts, the per-backend cache, what was predicted.
 
+pub mod activity;
 pub mod cache;
 pub mod catalog;
 pub mod deployments;
 pub mod files;
+pub mod live;
+pub mod log;
 pub mod record;

@@ -334,6 +334,13 @@ impl Statistics {
         self.columns.is_empty()
     }
 
+    /// The share of the training rows without a value of a column.
+    pub fn missing_share(&self, column: usize) -> Option<f64> {
+        let own = self.columns.get(column)?.before();
+        let rows = own.missing + own.known();
+        (rows > 0).then(|| own.missing as f64 / rows as f64)
+    }
+
     pub(crate) fn is_sound(&self, columns: usize) -> bool {
         (self.columns.is_empty() || self.columns.len() == columns)
             && self

@@ -112,6 +112,14 @@ pub fn compare<'a>(
     differences
 }
 
+/// Whether a smaller value of a metric is a better one: an error or a loss.
+pub fn smaller_is_better(metric: &str) -> bool {
+    ERRORS.contains(&metric)
+        || metric.ends_with("_loss")
+        || metric.ends_with("_deviance")
+        || metric == "integrated_brier_score"
+}
+
 fn better(metric: &str, low: f64, high: f64) -> Option<bool> {
     let larger = match (low > 0.0, high < 0.0) {
         (true, _) => true,

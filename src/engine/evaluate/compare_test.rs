@@ -166,3 +166,20 @@ fn slices_show_where_a_model_is_blind() {
     assert_eq!(quarters, expected);
     assert!(of(&Column::new("when", "date", Kind::Time)).is_none());
 }
+
+#[test]
+fn errors_and_losses_are_better_when_they_are_smaller() {
+    for name in [
+        "rmse",
+        "log_loss",
+        "hamming_loss",
+        "mean_pinball_loss",
+        "mean_poisson_deviance",
+        "integrated_brier_score",
+    ] {
+        assert!(smaller_is_better(name), "{name}");
+    }
+    for name in ["roc_auc", "accuracy", "r2", "concordance_index", "auuc"] {
+        assert!(!smaller_is_better(name), "{name}");
+    }
+}

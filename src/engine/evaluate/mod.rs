@@ -17,7 +17,7 @@ mod values;
 
 use crate::artifact::Task;
 pub use bootstrap::Resampling;
-pub use compare::{Difference, compare};
+pub use compare::{Difference, compare, smaller_is_better};
 pub use outcomes::{HeldOut, Outcomes};
 pub use ranked::{Bin, Cut, PrecisionRecallPoint, Ranked, RocPoint, ranked};
 use serde::{Deserialize, Serialize};

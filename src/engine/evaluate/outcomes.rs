@@ -103,17 +103,22 @@ impl Truth {
 impl Outcomes {
     /// The outcomes of some of the rows, `width` predictions each, of a model with so many labels.
     pub fn pick(&self, task: Task, labels: usize, rows: &[usize], width: usize) -> Outcomes {
-        let told = Truth::width(task, labels);
-        let truth = rows
-            .iter()
-            .flat_map(|row| (0..told).map(|place| self.truth.of(*row, place, told)));
         let predictions = rows
             .iter()
             .flat_map(|r| &self.predictions[r * width..(r + 1) * width]);
         Outcomes {
-            truth: Truth::read(task, truth),
+            truth: self.truth_at(task, labels, rows),
             predictions: predictions.copied().collect(),
         }
+    }
+
+    /// What was true of some of the rows.
+    pub fn truth_at(&self, task: Task, labels: usize, rows: &[usize]) -> Truth {
+        let told = Truth::width(task, labels);
+        let truth = rows
+            .iter()
+            .flat_map(|row| (0..told).map(|place| self.truth.of(*row, place, told)));
+        Truth::read(task, truth)
     }
 }
 

@@ -298,3 +298,112 @@ fn rows_are_kept_as_they_were() {
     let cut = Artifact::from_bytes(&cut.to_bytes()).unwrap();
     assert_eq!(cut.sample(), &Sample::default());
 }
+
+/// An answer that two columns make together, or each by itself.
+fn made(together: bool) -> Predictor {
+    let mut random = Random::new(12);
+    let mut columns: Vec<Column> = ["a", "b", "c", "y"]
+        .map(|name| Column::new(name, "numeric", Kind::Number))
+        .into();
+    for _ in 0..1500 {
+        let [a, b, c] = std::array::from_fn(|_| 2.0 * random.uniform() - 1.0);
+        let y = if together { a * b + c } else { a + b + c };
+        for (column, x) in columns.iter_mut().zip([a, b, c, y]) {
+            column.push(Cell::Number(x));
+        }
+    }
+    // A linear model of an answer that adds up adds up; trees find what is multiplied.
+    let options = match together {
+        true => json!({"algorithm": "gbdt"}),
+        false => json!({"algorithm": "linear"}),
+    };
+    let params = Params::from_json(options.as_object().unwrap()).unwrap();
+    let artifact = fit(Request::new(Frame { columns }, "y", params), &mut |_| true).unwrap();
+    Predictor::new(artifact).unwrap()
+}
+
+#[test]
+fn what_is_multiplied_interacts_and_what_is_added_does_not() {
+    let found = interactions(&made(true), None, 3, &mut || true).unwrap();
+    let mut first = found[0].columns;
+    first.sort_unstable();
+    assert_eq!((found.len(), first), (3, [0, 1]));
+    assert!(found[0].h_squared > 0.8, "{found:?}");
+    // The standard deviation of a product of two uniform numbers is a third.
+    assert!((found[0].strength - 1.0 / 3.0).abs() < 0.1, "{found:?}");
+    assert!(
+        found[1].strength < 0.1 && found[1].h_squared < 0.1,
+        "{found:?}"
+    );
+    for own in interactions(&made(false), None, 3, &mut || true).unwrap() {
+        assert!(own.h_squared < 1e-6 && own.strength < 1e-4, "{own:?}");
+    }
+    assert!(interactions(&made(false), None, 3, &mut || false).is_none());
+}
+
+#[test]
+fn interactions_are_the_same_whatever_the_threads() {
+    let predictor = predictor(json!({"algorithm": "gbdt"}));
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap()
+            .install(|| interactions(&predictor, None, 3, &mut || true))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn rules_say_what_a_model_does_and_how_far() {
+    let predictor = predictor(json!({"algorithm": "gbdt"}));
+    let found = rules(&predictor, None, 3, &mut || true).unwrap();
+    assert!(found.fidelity > 0.6, "{found:#?}");
+    assert!(found.agreement.unwrap() > 0.85, "{found:#?}");
+    let rows: usize = found.rules.iter().map(|r| r.rows).sum();
+    assert_eq!(rows, predictor.background().rows());
+    assert!((found.rules.iter().map(|r| r.share).sum::<f64>() - 1.0).abs() < 1e-9);
+    let falls = found
+        .rules
+        .windows(2)
+        .all(|w| w[0].prediction >= w[1].prediction);
+    assert!(falls);
+    let (first, last) = (&found.rules[0], found.rules.last().unwrap());
+    assert!(
+        first.rule.contains("plan = basic") || first.rule.contains("plan not pro"),
+        "{found:#?}"
+    );
+    assert!(
+        first.rule.contains("spend <") && !first.rule.contains("noise"),
+        "{found:#?}"
+    );
+    assert!(first.low <= first.prediction && first.prediction <= first.high);
+    // What was true lies near what is answered.
+    assert!(
+        (first.actual.unwrap() - first.prediction).abs() < 0.25,
+        "{found:#?}"
+    );
+    assert!(first.actual > last.actual);
+    assert_eq!(first.label.as_deref(), Some("true"));
+    assert!(rules(&predictor, None, 3, &mut || false).is_none());
+}
+
+#[test]
+fn rules_of_a_number_and_of_one_condition() {
+    let artifact = fitted("worth", "churn", json!({"algorithm": "gbdt"}));
+    let predictor = Predictor::new(artifact).unwrap();
+    let found = rules(&predictor, None, 1, &mut || true).unwrap();
+    assert_eq!(
+        (found.rules.len(), found.agreement),
+        (2, None),
+        "{found:#?}"
+    );
+    let deeper = rules(&predictor, None, 5, &mut || true).unwrap();
+    assert!(
+        deeper.fidelity > found.fidelity && deeper.fidelity > 0.9,
+        "{deeper:#?}"
+    );
+    let near = deeper
+        .rules
+        .iter()
+        .all(|r| (r.actual.unwrap() - r.prediction).abs() < 3.0);
+    assert!(near, "{deeper:#?}");
+}

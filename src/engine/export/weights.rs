@@ -6,11 +6,11 @@ use crate::models::{Basis, Dense, Linear, Model, Network, NumberEmbedding, Trans
 use crate::trained::TrainedModel;
 use safetensors::Dtype;
 
-/// What the words of a model are. Of sequences and of synthesizers they are named by what they are for alone.
+/// What the words of a model are. Of sequences, synthesizers and segments they are named by what they are for alone.
 pub(super) fn blocks(model: &TrainedModel, words: usize) -> Vec<Block> {
     match model {
         TrainedModel::Table(artifact) => of_table(artifact),
-        TrainedModel::Synthesizer(_) => {
+        TrainedModel::Synthesizer(_) | TrainedModel::Clustering(_) => {
             vec![Block::plain("weights".into(), Dtype::F32, &[words])]
         }
         TrainedModel::Sequence(own) => {

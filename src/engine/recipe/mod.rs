@@ -15,7 +15,7 @@ mod options;
 mod patches;
 mod picture;
 mod power;
-mod principal;
+pub(crate) mod principal;
 mod quantiles;
 mod sentence;
 mod shape;

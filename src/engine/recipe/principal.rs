@@ -4,7 +4,7 @@
 const SWEEPS: usize = 30;
 
 /// Mean and covariance of rows of `width` numbers, row-major; covariance `[width][width]`, of the population.
-pub(super) fn covariance(rows: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn covariance(rows: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
     let count = (rows.len() / width).max(1) as f64;
     let mut mean = vec![0f64; width];
     for row in rows.chunks_exact(width) {
@@ -37,7 +37,7 @@ pub(super) fn covariance(rows: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
 
 /// Eigenvalues of a symmetric matrix `[n][n]`, the largest first, and their eigenvectors, one per row, each with its largest
 /// element positive: Jacobi's method (Golub and Van Loan, Matrix Computations, 8.5).
-pub(super) fn eigen(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn eigen(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut vectors = vec![0f64; n * n];
     (0..n).for_each(|i| vectors[i * n + i] = 1.0);
     let total: f64 = matrix.iter().map(|x| x * x).sum();

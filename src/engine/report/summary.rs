@@ -1,21 +1,16 @@
 //! A model in plain sentences, one a line.
 
+use super::picture::Insight;
+use super::words::{NAMED, counted, percent, seconds, short, some};
 use crate::artifact::Task;
 use crate::evaluate::Metric;
-use crate::explain::{Importance, dependence};
+use crate::explain::Dependence;
 use crate::infer::Predictor;
 use crate::trained::Card;
 
-/// Columns that are named.
-const NAMED: usize = 5;
-
-/// A model of rows; `importance` is [`crate::explain::importance`]. `go` says whether to go on.
-pub fn of_table(
-    name: &str,
-    predictor: &Predictor,
-    importance: &[Importance],
-    go: &mut dyn FnMut() -> bool,
-) -> Option<Vec<String>> {
+/// A model of rows.
+pub fn of_table(name: &str, predictor: &Predictor, insight: &Insight) -> Vec<String> {
+    let importance = &insight.importance;
     let artifact = predictor.artifact();
     let (provenance, evaluation) = (&artifact.provenance, &artifact.evaluation);
     let (target, labels) = (&artifact.target.name, &artifact.target.labels);
@@ -96,8 +91,9 @@ pub fn of_table(
     let mut matter = Vec::new();
     for own in named {
         let share = 100.0 * own.importance / all.max(f64::MIN_POSITIVE);
-        let direction = match artifact.task {
-            Task::Binary | Task::Regression => direction(predictor, own.column, go)?,
+        let along = insight.along.iter().find(|(at, _)| *at == own.column);
+        let direction = match (artifact.task, along) {
+            (Task::Binary | Task::Regression, Some((_, along))) => direction(along),
             _ => "",
         };
         matter.push(format!(
@@ -143,7 +139,7 @@ pub fn of_table(
             counted(provenance.null_target_rows as usize, "row")
         ));
     }
-    Some(lines)
+    lines
 }
 
 /// A model of another kind.
@@ -151,6 +147,7 @@ pub fn of_another(name: &str, card: &Card<'_>) -> Vec<String> {
     let (rows, target) = (counted(card.rows as usize, "row"), card.target);
     let what = match card.task {
         "generate" => "makes new rows like those it learned".to_owned(),
+        "segment" => "tells segments of rows apart".to_owned(),
         "next_time" => "foretells when the next row of a key comes".to_owned(),
         "count" => "foretells how many rows of a key come within its horizon".to_owned(),
         task if task.starts_with("next") => format!("foretells the next {target} of a key"),
@@ -180,26 +177,21 @@ pub fn of_another(name: &str, card: &Card<'_>) -> Vec<String> {
 }
 
 /// Whether answers rise or fall along a number.
-fn direction(
-    predictor: &Predictor,
-    column: usize,
-    go: &mut dyn FnMut() -> bool,
-) -> Option<&'static str> {
-    let along = dependence(predictor, column, 0, go)?;
+fn direction(along: &[Dependence]) -> &'static str {
     let numbers: Vec<f64> = along
         .iter()
         .filter_map(|d| d.number.map(|_| d.partial))
         .collect();
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
-        return Some("");
+        return "";
     };
     let spread = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)
         - numbers.iter().copied().fold(f64::INFINITY, f64::min);
-    Some(match last - first {
+    match last - first {
         rise if rise > 0.7 * spread => ", more of it more",
         rise if -rise > 0.7 * spread => ", more of it less",
         _ => "",
-    })
+    }
 }
 
 fn with_interval(metric: &Metric) -> String {
@@ -208,60 +200,4 @@ fn with_interval(metric: &Metric) -> String {
         format!("; without a model it would be {}", short(baseline))
     });
     format!("{} (95%: {low} to {high}){baseline}", short(metric.value))
-}
-
-/// Three digits, or whole numbers.
-fn short(x: f64) -> String {
-    let size = x.abs();
-    match size {
-        _ if size >= 100.0 => format!("{x:.0}"),
-        _ if size >= 10.0 => format!("{x:.1}"),
-        _ if size >= 1.0 => format!("{x:.2}"),
-        _ => format!("{x:.3}"),
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0}", 100.0 * share)
-}
-
-fn seconds(seconds: f64) -> String {
-    match seconds {
-        _ if seconds < 0.95 => "less than a second".into(),
-        _ if seconds < 90.0 => counted(seconds.round() as usize, "second"),
-        _ => counted((seconds / 60.0).round() as usize, "minute"),
-    }
-}
-
-/// A number of things, with commas between thousands.
-fn counted(count: usize, thing: &str) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{grouped} {thing}{plural}")
-}
-
-/// The first of some names, and how many others there are.
-fn some(names: &[&str]) -> String {
-    let shown = names[..names.len().min(NAMED)].join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        rest => format!("{shown} and {rest} more"),
-    }
-}
-
-#[cfg(test)]
-pub(super) fn words() -> [String; 4] {
-    [
-        counted(1_234_567, "row"),
-        counted(1, "row"),
-        short(0.123456),
-        seconds(600.0),
-    ]
 }

@@ -1,21 +1,32 @@
 //! What is told of models.
 
+use super::words::{clipped, counted, escaped, seconds, short};
 use super::*;
-use crate::explain::importance;
+use crate::artifact::Artifact;
+use crate::drift::drift;
+use crate::evaluate::Outcomes;
 use crate::explain::tests::predictor;
+use crate::infer::Predictor;
 use serde_json::json;
 
 #[test]
 fn numbers_are_written_as_people_do() {
-    let wanted = ["1,234,567 rows", "1 row", "0.123", "10 minutes"];
-    assert_eq!(summary::words(), wanted);
+    assert_eq!(counted(1_234_567, "row"), "1,234,567 rows");
+    assert_eq!(counted(1, "row"), "1 row");
+    assert_eq!(short(0.123456), "0.123");
+    assert_eq!(seconds(600.0), "10 minutes");
+    assert_eq!(clipped("東京の\u{7}お客さま", 5), "東京のお…");
+    assert_eq!(
+        escaped("<b a='\"'>&\u{1}"),
+        "&lt;b a=&#39;&quot;&#39;&gt;&amp;"
+    );
 }
 
 #[test]
 fn a_model_is_told_in_a_dozen_sentences() {
     let predictor = predictor(json!({"algorithm": "gbdt"}));
-    let importance = importance(&predictor, &mut || true).unwrap();
-    let lines = of_table("risk", &predictor, &importance, &mut || true).unwrap();
+    let insight = Insight::of(&predictor, NAMED, &mut || true).unwrap();
+    let lines = of_table("risk", &predictor, &insight);
     assert!((6..=13).contains(&lines.len()), "{lines:#?}");
     assert_eq!(
         lines[0],
@@ -31,5 +42,125 @@ fn a_model_is_told_in_a_dozen_sentences() {
         assert!(all.contains(part), "{part}: {all}");
     }
     assert!(lines.iter().all(|line| line.ends_with('.')), "{all}");
-    assert!(of_table("risk", &predictor, &importance, &mut || false).is_none());
+    assert!(Insight::of(&predictor, NAMED, &mut || false).is_none());
+}
+
+fn outcomes(predictor: &Predictor) -> Outcomes {
+    let artifact = predictor.artifact();
+    artifact.settled.held_out.outcomes(artifact.task)
+}
+
+/// Every picture there is of a model, by kind, with the columns that matter.
+fn pictures(predictor: &Predictor) -> Vec<Picture> {
+    let outcomes = outcomes(predictor);
+    let subject = Subject {
+        predictor,
+        outcomes: Some(&outcomes),
+        evaluation: &predictor.artifact().evaluation,
+        judged_on: None,
+    };
+    let insight = Insight::of(predictor, NAMED, &mut || true).unwrap();
+    let kinds = subject.kinds().into_iter();
+    let mut all: Vec<Picture> = kinds
+        .filter_map(|kind| subject.draw(kind).unwrap())
+        .collect();
+    all.extend(weights(predictor, &insight.importance).unwrap());
+    for (column, found) in &insight.along {
+        all.extend(along(predictor, *column, found).unwrap());
+    }
+    all
+}
+
+#[test]
+fn every_picture_says_what_it_shows_and_can_be_read_in_the_dark() {
+    let options = json!({"algorithm": "dnn", "epochs": 3, "profit": {"tp": 90, "fp": -10}});
+    let all = pictures(&predictor(options));
+    let kinds: Vec<&str> = all.iter().map(|own| own.kind.name()).collect();
+    for kind in [
+        "roc",
+        "precision_recall",
+        "gains",
+        "lift",
+        "calibration",
+        "confusion",
+        "profit",
+        "importance",
+        "dependence",
+        "history",
+    ] {
+        assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
+    }
+    for own in &all {
+        let svg = own.document();
+        assert!(svg.starts_with("<svg role=\"img\" aria-label=\""), "{svg}");
+        assert!(svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("prefers-color-scheme:dark"));
+        // No colour but those the style gives.
+        assert!(!svg.replace(chart::STYLE, "").contains("=\"#"), "{svg}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert!(own.says.ends_with('.') && !own.table.rows.is_empty());
+        let width = own.table.head.len();
+        assert!(own.table.rows.iter().all(|row| row.len() == width));
+    }
+}
+
+/// A model whose names are as wild as users make them.
+fn wild() -> Predictor {
+    let mut artifact: Artifact = predictor(json!({"algorithm": "gbdt"})).into_artifact();
+    artifact.target.name = "</title><script>alert(1)</script>".into();
+    artifact.target.labels = vec!["nein".into(), "Да & \"ja\"".into()];
+    Predictor::new(artifact).unwrap()
+}
+
+#[test]
+fn a_page_holds_all_there_is_and_no_code_of_strangers() {
+    let predictor = wild();
+    let insight = Insight::of(&predictor, NAMED, &mut || true).unwrap();
+    let outcomes = outcomes(&predictor);
+    let subject = Subject {
+        predictor: &predictor,
+        outcomes: Some(&outcomes),
+        evaluation: &predictor.artifact().evaluation,
+        judged_on: None,
+    };
+    let facts = Facts {
+        model: "risk <img src=x onerror=alert(1)>".into(),
+        version: 3,
+        deployed: true,
+        on: Some("now".into()),
+        ..Facts::default()
+    };
+    let lines = of_table("risk", &predictor, &insight);
+    let shifts = drift(&predictor, predictor.background()).unwrap();
+    let page = page_of_table(&facts, &lines, &subject, &insight, Some(&shifts)).unwrap();
+    assert!(
+        !page.contains("<script") && !page.contains("<img"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("http://")
+            || page.matches("http://").count()
+                == page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count()
+    );
+    for part in [
+        "Version 3, deployed",
+        "How good it is",
+        "What it goes by",
+        "Segments",
+        "The data",
+        "Whether rows have changed",
+        "Where it comes from",
+        "Да &amp; &quot;ja&quot;",
+        "roc_auc",
+        "PSI",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    for tag in [
+        "section", "figure", "table", "details", "svg", "div", "tr", "td",
+    ] {
+        let opened =
+            page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
 }

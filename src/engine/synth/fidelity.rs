@@ -11,7 +11,8 @@ use crate::infer::Predictor;
 use crate::params::Params;
 use columns::numbers;
 pub use columns::{Pair, Shape, pairs, shapes, trend};
-pub(super) use columns::{common, is_number, ks_complement, text};
+pub(super) use columns::{common, ks_complement};
+pub(crate) use columns::{is_number, text};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

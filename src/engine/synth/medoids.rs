@@ -2,6 +2,7 @@
 
 use super::gower::Points;
 use crate::random::Random;
+use crate::segment::silhouette;
 use rayon::prelude::*;
 
 /// Rows of a sample, at most: all distances between them are kept.
@@ -194,32 +195,10 @@ impl Distances {
 
     /// Mean width of the silhouettes.
     fn silhouette(&self, medoids: &[usize]) -> f64 {
-        let near = self.near(medoids);
-        let mut sizes = vec![0usize; medoids.len()];
-        near.iter().for_each(|n| sizes[n.medoid] += 1);
-        let width = |row: usize| {
-            let own = near[row].medoid;
-            if sizes[own] < 2 {
-                return 0.0;
-            }
-            let mut sums = vec![0.0f64; medoids.len()];
-            for (other, distance) in near.iter().zip(self.from(row)) {
-                sums[other.medoid] += f64::from(*distance);
-            }
-            let inside = sums[own] / (sizes[own] - 1) as f64;
-            let others = (0..medoids.len()).filter(|g| *g != own && sizes[*g] > 0);
-            let outside = others
-                .map(|g| sums[g] / sizes[g] as f64)
-                .fold(f64::INFINITY, f64::min);
-            let most = inside.max(outside);
-            if most > 0.0 && most.is_finite() {
-                (outside - inside) / most
-            } else {
-                0.0
-            }
-        };
-        let widths: Vec<f64> = (0..self.rows).into_par_iter().map(width).collect();
-        widths.iter().sum::<f64>() / self.rows.max(1) as f64
+        let of: Vec<usize> = self.near(medoids).iter().map(|n| n.medoid).collect();
+        silhouette(&of, medoids.len(), |row, distances| {
+            distances.copy_from_slice(self.from(row));
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
+use crate::frame::{Cell, Kind};
 use crate::random::Random;
 use crate::synth::{Columns, Params};
+use serde_json::json;
 
 /// Three groups of customers, with shares of 0.5, 0.3 and 0.2, and a column that tells nothing.
 fn planted(rows: usize) -> (Frame, Vec<usize>) {
@@ -131,10 +133,4 @@ fn rows_that_cannot_be_grouped_are_refused_or_alike() {
         (found[0].name.as_str(), found[0].description.as_str()),
         ("typical", "like most")
     );
-}
-
-#[test]
-fn figures_are_short() {
-    let shown = [240.0, 0.12345, 79.996, 1234.5, -3.5, 0.0].map(short);
-    assert_eq!(shown, ["240", "0.1235", "80", "1234", "-3.5", "0"]);
 }

@@ -112,6 +112,19 @@ impl Session {
         std::mem::take(&mut *self.notices.lock().unwrap())
     }
 
+    /// The payloads of notifications since the last call.
+    #[track_caller]
+    pub fn heard(&mut self) -> Vec<String> {
+        use postgres::fallible_iterator::FallibleIterator;
+        self.exec("SELECT 1");
+        let mut notifications = self.client.notifications();
+        let heard = notifications.iter().map(|n| Ok(n.payload().to_owned()));
+        match heard.collect() {
+            Ok(heard) => heard,
+            Err(error) => panic!("{}", describe(&error)),
+        }
+    }
+
     /// Runs one statement in a thread.
     pub fn call(mut self, sql: &str) -> Call {
         let pid = self.pid;

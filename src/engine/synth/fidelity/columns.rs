@@ -40,7 +40,7 @@ pub fn trend(pairs: &[Pair]) -> Option<f64> {
 }
 
 /// Whether a column is compared as numbers.
-pub(in crate::synth) fn is_number(kind: Kind) -> bool {
+pub(crate) fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::Number | Kind::Duration | Kind::Time)
 }
 
@@ -198,7 +198,7 @@ fn tv_complement(real: &Column, made: &Column) -> f64 {
     1.0 - 0.5 * gaps.iter().sum::<f64>()
 }
 
-pub(in crate::synth) fn text(cell: Cell<'_>) -> String {
+pub(crate) fn text(cell: Cell<'_>) -> String {
     match cell {
         Cell::Tags(x) | Cell::Json(x) => x.to_owned(),
         cell => label(cell),

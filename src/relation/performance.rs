@@ -1,0 +1,332 @@
+//! How good predictions that were kept turned out to be, once it is known what was true.
+
+use super::resolve;
+use super::scores::{KEY, TIME, key_of, moment, narrow};
+use super::{read, score};
+use crate::error::{Error, Result, required};
+use crate::job::{options, spec};
+use crate::settings;
+use crate::store::catalog::{self, as_owner};
+use crate::store::live::{self, EPOCH, Kept, Of, Score};
+use crate::store::{cache, log};
+use insight_engine::artifact::Artifact;
+use insight_engine::evaluate::{Outcomes, evaluate, smaller_is_better};
+use insight_engine::explain::told;
+use insight_engine::fit::truth_of;
+use insight_engine::frame::Frame;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// Fewer labels than that say nothing, unless the caller wants them to.
+const FEWEST: u64 = 50;
+
+const OPTIONS: [&str; 8] = [
+    "bound", "by", "key", "metric", "min_rows", "period", "since", "time",
+];
+
+/// The scores of a model's kept predictions by period, version and segment.
+pub fn performance(
+    model: Option<&str>,
+    truth: Option<&str>,
+    given: &Value,
+    role: pg_sys::Oid,
+) -> Result<Vec<Score>> {
+    let reference = required(model, "model")?;
+    let truth = required(truth, "truth")?;
+    let Value::Object(given) = given else {
+        return Err(Error::new("22023", "options must be a JSON object"));
+    };
+    spec::check_keys(given, &[&OPTIONS], " of insight_performance")?;
+    let unit = options::text(given, "period")?.unwrap_or_else(|| "week".into());
+    if !["day", "week", "month"].contains(&unit.as_str()) {
+        return Err(options::wrong_type("period", "day, week or month"));
+    }
+    let fewest = match given.get("min_rows") {
+        None | Some(Value::Null) => FEWEST,
+        Some(value) => (value.as_u64())
+            .filter(|n| (1..=1_000_000).contains(n))
+            .ok_or_else(|| options::wrong_type("min_rows", "an integer from 1 to 1000000"))?,
+    };
+    let by = options::text(given, "by")?;
+    let version = log::version(cache::version(reference)?)?;
+    // Who was given which score is the owner's to know.
+    as_owner(|| Spi::connect(|client| catalog::owned(client, &version.model, role)))?;
+    let setting = log::setting(&version.model)?;
+    let key = options::text(given, "key")?.or_else(|| setting.as_ref()?.key.clone());
+    let metric = options::text(given, "metric")?.or_else(|| setting.as_ref()?.metric.clone());
+    let bound = match given.get("bound") {
+        None | Some(Value::Null) => setting.as_ref().and_then(|s| s.bound),
+        Some(value) => Some(
+            value
+                .as_f64()
+                .ok_or_else(|| options::wrong_type("bound", "a number"))?,
+        ),
+    };
+    let deployed = cache::predictor(reference)?;
+    let target = &deployed.artifact().target;
+
+    let mut source = resolve::resolve(truth)?;
+    let key = key_of(key.as_deref(), &source)?;
+    let time = options::text(given, "time")?
+        .map(|name| moment(&source, "time", &name))
+        .transpose()?;
+    let mut wanted = vec![source.require(&target.name)?.name.clone()];
+    for other in target.companion.iter().chain(&by) {
+        let name = source.require(other)?.name.clone();
+        if !wanted.contains(&name) {
+            wanted.push(name);
+        }
+    }
+    narrow(&mut source, &key, time.as_deref(), None);
+    wanted.push(KEY.into());
+    if time.is_some() {
+        wanted.push(TIME.into());
+    }
+    let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
+        pgrx::check_for_interrupts!();
+    })?;
+
+    let since = options::text(given, "since")?;
+    let kept = live::kept(version.model_id, &unit, since.as_deref())?;
+    let all = kept.len();
+    let mut scores = Vec::new();
+    for (number, kept) in by_version(kept) {
+        let predictor = cache::predictor(&format!("{}@{number}", version.model))?;
+        let artifact = predictor.artifact();
+        if artifact.target.name != target.name || artifact.task != deployed.artifact().task {
+            notice!(
+                "version {number} of model \"{}\" predicts another target: its {} predictions are left out",
+                version.model,
+                kept.len()
+            );
+            continue;
+        }
+        let labelled = Labelled::new(artifact, &frame, &key)?;
+        for ((period, segment), group) in labelled.groups(kept, by.as_deref(), predictor.width()) {
+            scores.extend(judge(
+                artifact,
+                &labelled,
+                &Asked {
+                    version: number,
+                    period,
+                    segment,
+                    fewest,
+                    metric: metric.as_deref(),
+                    bound,
+                },
+                &group,
+                predictor.width(),
+            ));
+        }
+    }
+    if scores.is_empty() {
+        notice!(
+            "none of the {all} predictions that were kept of model \"{}\" has a label in {}",
+            version.model,
+            source.label()
+        );
+    }
+    scores
+        .sort_by(|a, b| (a.period, &a.segment, a.version).cmp(&(b.period, &b.segment, b.version)));
+    let of = Of {
+        model: version.model_id,
+        name: &version.model,
+        unit: &unit,
+        by: by.as_deref(),
+    };
+    live::store(&of, &scores)?;
+    Ok(scores)
+}
+
+fn by_version(kept: Vec<Kept>) -> BTreeMap<i32, Vec<Kept>> {
+    let mut found: BTreeMap<i32, Vec<Kept>> = BTreeMap::new();
+    for one in kept {
+        found.entry(one.version).or_default().push(one);
+    }
+    found
+}
+
+/// The rows of the truth whose label is known.
+struct Labelled<'a> {
+    frame: &'a Frame,
+    outcomes: Outcomes,
+    /// The frame's row of each label.
+    rows: Vec<u32>,
+    by_key: HashMap<&'a str, usize>,
+}
+
+/// Of a period and segment: which label, and what was predicted.
+type Group = Vec<(usize, Vec<f64>)>;
+
+impl<'a> Labelled<'a> {
+    fn new(artifact: &Artifact, frame: &'a Frame, key: &str) -> Result<Labelled<'a>> {
+        let (rows, truth) = truth_of(artifact.task, &artifact.target, frame)?;
+        let mut by_key = HashMap::with_capacity(rows.len());
+        let keys = frame.column(KEY);
+        for (i, row) in rows.iter().enumerate() {
+            let Some(text) = keys.and_then(|keys| score::text(keys, *row as usize)) else {
+                continue;
+            };
+            if by_key.insert(text, i).is_some() {
+                return Err(Error::new(
+                    "23505",
+                    format!("the key \"{key}\" of the truth is not unique"),
+                )
+                .detail(format!("Two rows have the key \"{text}\"."))
+                .hint("Give one label for each key, in a SELECT."));
+            }
+        }
+        Ok(Labelled {
+            frame,
+            outcomes: Outcomes {
+                truth,
+                predictions: Vec::new(),
+            },
+            rows,
+            by_key,
+        })
+    }
+
+    /// Of each period, the last prediction of each key before its label was known: of all, and of each segment.
+    fn groups(
+        &self,
+        kept: Vec<Kept>,
+        by: Option<&str>,
+        width: usize,
+    ) -> BTreeMap<(i64, Option<String>), Group> {
+        let times = self.frame.column(TIME);
+        let segments = by.and_then(|by| self.frame.column(by));
+        let mut groups: BTreeMap<(i64, Option<String>), Group> = BTreeMap::new();
+        let mut last: Option<(i64, usize)> = None;
+        for one in kept {
+            let Some(&label) = self.by_key.get(one.key.as_str()) else {
+                continue;
+            };
+            let row = self.rows[label] as usize;
+            let known_at = times
+                .and_then(|times| score::text(times, row))
+                .and_then(|text| text.parse::<i64>().ok());
+            let too_late = known_at.is_some_and(|known_at| one.at >= known_at - EPOCH);
+            // The latest comes first.
+            if too_late || last == Some((one.period, label)) || one.outputs.len() != width {
+                continue;
+            }
+            last = Some((one.period, label));
+            if let Some(segments) = segments {
+                let segment = told(segments.cell(row)).unwrap_or_else(|| "NULL".into());
+                let group = groups.entry((one.period, Some(segment))).or_default();
+                group.push((label, one.outputs.clone()));
+            }
+            let group = groups.entry((one.period, None)).or_default();
+            group.push((label, one.outputs));
+        }
+        groups
+    }
+}
+
+struct Asked<'a> {
+    version: i32,
+    period: i64,
+    segment: Option<String>,
+    fewest: u64,
+    metric: Option<&'a str>,
+    bound: Option<f64>,
+}
+
+/// The scores of one group.
+fn judge(
+    artifact: &Artifact,
+    labelled: &Labelled<'_>,
+    asked: &Asked<'_>,
+    group: &Group,
+    width: usize,
+) -> Vec<Score> {
+    let trained = |metric: &str| {
+        let own = artifact.evaluation.metrics.iter();
+        own.filter(|m| m.class.is_none())
+            .find(|m| m.metric == metric)
+            .map(|m| m.value)
+    };
+    let headline = asked.metric.map(str::to_owned).or_else(|| {
+        let headline = artifact.evaluation.headline();
+        headline.map(|m| m.metric.clone())
+    });
+    let empty = Score {
+        version: asked.version,
+        period: asked.period,
+        segment: asked.segment.clone(),
+        rows: group.len() as i64,
+        metric: None,
+        value: None,
+        low: None,
+        high: None,
+        trained: None,
+        bound: None,
+        below: None,
+        note: None,
+    };
+    if (group.len() as u64) < asked.fewest {
+        let note = format!(
+            "{} labels, at least {} are needed",
+            group.len(),
+            asked.fewest
+        );
+        return vec![Score {
+            note: Some(note),
+            ..empty
+        }];
+    }
+    let labels: Vec<usize> = group.iter().map(|(label, _)| *label).collect();
+    let predictions: Vec<f64> = group
+        .iter()
+        .flat_map(|(_, outputs)| outputs)
+        .copied()
+        .collect();
+    let truth = labelled
+        .outcomes
+        .truth_at(artifact.task, artifact.target.labels.len(), &labels);
+    debug_assert_eq!(predictions.len(), labels.len() * width);
+    let evaluation = evaluate(
+        artifact.task,
+        &artifact.target.labels,
+        &truth,
+        &predictions,
+        artifact.settled.threshold,
+        &artifact.evaluation.baseline,
+        score::draws(artifact),
+    );
+    let overall = evaluation.metrics.into_iter().filter(|m| m.class.is_none());
+    let mut scores: Vec<Score> = overall
+        .map(|m| {
+            let bound = asked.bound.filter(|_| Some(&m.metric) == headline.as_ref());
+            let worse = |bound: f64| match smaller_is_better(&m.metric) {
+                true => m.value > bound,
+                false => m.value < bound,
+            };
+            Score {
+                value: Some(m.value),
+                low: Some(m.low),
+                high: Some(m.high),
+                trained: trained(&m.metric),
+                bound,
+                below: bound.map(worse),
+                metric: Some(m.metric),
+                ..empty.clone()
+            }
+        })
+        .collect();
+    if let Some(headline) = headline
+        && !scores.iter().any(|s| s.metric.as_ref() == Some(&headline))
+    {
+        scores.push(Score {
+            trained: trained(&headline),
+            metric: Some(headline),
+            note: Some("undefined on these rows".into()),
+            ..empty
+        });
+    }
+    scores
+}

@@ -1,0 +1,112 @@
+//! The log's partitions, a week each: made some weeks ahead, dropped when every model's retention is over.
+
+use super::super::catalog::as_owner;
+use crate::error::Result;
+use crate::job::due::attempt;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+/// "insp": the advisory lock on who makes and drops partitions.
+const LOCK: i64 = 0x696e_7370;
+
+/// Weeks for which there is a partition, this one among them.
+const AHEAD: i32 = 5;
+
+/// Makes what partitions are missing. To attach one blocks neither readers nor writers of the others.
+pub fn ensure() -> Result<()> {
+    let missing = as_owner(|| Spi::connect(|client| missing(client, 2)))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update("SELECT pg_advisory_xact_lock($1)", None, &[LOCK.into()])?;
+            // By now another session may have made them.
+            let found = client.update(WEEKS, None, &[AHEAD.into()])?;
+            let mut missing = Vec::new();
+            for row in found {
+                missing.push((
+                    row.get::<String>(1)?,
+                    row.get::<String>(2)?,
+                    row.get::<String>(3)?,
+                ));
+            }
+            for (name, from, to) in missing {
+                let (Some(name), Some(from), Some(to)) = (name, from, to) else {
+                    continue;
+                };
+                client.update(
+                    format!("CREATE TABLE insight.{name} (LIKE insight.prediction INCLUDING DEFAULTS INCLUDING CONSTRAINTS)").as_str(),
+                    None,
+                    &[],
+                )?;
+                client.update(
+                    format!("CREATE INDEX ON insight.{name} (model, predicted_at)").as_str(),
+                    None,
+                    &[],
+                )?;
+                client.update(
+                    format!("ALTER TABLE insight.prediction ATTACH PARTITION insight.{name} FOR VALUES FROM ('{from}+00') TO ('{to}+00')").as_str(),
+                    None,
+                    &[],
+                )?;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Name, first and last moment of the weeks from this one on that have no partition yet.
+const WEEKS: &str = "SELECT w.name, w.monday::date::text, (w.monday + interval '7 days')::date::text \
+    FROM (SELECT m AS monday, 'prediction_' || to_char(m, 'YYYYMMDD') AS name \
+          FROM (SELECT date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC') + n * interval '7 days' AS m FROM generate_series(0, $1 - 1) n) s) w \
+    WHERE to_regclass('insight.' || w.name) IS NULL ORDER BY 1";
+
+fn missing(client: &pgrx::spi::SpiClient<'_>, weeks: i32) -> Result<Vec<String>> {
+    let rows = client.select(WEEKS, None, &[weeks.into()])?;
+    Ok(rows
+        .filter_map(|row| row.get::<String>(1).ok().flatten())
+        .collect())
+}
+
+/// Deletes what is older than its model's retention, and drops partitions of which that holds for all. To drop one needs the log
+/// for itself until the transaction ends, so nothing is dropped inside of BEGIN and COMMIT, nor while somebody reads.
+pub fn prune() -> Result<()> {
+    // SAFETY: a plain read of this process's state.
+    if unsafe { pg_sys::IsTransactionBlock() } {
+        return Ok(());
+    }
+    let old = as_owner(|| {
+        Spi::connect_mut(|client| -> Result<Vec<String>> {
+            client.update(
+                "DELETE FROM insight.prediction p USING insight.log l WHERE p.model = l.model AND p.predicted_at < clock_timestamp() - l.retention",
+                None,
+                &[],
+            )?;
+            let rows = client.update(
+                "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+                 WHERE i.inhparent = 'insight.prediction'::regclass AND c.relname ~ '^prediction_[0-9]{8}$' \
+                 AND (to_date(substr(c.relname, 12), 'YYYYMMDD') + 7)::timestamp AT TIME ZONE 'UTC' \
+                     < clock_timestamp() - (SELECT max(l.retention) FROM insight.log l)",
+                None,
+                &[],
+            )?;
+            Ok(rows
+                .filter_map(|row| row.get::<String>(1).ok().flatten())
+                .collect())
+        })
+    })?;
+    for name in old {
+        // Another time, where somebody reads it now.
+        let _ = attempt(|| {
+            as_owner(|| {
+                Spi::connect_mut(|client| {
+                    client.update("SET LOCAL lock_timeout = '100ms'", None, &[])?;
+                    client.update(format!("DROP TABLE insight.{name}").as_str(), None, &[])?;
+                    Ok(())
+                })
+            })
+        });
+    }
+    Ok(())
+}

@@ -5,6 +5,7 @@ mod counterfactual;
 mod dependence;
 mod importance;
 mod interactions;
+mod pairs;
 mod rules;
 mod sample;
 mod shapley;

@@ -4,12 +4,12 @@
 //! worth the mean answer over the background rows once these columns take the row's values ("interventional"). They are found
 //! along random orders of the columns: from a background row to the row, one column after another, each time back along
 //! the reversed order, too (Mitchell et al. 2022), so that what two columns do together is split exactly. What the columns add
-//! sums up to the answer less the mean over the background, whatever the number of orders.
+//! sums up to the answer less the mean over the background, whatever the number of orders. Where the answer is one number, trees and
+//! networks need no orders: see [`super::pairs`].
 
-use crate::artifact::Task;
+use super::pairs::{NETWORK_ROWS, Pairs};
 use crate::frame::Cell;
 use crate::infer::{Predictor, Scratch};
-use crate::models::{Model, Output, Part};
 use crate::random::Random;
 
 /// What one column adds.
@@ -18,7 +18,8 @@ pub struct Contribution {
     /// Which of the recipe's columns.
     pub column: usize,
     pub value: f64,
-    /// Standard error: from the difference of the two ways along an order; what it tends to 0 with is the number of background rows.
+    /// Along random orders the standard error, from the difference of the two ways along an order; of what is carried over by slopes
+    /// how far from that it lies on kept rows (root of the mean square). 0: exact.
     pub error: f64,
 }
 
@@ -41,7 +42,7 @@ pub fn answer(predictor: &Predictor, label: usize, predictions: &[f64]) -> f64 {
 }
 
 /// Explains the answer to a row; of many labels the probability of `label`, or else of the one that is answered. The background are
-/// the first `rows` of those kept with the model, or [`FEW`] where networks have to be asked again and again; without any every
+/// the first `rows` of those kept with the model, [`MIXED`] at most of a blend, [`FEW`] where models have to be asked again and again; without any every
 /// column adds nothing. `tick` is called after each.
 pub fn explain(
     predictor: &Predictor,
@@ -59,34 +60,29 @@ pub fn explain(
     // Of many labels the one that is answered.
     let label = label.unwrap_or_else(|| predictor.class(predictions));
     let prediction = answer(predictor, label, predictions);
-    let pairs = Pairs::of(predictor, &own);
-    let few = pairs.as_ref().is_none_or(|pairs| pairs.walks);
-    let rows = if few { rows.min(FEW) } else { rows };
-    let rows = rows.min(predictor.background().rows());
-    let mut sums = Sums {
-        base: 0.0,
-        values: vec![0.0; columns],
-        squares: vec![0.0; columns],
-    };
-    for row in 0..rows {
-        let other: Vec<Cell<'_>> = cells_of(predictor, row);
-        match &pairs {
-            Some(pairs) => pairs.add(row, &other, scratch, &mut sums),
-            None => {
-                let mut ask = |mixed: &[Cell<'_>]| {
-                    answer(predictor, label, predictor.predict(mixed, scratch))
-                };
-                sums.base += ask(&other);
-                walk(row, &own, &other, &mut ask, 1.0, &mut sums);
-            }
-        }
-        tick();
+    let (mut pairs, mut apart) = (Pairs::of(predictor, &own), None);
+    if pairs.as_ref().is_some_and(|own| !own.exact && !own.walks) {
+        apart = how_far_apart(predictor, scratch, tick);
+        // A model that is bent too far is asked.
+        pairs = pairs.filter(|_| apart.is_some());
     }
+    let rows = match &pairs {
+        None => rows.min(FEW),
+        Some(pairs) if pairs.walks => rows.min(FEW),
+        Some(pairs) if pairs.bends && pairs.trees => rows.min(MIXED),
+        Some(pairs) if pairs.bends => rows.min(NETWORK_ROWS),
+        Some(_) => rows,
+    };
+    let rows = rows.min(predictor.background().rows());
+    let sums = against(predictor, label, &own, (&mut pairs, rows), scratch, tick);
     let n = rows.max(1) as f64;
     let contributions = (0..columns).map(|column| Contribution {
         column,
         value: sums.values[column] / n,
-        error: sums.squares[column].sqrt() / n,
+        error: match apart {
+            Some(apart) if rows > 0 => apart.get(column).copied().unwrap_or(0.0),
+            _ => sums.squares[column].sqrt() / n,
+        },
     });
     Explanation {
         base: if rows == 0 { prediction } else { sums.base / n },
@@ -95,21 +91,92 @@ pub fn explain(
     }
 }
 
+/// Adds up what is found between a row and the first `rows` of the background.
+fn against(
+    predictor: &Predictor,
+    label: usize,
+    own: &[Cell<'_>],
+    (pairs, rows): (&mut Option<Pairs<'_>>, usize),
+    scratch: &mut Scratch,
+    tick: &mut dyn FnMut(),
+) -> Sums {
+    let mut sums = Sums::new(own.len());
+    if let Some(pairs) = pairs.as_mut().filter(|pairs| pairs.bends) {
+        pairs.bend(rows);
+    }
+    for row in 0..rows {
+        let other: Vec<Cell<'_>> = cells_of(predictor, row);
+        match pairs {
+            Some(pairs) => pairs.add(row, &other, scratch, &mut sums),
+            None => {
+                let mut ask = |mixed: &[Cell<'_>]| {
+                    answer(predictor, label, predictor.predict(mixed, scratch))
+                };
+                sums.base += ask(&other);
+                walk(row, own, &other, &mut ask, 1.0, &mut sums);
+            }
+        }
+        tick();
+    }
+    sums
+}
+
+/// How far what is found by slopes lies from what is found along random orders: by column the root of the mean square
+/// over some of the rows that are kept, found once. `None` where it is too far.
+fn how_far_apart<'p>(
+    predictor: &'p Predictor,
+    scratch: &mut Scratch,
+    tick: &mut dyn FnMut(),
+) -> Option<&'p [f64]> {
+    let found = predictor.apart.get_or_init(|| {
+        let kept = predictor.background().rows();
+        let columns = predictor.artifact().recipe.columns().len();
+        let rows = FEW.min(kept);
+        let (mut squares, mut size) = (vec![0.0; columns], 0.0);
+        for i in 0..JUDGED {
+            // From the other end: the first are those compared with.
+            let own = cells_of(predictor, kept.checked_sub(1 + i)?);
+            let mut pairs = Pairs::of(predictor, &own);
+            let bent = against(predictor, 0, &own, (&mut pairs, rows), scratch, tick);
+            let walked = against(predictor, 0, &own, (&mut None, rows), scratch, tick);
+            let n = rows.max(1) as f64;
+            for (at, (bent, walked)) in bent.values.iter().zip(&walked.values).enumerate() {
+                squares[at] += ((bent - walked) / n).powi(2) / JUDGED as f64;
+                size += (walked / n).powi(2) / JUDGED as f64;
+            }
+        }
+        let far = squares.iter().sum::<f64>();
+        let near = far.sqrt() <= MOST_APART * size.sqrt();
+        near.then(|| squares.iter().map(|square| square.sqrt()).collect())
+    });
+    found.as_deref()
+}
+
 fn cells_of(predictor: &Predictor, row: usize) -> Vec<Cell<'_>> {
     let columns = predictor.background().columns.iter();
     columns.map(|c| c.cell(row)).collect()
 }
 
 /// What the background rows add up to.
-struct Sums {
-    base: f64,
-    values: Vec<f64>,
-    squares: Vec<f64>,
+pub(super) struct Sums {
+    pub(super) base: f64,
+    pub(super) values: Vec<f64>,
+    pub(super) squares: Vec<f64>,
+}
+
+impl Sums {
+    pub(super) fn new(columns: usize) -> Sums {
+        Sums {
+            base: 0.0,
+            values: vec![0.0; columns],
+            squares: vec![0.0; columns],
+        }
+    }
 }
 
 /// Goes from one row to another along a random order of the columns and along the reversed one, and adds what each column adds
 /// to the answer of `ask`, times `factor`.
-fn walk(
+pub(super) fn walk(
     seed: usize,
     own: &[Cell<'_>],
     other: &[Cell<'_>],
@@ -141,118 +208,8 @@ fn walk(
     }
 }
 
-/// Explanations of a row against single others, where an answer is one number made of the answers of parts: of trees what
-/// each column adds to the sums is exact, and is carried over to probabilities, of the parts and then calibrated, by the slope of
-/// the line from the other row's to the row's (as shap's `TreeExplainer` does with `model_output="probability"`, and DeepLIFT's
-/// rescale rule, Shrikumar et al. 2017); other parts are walked.
-struct Pairs<'a> {
-    predictor: &'a Predictor,
-    own: &'a [Cell<'a>],
-    numbers: Vec<f32>,
-    codes: Vec<u32>,
-    /// The column of each number, then of each category.
-    players: Vec<usize>,
-    /// Whether some parts are no trees.
-    walks: bool,
-}
-
-impl<'a> Pairs<'a> {
-    /// `None` where the model is not of this kind.
-    fn of(predictor: &'a Predictor, own: &'a [Cell<'a>]) -> Option<Pairs<'a>> {
-        let artifact = predictor.artifact();
-        let one = matches!(
-            artifact.task,
-            Task::Binary | Task::Regression | Task::Uplift
-        );
-        let trees = |part: &Part| matches!(part.model, Model::Trees(_));
-        let parts = &artifact.parts;
-        // The other row may belong to another segment, and so be answered by other parts.
-        let deep = own.len() > MOST_COLUMNS;
-        if deep
-            || !one
-            || artifact.partition.is_some()
-            || !parts.iter().any(trees)
-            || !artifact.recipe.is_of_single_columns()
-        {
-            return None;
-        }
-        let mut features = artifact.recipe.scratch();
-        artifact.recipe.apply(own, &mut features);
-        let (mut players, categories) = artifact.recipe.owners();
-        players.extend(categories);
-        Some(Pairs {
-            predictor,
-            own,
-            numbers: features.numbers,
-            codes: features.codes,
-            players,
-            walks: !parts.iter().all(trees),
-        })
-    }
-
-    fn add(&self, row: usize, other: &[Cell<'_>], scratch: &mut Scratch, sums: &mut Sums) {
-        let artifact = self.predictor.artifact();
-        let output = artifact.output().0;
-        let matrix = self.predictor.prepared();
-        let of_row = {
-            let (numbers, codes) = (matrix.inputs.numbers, matrix.inputs.categories.len());
-            (
-                &matrix.numbers[row * numbers..(row + 1) * numbers],
-                &matrix.codes[row * codes..(row + 1) * codes],
-            )
-        };
-        let columns = self.own.len();
-        let mut all = Sums {
-            base: 0.0,
-            values: vec![0.0; columns],
-            squares: vec![0.0; columns],
-        };
-        let (mut to, mut from) = (0.0, 0.0);
-        let mut added = vec![0.0; columns];
-        for part in &artifact.parts {
-            let Model::Trees(trees) = &part.model else {
-                continue;
-            };
-            added.fill(0.0);
-            let own = (self.numbers.as_slice(), self.codes.as_slice());
-            let (a, b) = trees.between(own, of_row, &self.players, &mut added);
-            let as_answer = |sum: f64| {
-                if trees.plain && output != Output::Identity {
-                    return sum.clamp(0.0, 1.0);
-                }
-                let mut answer = [0.0];
-                output.add(&[sum as f32], 1.0, &mut answer);
-                answer[0]
-            };
-            let slope = slope(a, b, as_answer) * part.share;
-            to += part.share * as_answer(a);
-            from += part.share * as_answer(b);
-            let both = all.values.iter_mut().zip(&added);
-            both.for_each(|(sum, added)| *sum += slope * added);
-        }
-        if self.walks {
-            let mut ask = |mixed: &[Cell<'_>]| self.predictor.without_trees(mixed, scratch)[0];
-            to += ask(self.own);
-            from += ask(other);
-            walk(row, self.own, other, &mut ask, 1.0, &mut all);
-        }
-        let read = |answer: f64| {
-            let mut read = [answer];
-            artifact.read(&mut read);
-            artifact.settled.calibration.apply(&mut read);
-            read[0]
-        };
-        let factor = slope(to, from, read);
-        sums.base += read(from);
-        for column in 0..columns {
-            sums.values[column] += factor * all.values[column];
-            sums.squares[column] += factor * factor * all.squares[column];
-        }
-    }
-}
-
 /// The slope of the line through two places of a function.
-fn slope(a: f64, b: f64, of: impl Fn(f64) -> f64) -> f64 {
+pub(super) fn slope(a: f64, b: f64, of: impl Fn(f64) -> f64) -> f64 {
     let apart = a - b;
     if apart.abs() > 1e-9 {
         return (of(a) - of(b)) / apart;
@@ -260,8 +217,10 @@ fn slope(a: f64, b: f64, of: impl Fn(f64) -> f64) -> f64 {
     (of(a + 1e-6) - of(a - 1e-6)) / 2e-6
 }
 
-/// Rows that [`explain`] compares with by default, and where networks have to be asked.
+/// Rows that [`explain`] compares with by default, where trees and networks answer together, and where models have to be asked.
 pub const BACKGROUND: usize = 48;
+const MIXED: usize = 24;
 const FEW: usize = 16;
-/// Trees are followed so deep at most.
-const MOST_COLUMNS: usize = 1000;
+/// Kept rows by which it is judged whether slopes will do, and how far apart, as a share of the contributions, that may lead.
+const JUDGED: usize = 8;
+const MOST_APART: f64 = 0.25;

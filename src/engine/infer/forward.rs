@@ -49,7 +49,7 @@ struct Bag {
 
 /// What one row brings: dense values, a code per category, and the tokens of its bags.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     pub(super) numbers: &'a [f32],
     pub(super) codes: &'a [u32],
     pub(super) tokens: &'a [u32],
@@ -60,7 +60,7 @@ pub(super) struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// A row prepared by itself.
-    pub(super) fn single(features: &'a Features) -> Row<'a> {
+    pub(crate) fn single(features: &'a Features) -> Row<'a> {
         Row {
             numbers: &features.numbers,
             codes: &features.codes,
@@ -71,7 +71,7 @@ impl<'a> Row<'a> {
     }
 
     /// A row of a matrix.
-    pub(super) fn of(matrix: &'a Matrix, row: usize) -> Row<'a> {
+    pub(crate) fn of(matrix: &'a Matrix, row: usize) -> Row<'a> {
         let inputs = &matrix.inputs;
         let (numbers, codes, bags) = (inputs.numbers, inputs.categories.len(), inputs.bags.len());
         let before = match row * bags {

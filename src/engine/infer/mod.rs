@@ -9,6 +9,7 @@ mod forward;
 pub(crate) mod hidden;
 mod kernel;
 mod ordinal;
+pub(crate) mod rescale;
 mod routes;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,8 +22,10 @@ use crate::{
     models::{Model, Output, Part},
     recipe::{Features, Matrix},
 };
-use forward::{Buffers, Forward, Level, Row};
+pub(crate) use forward::Row;
+use forward::{Buffers, Forward, Level};
 use rayon::prelude::*;
+use rescale::Rescale;
 use routes::Routes;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use transformer::Attending;
@@ -57,6 +60,10 @@ pub struct Predictor {
     prepared: OnceLock<Matrix>,
     /// See [`Predictor::typical`].
     typical: OnceLock<Vec<Option<String>>>,
+    /// See [`Predictor::rescaled`].
+    rescaled: OnceLock<Vec<Option<Rescale>>>,
+    /// See [`crate::explain`].
+    pub(crate) apart: OnceLock<Option<Vec<f64>>>,
     /// What rows are compared with; `None` where too little was kept.
     novelty: OnceLock<Option<Novelty>>,
 }
@@ -139,6 +146,8 @@ impl Predictor {
             background: OnceLock::new(),
             prepared: OnceLock::new(),
             typical: OnceLock::new(),
+            rescaled: OnceLock::new(),
+            apart: OnceLock::new(),
             novelty: OnceLock::new(),
             artifact,
             parts,
@@ -172,6 +181,21 @@ impl Predictor {
         let rows: Vec<u32> = (0..frame.rows() as u32).collect();
         self.prepared
             .get_or_init(|| self.artifact.recipe.transform(frame, &rows))
+    }
+
+    /// Of each part that is a network with one output what tells a row apart from the first `rows` of the background;
+    /// of a model without segments. `rows` must be the same in every call.
+    pub(crate) fn rescaled(&self, rows: usize) -> &[Option<Rescale>] {
+        let matrix = self.prepared();
+        let of = |part: &Part| match &part.model {
+            Model::Network(network) if self.outputs == 1 => {
+                let recipe = &self.artifact.recipe;
+                Some(Rescale::new(network, recipe, matrix, rows.min(matrix.rows)))
+            }
+            _ => None,
+        };
+        self.rescaled
+            .get_or_init(|| self.artifact.parts.iter().map(of).collect())
     }
 
     /// How unlike the rows it was judged on a row is: the share of these that are nearer to one another than the row is to its

@@ -289,6 +289,12 @@ impl Recipe {
         (of(Step::numbers), of(Step::codes))
     }
 
+    /// The column that each bag of tokens comes from.
+    pub(crate) fn bag_owners(&self) -> impl Iterator<Item = usize> + '_ {
+        let with_bag = |(i, step): (usize, &Step)| step.has_bag().then_some(i);
+        self.steps.iter().enumerate().filter_map(with_bag)
+    }
+
     /// The feature that each input is a part of: a column, a value of a JSON document, what is made of two columns, a forecast.
     fn features(&self) -> FeatureOf {
         let mut of = FeatureOf::default();

@@ -105,6 +105,11 @@ impl Step {
         }
     }
 
+    /// Whether a bag of tokens comes of it.
+    pub(super) fn has_bag(&self) -> bool {
+        matches!(self, Step::Text(text) if text.bag().is_some())
+    }
+
     pub(super) fn add_to(&self, inputs: &mut Inputs) {
         inputs.numbers += self.numbers();
         let mut add = |category: &Category| {

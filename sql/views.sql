@@ -61,7 +61,7 @@ COMMENT ON VIEW insight.trials IS 'one row per trial of a search for hyper-param
 
 -- A worker holds an advisory lock for its whole life: a job that claims to run while its lock is free is dead. A standby
 -- sees no locks of its primary and shows what the row says.
-CREATE VIEW insight.jobs AS
+CREATE VIEW insight.jobs WITH (security_barrier) AS
 SELECT j.job, j.model, COALESCE(j.version, v.version) AS version,
        CASE WHEN d.dead THEN 'failed' ELSE j.status END AS status,
        CASE WHEN d.dead THEN 'done' ELSE COALESCE(p.phase, j.phase) END AS phase,
@@ -82,7 +82,7 @@ WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = j.role AND pg_has_role(r.
    OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
 COMMENT ON VIEW insight.jobs IS 'one row per training job of roles the reader belongs to, with its true status';
 
-CREATE VIEW insight.progress AS
+CREATE VIEW insight.progress WITH (security_barrier) AS
 SELECT j.job, j.model, p.phase, p.epoch, p.epochs, p.rows, p.rows_per_second, p.loss, p.validation_loss, p.eta_seconds,
        p.updated_at, j.started_at, j.pid, p.fold, p.folds
 FROM insight.job j CROSS JOIN LATERAL insight.job_progress(j.progress, j.job) p
@@ -91,21 +91,21 @@ WHERE j.status = 'running'
 COMMENT ON VIEW insight.progress IS 'what running jobs are doing, at most a second old';
 
 -- Who was given which score is for the members of the model's owner.
-CREATE VIEW insight.predictions AS
+CREATE VIEW insight.predictions WITH (security_barrier) AS
 SELECT m.name AS model, p.version, p.key, p.prediction, p.label, p.probability, p.predicted_at, p.role
 FROM insight.prediction p JOIN insight.model m ON m.id = p.model
 WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r.oid, 'USAGE'))
    OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
 COMMENT ON VIEW insight.predictions IS 'predictions kept by insight_log, of models whose owner''s role the reader belongs to';
 
-CREATE VIEW insight.logs AS
+CREATE VIEW insight.logs WITH (security_barrier) AS
 SELECT m.name AS model, l.active, l.sample, l.retention, l.key, l.roles, l.metric, l.bound, l.role, l.changed_at
 FROM insight.log l JOIN insight.model m ON m.id = l.model
 WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r.oid, 'USAGE'))
    OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
 COMMENT ON VIEW insight.logs IS 'how the predictions of each model are kept, by insight_log';
 
-CREATE VIEW insight.performance AS
+CREATE VIEW insight.performance WITH (security_barrier) AS
 SELECT m.name AS model, s.version, s.unit, s.period, NULLIF(s.by, '') AS by, NULLIF(s.segment, '') AS segment, s.metric, s.rows, s.value,
        s.low, s.high, s.trained, s.bound, s.below, s.measured_at
 FROM insight.live_score s JOIN insight.model m ON m.id = s.model
@@ -113,7 +113,7 @@ WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r
    OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
 COMMENT ON VIEW insight.performance IS 'how good kept predictions turned out to be, as insight_performance last measured it, beside the score at training';
 
-CREATE VIEW insight.alerts AS
+CREATE VIEW insight.alerts WITH (security_barrier) AS
 SELECT model, version, unit, period, by, segment, metric, rows, value, bound, trained, measured_at
 FROM insight.performance WHERE below;
 COMMENT ON VIEW insight.alerts IS 'live scores that are worse than the bound of insight_log or insight_performance';

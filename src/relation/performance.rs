@@ -70,7 +70,7 @@ pub fn performance(
     let mut source = resolve::resolve(truth)?;
     let key = key_of(key.as_deref(), &source)?;
     let time = options::text(given, "time")?
-        .map(|name| moment(&source, "time", &name))
+        .map(|name| moment(&source, "time", &name).map(|time| time.sql))
         .transpose()?;
     let mut wanted = vec![source.require(&target.name)?.name.clone()];
     for other in target.companion.iter().chain(&by) {

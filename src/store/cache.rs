@@ -164,7 +164,12 @@ pub fn version(reference: &str) -> Result<i64> {
 
 /// The model that a reference stands for, ready to predict.
 pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
-    match model(reference)? {
+    predictor_of(reference, version(reference)?)
+}
+
+/// The same of a version that [`version`] has found.
+pub fn predictor_of(reference: &str, id: i64) -> Result<Rc<Predictor>> {
+    match model_of(reference, id)? {
         Loaded::Predictor(predictor) => Ok(predictor),
         other => Err(other.is_another(reference, "predict rows of a table")),
     }
@@ -232,7 +237,11 @@ impl Loaded {
 
 /// The model that a reference stands for, whatever its kind.
 pub fn model(reference: &str) -> Result<Loaded> {
-    let id = version(reference)?;
+    model_of(reference, version(reference)?)
+}
+
+/// The model of a version that [`version`] has found.
+fn model_of(reference: &str, id: i64) -> Result<Loaded> {
     let clock = CLOCK.get() + 1;
     CLOCK.set(clock);
     let cached = MODELS.with_borrow_mut(|models| {

@@ -6,6 +6,8 @@ use crate::infer::Predictor;
 
 /// Places of a number at which answers are asked for.
 const PLACES: usize = 20;
+/// Rows with the smallest and with the greatest numbers beyond the first and the last place, of at least 16 times as many.
+const EDGE: usize = 4;
 /// Values of a category, the most frequent ones.
 const LEVELS: usize = 30;
 
@@ -90,7 +92,9 @@ pub fn dependence(
             let (mut moved, mut near) = (0.0, 0.0);
             for row in 0..frame.rows() {
                 let own = place_of(frame.columns[column].cell(row));
-                if own > from && own <= to || own == from && effects.len() == 1 {
+                // Rows beyond the places are near the first or the last.
+                let (first, last) = (effects.len() == 1, effects.len() + 1 == places.len());
+                if (own > from || first) && (own <= to || last) && !own.is_nan() {
                     moved += ask(row, pair[1].cell) - ask(row, pair[0].cell);
                     near += 1.0;
                 }
@@ -123,11 +127,13 @@ fn place_of(cell: Cell<'_>) -> f64 {
 /// Places of which each has about as many rows between it and the next.
 fn along<'a>(cells: &mut [Cell<'a>]) -> Vec<Place<'a>> {
     cells.sort_unstable_by(|a, b| place_of(*a).total_cmp(&place_of(*b)));
-    let last = cells.len().saturating_sub(1);
+    // The farthest few would tell of single rows.
+    let aside = EDGE.min(cells.len() / 16);
+    let last = (cells.len() - aside).saturating_sub(1 + aside);
     let mut places: Vec<Place<'a>> = Vec::new();
     let mut begin = 0;
     for at in 0..PLACES {
-        let Some(cell) = cells.get(at * last / (PLACES - 1)) else {
+        let Some(cell) = cells.get(aside + at * last / (PLACES - 1)) else {
             break;
         };
         let end = cells.partition_point(|c| place_of(*c) <= place_of(*cell));
@@ -143,6 +149,9 @@ fn along<'a>(cells: &mut [Cell<'a>]) -> Vec<Place<'a>> {
                 begin = end;
             }
         }
+    }
+    if let Some(place) = places.last_mut() {
+        place.rows += cells.len() - begin;
     }
     places
 }

@@ -14,6 +14,9 @@ const NAME: usize = 26;
 /// Width of the names beside bars.
 const NAMES: u32 = 190;
 
+/// Numbers beyond are drawn at the edge: axes as wide as all numbers have no end of marks.
+pub(super) const FAR: f64 = 1e300;
+
 const INK: RGBColor = RGBColor(1, 1, 1);
 const GRID: RGBColor = RGBColor(2, 2, 2);
 const FAINT: RGBColor = RGBColor(3, 3, 3);
@@ -109,14 +112,15 @@ impl Axis {
 
     /// As wide as the values and a little more; those that are not finite do not count.
     pub fn around(name: impl Into<String>, scale: Scale, of: impl Iterator<Item = f64>) -> Axis {
-        let finite = of.filter(|x| x.is_finite());
+        let finite = of.filter(|x| x.is_finite()).map(|x| x.clamp(-FAR, FAR));
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
             (low.min(x), high.max(x))
         });
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        let size = low.abs().max(high.abs());
         let room = match high - low {
-            width if width > 0.0 && width.is_finite() => width / 20.0,
-            _ => low.abs().max(1.0) / 20.0,
+            width if width > 1e-9 * size => width / 20.0,
+            _ => size.max(1e-9) / 20.0,
         };
         // A picture of what cannot be below nothing does not show that.
         let below = if low >= 0.0 && low < room {

@@ -118,13 +118,20 @@ fn parts(cells: &[Cell<'_>]) -> Vec<(String, Vec<usize>)> {
             continue;
         }
         let members = &order[begin..end];
-        let ends =
-            [members[0], members[members.len() - 1]].map(|at| told(cells[at]).unwrap_or_default());
-        let [from, to] = ends;
-        let of = if from == to {
-            from
-        } else {
-            format!("{from} to {to}")
+        let tell = |at: usize| told(cells[at]).unwrap_or_default();
+        // The farthest values would tell of single rows.
+        let of = match (begin, end == order.len()) {
+            (0, true) => "any".into(),
+            (0, false) => format!("up to {}", tell(order[end - 1])),
+            (_, true) => format!("above {}", tell(order[begin - 1])),
+            (_, false) if number(&cells[order[begin]]) == number(&cells[order[end - 1]]) => {
+                tell(order[begin])
+            }
+            _ => format!(
+                "above {} up to {}",
+                tell(order[begin - 1]),
+                tell(order[end - 1])
+            ),
         };
         out.push((of, members.to_vec()));
         begin = end;

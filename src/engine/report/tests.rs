@@ -164,3 +164,27 @@ fn a_page_holds_all_there_is_and_no_code_of_strangers() {
         assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
     }
 }
+
+/// The library that draws looks for marks on an axis without end if the axis is as wide as all numbers.
+#[test]
+fn axes_of_any_numbers_end() {
+    use super::chart::{Axis, Plot, Scale, Stroke};
+    let large = f64::MAX;
+    let all = [
+        vec![],
+        vec![f64::NAN],
+        vec![0.0],
+        vec![large],
+        vec![-large, large],
+        vec![1e9, 1e9 + 1e-7],
+        vec![5e-324, 1e-323],
+        vec![f64::INFINITY, 1.0],
+    ];
+    for values in &all {
+        let axis = || Axis::around("x", Scale::Number, values.iter().copied());
+        assert!(axis().low < axis().high && axis().high - axis().low < f64::INFINITY);
+        let points = values.iter().map(|x| (*x, *x)).collect();
+        let plot = Plot::new(axis(), axis()).line("x", Stroke::Series(0), points);
+        assert!(plot.draw().unwrap().contains("</svg>"), "{values:?}");
+    }
+}

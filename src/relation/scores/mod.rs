@@ -108,8 +108,10 @@ struct Scored<'a> {
 pub fn refresh(call: &Call<'_>) -> Result<Done> {
     let started = Instant::now();
     let asked = Asked::check(call)?;
-    let predictor = cache::predictor(asked.reference)?;
-    let version = log::version(cache::version(asked.reference)?)?;
+    // One look for both: what is deployed may change meanwhile.
+    let id = cache::version(asked.reference)?;
+    let predictor = cache::predictor_of(asked.reference, id)?;
+    let version = log::version(id)?;
     let mut source = resolve::resolve(asked.relation)?;
     let key = key_of(call.key, &source)?;
     let key_type = source.require(&key)?.type_oid;
@@ -122,9 +124,10 @@ pub fn refresh(call: &Call<'_>) -> Result<Done> {
     let at = log::clock()?;
     let fresh = (asked.refresh == Refresh::Incremental).then(|| {
         let stale = asked.rescore.then_some(&version);
-        table.lacks(&key, time.as_deref(), stale)
+        table.lacks(&key, time.as_ref(), stale)
     });
-    narrow(&mut source, &key, time.as_deref(), fresh.as_deref());
+    let sql = time.as_ref().map(|time| time.sql.as_str());
+    narrow(&mut source, &key, sql, fresh.as_deref());
     let others: &[&str] = if time.is_some() { &[KEY, TIME] } else { &[KEY] };
     let (frame, predictions) = activity::counted(version.id, |counter| {
         let scored = score::predict_source(&predictor, source, others)?;
@@ -248,24 +251,38 @@ pub fn key_of(key: Option<&str>, source: &Source) -> Result<String> {
     })
 }
 
-/// An expression for a time column of `base` as timestamptz; a time without a zone is one of UTC, whoever's session it is.
-pub fn moment(source: &Source, option: &str, name: &str) -> Result<String> {
+/// When a row was changed.
+pub struct Moment {
+    /// An expression for a time column of `base` as timestamptz; a time without a zone is one of UTC, whoever's session it is.
+    pub sql: String,
+    /// Only the day is known.
+    pub is_day: bool,
+}
+
+/// The moment of a column of times.
+pub fn moment(source: &Source, option: &str, name: &str) -> Result<Moment> {
     let column = source.require(name)?;
     let quoted = spi::quote_identifier(&column.name);
     // SAFETY: a syscache look-up.
     let base = unsafe { pg_sys::getBaseType(column.type_oid) };
-    match base {
-        pg_sys::TIMESTAMPTZOID => Ok(format!("base.{quoted}::pg_catalog.timestamptz")),
-        pg_sys::TIMESTAMPOID | pg_sys::DATEOID => Ok(format!(
-            "pg_catalog.timezone('UTC', base.{quoted}::pg_catalog.timestamp)"
-        )),
-        _ => Err(Error::new(
-            "42804",
-            format!("column \"{name}\" is {}, not a time", column.type_name),
-        )
-        .detail(format!("The option \"{option}\" names a column of times."))
-        .hint("Cast it to timestamptz in a SELECT.")),
-    }
+    let sql = match base {
+        pg_sys::TIMESTAMPTZOID => format!("base.{quoted}::pg_catalog.timestamptz"),
+        pg_sys::TIMESTAMPOID | pg_sys::DATEOID => {
+            format!("pg_catalog.timezone('UTC', base.{quoted}::pg_catalog.timestamp)")
+        }
+        _ => {
+            return Err(Error::new(
+                "42804",
+                format!("column \"{name}\" is {}, not a time", column.type_name),
+            )
+            .detail(format!("The option \"{option}\" names a column of times."))
+            .hint("Cast it to timestamptz in a SELECT."));
+        }
+    };
+    Ok(Moment {
+        sql,
+        is_day: base == pg_sys::DATEOID,
+    })
 }
 
 /// Adds the key and the time as texts, and leaves the rows for which `fresh` holds.

@@ -1,5 +1,6 @@
 //! The table that scores are written to: made where there is none, and only ever written where it is one of ours.
 
+use super::Moment;
 use crate::error::{Error, Result};
 use crate::relation::resolve;
 use crate::relation::sources::trust;
@@ -89,6 +90,12 @@ impl Table {
         if !made {
             check_owner(oid, &name)?;
             run(&format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))?;
+            // While the lock was waited for the table may have become another, or got triggers.
+            if find(&name)?.is_none_or(|(now, _)| now != oid) {
+                return Err(Error::new("55000", format!("table {name} was replaced"))
+                    .hint("Call insight_score again."));
+            }
+            check_owner(oid, &name)?;
             check_columns(oid, &name, &key_type)?;
         }
         Ok(Table {
@@ -124,10 +131,20 @@ impl Table {
 
     /// The condition that a row of `base` has no score, or an old one: it was changed since, by the expression `time`, or was
     /// scored by another version than the one named.
-    pub fn lacks(&self, key: &str, time: Option<&str>, version: Option<&Version>) -> String {
+    pub fn lacks(&self, key: &str, time: Option<&Moment>, version: Option<&Version>) -> String {
         let key = spi::quote_identifier(key);
-        let changed = time.map_or(String::new(), |time| {
-            format!(" AND (scored.changed_at OPERATOR(pg_catalog.>=) {time} OR {time} IS NULL)")
+        let changed = time.map_or(String::new(), |Moment { sql: time, is_day }| {
+            // Another time, be it earlier: who changes a row may have taken the time long before the end of the transaction.
+            let same = format!(
+                " AND (scored.changed_at OPERATOR(pg_catalog.=) {time} OR {time} IS NULL)"
+            );
+            match is_day {
+                // A row may change again on the same day, wherever on earth that day is not over.
+                true => format!(
+                    "{same} AND (scored.scored_at OPERATOR(pg_catalog.>=) ({time} OPERATOR(pg_catalog.+) '2 days'::pg_catalog.interval) OR {time} IS NULL)"
+                ),
+                false => same,
+            }
         });
         // A model that was dropped and trained again counts its versions from 1: it is younger than its namesake's scores.
         let stale = version.map_or(String::new(), |version| {
@@ -312,7 +329,9 @@ fn check_owner(table: pg_sys::Oid, name: &str) -> Result<()> {
     let (owner, codes) = Spi::connect_mut(|client| -> Result<_> {
         let row = client
             .update(
-                "SELECT c.relowner, c.relforcerowsecurity OR EXISTS (SELECT FROM pg_catalog.pg_trigger t \
+                // Parts of a table have owners, triggers and expressions of their own.
+                "SELECT c.relowner, c.relforcerowsecurity OR c.relkind OPERATOR(pg_catalog.<>) 'r' OR c.relispartition OR c.relhassubclass \
+                   OR EXISTS (SELECT FROM pg_catalog.pg_trigger t \
                    WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal) OR c.relhasrules \
                  FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1",
                 None,
@@ -345,7 +364,7 @@ fn check_owner(table: pg_sys::Oid, name: &str) -> Result<()> {
             "42501",
             format!("writing to {name} could run code of \"{role}\" with your rights"),
         )
-        .detail("It has triggers, rules or policies.")
+        .detail("It has triggers, rules, policies or parts.")
         .hint("Do it as that role."));
     }
     trust::check_rows(table)

@@ -1,6 +1,6 @@
 //! Pictures of models that answer numbers.
 
-use super::super::chart::{Axis, Plot, Scale, Stroke};
+use super::super::chart::{Axis, FAR, Plot, Scale, Stroke};
 use super::super::words::{grouped, short};
 use super::{DrawingError, Kind, Picture, Subject, Table};
 use crate::evaluate::{Baseline, Truth};
@@ -24,7 +24,7 @@ fn pairs(subject: &Subject<'_>) -> Vec<(f64, f64)> {
         .iter()
         .copied()
         .zip(outcomes.predictions.iter().copied());
-    both.filter(|(t, p)| t.is_finite() && p.is_finite())
+    both.filter(|(t, p)| t.abs() < FAR && p.abs() < FAR)
         .collect()
 }
 

@@ -2,7 +2,6 @@
 
 use crate::store::activity;
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// What was counted of each version in this database.
@@ -26,13 +25,7 @@ fn insight_activity_counters() -> TableIterator<
     ),
 > {
     let (of_all, found) = activity::all();
-    // SAFETY: plain reads of this process's state.
-    let since = unsafe {
-        match of_all {
-            true => pg_sys::PgStartTime,
-            false => pg_sys::MyStartTimestamp,
-        }
-    };
+    let since = activity::since();
     let scope = if of_all { "server" } else { "session" };
     TableIterator::new(found.into_iter().map(move |own| {
         (

@@ -66,6 +66,9 @@ pub fn performance(
     };
     let deployed = cache::predictor(reference)?;
     let target = &deployed.artifact().target;
+    if let Some(metric) = &metric {
+        check_metric(deployed.artifact(), metric)?;
+    }
 
     let mut source = resolve::resolve(truth)?;
     let key = key_of(key.as_deref(), &source)?;
@@ -139,6 +142,21 @@ pub fn performance(
     };
     live::store(&of, &scores)?;
     Ok(scores)
+}
+
+fn check_metric(artifact: &Artifact, metric: &str) -> Result<()> {
+    let own = artifact.evaluation.metrics.iter();
+    let known: Vec<&str> = own
+        .filter(|m| m.class.is_none())
+        .map(|m| m.metric.as_str())
+        .collect();
+    if known.contains(&metric) {
+        return Ok(());
+    }
+    Err(
+        Error::new("22023", format!("the model has no metric \"{metric}\""))
+            .hint(resolve::did_you_mean(metric, &known)),
+    )
 }
 
 fn by_version(kept: Vec<Kept>) -> BTreeMap<i32, Vec<Kept>> {

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// Versions that shared memory has room for, of all databases; those beyond are counted by their sessions alone.
 const SLOTS: usize = 4096;
-/// One in so many predictions of single rows is timed: to look at the clock takes as long as a tenth of a prediction.
+/// The first so many predictions of single rows are timed, then one in so many: to look at the clock takes a tenth of one.
 const TIMED: u64 = 64;
 
 /// What a process has counted of a version.
@@ -34,20 +34,21 @@ impl Counter {
     pub fn one<T>(&self, work: impl FnOnce() -> T) -> T {
         let before = self.predictions.get();
         self.predictions.set(before + 1);
-        if before.is_multiple_of(TIMED) {
-            self.timed(work)
+        if before < TIMED {
+            self.timed(1, work)
+        } else if before.is_multiple_of(TIMED) {
+            self.timed(TIMED, work)
         } else {
             work()
         }
     }
 
+    /// Times one prediction for so many.
     #[cold]
-    fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
+    fn timed<T>(&self, standing_for: u64, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = work();
-        self.add_nanoseconds(started.elapsed().as_nanos() as u64 * TIMED);
-        // Something is to be told at the end of the transaction.
-        TOLD.set(false);
+        self.add_nanoseconds(started.elapsed().as_nanos() as u64 * standing_for);
         result
     }
 
@@ -103,9 +104,10 @@ pub fn forget() {
     COUNTERS.with_borrow_mut(HashMap::clear);
 }
 
-/// A version's numbers in shared memory: predictions, hits, misses, nanoseconds.
+/// A version's numbers in shared memory: predictions, hits, misses, nanoseconds. One slot more than there are for versions says
+/// since when they count: a crash empties them.
 struct Slot {
-    /// The database and the version, 0: free.
+    /// The database and the version, 0: free; of the last slot a time.
     owner: AtomicU64,
     numbers: [AtomicU64; 4],
 }
@@ -116,6 +118,18 @@ fn slots() -> Option<&'static [Slot]> {
     let first = SHARED.load(Relaxed);
     // SAFETY: set once to memory of so many slots that lives as long as the server; all fields are atomics.
     (!first.is_null()).then(|| unsafe { std::slice::from_raw_parts(first, SLOTS) })
+}
+
+/// Since when is counted, in microseconds since 2000: in shared memory, else by this process.
+pub fn since() -> i64 {
+    let first = SHARED.load(Relaxed);
+    // SAFETY: as above, of the one more; else a plain read.
+    unsafe {
+        match first.is_null() {
+            true => pg_sys::MyStartTimestamp,
+            false => (*first.add(SLOTS)).owner.load(Relaxed) as i64,
+        }
+    }
 }
 
 /// A database and a version in one word; versions beyond 2^32 share a slot with others, and nobody trains that many.
@@ -164,7 +178,7 @@ unsafe extern "C-unwind" fn request() {
         if let Some(before) = BEFORE_REQUEST {
             before();
         }
-        pg_sys::RequestAddinShmemSpace(SLOTS * size_of::<Slot>());
+        pg_sys::RequestAddinShmemSpace((SLOTS + 1) * size_of::<Slot>());
     }
 }
 
@@ -175,13 +189,16 @@ unsafe extern "C-unwind" fn startup() {
         if let Some(before) = BEFORE_STARTUP {
             before();
         }
-        let bytes = SLOTS * size_of::<Slot>();
+        let bytes = (SLOTS + 1) * size_of::<Slot>();
         let lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
         pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
         let mut found = false;
         let memory = pg_sys::ShmemInitStruct(c"insight activity".as_ptr(), bytes, &mut found);
         if !found {
             std::ptr::write_bytes(memory.cast::<u8>(), 0, bytes);
+            let last = &*memory.cast::<Slot>().add(SLOTS);
+            last.owner
+                .store(pg_sys::GetCurrentTimestamp() as u64, Relaxed);
         }
         SHARED.store(memory.cast(), Relaxed);
         pg_sys::LWLockRelease(lock);

@@ -103,8 +103,11 @@ def main():
         ok(client.put(f"/api/v1/chart/{chart}", json={"dashboards": [dashboard]}), "the chart on it")
         charts = ok(client.get(f"/api/v1/dashboard/{dashboard}/charts"), "its charts")["result"]
         assert [c["slice_name"] for c in charts] == ["churn by label"], charts
+        del client.environ_base["HTTP_AUTHORIZATION"]
+        client.post("/login/", data={"username": "admin", "password": "admin"})
         page = client.get(f"/superset/dashboard/{dashboard}/")
         assert page.status_code == 200, page.status_code
+        assert "Who leaves" in page.get_data(as_text=True), page.get_data(as_text=True)[:3000]
         print("ok    its page")
     print("passed")
 

@@ -6,10 +6,11 @@ mod partitions;
 use super::catalog::{self, as_owner, role_name};
 use crate::error::{Error, Result};
 use crate::job::options;
+use crate::relation::resolve::did_you_mean;
 use insight_engine::infer::Answer;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
-use pgrx::{pg_sys, spi::OwnedPreparedStatement, spi::SpiTupleTable};
+use pgrx::{pg_sys, spi::OwnedPreparedStatement, spi::SpiClient, spi::SpiTupleTable};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 
@@ -100,6 +101,9 @@ pub fn set(model: &str, on: bool, given: &Value, role: pg_sys::Oid) -> Result<Se
     let setting = as_owner(|| {
         Spi::connect_mut(|client| {
             let id = catalog::owned(client, model, role)?;
+            if let Some(metric) = &metric {
+                check_metric(client, id, metric)?;
+            }
             let row = client
                 .update(
                     "SELECT $1::interval > interval '1 hour'",
@@ -140,6 +144,7 @@ pub fn set(model: &str, on: bool, given: &Value, role: pg_sys::Oid) -> Result<Se
     if on {
         partitions::ensure()?;
     }
+    prune()?;
     Ok(setting)
 }
 
@@ -156,6 +161,27 @@ impl Setting {
             bound: row.get::<f64>(7)?,
         })
     }
+}
+
+/// An error where no version of the model has such a score.
+fn check_metric(client: &SpiClient<'_>, model: i64, metric: &str) -> Result<()> {
+    let rows = client.select(
+        "SELECT DISTINCT s.metric FROM insight.metric s JOIN insight.version v ON v.id = s.version \
+         WHERE v.model = $1 AND s.class IS NULL ORDER BY 1",
+        None,
+        &[model.into()],
+    )?;
+    let known: Vec<String> = rows
+        .filter_map(|row| row.get::<String>(1).ok().flatten())
+        .collect();
+    if known.iter().any(|own| own == metric) {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    Err(
+        Error::new("22023", format!("the model has no metric \"{metric}\""))
+            .hint(did_you_mean(metric, &known)),
+    )
 }
 
 fn number(given: &Map<String, Value>, key: &str) -> Result<Option<f64>> {

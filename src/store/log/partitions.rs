@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::job::due::attempt;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
 
 /// "insp": the advisory lock on who makes and drops partitions.
 const LOCK: i64 = 0x696e_7370;
@@ -12,12 +13,18 @@ const LOCK: i64 = 0x696e_7370;
 /// Weeks for which there is a partition, this one among them.
 const AHEAD: i32 = 5;
 
-/// Makes what partitions are missing. To attach one blocks neither readers nor writers of the others.
+/// Makes what partitions are missing, which is once a month; then what is old is dropped. To attach one blocks neither readers nor
+/// writers of the others.
 pub fn ensure() -> Result<()> {
     let missing = as_owner(|| Spi::connect(|client| missing(client, 2)))?;
     if missing.is_empty() {
         return Ok(());
     }
+    make()?;
+    prune()
+}
+
+fn make() -> Result<()> {
     as_owner(|| {
         Spi::connect_mut(|client| {
             client.update("SELECT pg_advisory_xact_lock($1)", None, &[LOCK.into()])?;
@@ -45,6 +52,7 @@ pub fn ensure() -> Result<()> {
                     None,
                     &[],
                 )?;
+                keep_private(client, &name)?;
                 client.update(
                     format!("ALTER TABLE insight.prediction ATTACH PARTITION insight.{name} FOR VALUES FROM ('{from}+00') TO ('{to}+00')").as_str(),
                     None,
@@ -56,13 +64,34 @@ pub fn ensure() -> Result<()> {
     })
 }
 
+/// Takes away what default privileges have granted: who was given which score is shown by the view alone.
+fn keep_private(client: &mut SpiClient<'_>, name: &str) -> Result<()> {
+    let rows = client.update(
+        "SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END \
+         FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = $1::regclass AND a.grantee <> c.relowner",
+        None,
+        &[format!("insight.{name}").into()],
+    )?;
+    let granted: Vec<String> = rows
+        .filter_map(|row| row.get::<String>(1).ok().flatten())
+        .collect();
+    for role in granted {
+        client.update(
+            format!("REVOKE ALL ON TABLE insight.{name} FROM {role} CASCADE").as_str(),
+            None,
+            &[],
+        )?;
+    }
+    Ok(())
+}
+
 /// Name, first and last moment of the weeks from this one on that have no partition yet.
 const WEEKS: &str = "SELECT w.name, w.monday::date::text, (w.monday + interval '7 days')::date::text \
     FROM (SELECT m AS monday, 'prediction_' || to_char(m, 'YYYYMMDD') AS name \
           FROM (SELECT date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC') + n * interval '7 days' AS m FROM generate_series(0, $1 - 1) n) s) w \
     WHERE to_regclass('insight.' || w.name) IS NULL ORDER BY 1";
 
-fn missing(client: &pgrx::spi::SpiClient<'_>, weeks: i32) -> Result<Vec<String>> {
+fn missing(client: &SpiClient<'_>, weeks: i32) -> Result<Vec<String>> {
     let rows = client.select(WEEKS, None, &[weeks.into()])?;
     Ok(rows
         .filter_map(|row| row.get::<String>(1).ok().flatten())

@@ -97,11 +97,13 @@ SET search_path = astray, public, pg_catalog;
 SELECT rows, updated FROM insight_score('leaving', 'shop', 'shop_scores', 'Id', 'incremental');
 SELECT rows, updated FROM insight_score('leaving', 'shop', 'shop_scores', 'Id');
 RESET search_path;
--- Kept predictions.
+-- Kept predictions. Default privileges give nothing of them away.
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO score_reader, PUBLIC;
 SELECT * FROM insight_log('leaving', true, '{"key": "Id", "bound": 0.99, "roles": ["score_writer"]}');
 SELECT * FROM insight_log('leaving', options => '{"retention": "30 days"}');
 SELECT model, active, retention, bound FROM insight.logs;
-SELECT count(*) FROM pg_inherits WHERE inhparent = 'insight.prediction'::regclass;
+ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM score_reader, PUBLIC;
+SELECT count(*), count(*) FILTER (WHERE has_table_privilege('score_reader', inhrelid, 'SELECT')) AS readable FROM pg_inherits WHERE inhparent = 'insight.prediction'::regclass;
 SELECT rows FROM insight_score('leaving', 'shop', 'shop_scores', 'Id');
 SELECT model, version, count(*), count(DISTINCT key) AS keys, count(DISTINCT predicted_at) AS moments, min(role) AS role FROM insight.predictions GROUP BY 1, 2;
 SELECT count(*) AS same FROM insight.predictions p JOIN shop_scores s ON p.key = s.key::text AND p.prediction = s.prediction AND p.label = s.label AND p.probability = s.probability AND p.predicted_at = s.scored_at;
@@ -163,6 +165,8 @@ SELECT insight_log('leaving', true, '{"sample": 0}');
 SELECT insight_log('leaving', true, '{"retention": "soon"}');
 SELECT insight_log('leaving', true, '{"retention": "1 minute"}');
 SELECT insight_log('leaving', true, '{"keys": "Id"}');
+SELECT insight_log('leaving', true, '{"metric": "acuracy"}');
+SELECT insight_performance('leaving', '"Shop.One"."Customers"', '{"metric": "rocauc"}');
 SELECT insight_log('leavin', true);
 SELECT insight_performance('leaving', 'shop');
 SELECT insight_performance('leaving', '"Shop.One"."Customers"', '{"period": "year"}');

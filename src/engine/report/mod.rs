@@ -2,6 +2,7 @@
 
 mod chart;
 mod groups;
+mod html;
 mod page;
 mod picture;
 mod summary;

@@ -69,11 +69,8 @@ pub fn rules(
     let told: Vec<f64> = each
         .flat_map(|own| answers(predictor, label, own))
         .collect();
-    let lesson = Lesson {
-        columns: &comparable(frame),
-        answers: &told,
-        width: told.len() / rows,
-    };
+    let columns = comparable(frame);
+    let lesson = Lesson::new(&columns, &told, told.len() / rows);
     if !go() {
         return None;
     }
@@ -89,7 +86,7 @@ pub fn rules(
             .partition(|(i, _)| i % PARTS == part);
         let mut learned: Vec<usize> = learned.into_iter().map(|(_, row)| *row).collect();
         learned.sort_unstable();
-        let tree = Tree::learn(&lesson, learned, depth);
+        let tree = Tree::learn(&lesson, learned, depth, go)?;
         for (_, row) in judged {
             unseen[*row] = tree.answer(lesson.columns, *row).to_vec();
         }
@@ -105,7 +102,7 @@ pub fn rules(
             .filter(|(own, other)| decided(own) == decided(other));
         same.count() as f64 / rows as f64
     });
-    let tree = Tree::learn(&lesson, (0..rows).collect(), depth);
+    let tree = Tree::learn(&lesson, (0..rows).collect(), depth, go)?;
     let truth = predictor
         .artifact()
         .sample()

@@ -1,7 +1,7 @@
 //! A small tree that answers as nearly as it can what a model answers.
 
-use crate::frame::{Cell, Column};
-use crate::segment::words::figure;
+use crate::calendar::iso;
+use crate::frame::{Cell, Column, Kind};
 use crate::synth::{is_number, number, text};
 use std::collections::BTreeMap;
 
@@ -10,6 +10,9 @@ const LEAST: usize = 10;
 const LEAST_SHARE: f64 = 0.03;
 /// A question that explains less than this share of the variance of all rows is not asked.
 const WORTH: f64 = 0.005;
+
+/// A day, an hour, a minute and a second, in microseconds.
+const UNITS: [f64; 4] = [86_400e6, 3_600e6, 60e6, 1e6];
 
 /// What is asked of a column.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,19 +59,21 @@ pub(super) struct Tree {
     pub nodes: Vec<Node>,
 }
 
-/// Rows to learn from: columns, and answers row-major `[rows][width]`.
+/// Rows to learn from.
 pub(super) struct Lesson<'a> {
     pub columns: &'a [Column],
+    /// Row-major `[rows][width]`.
     pub answers: &'a [f64],
     pub width: usize,
+    /// The same, less their means, so that no digits are lost in sums.
+    centred: Vec<f64>,
 }
 
-/// Sums of answers of some rows.
+/// Sums of centred answers of some rows.
 #[derive(Clone)]
 struct Sums {
     rows: f64,
     sums: Vec<f64>,
-    squares: f64,
 }
 
 impl Sums {
@@ -76,61 +81,115 @@ impl Sums {
         Sums {
             rows: 0.0,
             sums: vec![0.0; width],
-            squares: 0.0,
         }
     }
 
-    fn add(&mut self, answers: &[f64], sign: f64) {
-        self.rows += sign;
+    fn add(&mut self, answers: &[f64]) {
+        self.rows += 1.0;
         for (sum, x) in self.sums.iter_mut().zip(answers) {
-            *sum += sign * x;
-            self.squares += sign * x * x;
+            *sum += x;
         }
     }
 
-    /// Sum of squared distances from the mean.
-    fn spread(&self) -> f64 {
-        let of_mean: f64 = self.sums.iter().map(|s| s * s).sum();
-        (self.squares - of_mean / self.rows.max(1.0)).max(0.0)
+    /// By how much the sum of squared distances from the mean falls when `self`, with `others` if any, and the rest of `all` have
+    /// means of their own; `None` where one side has fewer than `least` rows.
+    fn gain(&self, others: Option<&Sums>, all: &Sums, least: f64) -> Option<f64> {
+        let inside = self.rows + others.map_or(0.0, |o| o.rows);
+        let outside = all.rows - inside;
+        if inside < least || outside < least {
+            return None;
+        }
+        let mut gain = 0.0;
+        for (at, (own, whole)) in self.sums.iter().zip(&all.sums).enumerate() {
+            let own = own + others.map_or(0.0, |o| o.sums[at]);
+            let rest = whole - own;
+            gain += own * own / inside + rest * rest / outside - whole * whole / all.rows;
+        }
+        Some(gain)
     }
 }
 
-impl Lesson<'_> {
-    fn of(&self, row: usize) -> &[f64] {
-        &self.answers[row * self.width..(row + 1) * self.width]
+impl<'a> Lesson<'a> {
+    pub fn new(columns: &'a [Column], answers: &'a [f64], width: usize) -> Lesson<'a> {
+        let rows = answers.len() / width.max(1);
+        let mean = |at: usize| {
+            let own = answers.iter().skip(at).step_by(width.max(1));
+            own.map(|x| x / rows.max(1) as f64).sum::<f64>()
+        };
+        let means: Vec<f64> = (0..width).map(mean).collect();
+        let centred = answers.chunks_exact(width.max(1));
+        Lesson {
+            columns,
+            answers,
+            width,
+            centred: centred
+                .flat_map(|own| own.iter().zip(&means).map(|(x, mean)| x - mean))
+                .collect(),
+        }
+    }
+
+    fn centred(&self, row: usize) -> &[f64] {
+        &self.centred[row * self.width..(row + 1) * self.width]
     }
 
     fn sums(&self, rows: &[usize]) -> Sums {
         let mut sums = Sums::none(self.width);
-        rows.iter().for_each(|row| sums.add(self.of(*row), 1.0));
+        rows.iter().for_each(|row| sums.add(self.centred(*row)));
         sums
     }
 
-    /// The best question for some rows and what it explains; at least `least` rows are on either side.
-    fn ask(&self, rows: &[usize], least: usize) -> Option<(f64, usize, Question)> {
+    /// Sum of squared distances of the answers from their mean.
+    fn spread(&self, rows: &[usize]) -> f64 {
+        let sums = self.sums(rows);
+        let mean = |at: usize| sums.sums[at] / sums.rows.max(1.0);
+        let each = rows
+            .iter()
+            .flat_map(|row| self.centred(*row).iter().enumerate());
+        each.map(|(at, x)| (x - mean(at)).powi(2)).sum()
+    }
+
+    /// The spread that rounding may leave of equal answers.
+    fn rounding(&self) -> f64 {
+        let least = |x: &f64| (4.0 * f64::EPSILON * x).powi(2);
+        self.answers.iter().map(least).sum()
+    }
+
+    fn answers(&self, rows: &[usize]) -> Vec<f64> {
+        let mean = |at: usize| {
+            let own = rows.iter().map(|row| self.answers[row * self.width + at]);
+            own.map(|x| x / rows.len().max(1) as f64).sum()
+        };
+        (0..self.width).map(mean).collect()
+    }
+
+    /// The best question for some rows and what it explains; at least `least` rows are on either side. `None` where `go` says not
+    /// to go on.
+    fn ask(
+        &self,
+        rows: &[usize],
+        least: f64,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Option<(f64, usize, Question)>> {
         let all = self.sums(rows);
         let mut best: Option<(f64, usize, Question)> = None;
-        let mut offer = |gain: f64, column: usize, question: &dyn Fn() -> Question| {
-            if best.as_ref().is_none_or(|(most, ..)| gain > *most + 1e-12) {
+        let mut offer = |gain: Option<f64>, column: usize, question: &dyn Fn() -> Question| {
+            let Some(gain) = gain else { return };
+            // Of questions that say the same the first.
+            if best
+                .as_ref()
+                .is_none_or(|(most, ..)| gain > *most * (1.0 + 1e-9))
+            {
                 best = Some((gain, column, question()));
             }
         };
-        let gain = |inside: &Sums| {
-            let mut outside = all.clone();
-            outside.rows -= inside.rows;
-            outside.squares -= inside.squares;
-            let each = outside.sums.iter_mut().zip(&inside.sums);
-            each.for_each(|(out, own)| *out -= own);
-            let enough = inside.rows >= least as f64 && outside.rows >= least as f64;
-            enough.then(|| all.spread() - inside.spread() - outside.spread())
-        };
         for (at, column) in self.columns.iter().enumerate() {
+            if !go() {
+                return None;
+            }
             let (known, missing): (Vec<usize>, Vec<usize>) =
                 rows.iter().partition(|row| !column.nulls.get(**row));
             let without = self.sums(&missing);
-            if let Some(gain) = gain(&without) {
-                offer(gain, at, &|| Question::Missing);
-            }
+            offer(without.gain(None, &all, least), at, &|| Question::Missing);
             if is_number(column.kind) {
                 let mut order: Vec<(f64, usize)> = known
                     .iter()
@@ -139,28 +198,18 @@ impl Lesson<'_> {
                 order.sort_by(|a, b| a.0.total_cmp(&b.0));
                 let mut below = Sums::none(self.width);
                 for pair in order.windows(2) {
-                    below.add(self.of(pair[0].1), 1.0);
+                    below.add(self.centred(pair[0].1));
                     if pair[0].0 == pair[1].0 {
                         continue;
                     }
-                    let bound = || between(pair[0].0, pair[1].0);
-                    if let Some(gain) = gain(&below) {
-                        let missing = false;
-                        offer(gain, at, &|| Question::Below {
-                            bound: bound(),
-                            missing,
-                        });
-                    }
+                    let question = |missing: bool| Question::Below {
+                        bound: between(column.kind, pair[0].0, pair[1].0),
+                        missing,
+                    };
+                    offer(below.gain(None, &all, least), at, &|| question(false));
                     if !missing.is_empty() {
-                        let mut with = below.clone();
-                        missing.iter().for_each(|row| with.add(self.of(*row), 1.0));
-                        if let Some(gain) = gain(&with) {
-                            let missing = true;
-                            offer(gain, at, &|| Question::Below {
-                                bound: bound(),
-                                missing,
-                            });
-                        }
+                        let gain = below.gain(Some(&without), &all, least);
+                        offer(gain, at, &|| question(true));
                     }
                 }
                 continue;
@@ -168,29 +217,42 @@ impl Lesson<'_> {
             let mut values: BTreeMap<String, Sums> = BTreeMap::new();
             for row in known {
                 let value = text(column.cell(row));
-                let own = values
-                    .entry(value)
-                    .or_insert_with(|| Sums::none(self.width));
-                own.add(self.of(row), 1.0);
+                let own = values.entry(value);
+                own.or_insert_with(|| Sums::none(self.width))
+                    .add(self.centred(row));
             }
             for (value, sums) in &values {
-                if let Some(gain) = gain(sums) {
-                    offer(gain, at, &|| Question::Is(value.clone()));
-                }
+                offer(sums.gain(None, &all, least), at, &|| {
+                    Question::Is(value.clone())
+                });
             }
         }
-        best
+        Some(best)
     }
 }
 
+/// When to stop.
+struct Limits {
+    least: f64,
+    worth: f64,
+}
+
 impl Tree {
-    /// Learns from some rows, at most `depth` questions one after the other.
-    pub fn learn(lesson: &Lesson<'_>, rows: Vec<usize>, depth: usize) -> Tree {
-        let least = LEAST.max((LEAST_SHARE * rows.len() as f64).ceil() as usize);
-        let worth = WORTH * lesson.sums(&rows).spread();
+    /// Learns from some rows, at most `depth` questions one after the other. `go` says whether to go on.
+    pub fn learn(
+        lesson: &Lesson<'_>,
+        rows: Vec<usize>,
+        depth: usize,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<Tree> {
+        let limits = Limits {
+            least: (LEAST as f64).max((LEAST_SHARE * rows.len() as f64).ceil()),
+            // Less than what rounding makes of equal answers is nothing.
+            worth: (WORTH * lesson.spread(&rows)).max(lesson.rounding()),
+        };
         let mut tree = Tree { nodes: Vec::new() };
-        tree.grow(lesson, rows, depth, least, worth);
-        tree
+        tree.grow(lesson, rows, depth, &limits, go)?;
+        Some(tree)
     }
 
     fn grow(
@@ -198,20 +260,18 @@ impl Tree {
         lesson: &Lesson<'_>,
         rows: Vec<usize>,
         depth: usize,
-        least: usize,
-        worth: f64,
-    ) -> usize {
+        limits: &Limits,
+        go: &mut dyn FnMut() -> bool,
+    ) -> Option<usize> {
         let at = self.nodes.len();
         let asked = match depth {
             0 => None,
-            _ => lesson.ask(&rows, least),
+            _ => lesson.ask(&rows, limits.least, go)?,
         };
-        let asked = asked.filter(|(gain, ..)| *gain > worth && *gain > 1e-12);
-        let sums = lesson.sums(&rows);
-        let answers = sums.sums.iter().map(|s| s / sums.rows.max(1.0)).collect();
-        let Some((_, column, question)) = asked else {
+        let answers = lesson.answers(&rows);
+        let Some((_, column, question)) = asked.filter(|(gain, ..)| *gain > limits.worth) else {
             self.nodes.push(Node::Leaf { answers, rows });
-            return at;
+            return Some(at);
         };
         let holds = |row: &usize| question.holds(lesson.columns[column].cell(*row));
         let (inside, outside): (Vec<usize>, Vec<usize>) = rows.into_iter().partition(holds);
@@ -219,15 +279,15 @@ impl Tree {
             answers,
             rows: Vec::new(),
         });
-        let yes = self.grow(lesson, inside, depth - 1, least, worth);
-        let no = self.grow(lesson, outside, depth - 1, least, worth);
+        let yes = self.grow(lesson, inside, depth - 1, limits, go)?;
+        let no = self.grow(lesson, outside, depth - 1, limits, go)?;
         self.nodes[at] = Node::Asks {
             column,
             question,
             yes,
             no,
         };
-        at
+        Some(at)
     }
 
     /// What it answers for a row.
@@ -277,9 +337,16 @@ impl Tree {
     }
 }
 
-/// The number of fewest digits above `low` and not above `high`.
-fn between(low: f64, high: f64) -> f64 {
+/// The number of fewest digits above `low` and not above `high`; of times the beginning of a day, an hour, a minute or a second.
+fn between(kind: Kind, low: f64, high: f64) -> f64 {
     let middle = low + (high - low) / 2.0;
+    if kind == Kind::Time {
+        let marks = UNITS.iter().flat_map(|unit| {
+            [(middle / unit).round(), (high / unit).floor()].map(|count| count * unit)
+        });
+        let mut inside = marks.filter(|mark| low < *mark && *mark <= high);
+        return inside.next().unwrap_or(high);
+    }
     let mut step = 10f64.powi((high - low).log10().floor() as i32 + 1);
     for _ in 0..4 {
         let near = (middle / step).round() * step;
@@ -291,6 +358,22 @@ fn between(low: f64, high: f64) -> f64 {
         step /= 10.0;
     }
     high
+}
+
+/// A bound in full: a rule must be true as it is read.
+fn figure_exact(column: &Column, x: f64) -> String {
+    match column.kind {
+        Kind::Time => {
+            let (at, second) = (x as i64, UNITS[3] as i64);
+            match at.rem_euclid(second) {
+                0 => iso(at),
+                rest if iso(at).contains(' ') => format!("{}.{rest:06}", iso(at)),
+                rest => format!("{} 00:00:00.{rest:06}", iso(at)),
+            }
+        }
+        Kind::Duration => format!("{x} seconds"),
+        _ => format!("{x}"),
+    }
 }
 
 /// What the questions of one column say of it, in words: bounds are joined, values listed. `rare` says that rare values are kept as
@@ -351,14 +434,6 @@ pub(super) fn words(column: &Column, asked: &[(&Question, bool)], rare: bool) ->
     }
 }
 
-/// A bound in full: a rule must be true as it is read.
-fn figure_exact(column: &Column, x: f64) -> String {
-    match column.kind {
-        crate::frame::Kind::Number => format!("{x}"),
-        _ => figure(column, x),
-    }
-}
-
 /// A value as people write it.
 fn shown(column: &Column, value: &str) -> String {
     match column.kind {
@@ -370,7 +445,6 @@ fn shown(column: &Column, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Kind;
 
     #[test]
     fn bounds_have_few_digits_and_stand_between() {
@@ -381,11 +455,48 @@ mod tests {
             (-3.0, 2.0, 0.0),
             (999.0, 1001.0, 1000.0),
         ] {
-            let found = between(low, high);
+            let found = between(Kind::Number, low, high);
             assert!(low < found && found <= high, "{low} {high} {found}");
             assert!((found - expected).abs() <= (high - low) / 2.0, "{found}");
             assert!(format!("{found}").len() <= 7, "{found}");
         }
+    }
+
+    #[test]
+    fn bounds_of_times_are_true_as_they_are_read() {
+        let hour = UNITS[1];
+        let mut at = Column::new("at", "timestamptz", Kind::Time);
+        at.push(Cell::Time(0));
+        let told = |low: f64, high: f64| {
+            let bound = between(Kind::Time, low, high);
+            assert!(low < bound && bound <= high, "{low} {high} {bound}");
+            figure_exact(&at, bound)
+        };
+        assert_eq!(told(5.0 * hour, 40.0 * hour), "2000-01-02");
+        assert_eq!(told(5.2 * hour, 8.9 * hour), "2000-01-01 07:00:00");
+        assert_eq!(told(2e6 + 1.0, 2e6 + 3.0), "2000-01-01 00:00:02.000003");
+        assert_eq!(told(1.0, 3.0), "2000-01-01 00:00:00.000003");
+    }
+
+    /// Splits are found in answers of any size and far from zero; nothing is asked of equal ones.
+    #[test]
+    fn a_tree_is_the_same_in_any_unit() {
+        let mut x = Column::new("x", "integer", Kind::Number);
+        (0..100).for_each(|i| x.push(Cell::Number(f64::from(i))));
+        let columns = [x];
+        for (offset, unit) in [(0.0, 1.0), (1e9, 1.0), (0.0, 1e-9), (-1e12, 1e3)] {
+            let answers: Vec<f64> = (0..100)
+                .map(|i| offset + if i < 37 { 0.0 } else { 10.0 * unit })
+                .collect();
+            let lesson = Lesson::new(&columns, &answers, 1);
+            let tree = Tree::learn(&lesson, (0..100).collect(), 3, &mut || true).unwrap();
+            assert_eq!(tree.nodes.len(), 3, "{offset} {unit}");
+            assert!(Tree::learn(&lesson, (0..100).collect(), 3, &mut || false).is_none());
+        }
+        let equal = vec![0.1; 100];
+        let lesson = Lesson::new(&columns, &equal, 1);
+        let tree = Tree::learn(&lesson, (0..100).collect(), 3, &mut || true).unwrap();
+        assert_eq!(tree.nodes.len(), 1);
     }
 
     #[test]

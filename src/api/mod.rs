@@ -27,6 +27,7 @@ mod schedule;
 mod score;
 mod segments;
 mod sequence;
+mod site;
 mod survival;
 mod system;
 mod train;

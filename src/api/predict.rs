@@ -1,142 +1,19 @@
 //! `insight_predict` and its kin: raw call frames, because they are called once per row.
 
+use super::site::{Room, with_any_row};
 use crate::error::{Error, Result, or_raise, required};
-use crate::relation::{histories, row::RowReader, score, segments};
-use crate::store::activity::{self, Counter};
-use crate::store::cache::{self, Loaded, Stamp};
+use crate::relation::{histories, score, segments};
+use crate::store::activity;
+use crate::store::cache::{self, Loaded};
 use insight_engine::artifact::Task;
 use insight_engine::frame::Cell;
 use insight_engine::infer::{self, Predictor, Scratch};
 use insight_engine::segment::{self, Clustering};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
-use std::rc::Rc;
 
 /// So many of a key's next steps, the most probable ones, have a place in an object.
 const MOST_LABELS: usize = 1000;
-
-/// What one call site in a query keeps from row to row.
-struct Site {
-    name: String,
-    stamp: Stamp,
-    model: Loaded,
-    reader: RowReader,
-    form: Form,
-    room: Room,
-    counter: Rc<Counter>,
-}
-
-/// Buffers of the model of a call site.
-#[derive(Default)]
-struct Room {
-    rows: Scratch,
-    segments: segment::Scratch,
-}
-
-/// What the second argument of a call is.
-#[derive(Clone, Copy)]
-enum Form {
-    Composite,
-    Jsonb,
-    /// JSON as text: what a bare literal in SQL is.
-    Text,
-}
-
-/// Frees the site with the query's memory.
-#[pg_guard]
-unsafe extern "C-unwind" fn free_site(site: *mut std::ffi::c_void) {
-    // SAFETY: made by Box::into_raw in `site`, freed once by the context's reset.
-    drop(unsafe { Box::from_raw(site.cast::<Site>()) });
-}
-
-/// The site of this call, with the model its first argument names.
-///
-/// # Safety
-/// `fcinfo` must be a valid call frame of two arguments that are not NULL.
-unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
-    // SAFETY: the first argument is text; fn_extra is ours alone.
-    unsafe {
-        let flinfo = (*fcinfo).flinfo;
-        let argument = (*fcinfo).args.as_slice(2)[0].value;
-        let name: &str = FromDatum::from_datum(argument, false).unwrap_or_default();
-        if !(*flinfo).fn_extra.is_null() {
-            let site = &mut *(*flinfo).fn_extra.cast::<Site>();
-            let stamp = cache::now();
-            if site.name == name && site.stamp == stamp {
-                return Ok(site);
-            }
-            let model = cache::model(name)?;
-            if !model.is(&site.model) {
-                (site.reader, site.room) = reader(name, &model)?;
-                site.model = model;
-                site.counter = activity::counter(cache::version(name)?);
-            }
-            site.name = name.to_owned();
-            site.stamp = cache::now();
-            return Ok(site);
-        }
-        let model = cache::model(name)?;
-        let (reader, room) = reader(name, &model)?;
-        let form = row_form(flinfo)?;
-        let site = Box::new(Site {
-            name: name.to_owned(),
-            stamp: cache::now(),
-            model,
-            reader,
-            form,
-            room,
-            counter: activity::counter(cache::version(name)?),
-        });
-        let callback = pg_sys::MemoryContextAllocZero(
-            (*flinfo).fn_mcxt,
-            size_of::<pg_sys::MemoryContextCallback>(),
-        )
-        .cast::<pg_sys::MemoryContextCallback>();
-        let site = Box::into_raw(site);
-        (*callback).func = Some(free_site);
-        (*callback).arg = site.cast();
-        pg_sys::MemoryContextRegisterResetCallback((*flinfo).fn_mcxt, callback);
-        (*flinfo).fn_extra = site.cast();
-        Ok(&mut *site)
-    }
-}
-
-/// What reads rows for a model, and its buffers.
-fn reader(name: &str, model: &Loaded) -> Result<(RowReader, Room)> {
-    let Some((inputs, sources)) = model.inputs() else {
-        return Err(model.is_another(name, "predict rows of a table"));
-    };
-    let mut room = Room::default();
-    match model {
-        Loaded::Predictor(predictor) => {
-            cache::with_text_model(predictor)?;
-            room.rows = predictor.scratch();
-        }
-        Loaded::Clustering(clustering) => room.segments = clustering.scratch(),
-        Loaded::Synthesizer(_) | Loaded::Sequence(_) => {}
-    }
-    Ok((RowReader::new(inputs, sources)?, room))
-}
-
-/// The form of the second argument; anything but a row or JSON is an error.
-unsafe fn row_form(flinfo: *mut pg_sys::FmgrInfo) -> Result<Form> {
-    // SAFETY: looks at the call's expression.
-    let type_oid = unsafe { pg_sys::get_fn_expr_argtype(flinfo, 1) };
-    match type_oid {
-        pg_sys::JSONBOID => return Ok(Form::Jsonb),
-        pg_sys::TEXTOID | pg_sys::JSONOID => return Ok(Form::Text),
-        pg_sys::RECORDOID => return Ok(Form::Composite),
-        // SAFETY: a syscache look-up.
-        _ if unsafe { pg_sys::type_is_rowtype(type_oid) } => return Ok(Form::Composite),
-        _ => {}
-    }
-    // SAFETY: a syscache look-up.
-    let name = unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be(type_oid)) }
-        .to_string_lossy()
-        .into_owned();
-    Err(Error::new("42804", format!("a row is needed, not {name}"))
-        .hint("Pass a table row (SELECT insight_predict('model', t) FROM t), ROW(...) or jsonb."))
-}
 
 /// The key of a call of a model of histories, `None` for other models; the history is read from the relation the model was
 /// trained on.
@@ -220,7 +97,7 @@ pub(super) unsafe fn answer_prepared(
     or_raise(answered.and_then(|shaped| shaped))
 }
 
-/// Lets `then` do something with the model and the row of a call.
+/// Lets `then` do something with a model that predicts and the row of a call.
 ///
 /// # Safety
 /// `fcinfo` must be a valid call frame whose first two arguments are (text, row or JSON), not NULL.
@@ -234,44 +111,6 @@ pub(super) unsafe fn with_row<R>(
     };
     // SAFETY: promised by the caller.
     unsafe { with_any_row(fcinfo, false, then) }?
-}
-
-/// The same for a model of any kind that takes rows; `counts`: it is a prediction.
-///
-/// # Safety
-/// As for [`with_row`].
-unsafe fn with_any_row<R>(
-    fcinfo: pg_sys::FunctionCallInfo,
-    counts: bool,
-    then: impl FnOnce(&str, &Loaded, &[Cell<'_>], &mut Room) -> R,
-) -> Result<R> {
-    // SAFETY: promised by the caller; the row's form was determined by `site`.
-    unsafe {
-        let site = site(fcinfo)?;
-        let row = (*fcinfo).args.as_slice(2)[1].value;
-        let Site {
-            name,
-            model,
-            reader,
-            form,
-            room,
-            counter,
-            ..
-        } = site;
-        let inputs = model.inputs().map_or(&[][..], |(inputs, _)| inputs);
-        let then = |cells: &[Cell<'_>]| then(name, model, cells, room);
-        let work = || match form {
-            Form::Composite => {
-                let context = (*(*fcinfo).flinfo).fn_mcxt;
-                reader.with_composite(inputs, row, context, then)
-            }
-            Form::Jsonb | Form::Text => {
-                let object = object(*form, row)?;
-                reader.with_json(inputs, &object, then)
-            }
-        };
-        if counts { counter.one(work) } else { work() }
-    }
 }
 
 /// Answers a call for a row of either kind of model that takes rows.
@@ -291,35 +130,6 @@ unsafe fn answer_any(
     // SAFETY: STRICT: both arguments are there.
     let answered = unsafe { with_any_row(fcinfo, true, then) };
     or_raise(answered.and_then(|shaped| shaped))
-}
-
-/// The JSON object of a call.
-///
-/// # Safety
-/// `row` must be a valid datum of the form, which must not be `Composite`.
-unsafe fn object(
-    form: Form,
-    row: pg_sys::Datum,
-) -> Result<serde_json::Map<String, serde_json::Value>> {
-    let hint = "For example '{\"age\": 25, \"income\": 50000}'.";
-    // SAFETY: promised by the caller.
-    let value = unsafe {
-        match form {
-            Form::Text => {
-                let text: &str = FromDatum::from_datum(row, false).unwrap_or_default();
-                serde_json::from_str(text).map_err(|e| {
-                    Error::new("22P02", "the row is text, but not JSON")
-                        .detail(e.to_string())
-                        .hint(hint)
-                })?
-            }
-            _ => JsonB::from_datum(row, false).map_or(serde_json::Value::Null, |json| json.0),
-        }
-    };
-    match value {
-        serde_json::Value::Object(object) => Ok(object),
-        _ => Err(Error::new("22023", "the JSON row must be an object").hint(hint)),
-    }
 }
 
 /// Why a model has no single number to answer.

@@ -116,7 +116,10 @@ fn a_row_alone_has_the_segment_it_has_among_others() {
     let (frame, _) = planted(600, 5);
     for algorithm in ["kmeans", "gmm", "hdbscan"] {
         let found = fitted(&frame, serde_json::json!({"algorithm": algorithm}));
-        let read = Clustering::from_bytes(&found.to_bytes()).unwrap();
+        let bytes = found.to_bytes();
+        let file = crate::export::write(&bytes, &crate::export::Origin::default(), false).unwrap();
+        assert_eq!(crate::export::read(&file).unwrap().bytes, bytes);
+        let read = Clustering::from_bytes(&bytes).unwrap();
         let mut scratch = read.scratch();
         let all = of(&found, &frame);
         for row in 0..600 {

@@ -21,6 +21,7 @@ pub(crate) enum Type {
 /// An attribute's value.
 pub(crate) enum Attribute {
     Int(i64),
+    Float(f32),
     Text(&'static str),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
@@ -272,6 +273,7 @@ fn attribute(name: &str, of: Attribute) -> proto::Attribute {
     };
     match of {
         Attribute::Int(value) => (out.i, out.kind) = (Some(value), 2),
+        Attribute::Float(value) => (out.f, out.kind) = (Some(value), 1),
         Attribute::Text(value) => (out.s, out.kind) = (Some(value.as_bytes().to_vec()), 3),
         Attribute::Floats(values) => (out.floats, out.kind) = (values, 6),
         Attribute::Ints(values) => (out.ints, out.kind) = (values, 7),

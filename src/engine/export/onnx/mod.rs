@@ -5,6 +5,7 @@ mod answer;
 pub(crate) mod graph;
 mod network;
 mod proto;
+mod transformer;
 mod trees;
 
 use super::Origin;
@@ -127,11 +128,10 @@ fn part_answer(
                 false => stand_for(graph, &sums, output),
             }
         }
-        Model::Transformer(_) => {
-            return Err(Unsupported::new(
-                "A part of it is a transformer.",
-                "Train it with algorithm dnn, gbdt, forest or linear, or export it as safetensors.",
-            ));
+        Model::Transformer(own) => {
+            let sums = transformer::sums(graph, own, inputs)?;
+            let sums = graph.cast(&sums, Type::Double);
+            stand_for(graph, &sums, output)
         }
     };
     Ok(graph.with("Mul", &answer, part.share))

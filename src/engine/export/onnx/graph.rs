@@ -36,9 +36,14 @@ pub(crate) struct Graph {
 
 impl Graph {
     fn name(&mut self, of: &str) -> String {
-        self.count += 1;
-        // No input or output is called so: theirs hold no slash at the start.
-        format!("/{of}_{}", self.count)
+        loop {
+            self.count += 1;
+            let name = format!("/{of}_{}", self.count);
+            // A column may be called so.
+            if self.graph.input.iter().all(|input| input.name != name) {
+                return name;
+            }
+        }
     }
 
     /// An input of shape `[rows, 1]`.

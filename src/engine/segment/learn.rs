@@ -18,14 +18,14 @@ const ROUNDS: u64 = 300;
 /// What is added to the variances of a mixture, tried in turn: more where points lie on a plane, or far from all others.
 const RIDGES: [f64; 3] = [1e-4, 1e-2, 1e-1];
 /// Points of HDBSCAN, at most: the time grows with the square.
-pub(super) const MOST_DENSE: usize = 5000;
+pub(super) const MOST_DENSE: usize = 3000;
 /// Points that stand for its groups, at most.
 const KEPT: usize = 2000;
 /// So many of its own points a group takes back.
 const TAKES: f64 = 0.99;
 /// A group of HDBSCAN has at least this share of the points, and so many.
 const LEAST_SHARE: f64 = 0.02;
-const LEAST: usize = 5;
+pub(super) const LEAST: usize = 5;
 /// Densities are looked for with every point moved a little, by this share of how far points spread: whole numbers lie on lines,
 /// and equal points have no density.
 const NUDGE: f32 = 0.05;

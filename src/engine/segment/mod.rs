@@ -176,25 +176,35 @@ impl Clustering {
             });
         }
         watch.enter("training", 0, 0)?;
-        let few = thinned(&points, width, choose::JUDGED);
+        let dense = params.algorithm == Algorithm::Hdbscan;
+        // Dense places depend on how many points there are: what is judged is what is kept.
+        let most = if dense {
+            learn::MOST_DENSE
+        } else {
+            choose::JUDGED
+        };
+        let few = thinned(&points, width, most);
+        let share = (few.len() / width) as f64 / rows as f64;
+        let of_few = Params {
+            min_rows: params
+                .min_rows
+                .map(|own| ((own as f64 * share).round() as usize).max(learn::LEAST)),
+            ..params.clone()
+        };
         let mut canceled = None;
         let mut go = || {
             let entered = watch.enter("training", 0, 0);
             canceled = entered.err();
             canceled.is_none() && watch.has_time()
         };
-        let found = choose::choose(&few, width, &params, &mut go);
+        let found = choose::choose(&few, width, &of_few, &mut go);
         if let Some(canceled) = canceled {
             return Err(canceled);
         }
         let (counts, chosen) = found.ok_or_else(|| no_groups(&params))?;
-        let dense = thinned(&points, width, learn::MOST_DENSE);
-        let learned = match params.algorithm {
-            Algorithm::Hdbscan => &dense,
-            Algorithm::Kmeans | Algorithm::Gmm => &points,
-        };
+        let learned = if dense { &few } else { &points };
         let k = counts[chosen].segments;
-        let rule = learn::learn(learned, width, k, &params, params.seed);
+        let rule = learn::learn(learned, width, k, &of_few, params.seed);
         let mut rule = rule.ok_or_else(|| no_groups(&params))?;
         // In order of size, the largest first.
         let groups = learn::groups(&rule, width);

@@ -117,7 +117,12 @@ fn a_row_alone_has_the_segment_it_has_among_others() {
     for algorithm in ["kmeans", "gmm", "hdbscan"] {
         let found = fitted(&frame, serde_json::json!({"algorithm": algorithm}));
         let bytes = found.to_bytes();
-        let file = crate::export::write(&bytes, &crate::export::Origin::default(), false).unwrap();
+        let file = crate::export::write(
+            &bytes,
+            &crate::export::Origin::default(),
+            algorithm == "hdbscan",
+        )
+        .unwrap();
         assert_eq!(crate::export::read(&file).unwrap().bytes, bytes);
         let read = Clustering::from_bytes(&bytes).unwrap();
         let mut scratch = read.scratch();

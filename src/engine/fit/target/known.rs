@@ -43,8 +43,18 @@ pub fn known_truth_of(
         unknown += usize::from(!known);
         known
     };
-    let (rows, truth) = truth(task, target, frame, has_label)?;
-    Ok((rows, truth, unknown))
+    match truth(task, target, frame, has_label) {
+        Ok((rows, truth)) => Ok((rows, truth, unknown)),
+        Err(error) if unknown == 0 => Err(error),
+        Err(_) => Err(FitError::new(
+            "22023",
+            format!(
+                "target \"{}\" has no label that the model knows",
+                target.name
+            ),
+        )
+        .hint(format!("Known are: {}.", target.labels.join(", ")))),
+    }
 }
 
 /// The truth of the rows whose target is known and that are wanted.

@@ -22,7 +22,7 @@ fn insight_recipe(
 > {
     let described = match or_raise(cache::model(model)) {
         Loaded::Predictor(predictor) => predictor.artifact().recipe.describe(),
-        Loaded::Clustering(clustering) => clustering.recipe().describe(),
+        Loaded::Clustering(clustering) => clustering.describe(),
         other => other.is_another(model, "prepare single rows").raise(),
     };
     TableIterator::new(described.into_iter().map(|d| {

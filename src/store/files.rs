@@ -6,7 +6,7 @@ use super::record;
 use crate::error::{Error, Result};
 use crate::job::spec::check_name;
 use insight_engine::artifact::ArtifactError;
-use insight_engine::export::{self, Origin};
+use insight_engine::export::{self, ExportError, Origin};
 use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
@@ -55,7 +55,17 @@ pub fn export(
             .detail(e.to_string())
     };
     let file = match format {
-        Format::Safetensors => export::write(&bytes, &origin, keep_rows).map_err(unreadable)?,
+        Format::Safetensors => {
+            export::write(&bytes, &origin, keep_rows).map_err(|error| match error {
+                ExportError::Unreadable(error) => unreadable(error),
+                ExportError::KeepsRows => Error::new(
+                    "22023",
+                    format!("model \"{reference}\" cannot be exported without rows"),
+                )
+                .detail(error.to_string())
+                .hint("Export it with keep_rows => true, or train it with another algorithm."),
+            })?
+        }
         Format::Onnx => {
             let model = TrainedModel::from_bytes(&bytes).map_err(unreadable)?;
             export::write_onnx(&model, &origin).map_err(|e| {
@@ -138,7 +148,16 @@ pub fn import(file: &[u8], name: Option<&str>, role: pg_sys::Oid) -> Result<(Str
     {
         provenance.insert("imported_from".into(), from.as_str().into());
     }
-    if [&card.summary, &options].into_iter().any(holds_zero) || target.contains('\0') {
+    // Of what the views show.
+    let told = serde_json::json!([
+        card.target,
+        card.algorithm,
+        card.device,
+        card.metrics,
+        card.trials,
+        target
+    ]);
+    if [&card.summary, &options, &told].into_iter().any(holds_zero) {
         return Err(
             Error::new("22P03", "the file holds a text with a zero byte")
                 .detail("PostgreSQL's texts cannot hold one."),

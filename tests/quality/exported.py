@@ -156,6 +156,8 @@ MODELS = [
     ("sigmoid", "churn", {"algorithm": "mlp", "activation": "sigmoid", "standardise": "quantile"}),
     ("power", "churn", {"algorithm": "mlp", "transform": "power", "standardise": "robust", "category_encoding": "embedding"}),
     ("means", "churn", {"algorithm": "mlp", "standardise": "minmax", "category_encoding": "target", "construct": "auto"}),
+    ("attention", "churn", {"algorithm": "transformer", "epochs": 2, "d_token": 16, "attention_heads": 4}),
+    ("class_attention", "contract", {"algorithm": "transformer", "epochs": 2, "d_token": 16, "attention_heads": 2, "n_blocks": 3}),
     ("linear", "churn", {"algorithm": "linear"}),
     ("gbdt", "churn", {"algorithm": "gbdt"}),
     ("forest", "churn", {"algorithm": "random_forest", "trees": 50}),

@@ -7,6 +7,7 @@
 
 use super::shapley::{Sums, slope, walk};
 use crate::artifact::Task;
+use crate::calibrate::Calibration;
 use crate::frame::Cell;
 use crate::infer::rescale::Between;
 use crate::infer::{Predictor, Row, Scratch};
@@ -34,6 +35,14 @@ pub(super) struct Pairs<'a> {
     pub(super) trees: bool,
     /// Whether nothing is carried over by slopes: what is found are the Shapley values themselves.
     pub(super) exact: bool,
+}
+
+/// Whether a part's answer is the sum of what is found: of trees of a number, and of a forest's probabilities.
+fn adds_up(part: &Part, output: Output) -> bool {
+    match &part.model {
+        Model::Trees(trees) => trees.plain || output == Output::Identity,
+        Model::Network(_) | Model::Transformer(_) => false,
+    }
 }
 
 impl<'a> Pairs<'a> {
@@ -77,7 +86,8 @@ impl<'a> Pairs<'a> {
             // Where parts are walked the networks are walked with them.
             bends: !walks && parts.iter().any(network),
             trees: parts.iter().any(trees),
-            exact: parts.iter().all(trees) && artifact.output().0 == Output::Identity,
+            exact: parts.iter().all(|part| adds_up(part, artifact.output().0))
+                && artifact.settled.calibration == Calibration::None,
         })
     }
 

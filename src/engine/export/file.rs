@@ -41,6 +41,16 @@ pub struct Imported {
     pub origin: Origin,
 }
 
+/// Why a model is not written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Unreadable(#[from] ArtifactError),
+    /// Rows are told apart by rows of training, which it cannot do without.
+    #[error("segments of algorithm hdbscan are told apart by rows that were learned from")]
+    KeepsRows,
+}
+
 /// The entry as it is read; what is for people and other programs alone is not.
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -65,14 +75,21 @@ struct Entry {
 /// behind.
 ///
 /// # Errors
-/// Bytes that are no model.
-pub fn write(bytes: &[u8], origin: &Origin, keep_rows: bool) -> Result<Vec<u8>, ArtifactError> {
+/// Bytes that are no model; a model that is nothing without its rows.
+pub fn write(bytes: &[u8], origin: &Origin, keep_rows: bool) -> Result<Vec<u8>, ExportError> {
     let mut model = TrainedModel::from_bytes(bytes)?;
     let mut stripped = Vec::new();
     if let (TrainedModel::Table(artifact), false) = (&mut model, keep_rows) {
         artifact.kept = Kept::default();
         artifact.seen = Seen::default();
+        artifact.provenance.data_fingerprint.clear();
+        artifact.settled.held_out.fingerprint.clear();
         stripped = artifact.to_bytes();
+    }
+    if let (TrainedModel::Clustering(clustering), false) = (&model, keep_rows)
+        && clustering.keeps_rows()
+    {
+        return Err(ExportError::KeepsRows);
     }
     let bytes = if stripped.is_empty() {
         bytes
@@ -123,7 +140,7 @@ pub fn write(bytes: &[u8], origin: &Origin, keep_rows: bool) -> Result<Vec<u8>, 
         })
         .collect();
     let views = views.map_err(|e| damaged(&e))?;
-    safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))
+    Ok(safetensors::serialize(views, Some(metadata)).map_err(|e| damaged(&e))?)
 }
 
 /// What becomes of each column, and what each input of a part is.

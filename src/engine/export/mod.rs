@@ -5,7 +5,7 @@ mod layout;
 pub(crate) mod onnx;
 mod weights;
 
-pub use file::{Imported, Origin, read, write};
+pub use file::{ExportError, Imported, Origin, read, write};
 pub use onnx::{Unsupported, write as write_onnx};
 
 #[cfg(test)]

@@ -174,3 +174,13 @@ fn onnx_names_what_it_cannot_express() {
     let refused = write_onnx(&table(artifact()), &origin()).unwrap_err();
     assert!(refused.what.contains("as a time"), "{refused:?}");
 }
+
+/// What would grow with the square of the labels is refused before anything is built.
+#[test]
+fn onnx_of_many_labels_in_an_order_is_refused() {
+    let mut own = artifact();
+    own.task = Task::Ordinal;
+    own.target.labels = (0..1000).map(|i| i.to_string()).collect();
+    let refused = write_onnx(&TrainedModel::Table(Box::new(own)), &origin()).unwrap_err();
+    assert!(refused.what.contains("labels in an order"), "{refused:?}");
+}

@@ -1,6 +1,6 @@
 //! A clustering as bytes: see [`crate::artifact::container`]; the words are the weights of its network, if it has one.
 
-use super::{Clustering, NONE};
+use super::{Clustering, NONE, rule::Rule};
 use crate::artifact::ArtifactError;
 use crate::artifact::bytes::read_weights;
 use crate::artifact::check::require;
@@ -43,6 +43,11 @@ impl Clustering {
             || "the segments of points cannot be told".into(),
         )?;
         Ok(found)
+    }
+
+    /// Whether it holds rows it was learned from.
+    pub fn keeps_rows(&self) -> bool {
+        matches!(self.rule, Rule::Density { .. })
     }
 
     /// Bytes held, about.

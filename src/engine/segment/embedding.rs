@@ -85,6 +85,7 @@ impl Embedding {
         rows.par_chunks(CHUNK).zip(pieces).for_each(|(rows, out)| {
             source.of_frame(frame, rows, &mut |row, at, x| out[row * inputs + at] = x);
         });
+        let gaps = fill(&mut dense, inputs, &source.gaps());
         let (mean, variance) = moments(&dense, inputs);
         // A column of many inputs, or one of few far values, would rule all others.
         let mut of_column = vec![0.0; source.recipe.columns().len()];
@@ -128,6 +129,12 @@ impl Embedding {
                 let w = vectors[component * kept.len() + at] * factors[*input];
                 weights[input * width + component] = w as f32;
                 offset[component] -= w * mean[*input];
+            }
+        }
+        // What is added where a number is missing.
+        for (number, flag, more) in gaps {
+            for component in 0..width {
+                weights[flag * width + component] += more * weights[number * width + component];
             }
         }
         Some(Embedding {
@@ -186,6 +193,32 @@ impl Embedding {
         }
         out
     }
+}
+
+/// Missing numbers become the mean of the others, not the median, which may lie inside a group. Answers each number, what says that
+/// it is missing, and what was added to it.
+fn fill(rows: &mut [f32], width: usize, gaps: &[(usize, usize)]) -> Vec<(usize, usize, f32)> {
+    let mut filled = Vec::new();
+    for (number, flag) in gaps {
+        let (mut sum, mut count, mut median) = (0f64, 0f64, None);
+        for row in rows.chunks_exact(width) {
+            match row[*flag] {
+                0.0 => {
+                    sum += f64::from(row[*number]);
+                    count += 1.0;
+                }
+                _ => median = Some(row[*number]),
+            }
+        }
+        let Some(median) = median.filter(|_| count > 0.0) else {
+            continue;
+        };
+        let more = (sum / count) as f32 - median;
+        let missing = rows.chunks_exact_mut(width).filter(|row| row[*flag] != 0.0);
+        missing.for_each(|row| row[*number] += more);
+        filled.push((*number, *flag, more));
+    }
+    filled
 }
 
 /// Mean and variance of each column of rows, row-major.

@@ -21,6 +21,7 @@ use crate::fit::{FitError, Progress};
 use crate::frame::{Cell, Column, Frame, Kind};
 use crate::profile::unfit::unfit;
 use crate::random::Random;
+use crate::recipe::describe::Description;
 use crate::recipe::{CategoryEncoding, Input, Preparation, Recipe, Transform, is_prose};
 use crate::train::TrainError;
 pub use bytes::MAGIC;
@@ -249,6 +250,18 @@ impl Clustering {
     /// How rows are prepared.
     pub fn recipe(&self) -> &Recipe {
         &self.embedding.source.recipe
+    }
+
+    /// What becomes of each column, in words and figures.
+    pub fn describe(&self) -> Vec<Description> {
+        let mut all = self.recipe().describe();
+        if !self.is_learned() {
+            // See [`Embedding`].
+            for column in &mut all {
+                column.steps = column.steps.replace("become the median", "become the mean");
+            }
+        }
+        all
     }
 
     /// The columns a row needs, in order.

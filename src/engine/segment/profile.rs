@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// A text that fewer rows of a segment have is not told as its typical one: it could say who somebody is.
-const ROWS_OF_TEXT: usize = 5;
+/// Nothing is told of a segment of fewer rows, and no text that fewer of its rows have: it could say who somebody is.
+const FEWEST_ROWS: usize = 5;
 /// Labels of a target whose shares are told, at most.
 const LABELS: usize = 20;
 /// The name of rows that belong to no segment.
@@ -73,25 +73,34 @@ impl Described<'_> {
         let last = (sizes[NONE] > 0).then_some(NONE);
         for segment in (1..=count).chain(last) {
             let inside: Vec<bool> = self.of_sample.iter().map(|own| *own == segment).collect();
-            let told = Told::of(&judged, &inside, &names);
+            let rows: Vec<usize> = (0..inside.len()).filter(|row| inside[*row]).collect();
+            let few = rows.len() < FEWEST_ROWS;
+            let judged = if few { &[][..] } else { &judged[..] };
+            let told = Told::of(judged, &inside, &names);
             let name = match segment {
                 NONE => NO_SEGMENT.to_owned(),
                 _ => told.name,
             };
             names.push(name.clone());
-            let rows: Vec<usize> = (0..inside.len()).filter(|row| inside[*row]).collect();
-            let typical = columns.iter().map(|c| (c.name.clone(), typical(c, &rows)));
+            let typical = columns.iter().map(|c| {
+                let value = if few { Value::Null } else { typical(c, &rows) };
+                (c.name.clone(), value)
+            });
             segments.push(Segment {
                 name,
                 rows: sizes[segment],
                 share: sizes[segment] as f64 / self.of.len().max(1) as f64,
                 description: match segment {
                     NONE => "rows that lie near no segment".into(),
+                    _ if few => "too few rows to say".into(),
                     _ => told.description,
                 },
                 typical: typical.collect(),
                 differs: told.differs,
-                target: rates.get_mut(segment).and_then(Option::take),
+                target: rates
+                    .get_mut(segment)
+                    .and_then(Option::take)
+                    .filter(|_| !few),
             });
         }
         segments
@@ -191,7 +200,7 @@ fn typical(column: &Column, rows: &[usize]) -> Value {
         .into_values()
         .reduce(|a, b| if b.0 > a.0 { b } else { a });
     match most {
-        Some((count, _)) if count < ROWS_OF_TEXT && column.kind != Kind::Boolean => Value::Null,
+        Some((count, _)) if count < FEWEST_ROWS && column.kind != Kind::Boolean => Value::Null,
         Some((_, row)) => json_of(column, row),
         None => Value::Null,
     }

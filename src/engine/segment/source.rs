@@ -1,10 +1,10 @@
 //! The numbers that rows are compared by: as they are prepared, or what a network makes of them.
 
 use crate::artifact::check::check_network;
-use crate::frame::{Cell, Frame};
+use crate::frame::{Cell, Frame, Kind};
 use crate::infer::hidden::{Hidden, Room};
 use crate::models::Network;
-use crate::recipe::{Features, Recipe};
+use crate::recipe::{Features, Input, Recipe};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
@@ -89,6 +89,18 @@ impl Source {
             all.extend(std::iter::repeat_n(column, *levels));
         }
         all
+    }
+
+    /// Numbers of which another one says whether they were missing, and that one.
+    pub fn gaps(&self) -> Vec<(usize, usize)> {
+        let owners = self.owners();
+        let columns = self.recipe.columns().iter().enumerate();
+        let numbers = columns.filter(|(_, c)| matches!(c.kind, Kind::Number | Kind::Duration));
+        let gap = |(column, _): (usize, &Input)| {
+            let mut own = (0..owners.len()).filter(|at| owners[*at] == column);
+            Some((own.next()?, own.next()?))
+        };
+        numbers.filter_map(gap).collect()
     }
 
     pub fn bytes(&self) -> usize {

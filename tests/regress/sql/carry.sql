@@ -52,6 +52,13 @@ SELECT insight_import(insight_export('travel', 'onnx'));
 SELECT insight_import(substr(:'travel'::bytea, 1, length(:'travel'::bytea) - 4));
 SELECT insight_import(set_byte(:'travel'::bytea, length(:'travel'::bytea) - 2, 7));
 SELECT insight_import(:'travel', 'a@b');
+-- Segments travel too, but for those that are told apart by rows.
+SELECT count(*) > 100 AS segmented FROM insight_segments('SELECT * FROM travellers', '{"name": "travel_groups", "exclude": ["traveller_id"], "k": 3}');
+SELECT model, version, task FROM insight_import(insight_export('travel_groups'), 'travel_groups_too');
+SELECT count(*) FILTER (WHERE insight_classify('travel_groups', t) IS DISTINCT FROM insight_classify('travel_groups_too', t)) AS differ FROM travellers t;
+SELECT status FROM insight_train('travellers', NULL, 'travel_dense', '{"algorithm": "hdbscan", "exclude": ["traveller_id"]}');
+SELECT insight_export('travel_dense');
+SELECT model, version FROM insight_import(insight_export('travel_dense', keep_rows => true), 'travel_dense_too');
 -- Only who owns a model has its file, or replaces it; predictions are everybody's.
 CREATE ROLE carry_guest;
 SET ROLE carry_guest;

@@ -8,7 +8,7 @@ CREATE TABLE seg_found AS SELECT * FROM insight_segments('seg_customers', '{"tar
 SELECT count(*), count(DISTINCT segment), count(DISTINCT name), min(segment) FROM seg_found;
 -- Each plan is a segment.
 SELECT count(*) FROM (SELECT DISTINCT plan, segment FROM seg_found f JOIN seg_customers c ON c.id::text = f.key) s;
-SELECT segment, name, rows, round(share::numeric, 2) AS share, description LIKE '%' || (typical->>'plan') || '%' AS told, typical ? 'noise' AS of_all, typical ? 'id' AS of_keys,
+SELECT name, rows, round(share::numeric, 2) AS share, description LIKE '%' || (typical->>'plan') || '%' AS told, typical ? 'noise' AS of_all, typical ? 'id' AS of_keys,
   jsonb_array_length(differs) > 0 AS figures FROM insight_segment_profiles('seg_customers_segments') ORDER BY rows DESC, typical->>'plan';
 SELECT bool_and(abs(p.target_rate - s.rate) < 1e-9) AS rates, bool_and(abs((p.target_shares->>'true')::float8 - s.rate) < 1e-9) AS shares FROM insight_segment_profiles('seg_customers_segments') p
   JOIN (SELECT segment, avg(churned::int)::float8 AS rate FROM seg_found f JOIN seg_customers c ON c.id::text = f.key GROUP BY segment) s USING (segment);

@@ -21,6 +21,7 @@ pub(crate) enum Type {
 /// An attribute's value.
 pub(crate) enum Attribute {
     Int(i64),
+    Float(f32),
     Text(&'static str),
     Ints(Vec<i64>),
     Floats(Vec<f32>),
@@ -35,9 +36,14 @@ pub(crate) struct Graph {
 
 impl Graph {
     fn name(&mut self, of: &str) -> String {
-        self.count += 1;
-        // No input or output is called so: theirs hold no slash at the start.
-        format!("/{of}_{}", self.count)
+        loop {
+            self.count += 1;
+            let name = format!("/{of}_{}", self.count);
+            // A column may be called so.
+            if self.graph.input.iter().all(|input| input.name != name) {
+                return name;
+            }
+        }
     }
 
     /// An input of shape `[rows, 1]`.
@@ -272,6 +278,7 @@ fn attribute(name: &str, of: Attribute) -> proto::Attribute {
     };
     match of {
         Attribute::Int(value) => (out.i, out.kind) = (Some(value), 2),
+        Attribute::Float(value) => (out.f, out.kind) = (Some(value), 1),
         Attribute::Text(value) => (out.s, out.kind) = (Some(value.as_bytes().to_vec()), 3),
         Attribute::Floats(values) => (out.floats, out.kind) = (values, 6),
         Attribute::Ints(values) => (out.ints, out.kind) = (values, 7),

@@ -5,6 +5,7 @@ mod answer;
 pub(crate) mod graph;
 mod network;
 mod proto;
+mod transformer;
 mod trees;
 
 use super::Origin;
@@ -14,6 +15,12 @@ use crate::recipe::OnnxInputs;
 use crate::trained::TrainedModel;
 use graph::{Graph, Type};
 use serde_json::json;
+
+/// Labels in an order, and intervals of time, of which each is held against each.
+const LABELS: usize = 64;
+const ENDS: usize = 1024;
+/// Numbers in all tables of which values are in which sets.
+const ENTRIES: usize = 1 << 25;
 
 /// What no ONNX operators were found for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +57,7 @@ pub fn write(model: &TrainedModel, origin: &Origin) -> Result<Vec<u8>, Unsupport
             "Train it without partition.",
         ));
     }
+    check_size(artifact)?;
     let mut graph = Graph::default();
     let inputs = artifact.recipe.onnx(&mut graph)?;
     let outputs = artifact.output();
@@ -69,6 +77,36 @@ pub fn write(model: &TrainedModel, origin: &Origin) -> Result<Vec<u8>, Unsupport
         &format!("{} of {}", purpose(artifact), origin.relation),
         vec![("insight", properties(artifact, &inputs, origin))],
     ))
+}
+
+/// An error for a model whose graph would grow with the square of something large.
+fn check_size(artifact: &Artifact) -> Result<(), Unsupported> {
+    let count = match artifact.task {
+        Task::Ordinal => artifact.target.labels.len() * ENDS / LABELS,
+        Task::Survival => artifact.target.ends.len(),
+        _ => 0,
+    };
+    if count > ENDS {
+        return Err(Unsupported::new(
+            format!(
+                "It has more than {LABELS} labels in an order, or more than {ENDS} intervals of time."
+            ),
+            "The format safetensors exports it.",
+        ));
+    }
+    let entries: usize = (artifact.parts.iter())
+        .map(|part| match &part.model {
+            Model::Trees(trees) => trees::entries(trees),
+            _ => 0,
+        })
+        .sum();
+    match entries > ENTRIES {
+        false => Ok(()),
+        true => Err(Unsupported::new(
+            "Its trees ask for too many sets of values of categories with many values.",
+            "The format safetensors exports it.",
+        )),
+    }
 }
 
 fn purpose(artifact: &Artifact) -> String {
@@ -127,11 +165,10 @@ fn part_answer(
                 false => stand_for(graph, &sums, output),
             }
         }
-        Model::Transformer(_) => {
-            return Err(Unsupported::new(
-                "A part of it is a transformer.",
-                "Train it with algorithm dnn, gbdt, forest or linear, or export it as safetensors.",
-            ));
+        Model::Transformer(own) => {
+            let sums = transformer::sums(graph, own, inputs)?;
+            let sums = graph.cast(&sums, Type::Double);
+            stand_for(graph, &sums, output)
         }
     };
     Ok(graph.with("Mul", &answer, part.share))

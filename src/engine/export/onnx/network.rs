@@ -13,10 +13,7 @@ pub(super) fn sums(
     inputs: &OnnxInputs,
 ) -> Result<String, Unsupported> {
     if !network.inputs.bags.is_empty() {
-        return Err(Unsupported::new(
-            "A text is read word by word.",
-            "Leave columns of free text out (option \"exclude\"), or export as safetensors.",
-        ));
+        return Err(no_bags());
     }
     let entered = first_inputs(graph, network, inputs);
     // `[members, rows, width]`.
@@ -46,6 +43,13 @@ pub(super) fn sums(
     let bias = graph.floats(&joined(|h| &h.bias), &[members, 1, outputs]);
     let product = graph.op("MatMul", &[&now, &weights]);
     Ok(graph.op("Add", &[&product, &bias]))
+}
+
+pub(super) fn no_bags() -> Unsupported {
+    Unsupported::new(
+        "A text is read word by word.",
+        "Leave columns of free text out (option \"exclude\"), or export as safetensors.",
+    )
 }
 
 /// What enters the first layer, as [`Network`] orders it.
@@ -80,7 +84,7 @@ fn first_inputs(graph: &mut Graph, network: &Network, inputs: &OnnxInputs) -> St
 }
 
 /// The embedding of a number `[rows, 1]`.
-fn number(graph: &mut Graph, own: &NumberEmbedding, x: &str) -> String {
+pub(super) fn number(graph: &mut Graph, own: &NumberEmbedding, x: &str) -> String {
     let n = own.functions();
     let (functions, weights) = match &own.basis {
         Basis::PiecewiseLinear { knots } => {

@@ -1,7 +1,7 @@
 //! Trees as one operator. What it asks is always whether a feature is below a number: whether a code is in a set is looked up
 //! first, and is 0 where it is.
 
-use super::graph::{Attribute, Graph};
+use super::graph::{Attribute, Graph, Type};
 use crate::models::{Asked, Trees};
 use crate::recipe::OnnxInputs;
 use hashbrown::HashMap;
@@ -22,6 +22,15 @@ struct Columns {
     leaf_nodes: Vec<i64>,
     leaf_outputs: Vec<i64>,
     leaf_values: Vec<f32>,
+}
+
+/// Numbers in the tables of which values are in which sets, at most.
+pub(super) fn entries(trees: &Trees) -> usize {
+    let of_node = |at| match trees.node(at).asked {
+        Asked::InSet { codes, .. } => 32 * codes.len(),
+        _ => 0,
+    };
+    (0..trees.nodes).map(of_node).sum()
 }
 
 /// Sums `[rows, outputs]`, floats.
@@ -94,6 +103,21 @@ pub(super) fn sums(graph: &mut Graph, trees: &Trees, inputs: &OnnxInputs) -> Str
         let table = (0..=levels).flat_map(|code| own.iter().map(move |set| outside(code, set)));
         let table: Vec<f32> = table.collect();
         features.push(graph.look_up(&table, own.len(), &inputs.codes[category]));
+    }
+    // A tree that asks nothing still needs rows: any input has them.
+    if features.is_empty() || trees.roots.is_empty() {
+        let zero = match (features.first(), inputs.codes.first()) {
+            (Some(any), _) => graph.columns(any, &[0]),
+            (None, Some(codes)) => graph.cast(codes, Type::Float),
+            (None, None) => String::new(),
+        };
+        if trees.roots.is_empty() {
+            let none = graph.floats(&[0.0], &[1, 1]);
+            let zeros = graph.op("Mul", &[&zero, &none]);
+            let base = graph.floats(&trees.base, &[1, trees.base.len()]);
+            return graph.op("Add", &[&zeros, &base]);
+        }
+        features.push(zero);
     }
     let features = graph.beside(&features);
     graph.ml(

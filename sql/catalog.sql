@@ -188,6 +188,22 @@ COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictio
 
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
+-- Nor do default privileges give anything of the tables away.
+DO $$
+DECLARE
+  granted record;
+BEGIN
+  FOR granted IN
+    SELECT DISTINCT c.oid::pg_catalog.regclass AS relation, CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+      CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS role
+    FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) 'insight'::pg_catalog.regnamespace
+      AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,S}') AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
+  LOOP
+    EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE', granted.kind, granted.relation, granted.role);
+  END LOOP;
+END $$;
+
 SELECT pg_catalog.pg_extension_config_dump('insight.model', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.epoch', '');

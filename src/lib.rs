@@ -30,5 +30,6 @@ pub extern "C-unwind" fn _PG_init() {
     settings::register();
     store::cache::register();
     store::activity::register();
+    api::log::register();
     job::launcher::register();
 }

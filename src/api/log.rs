@@ -9,7 +9,7 @@ use crate::store::log::{self, Keeper, Line};
 use insight_engine::infer;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::prelude::*;
-use pgrx::{FromDatum, JsonB, pg_sys};
+use pgrx::{JsonB, pg_sys};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -48,6 +48,8 @@ fn insight_log(
         log::set(model, on, &given(options), role).map(|setting| (model.to_owned(), setting))
     };
     let (model, setting) = or_raise(set());
+    // What this statement's calls know is of before.
+    KEPT.set(None);
     TableIterator::once((
         model,
         setting.on,
@@ -121,6 +123,25 @@ thread_local! {
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
+/// Called from `_PG_init`.
+pub fn register() {
+    // SAFETY: a static function, registered once per process that loads the library.
+    unsafe { pg_sys::RegisterSubXactCallback(Some(forget), std::ptr::null_mut()) };
+}
+
+/// A subtransaction that is undone takes along partitions it has made, and what it has said about the log.
+#[pg_guard]
+unsafe extern "C-unwind" fn forget(
+    event: pg_sys::SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        KEPT.set(None);
+    }
+}
+
 fn keeper(version: i64) -> Result<Option<Rc<Keeper>>> {
     let stamp = cache::now();
     let known = KEPT.with_borrow(|kept| {
@@ -176,12 +197,11 @@ pub unsafe extern "C-unwind" fn insight_predict_logged(
             (*fcinfo).isnull = true;
             return pg_sys::Datum::from(0usize);
         }
-        let value = predict::answer(fcinfo, |predictor, outputs| {
+        let value = predict::answer_of_version(fcinfo, |predictor, version, outputs| {
             let value = predict::value(predictor, outputs)?;
-            let name: &str = FromDatum::from_datum(model.value, false).unwrap_or_default();
             let keeper = match key.isnull {
                 true => None,
-                false => keeper(cache::version(name)?)?,
+                false => keeper(version)?,
             };
             if let Some(keeper) = keeper {
                 let key = key_of(fcinfo);

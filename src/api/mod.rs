@@ -15,7 +15,7 @@ mod explain;
 mod export;
 mod generate;
 mod lifecycle;
-mod log;
+pub(crate) mod log;
 mod personas;
 mod predict;
 mod recipe;

@@ -13,7 +13,7 @@ use insight_engine::segment::Clustering;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use site::answer_any;
-pub(super) use site::{answer, answer_prepared, with_row};
+pub(super) use site::{answer, answer_of_version, answer_prepared, with_row};
 
 /// So many of a key's next steps, the most probable ones, have a place in an object.
 const MOST_LABELS: usize = 1000;
@@ -41,7 +41,8 @@ unsafe fn of_key(
         }
         let arguments = (*fcinfo).args.as_slice(2);
         let name: &str = FromDatum::from_datum(arguments[0].value, false).unwrap_or_default();
-        let Some(predictor) = cache::if_foreteller(name)? else {
+        let version = cache::version(name)?;
+        let Some(predictor) = cache::if_foreteller(name, version)? else {
             return Ok(None);
         };
         let (mut output, mut varlena) = (pg_sys::InvalidOid, false);
@@ -49,7 +50,7 @@ unsafe fn of_key(
         let key =
             std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(output, arguments[1].value));
         let key = key.to_string_lossy().into_owned();
-        activity::counted(cache::version(name)?, |counter| {
+        activity::counted(version, |counter| {
             counter.add_rows(1);
             histories::of_key(predictor, name, &key, k, false).map(Some)
         })
@@ -214,7 +215,7 @@ fn insight_predict_table(
     let name = or_raise(required(model, "model"));
     let relation = or_raise(required(relation, "relation"));
     let version = or_raise(cache::version(name));
-    if let Loaded::Clustering(clustering) = or_raise(cache::model(name)) {
+    if let Loaded::Clustering(clustering) = or_raise(cache::model_of(name, version)) {
         let rows = or_raise(activity::counted(version, |counter| {
             let rows = segments::of(&clustering, relation, key)?;
             counter.add_rows(rows.len() as u64);
@@ -226,7 +227,7 @@ fn insight_predict_table(
             (key, Some(segment as f64), Some(label), None)
         }));
     }
-    let predictor = or_raise(cache::predictor(name));
+    let predictor = or_raise(cache::predictor_of(name, version));
     let scored = or_raise(activity::counted(version, |counter| {
         let scored = score::predict(&predictor, relation, key)?;
         counter.add_rows(scored.keys.len() as u64);

@@ -1,7 +1,7 @@
 //! How good predictions that were kept turned out to be, once it is known what was true.
 
 use super::resolve;
-use super::scores::{KEY, TIME, key_of, moment, narrow};
+use super::scores::{Narrowed, exactly, key_of, moment, narrow};
 use super::{read, score};
 use crate::error::{Error, Result, required};
 use crate::job::{options, spec};
@@ -9,10 +9,10 @@ use crate::settings;
 use crate::store::catalog::{self, as_owner};
 use crate::store::live::{self, EPOCH, Kept, Of, Score};
 use crate::store::{cache, log};
-use insight_engine::artifact::Artifact;
-use insight_engine::evaluate::{Outcomes, evaluate, smaller_is_better};
+use insight_engine::artifact::{Artifact, Target};
+use insight_engine::evaluate::{Outcomes, Truth, evaluate, smaller_is_better};
 use insight_engine::explain::told;
-use insight_engine::fit::truth_of;
+use insight_engine::fit::known_truth_of;
 use insight_engine::frame::Frame;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -50,7 +50,9 @@ pub fn performance(
             .ok_or_else(|| options::wrong_type("min_rows", "an integer from 1 to 1000000"))?,
     };
     let by = options::text(given, "by")?;
-    let version = log::version(cache::version(reference)?)?;
+    // One look for all: what is deployed may change meanwhile.
+    let id = cache::version(reference)?;
+    let version = log::version(id)?;
     // Who was given which score is the owner's to know.
     as_owner(|| Spi::connect(|client| catalog::owned(client, &version.model, role)))?;
     let setting = log::setting(&version.model)?;
@@ -64,7 +66,7 @@ pub fn performance(
                 .ok_or_else(|| options::wrong_type("bound", "a number"))?,
         ),
     };
-    let deployed = cache::predictor(reference)?;
+    let deployed = cache::predictor_of(reference, id)?;
     let target = &deployed.artifact().target;
     if let Some(metric) = &metric {
         check_metric(deployed.artifact(), metric)?;
@@ -82,24 +84,28 @@ pub fn performance(
             wanted.push(name);
         }
     }
-    narrow(&mut source, &key, time.as_deref(), None);
-    wanted.push(KEY.into());
-    if time.is_some() {
-        wanted.push(TIME.into());
-    }
+    let narrowed = narrow(&mut source, &key, time.as_deref(), None);
+    wanted.extend(narrowed.names().map(str::to_owned));
     let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
-        pgrx::check_for_interrupts!();
+    let frame = exactly(|| {
+        read::read(&source, &names, settings::max_memory(), &mut |_| {
+            pgrx::check_for_interrupts!();
+        })
     })?;
+    let keys = Keys::new(&frame, narrowed, target, &key)?;
 
     let since = options::text(given, "since")?;
     let kept = live::kept(version.model_id, &unit, since.as_deref())?;
     let all = kept.len();
     let mut scores = Vec::new();
+    let mut failure = None;
     for (number, kept) in by_version(kept) {
         let predictor = cache::predictor(&format!("{}@{number}", version.model))?;
         let artifact = predictor.artifact();
-        if artifact.target.name != target.name || artifact.task != deployed.artifact().task {
+        let same = artifact.target.name == target.name
+            && artifact.target.companion == target.companion
+            && artifact.task == deployed.artifact().task;
+        if !same {
             notice!(
                 "version {number} of model \"{}\" predicts another target: its {} predictions are left out",
                 version.model,
@@ -107,7 +113,16 @@ pub fn performance(
             );
             continue;
         }
-        let labelled = Labelled::new(artifact, &frame, &key)?;
+        // What one version cannot be measured by is no reason to measure none.
+        let labelled = match Labelled::new(artifact, &keys) {
+            Ok(labelled) => labelled,
+            Err(error) => {
+                let (name, why) = (&version.model, &error.message);
+                notice!("version {number} of model \"{name}\" is left out: {why}");
+                failure.get_or_insert(error);
+                continue;
+            }
+        };
         for ((period, segment), group) in labelled.groups(kept, by.as_deref(), predictor.width()) {
             scores.extend(judge(
                 artifact,
@@ -125,6 +140,9 @@ pub fn performance(
             ));
         }
     }
+    if let Some(error) = failure.filter(|_| scores.is_empty()) {
+        return Err(error);
+    }
     if scores.is_empty() {
         notice!(
             "none of the {all} predictions that were kept of model \"{}\" has a label in {}",
@@ -141,6 +159,7 @@ pub fn performance(
         by: by.as_deref(),
     };
     live::store(&of, &scores)?;
+    log::prune()?;
     Ok(scores)
 }
 
@@ -167,28 +186,25 @@ fn by_version(kept: Vec<Kept>) -> BTreeMap<i32, Vec<Kept>> {
     found
 }
 
-/// The rows of the truth whose label is known.
-struct Labelled<'a> {
+/// The rows of the truth whose target is known, by their keys.
+struct Keys<'a> {
     frame: &'a Frame,
-    outcomes: Outcomes,
-    /// The frame's row of each label.
-    rows: Vec<u32>,
-    by_key: HashMap<&'a str, usize>,
+    narrowed: Narrowed,
+    rows: HashMap<&'a str, u32>,
 }
 
-/// Of a period and segment: which label, and what was predicted.
-type Group = Vec<(usize, Vec<f64>)>;
-
-impl<'a> Labelled<'a> {
-    fn new(artifact: &Artifact, frame: &'a Frame, key: &str) -> Result<Labelled<'a>> {
-        let (rows, truth) = truth_of(artifact.task, &artifact.target, frame)?;
-        let mut by_key = HashMap::with_capacity(rows.len());
-        let keys = frame.column(KEY);
-        for (i, row) in rows.iter().enumerate() {
-            let Some(text) = keys.and_then(|keys| score::text(keys, *row as usize)) else {
+impl<'a> Keys<'a> {
+    fn new(frame: &'a Frame, narrowed: Narrowed, target: &Target, key: &str) -> Result<Keys<'a>> {
+        let mut rows = HashMap::with_capacity(frame.rows());
+        let keys = frame.column(&narrowed.key);
+        let answers = [Some(&target.name), target.companion.as_ref()];
+        let answers = answers.map(|name| name.and_then(|name| frame.column(name)));
+        let is_known = |row: usize| answers.iter().flatten().all(|a| !a.nulls.get(row));
+        for row in (0..frame.rows()).filter(|row| is_known(*row)) {
+            let Some(text) = keys.and_then(|keys| score::text(keys, row)) else {
                 continue;
             };
-            if by_key.insert(text, i).is_some() {
+            if rows.insert(text, row as u32).is_some() {
                 return Err(Error::new(
                     "23505",
                     format!("the key \"{key}\" of the truth is not unique"),
@@ -197,14 +213,43 @@ impl<'a> Labelled<'a> {
                 .hint("Give one label for each key, in a SELECT."));
             }
         }
-        Ok(Labelled {
+        Ok(Keys {
             frame,
+            narrowed,
+            rows,
+        })
+    }
+}
+
+/// The rows of the truth whose label a version knows.
+struct Labelled<'a> {
+    keys: &'a Keys<'a>,
+    outcomes: Outcomes,
+    /// The label of each row of the frame, where it is known.
+    labels: Vec<Option<u32>>,
+    /// Rows of labels that the version does not know.
+    unknown: usize,
+}
+
+/// Of a period and segment: which label, and what was predicted.
+type Group = Vec<(usize, Vec<f64>)>;
+
+impl<'a> Labelled<'a> {
+    fn new(artifact: &Artifact, keys: &'a Keys<'a>) -> Result<Labelled<'a>> {
+        let (rows, truth, unknown): (Vec<u32>, Truth, usize) =
+            known_truth_of(artifact.task, &artifact.target, keys.frame)?;
+        let mut labels = vec![None; keys.frame.rows()];
+        for (label, row) in rows.iter().enumerate() {
+            labels[*row as usize] = Some(label as u32);
+        }
+        Ok(Labelled {
+            keys,
             outcomes: Outcomes {
                 truth,
                 predictions: Vec::new(),
             },
-            rows,
-            by_key,
+            labels,
+            unknown,
         })
     }
 
@@ -215,15 +260,22 @@ impl<'a> Labelled<'a> {
         by: Option<&str>,
         width: usize,
     ) -> BTreeMap<(i64, Option<String>), Group> {
-        let times = self.frame.column(TIME);
-        let segments = by.and_then(|by| self.frame.column(by));
+        let Keys {
+            frame,
+            narrowed,
+            rows,
+        } = self.keys;
+        let times = narrowed.time.as_ref().and_then(|time| frame.column(time));
+        let segments = by.and_then(|by| frame.column(by));
         let mut groups: BTreeMap<(i64, Option<String>), Group> = BTreeMap::new();
         let mut last: Option<(i64, usize)> = None;
         for one in kept {
-            let Some(&label) = self.by_key.get(one.key.as_str()) else {
+            let Some(row) = rows.get(one.key.as_str()).map(|row| *row as usize) else {
                 continue;
             };
-            let row = self.rows[label] as usize;
+            let Some(label) = self.labels[row].map(|label| label as usize) else {
+                continue;
+            };
             let known_at = times
                 .and_then(|times| score::text(times, row))
                 .and_then(|text| text.parse::<i64>().ok());
@@ -284,7 +336,10 @@ fn judge(
         trained: None,
         bound: None,
         below: None,
-        note: None,
+        note: (labelled.unknown > 0).then(|| {
+            let unknown = labelled.unknown;
+            format!("{unknown} rows of the truth have labels that this version does not know")
+        }),
     };
     if (group.len() as u64) < asked.fewest {
         let note = format!(

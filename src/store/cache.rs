@@ -200,8 +200,8 @@ pub fn clustering(reference: &str) -> Result<Rc<Clustering>> {
 }
 
 /// As [`foreteller`], where the reference stands for such a model.
-pub fn if_foreteller(reference: &str) -> Result<Option<Rc<sequence::Predictor>>> {
-    match model(reference)? {
+pub fn if_foreteller(reference: &str, id: i64) -> Result<Option<Rc<sequence::Predictor>>> {
+    match model_of(reference, id)? {
         Loaded::Sequence(predictor) => Ok(Some(predictor)),
         _ => Ok(None),
     }
@@ -241,7 +241,7 @@ pub fn model(reference: &str) -> Result<Loaded> {
 }
 
 /// The model of a version that [`version`] has found.
-fn model_of(reference: &str, id: i64) -> Result<Loaded> {
+pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
     let clock = CLOCK.get() + 1;
     CLOCK.set(clock);
     let cached = MODELS.with_borrow_mut(|models| {

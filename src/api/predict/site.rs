@@ -15,6 +15,8 @@ use std::rc::Rc;
 struct Site {
     name: String,
     stamp: Stamp,
+    /// Of the model, which is immutable: the name is looked up once for both.
+    version: i64,
     model: Loaded,
     reader: RowReader,
     form: Form,
@@ -61,27 +63,31 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             if site.name == name && site.stamp == stamp {
                 return Ok(site);
             }
-            let model = cache::model(name)?;
-            if !model.is(&site.model) {
+            let version = cache::version(name)?;
+            let model = cache::model_of(name, version)?;
+            if site.version != version || !model.is(&site.model) {
                 (site.reader, site.room) = reader(name, &model)?;
+                site.version = version;
                 site.model = model;
-                site.counter = activity::counter(cache::version(name)?);
+                site.counter = activity::counter(version);
             }
             site.name = name.to_owned();
             site.stamp = cache::now();
             return Ok(site);
         }
-        let model = cache::model(name)?;
+        let version = cache::version(name)?;
+        let model = cache::model_of(name, version)?;
         let (reader, room) = reader(name, &model)?;
         let form = row_form(flinfo)?;
         let site = Box::new(Site {
             name: name.to_owned(),
             stamp: cache::now(),
+            version,
             model,
             reader,
             form,
             room,
-            counter: activity::counter(cache::version(name)?),
+            counter: activity::counter(version),
         });
         let callback = pg_sys::MemoryContextAllocZero(
             (*flinfo).fn_mcxt,
@@ -144,6 +150,23 @@ pub(in crate::api) unsafe fn answer(
 ) -> pg_sys::Datum {
     // SAFETY: promised by the caller.
     unsafe { answer_prepared(fcinfo, |predictor, row| shape(predictor, &row.outputs)) }
+}
+
+/// The same for an answer that needs to know which version it is of.
+///
+/// # Safety
+/// As for [`answer`].
+pub(in crate::api) unsafe fn answer_of_version(
+    fcinfo: pg_sys::FunctionCallInfo,
+    shape: impl FnOnce(&Predictor, i64, &[f64]) -> Result<pg_sys::Datum>,
+) -> pg_sys::Datum {
+    // SAFETY: promised by the caller; the site lasts as long as the query's plan.
+    unsafe {
+        let version = or_raise(site(fcinfo)).version;
+        answer(fcinfo, |predictor, outputs| {
+            shape(predictor, version, outputs)
+        })
+    }
 }
 
 /// The same for an answer that needs the prepared row, too.

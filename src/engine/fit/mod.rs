@@ -37,7 +37,7 @@ pub use split::Split;
 use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
-pub use target::{label_of, truth_of};
+pub use target::{known_truth_of, label_of, truth_of};
 pub use warm::Start;
 
 /// The share of the time there is that is left for scoring, and the most seconds.

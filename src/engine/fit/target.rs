@@ -11,7 +11,7 @@ mod uplift;
 use super::{FitError, Request};
 use crate::artifact::{Task, Uplift};
 use crate::frame::{Cell, Column, Kind, Values};
-pub use known::truth_of;
+pub use known::{known_truth_of, truth_of};
 use std::collections::{BTreeMap, HashMap};
 
 /// More labels than this are no classes.

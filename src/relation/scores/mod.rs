@@ -24,8 +24,16 @@ use table::{Row, Table};
 const CHUNK: usize = 200_000;
 
 /// Names of the columns that are read beside the model's: the key and the time of a row as text.
-pub const KEY: &str = "insight key";
-pub const TIME: &str = "insight time";
+pub struct Narrowed {
+    pub key: String,
+    pub time: Option<String>,
+}
+
+impl Narrowed {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.key.as_str()).chain(self.time.as_deref())
+    }
+}
 
 /// What a call asks for.
 pub struct Call<'a> {
@@ -100,6 +108,7 @@ impl<'a> Asked<'a> {
 struct Scored<'a> {
     artifact: &'a Artifact,
     frame: &'a Frame,
+    narrowed: &'a Narrowed,
     predictions: &'a [f64],
     width: usize,
 }
@@ -127,17 +136,20 @@ pub fn refresh(call: &Call<'_>) -> Result<Done> {
         table.lacks(&key, time.as_ref(), stale)
     });
     let sql = time.as_ref().map(|time| time.sql.as_str());
-    narrow(&mut source, &key, sql, fresh.as_deref());
-    let others: &[&str] = if time.is_some() { &[KEY, TIME] } else { &[KEY] };
+    let narrowed = narrow(&mut source, &key, sql, fresh.as_deref());
+    let others: Vec<&str> = narrowed.names().collect();
     let (frame, predictions) = activity::counted(version.id, |counter| {
-        let scored = score::predict_source(&predictor, source, others)?;
+        let scored = exactly(|| score::predict_source(&predictor, source, &others))?;
         counter.add_rows(scored.0.rows() as u64);
         Ok::<_, Error>(scored)
     })?;
-    check_keys(&frame, &key)?;
+    check_keys(&frame, &narrowed.key, &key)?;
+    let texts = (0..frame.rows()).filter_map(|row| cell(&frame, &narrowed.key, row));
+    table.check_keys(texts, &key, key_type)?;
     let scored = Scored {
         artifact: predictor.artifact(),
         frame: &frame,
+        narrowed: &narrowed,
         predictions: &predictions,
         width: predictor.width(),
     };
@@ -159,10 +171,10 @@ pub fn refresh(call: &Call<'_>) -> Result<Done> {
 }
 
 /// An error where keys do not tell the rows apart.
-fn check_keys(frame: &Frame, key: &str) -> Result<()> {
+fn check_keys(frame: &Frame, column: &str, key: &str) -> Result<()> {
     let mut seen: HashSet<&str> = HashSet::with_capacity(frame.rows());
     for row in 0..frame.rows() {
-        match cell(frame, KEY, row) {
+        match cell(frame, column, row) {
             None => {
                 return Err(
                     Error::new("23502", format!("the key \"{key}\" of a row is NULL"))
@@ -170,16 +182,21 @@ fn check_keys(frame: &Frame, key: &str) -> Result<()> {
                 );
             }
             Some(text) if !seen.insert(text) => {
-                return Err(
-                    Error::new("23505", format!("the key \"{key}\" is not unique"))
-                        .detail(format!("Two rows have the key \"{text}\"."))
-                        .hint("Name a column that tells the rows apart."),
-                );
+                return Err(not_unique(
+                    key,
+                    format!("Two rows have the key \"{text}\"."),
+                ));
             }
             Some(_) => {}
         }
     }
     Ok(())
+}
+
+fn not_unique(key: &str, detail: String) -> Error {
+    Error::new("23505", format!("the key \"{key}\" is not unique"))
+        .detail(detail)
+        .hint("Name a column that tells the rows apart.")
 }
 
 fn cell<'a>(frame: &'a Frame, column: &str, row: usize) -> Option<&'a str> {
@@ -206,7 +223,7 @@ impl Scored<'_> {
             for &row in chunk {
                 let outputs = &self.predictions[row * self.width..(row + 1) * self.width];
                 let answer = infer::answer(self.artifact, outputs);
-                let key = cell(self.frame, KEY, row).unwrap_or_default();
+                let key = cell(self.frame, &self.narrowed.key, row).unwrap_or_default();
                 if let Some(keeper) = keeper.as_ref().filter(|keeper| keeper.samples(key)) {
                     kept.push(Line {
                         key,
@@ -214,8 +231,10 @@ impl Scored<'_> {
                         outputs: keeper.outputs(outputs),
                     });
                 }
-                let changed_at =
-                    cell(self.frame, TIME, row).and_then(|text| text.parse::<i64>().ok());
+                let time = self.narrowed.time.as_deref();
+                let changed_at = time
+                    .and_then(|time| cell(self.frame, time, row))
+                    .and_then(|text| text.parse::<i64>().ok());
                 written.push(Row {
                     key,
                     answer,
@@ -285,29 +304,64 @@ pub fn moment(source: &Source, option: &str, name: &str) -> Result<Moment> {
     })
 }
 
+/// Runs `work` with floating-point numbers written so that each has a text of its own.
+pub fn exactly<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: reads a setting of this process, and changes it in a level of its own; an error that is raised ends that level, too.
+    unsafe {
+        if pg_sys::extra_float_digits >= 1 {
+            return work();
+        }
+        let nest = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"extra_float_digits".as_ptr(),
+            c"1".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        let result = work();
+        pg_sys::AtEOXact_GUC(true, nest);
+        result
+    }
+}
+
+/// A name that no column of the source has.
+fn unused(source: &Source, name: &str) -> String {
+    let mut name = name.to_owned();
+    while source.columns.iter().any(|column| column.name == name) {
+        name.push('\'');
+    }
+    name
+}
+
 /// Adds the key and the time as texts, and leaves the rows for which `fresh` holds.
-pub fn narrow(source: &mut Source, key: &str, time: Option<&str>, fresh: Option<&str>) {
+pub fn narrow(source: &mut Source, key: &str, time: Option<&str>, fresh: Option<&str>) -> Narrowed {
+    let narrowed = Narrowed {
+        key: unused(source, "key as text"),
+        time: time.map(|_| unused(source, "time as text")),
+    };
     let quoted = spi::quote_identifier(key);
-    let time = time.map_or(String::new(), |time| {
+    let time = time.zip(narrowed.time.as_ref());
+    let time = time.map_or(String::new(), |(time, name)| {
         format!(
             ", CASE WHEN pg_catalog.isfinite({time}) THEN (EXTRACT(epoch FROM {time}) OPERATOR(pg_catalog.*) \
-             1000000)::pg_catalog.int8::pg_catalog.text END AS \"{TIME}\""
+             1000000)::pg_catalog.int8::pg_catalog.text END AS \"{name}\""
         )
     });
     let fresh = fresh.map_or(String::new(), |fresh| format!(" WHERE {fresh}"));
-    let mut names = vec![KEY];
-    if !time.is_empty() {
-        names.push(TIME);
-    }
     source.from = format!(
-        "(SELECT base.*, base.{quoted}::pg_catalog.text AS \"{KEY}\"{time} FROM (SELECT * FROM {}) AS base{fresh}) AS narrowed",
-        source.from
+        "(SELECT base.*, base.{quoted}::pg_catalog.text AS \"{}\"{time} FROM (SELECT * FROM {}) AS base{fresh}) AS narrowed",
+        narrowed.key, source.from
     );
-    for name in names {
+    for name in narrowed.names() {
         source.columns.push(resolve::SourceColumn {
             name: name.into(),
             type_oid: pg_sys::TEXTOID,
             type_name: "text".into(),
         });
     }
+    narrowed
 }

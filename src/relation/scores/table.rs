@@ -1,6 +1,6 @@
 //! The table that scores are written to: made where there is none, and only ever written where it is one of ours.
 
-use super::Moment;
+use super::{Moment, not_unique};
 use crate::error::{Error, Result};
 use crate::relation::resolve;
 use crate::relation::sources::trust;
@@ -126,6 +126,57 @@ impl Table {
                 format!("table {} holds scores of model \"{other}\"", self.name),
             )
             .hint("Name another table, or drop that one.")),
+        }
+    }
+
+    /// An error where keys of other texts are equal: 1.0 and 1.00.
+    pub fn check_keys<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k str>,
+        key: &str,
+        key_type: pg_sys::Oid,
+    ) -> Result<()> {
+        // SAFETY: a syscache look-up.
+        let own_texts = matches!(
+            unsafe { pg_sys::getBaseType(key_type) },
+            pg_sys::INT2OID
+                | pg_sys::INT4OID
+                | pg_sys::INT8OID
+                | pg_sys::OIDOID
+                | pg_sys::TEXTOID
+                | pg_sys::VARCHAROID
+                | pg_sys::UUIDOID
+                | pg_sys::DATEOID
+                | pg_sys::TIMESTAMPOID
+                | pg_sys::TIMESTAMPTZOID
+        );
+        if own_texts {
+            return Ok(());
+        }
+        let keys: Vec<&str> = keys.collect();
+        // By the type's own operator class, as its unique index does.
+        let sql = format!(
+            "SELECT pg_catalog.min(k), pg_catalog.max(k) FROM pg_catalog.unnest($1::pg_catalog.text[]) AS keys (k) \
+             GROUP BY k::{} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+            self.key_type
+        );
+        let twice = Spi::connect_mut(|client| -> Result<_> {
+            let row = client.update(sql.as_str(), None, &[keys.into()])?.first();
+            Ok(match row.is_empty() {
+                true => None,
+                false => {
+                    let (a, b) = row.get_two::<String, String>()?;
+                    a.zip(b)
+                }
+            })
+        })?;
+        match twice {
+            None => Ok(()),
+            Some((a, b)) => {
+                let detail =
+                    format!("Two rows have the keys \"{a}\" and \"{b}\", which are equal.");
+                Err(not_unique(key, detail))
+            }
         }
     }
 

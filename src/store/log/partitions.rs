@@ -1,33 +1,88 @@
 //! The log's partitions, a week each: made some weeks ahead, dropped when every model's retention is over.
 
 use super::super::catalog::as_owner;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::due::attempt;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
+use std::ffi::CStr;
 
-/// "insp": the advisory lock on who makes and drops partitions.
+/// "insp" and "insq": the advisory locks on who makes partitions and on who deletes what is old.
 const LOCK: i64 = 0x696e_7370;
+const PRUNES: i64 = 0x696e_7371;
 
 /// Weeks for which there is a partition, this one among them.
 const AHEAD: i32 = 5;
 
 /// Makes what partitions are missing, which is once a month; then what is old is dropped. To attach one blocks neither readers nor
-/// writers of the others.
+/// writers of the others; who is about to may stay idle in a transaction, and only who has nowhere to write waits for that.
 pub fn ensure() -> Result<()> {
-    let missing = as_owner(|| Spi::connect(|client| missing(client, 2)))?;
-    if missing.is_empty() {
+    let missing = |weeks| as_owner(|| Spi::connect(|client| missing(client, weeks)));
+    if missing(2)?.is_empty() {
         return Ok(());
+    }
+    match missing(1)?.is_empty() {
+        true if !try_lock(LOCK)? => return Ok(()),
+        true => {}
+        false => wait_for_lock()?,
     }
     make()?;
     prune()
 }
 
+fn try_lock(lock: i64) -> Result<bool> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            let row = client
+                .update("SELECT pg_try_advisory_xact_lock($1)", None, &[lock.into()])?
+                .first();
+            Ok(row.get_one::<bool>()?.unwrap_or_default())
+        })
+    })
+}
+
+fn wait_for_lock() -> Result<()> {
+    let locked = attempt(|| {
+        as_owner(|| {
+            wait_at_most(c"10s");
+            Spi::connect_mut(|client| {
+                client.update("SELECT pg_advisory_xact_lock($1)", None, &[LOCK.into()])?;
+                Ok(())
+            })
+        })
+    });
+    locked.map_err(|error| match error.sqlstate == "55P03" {
+        true => Error::new(
+            "55P03",
+            "another transaction is making this week's part of the log of predictions",
+        )
+        .hint("Try again when it has ended; pg_locks shows who holds an advisory lock."),
+        false => error,
+    })
+}
+
+/// How long locks are waited for inside of [`as_owner`], which ends with the former limit.
+fn wait_at_most(limit: &CStr) {
+    // SAFETY: a setting of this process, changed in the level that `as_owner` has begun.
+    unsafe {
+        pg_sys::set_config_option(
+            c"lock_timeout".as_ptr(),
+            limit.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// Whoever calls this holds the lock.
 fn make() -> Result<()> {
     as_owner(|| {
         Spi::connect_mut(|client| {
-            client.update("SELECT pg_advisory_xact_lock($1)", None, &[LOCK.into()])?;
             // By now another session may have made them.
             let found = client.update(WEEKS, None, &[AHEAD.into()])?;
             let mut missing = Vec::new();
@@ -99,19 +154,38 @@ fn missing(client: &SpiClient<'_>, weeks: i32) -> Result<Vec<String>> {
 }
 
 /// Deletes what is older than its model's retention, and drops partitions of which that holds for all. To drop one needs the log
-/// for itself until the transaction ends, so nothing is dropped inside of BEGIN and COMMIT, nor while somebody reads.
+/// for itself until the transaction ends, so nothing is dropped inside of BEGIN and COMMIT, nor while somebody reads. What does
+/// not succeed now does another time: it is no reason for the caller to fail.
 pub fn prune() -> Result<()> {
-    // SAFETY: a plain read of this process's state.
-    if unsafe { pg_sys::IsTransactionBlock() } {
+    // SAFETY: plain reads of this process's state.
+    let (read_only, in_block) = unsafe {
+        (
+            pg_sys::XactReadOnly || pg_sys::RecoveryInProgress(),
+            pg_sys::IsTransactionBlock(),
+        )
+    };
+    // Another that has begun may stay in its transaction.
+    if read_only || !try_lock(PRUNES)? {
+        return Ok(());
+    }
+    let _ = attempt(|| {
+        as_owner(|| {
+            wait_at_most(c"100ms");
+            Spi::connect_mut(|client| {
+                client.update(
+                    "DELETE FROM insight.prediction p USING insight.log l WHERE p.model = l.model AND p.predicted_at < clock_timestamp() - l.retention",
+                    None,
+                    &[],
+                )?;
+                Ok(())
+            })
+        })
+    });
+    if in_block {
         return Ok(());
     }
     let old = as_owner(|| {
         Spi::connect_mut(|client| -> Result<Vec<String>> {
-            client.update(
-                "DELETE FROM insight.prediction p USING insight.log l WHERE p.model = l.model AND p.predicted_at < clock_timestamp() - l.retention",
-                None,
-                &[],
-            )?;
             let rows = client.update(
                 "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
                  WHERE i.inhparent = 'insight.prediction'::regclass AND c.relname ~ '^prediction_[0-9]{8}$' \
@@ -126,11 +200,10 @@ pub fn prune() -> Result<()> {
         })
     })?;
     for name in old {
-        // Another time, where somebody reads it now.
         let _ = attempt(|| {
             as_owner(|| {
+                wait_at_most(c"100ms");
                 Spi::connect_mut(|client| {
-                    client.update("SET LOCAL lock_timeout = '100ms'", None, &[])?;
                     client.update(format!("DROP TABLE insight.{name}").as_str(), None, &[])?;
                     Ok(())
                 })

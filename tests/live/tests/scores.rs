@@ -151,6 +151,12 @@ fn a_fall_below_the_bound_is_told_once() {
         ),
         "m 1 week roc_auc"
     );
+    // Nor is the score of all told again because segments are asked for.
+    let by_segment = "SELECT count(*) FROM insight_performance('m', 'SELECT id, NOT churn AS churn, id % 2 AS half FROM customers', '{\"by\": \"half\"}') WHERE below AND segment IS NULL";
+    assert_eq!(m.session.one::<i64>(by_segment), 1);
+    let heard = listener.heard();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard.iter().all(|told| told.contains("\"segment\": \"")));
     // A transaction that is rolled back tells nobody.
     m.session.exec(
         "BEGIN; SELECT insight_log('m', true, '{\"metric\": \"log_loss\", \"bound\": 0.001}')",
@@ -239,6 +245,132 @@ fn a_reader_of_the_log_holds_nobody_up() {
     assert!(m.session.one::<bool>(there));
     m.session.exec(SCORE);
     assert!(!m.session.one::<bool>(there));
+}
+
+const LOGGED: &str =
+    "SELECT count(insight_predict_logged('m', c, id)) FROM (SELECT * FROM customers LIMIT 5) c";
+
+/// Drops the log's partitions from that many weeks ahead on.
+fn drop_partitions(session: &mut Session, ahead: u32) {
+    session.exec(&format!(
+        "DO $$ DECLARE part regclass; BEGIN FOR part IN SELECT i.inhrelid::regclass FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+           WHERE i.inhparent = 'insight.prediction'::regclass
+           AND c.relname >= 'prediction_' || to_char(date_trunc('week', now() AT TIME ZONE 'UTC') + {ahead} * interval '7 days', 'YYYYMMDD')
+         LOOP EXECUTE format('DROP TABLE %s', part); END LOOP; END $$"
+    ));
+}
+
+/// What a block that was undone has made is made again.
+#[test]
+fn partitions_that_were_rolled_back_are_made_again() {
+    let db = shared().database();
+    let mut m = Served::new(&db);
+    m.session.exec("SELECT insight_log('m')");
+    drop_partitions(&mut m.session, 0);
+    m.session.exec(&format!(
+        "DO $$ BEGIN BEGIN PERFORM * FROM ({LOGGED}) s; RAISE 'undo'; EXCEPTION WHEN raise_exception THEN NULL; END; PERFORM * FROM ({LOGGED}) s; END $$"
+    ));
+    assert_eq!(
+        m.session
+            .one::<i64>("SELECT count(*) FROM insight.predictions"),
+        5
+    );
+    // Nor is a log kept that was turned off in the same statement.
+    m.session.exec(&format!(
+        "DO $$ BEGIN PERFORM * FROM ({LOGGED}) s; PERFORM insight_log('m', false); PERFORM * FROM ({LOGGED}) s; END $$"
+    ));
+    assert_eq!(
+        m.session
+            .one::<i64>("SELECT count(*) FROM insight.predictions"),
+        10
+    );
+    m.check();
+}
+
+/// Who makes the log's partitions and stays in the transaction holds up nobody who has one to write to.
+#[test]
+fn partitions_ahead_are_waited_for_by_nobody() {
+    let db = shared().database();
+    let mut m = Served::new(&db);
+    m.session.exec("SELECT insight_log('m')");
+    drop_partitions(&mut m.session, 1);
+    let mut idle = db.session();
+    idle.exec("BEGIN");
+    assert_eq!(idle.one::<i64>(LOGGED), 5);
+    m.session.exec("SET statement_timeout = '5s'");
+    assert_eq!(m.session.one::<i64>(LOGGED), 5);
+    m.session.exec("RESET statement_timeout");
+    idle.exec("ROLLBACK");
+    assert_eq!(m.session.one::<i64>(LOGGED), 5);
+    let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'insight.prediction'::regclass";
+    assert_eq!(m.session.one::<i64>(parts), 5);
+    // Without a partition for this week there is nothing else to do, but not for ever.
+    drop_partitions(&mut m.session, 0);
+    idle.exec("BEGIN");
+    assert_eq!(idle.one::<i64>(LOGGED), 5);
+    m.refuses("55P03", "pg_locks", LOGGED);
+    idle.exec("COMMIT");
+    assert_eq!(m.session.one::<i64>(LOGGED), 5);
+    m.check();
+}
+
+/// What cannot be deleted now, because others hold it or have deleted it, is no reason for a refresh to fail.
+#[test]
+fn retention_fails_nobody() {
+    let db = shared().database();
+    let mut m = Served::new(&db);
+    m.session.exec(SCORE);
+    m.session.exec("SELECT insight_log('m')");
+    m.session.exec(SCORE);
+    let old = "CREATE TABLE insight.prediction_20200106 PARTITION OF insight.prediction FOR VALUES FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00');
+        INSERT INTO insight.prediction SELECT model, version, key, prediction, label, probability, outputs, '2020-01-07', role FROM insight.prediction LIMIT 3";
+    let count = "SELECT count(*) FROM insight.prediction WHERE predicted_at < '2021-01-01'";
+    m.session.exec(old);
+    let mut other = db.session();
+    other.exec("BEGIN; SELECT FROM insight.prediction WHERE predicted_at < '2021-01-01' FOR UPDATE");
+    m.session.exec("SET statement_timeout = '30s'");
+    assert_eq!(m.session.one::<i64>(SCORE), 1000);
+    assert_eq!(m.session.one::<i64>(count), 3);
+    other.exec("COMMIT");
+    // Another has deleted them since the snapshot.
+    m.session.exec("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    assert_eq!(m.session.one::<i64>(count), 3);
+    other.exec("DELETE FROM insight.prediction WHERE predicted_at < '2021-01-01'");
+    assert_eq!(m.session.one::<i64>(SCORE), 1000);
+    m.session.exec("COMMIT");
+    assert_eq!(m.session.one::<i64>(count), 0);
+    // To turn the log off deletes, too.
+    m.session.exec("SELECT insight_log('m', false)");
+    assert!(
+        m.session
+            .one::<bool>("SELECT to_regclass('insight.prediction_20200106') IS NULL")
+    );
+    m.check();
+}
+
+/// Default privileges give nothing of the catalog away.
+#[test]
+fn default_privileges_do_not_open_the_catalog() {
+    let db = shared().database();
+    let mut m = db.session();
+    let role = format!("reader_of_{}", db.name);
+    m.exec(&format!(
+        "DROP EXTENSION insight; CREATE ROLE {role} LOGIN;
+         ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {role}, PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {role};
+         CREATE EXTENSION insight"
+    ));
+    customers(&mut m, 1000);
+    m.exec(&format!(
+        "SELECT insight_train('customers', 'churn', 'm', '{FAST}'); SELECT insight_log('m')"
+    ));
+    let open: Vec<String> = m.all(&format!(
+        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'insight'::regnamespace AND relkind IN ('r', 'p', 'S')
+         AND CASE relkind WHEN 'S' THEN has_sequence_privilege('{role}', oid, 'USAGE') ELSE has_table_privilege('{role}', oid, 'SELECT, INSERT, UPDATE, DELETE') END"
+    ));
+    assert_eq!(open, Vec::<String>::new());
+    m.exec(&format!(
+        "DROP TABLE customers; DROP EXTENSION insight; DROP OWNED BY {role}; DROP ROLE {role}"
+    ));
 }
 
 /// Where insight is preloaded, what all sessions and parallel workers predict is counted.

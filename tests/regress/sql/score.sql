@@ -65,6 +65,14 @@ SELECT insight_score('leaving', 'SELECT NULLIF("Id", 500) AS "Id", age, plan FRO
 SELECT insight_score('leaving', 'SELECT "Id", plan FROM shop', 'shop_scores', 'Id');
 SELECT insight_score('leaving', 'shop', NULL, 'Id');
 SELECT count(*) FROM shop_scores;
+-- Keys of other texts that are equal; floating-point keys of many digits; names that are taken.
+SELECT insight_score('leaving', 'SELECT CASE "Id" WHEN 500 THEN 1.0 WHEN 501 THEN 1.00 ELSE "Id" END AS n, age, plan FROM shop', 'by_number', 'n');
+SET extra_float_digits = 0;
+SELECT rows FROM insight_score('leaving', 'SELECT 0.1::float8 + "Id" * 1e-17::float8 AS f, age, plan FROM shop WHERE "Id" IN (20, 22, 24)', 'by_float', 'f');
+SELECT count(*) AS all_there FROM by_float WHERE key IN (0.1::float8 + 20 * 1e-17::float8, 0.1::float8 + 22 * 1e-17::float8, 0.1::float8 + 24 * 1e-17::float8);
+SHOW extra_float_digits;
+RESET extra_float_digits;
+SELECT rows FROM insight_score('leaving', 'SELECT *, 1 AS "insight key", 2 AS "key as text", "Changed" AS "time as text" FROM shop', 'shop_scores', 'Id', 'incremental', '{"since": "Changed", "rescore": true}') WHERE rows > 0;
 BEGIN READ ONLY;
 SELECT insight_score('leaving', 'shop', 'shop_scores', 'Id');
 ROLLBACK;
@@ -132,7 +140,7 @@ SELECT insight_predict_logged('leaving', s, "Id") > 0 AS of_one_named FROM shop 
 RESET ROLE;
 SELECT role, count(*) FROM insight.predictions GROUP BY 1 ORDER BY 2;
 -- What is true of them: beside the score at training, and who fell below.
-SELECT period = date_trunc('week', now()) AS this_week, segment, version, rows, metric, value BETWEEN low AND high AS inside, abs(value - trained) < 0.2 AS near, bound, below, note
+SELECT period = date_trunc('week', now(), 'UTC') AS this_week, segment, version, rows, metric, value BETWEEN low AND high AS inside, abs(value - trained) < 0.2 AS near, bound, below, note
 FROM insight_performance('leaving', '"Shop.One"."Customers"') WHERE metric IN ('roc_auc', 'accuracy') OR metric IS NULL;
 SELECT abs(p.value - (SELECT e.value FROM insight_evaluate('leaving', 'SELECT * FROM "Shop.One"."Customers"') e WHERE e.metric = 'roc_auc')) < 1e-9 AS as_evaluated
 FROM insight.performance p WHERE metric = 'roc_auc';
@@ -140,6 +148,16 @@ SELECT segment, rows, metric, value > 0.5 AS some, note FROM insight_performance
 WHERE metric = 'roc_auc' OR metric IS NULL;
 SELECT rows, metric, note FROM insight_performance('leaving', 'SELECT * FROM "Shop.One"."Customers" WHERE leaves', '{"bound": 0.4, "min_rows": 10, "period": "day"}') WHERE value IS NULL;
 SELECT model, version, unit, segment, metric, value < bound AS worse FROM insight.alerts;
+-- Weeks are those of UTC whoever asks, and the score of all is one, whatever the segments.
+SET TimeZone = 'Asia/Kolkata';
+SELECT count(*) > 0 AS measured FROM insight_performance('leaving', '"Shop.One"."Customers"', '{"by": "city", "period": "month", "bound": 0.4}');
+RESET TimeZone;
+SELECT unit, count(DISTINCT period) AS periods, count(*) AS of_all FROM insight.performance WHERE model = 'leaving' AND metric = 'roc_auc' AND segment IS NULL GROUP BY 1 ORDER BY 1;
+-- What was measured before goes: an alert of a period that has too few labels now is none.
+SELECT count(*) FILTER (WHERE below) AS below FROM insight_performance('leaving', '"Shop.One"."Customers"', '{"bound": 1, "period": "day"}');
+SELECT count(*) AS alerts FROM insight.alerts WHERE unit = 'day';
+SELECT note FROM insight_performance('leaving', 'SELECT * FROM "Shop.One"."Customers" WHERE "Id" < 40', '{"period": "day"}');
+SELECT count(*) AS alerts FROM insight.alerts WHERE unit = 'day';
 -- Only what was predicted before it came true counts.
 SELECT rows, note FROM insight_performance('leaving', 'SELECT *, timestamptz ''2026-01-01'' AS known FROM "Shop.One"."Customers"', '{"time": "known"}');
 SELECT rows FROM insight_performance('leaving', 'SELECT *, now() + interval ''1 day'' AS known FROM "Shop.One"."Customers"', '{"time": "known", "metric": "f1", "bound": 0}') WHERE below IS NOT NULL;
@@ -149,6 +167,16 @@ SELECT rows FROM insight_score('planning', '"Shop.One"."Customers"', 'all_plans'
 SELECT array_length(outputs, 1) AS outputs, count(*), bool_and(abs((SELECT sum(o) FROM unnest(outputs) o) - 1) < 1e-6) AS whole FROM insight.prediction WHERE prediction IS NULL GROUP BY 1;
 SELECT abs(l.value - e.value) < 1e-9 AS as_evaluated FROM insight_performance('planning', '"Shop.One"."Customers"') l JOIN insight_evaluate('planning', '"Shop.One"."Customers"') e
 USING (metric) WHERE metric = 'log_loss' AND class IS NULL;
+-- Labels that a version does not know are left out, and a version that knows none.
+SELECT rows, note FROM insight_performance('planning', 'SELECT "Id", CASE WHEN "Id" <= 30 THEN ''gold'' ELSE plan END AS plan FROM "Shop.One"."Customers"', '{"key": "Id"}') WHERE metric = 'log_loss';
+SELECT version FROM insight_train('SELECT age, leaves, upper(plan) AS plan FROM "Shop.One"."Customers"', 'plan', 'planning', '{"algorithm": "linear"}');
+SELECT rows, version FROM insight_score('planning@2', '"Shop.One"."Customers"', 'all_plans');
+SET client_min_messages = notice;
+SELECT version, rows, note FROM insight_performance('planning@1', '"Shop.One"."Customers"') WHERE metric = 'log_loss';
+SET client_min_messages = warning;
+SELECT insight_performance('planning', 'SELECT "Id", ''gold'' AS plan FROM "Shop.One"."Customers"', '{"key": "Id"}');
+SELECT insight_deploy('planning', 1) IS NOT NULL AS deployed;
+DELETE FROM insight.prediction WHERE model = (SELECT id FROM insight.model WHERE name = 'planning') AND version = 2;
 -- A sample: the same keys each time.
 SELECT sample FROM insight_log('planning', true, '{"sample": 0.3}');
 SELECT rows FROM insight_score('planning', '"Shop.One"."Customers"', 'all_plans');
@@ -158,7 +186,13 @@ SELECT n, count(*) BETWEEN 230 AND 370 AS about_a_third FROM (SELECT count(*) AS
 SELECT count(*) FROM insight.predictions WHERE predicted_at < now() - interval '20 days';
 CREATE TABLE insight.prediction_20200106 PARTITION OF insight.prediction FOR VALUES FROM ('2020-01-06 00:00+00') TO ('2020-01-13 00:00+00');
 INSERT INTO insight.prediction SELECT model, version, key, prediction, label, probability, outputs, '2020-01-07', role FROM insight.prediction LIMIT 10;
-SELECT rows FROM insight_score('planning', 'SELECT * FROM "Shop.One"."Customers" LIMIT 1', 'one_plan', 'Id');
+-- Inside of a transaction rows go, and the partition stays: to drop it would lock the log.
+BEGIN;
+SELECT count(*) > 0 AS measured FROM insight_performance('planning', '"Shop.One"."Customers"');
+SELECT to_regclass('insight.prediction_20200106'), count(*) FROM insight.prediction WHERE predicted_at < '2021-01-01';
+COMMIT;
+-- Who waited for a lock a moment waits for others as before.
+SELECT rows, current_setting('lock_timeout') AS lock_timeout FROM insight_score('planning', 'SELECT * FROM "Shop.One"."Customers" LIMIT 1', 'one_plan', 'Id');
 SELECT to_regclass('insight.prediction_20200106'), count(*) FROM insight.predictions WHERE predicted_at < '2021-01-01';
 -- What is refused.
 SELECT insight_log('leaving', true, '{"sample": 0}');
@@ -171,6 +205,7 @@ SELECT insight_log('leavin', true);
 SELECT insight_performance('leaving', 'shop');
 SELECT insight_performance('leaving', '"Shop.One"."Customers"', '{"period": "year"}');
 SELECT insight_performance('leaving', '"Shop.One"."Customers"', '{"time": "age"}');
+SELECT DISTINCT rows FROM insight_performance('leaving', 'SELECT "Id", leaves FROM "Shop.One"."Customers" UNION ALL SELECT "Id", NULL FROM "Shop.One"."Customers"');
 SELECT insight_performance('leaving', 'SELECT "Id" % 2 AS "Id", leaves FROM "Shop.One"."Customers"');
 -- Off, and gone.
 SELECT active, bound FROM insight_log('leaving', false);
@@ -184,6 +219,6 @@ SELECT predictions - :before AS more FROM insight.activity WHERE model = 'leavin
 SELECT insight_drop('leaving'), insight_drop('planning');
 SELECT (SELECT count(*) FROM insight.prediction) AS predictions, (SELECT count(*) FROM insight.performance) AS scores, (SELECT count(*) FROM insight.logs) AS logs;
 DROP SCHEMA "Shop.One", scoring, astray CASCADE;
-DROP TABLE shop_scores, few_scores, plans, parts, all_plans, one_plan, foreign_table, loose_table, doubled;
+DROP TABLE shop_scores, few_scores, plans, parts, all_plans, one_plan, by_float, foreign_table, loose_table, doubled;
 DROP OWNED BY score_reader, score_writer;
 DROP ROLE score_reader, score_writer;

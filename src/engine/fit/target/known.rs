@@ -10,6 +10,60 @@ use crate::frame::{Frame, Values};
 /// # Errors
 /// A target of another type than the model's, a label that the model does not know, no row.
 pub fn truth_of(task: Task, target: &Target, frame: &Frame) -> Result<(Vec<u32>, Truth), FitError> {
+    truth(task, target, frame, |_| true)
+}
+
+/// The same without the rows of labels that the model does not know; how many those are comes last.
+///
+/// # Errors
+/// A target of another type than the model's, no row.
+pub fn known_truth_of(
+    task: Task,
+    target: &Target,
+    frame: &Frame,
+) -> Result<(Vec<u32>, Truth, usize), FitError> {
+    let Some(column) = frame
+        .column(&target.name)
+        .filter(|_| !target.labels.is_empty() && task != Task::Survival)
+    else {
+        let (rows, truth) = truth_of(task, target, frame)?;
+        return Ok((rows, truth, 0));
+    };
+    let mut unknown = 0;
+    let mut set = vec![false; target.labels.len()];
+    let has_label = |row: u32| {
+        let cell = column.cell(row as usize);
+        let known = match task {
+            Task::Multilabel => multilabel::set(cell, &target.labels, &mut set).is_none(),
+            _ => {
+                let label = label_of(cell);
+                target.labels.contains(&label)
+            }
+        };
+        unknown += usize::from(!known);
+        known
+    };
+    match truth(task, target, frame, has_label) {
+        Ok((rows, truth)) => Ok((rows, truth, unknown)),
+        Err(error) if unknown == 0 => Err(error),
+        Err(_) => Err(FitError::new(
+            "22023",
+            format!(
+                "target \"{}\" has no label that the model knows",
+                target.name
+            ),
+        )
+        .hint(format!("Known are: {}.", target.labels.join(", ")))),
+    }
+}
+
+/// The truth of the rows whose target is known and that are wanted.
+fn truth(
+    task: Task,
+    target: &Target,
+    frame: &Frame,
+    mut wanted: impl FnMut(u32) -> bool,
+) -> Result<(Vec<u32>, Truth), FitError> {
     let name = &target.name;
     let Some(column) = frame.column(name) else {
         return Err(FitError::new(
@@ -26,7 +80,7 @@ pub fn truth_of(task: Task, target: &Target, frame: &Frame) -> Result<(Vec<u32>,
         None => true,
     };
     let rows: Vec<u32> = (0..frame.rows() as u32)
-        .filter(|row| !column.nulls.get(*row as usize) && known(row))
+        .filter(|row| !column.nulls.get(*row as usize) && known(row) && wanted(*row))
         .collect();
     let marked = || {
         let mark = |row: &u32| {

@@ -4,7 +4,7 @@ use super::explain::column;
 use super::{drift, score};
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Loaded};
-use crate::store::catalog;
+use crate::store::record;
 use insight_engine::evaluate::{Evaluation, Outcomes};
 use insight_engine::explain;
 use insight_engine::infer::Predictor;
@@ -62,7 +62,7 @@ fn judged(predictor: &Predictor, relation: Option<&str>) -> Result<(Option<Outco
 /// of all its rows.
 pub fn page(reference: &str, relation: Option<&str>) -> Result<String> {
     let loaded = cache::model(reference)?;
-    let mut facts = catalog::facts(cache::version(reference)?)?;
+    let mut facts = record::facts(cache::version(reference)?)?;
     match loaded {
         Loaded::Predictor(predictor) => {
             let insight = insight(&predictor)?;

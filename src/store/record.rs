@@ -2,6 +2,7 @@
 
 use super::catalog::as_owner;
 use crate::error::{Error, Result};
+use insight_engine::report::Facts;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 
@@ -65,6 +66,34 @@ pub fn artifact(id: i64) -> Result<Vec<u8>> {
             rows.first()
                 .get_one::<Vec<u8>>()?
                 .ok_or_else(|| Error::new("42704", "the version was dropped"))
+        })
+    })
+}
+
+/// What is known of a version that the caller may read.
+pub fn facts(version: i64) -> Result<Facts> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let row = client
+                .select(
+                    "SELECT m.name::text, v.version, v.version IS NOT DISTINCT FROM m.deployed, v.relation, v.created_by::text, \
+                     to_char(v.created_at, 'YYYY-MM-DD HH24:MI'), to_char(now(), 'YYYY-MM-DD HH24:MI') \
+                     FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
+                    None,
+                    &[version.into()],
+                )?
+                .first();
+            let text = |at: usize| Ok::<_, Error>(row.get::<String>(at)?.unwrap_or_default());
+            Ok(Facts {
+                model: text(1)?,
+                version: row.get(2)?.unwrap_or_default(),
+                deployed: row.get(3)?.unwrap_or_default(),
+                relation: text(4)?,
+                created_by: text(5)?,
+                created_at: text(6)?,
+                written_at: text(7)?,
+                on: None,
+            })
         })
     })
 }

@@ -6,6 +6,7 @@ mod dependence;
 mod importance;
 mod interactions;
 mod pairs;
+mod phrase;
 mod rules;
 mod sample;
 mod shapley;

@@ -1,7 +1,8 @@
 //! A model in a few rules: a small tree that imitates it, in the user's columns, and how far it does.
 
 use super::interactions::answers;
-use super::surrogate::{Lesson, Question, Tree, words};
+use super::phrase::words;
+use super::surrogate::{Lesson, Question, Tree};
 use crate::artifact::Task;
 use crate::evaluate::Truth;
 use crate::frame::{Column, Frame, Kind};

@@ -208,3 +208,23 @@ fn machine_memory() -> usize {
         .and_then(|t| t.trim().parse::<usize>().ok());
     limit.map_or(physical, |l| l.min(physical))
 }
+
+/// Changes a setting until the level of settings that the caller has begun (`NewGUCNestLevel`) ends.
+///
+/// # Safety
+/// The caller has begun such a level, and ends it.
+pub unsafe fn set_in_level(name: &CStr, value: &CStr) {
+    // SAFETY: both texts end in 0; the level is promised by the caller.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}

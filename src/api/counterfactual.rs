@@ -1,9 +1,8 @@
 //! What would have to be different for another answer: a raw call frame, because it takes any row and answers a set.
 
-use super::explain::go;
 use super::{predict, rows};
 use crate::error::{Error, Result, or_raise, required};
-use crate::relation::explain::{goal, has_rows, ways};
+use crate::relation::explain::{go, goal, has_rows, ways};
 use insight_engine::explain;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};

@@ -2,7 +2,7 @@
 
 use super::{predict, rows};
 use crate::error::{Error, Result, or_raise, required};
-use crate::relation::explain::{Line, column, has_rows, lines, place};
+use crate::relation::explain::{Line, column, go, has_rows, lines, place};
 use crate::store::cache;
 use insight_engine::explain::{self, BACKGROUND, Explanation};
 use insight_engine::infer::Predictor;
@@ -96,12 +96,6 @@ pub(super) fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
     cache::with_text_model(&predictor)?;
     has_rows(&predictor)?;
     Ok(predictor)
-}
-
-/// Looks at interrupts.
-pub(super) fn go() -> bool {
-    pgrx::check_for_interrupts!();
-    true
 }
 
 /// What the model would lose without each column, on rows it was judged on.

@@ -1,9 +1,9 @@
 //! A model in a few rules, and what columns tell together.
 
-use super::explain::{go, with_rows};
+use super::explain::with_rows;
 use crate::error::{Error, Result, or_raise, required};
 use crate::job::trainer;
-use crate::relation::explain::place;
+use crate::relation::explain::{go, place};
 use crate::settings;
 use insight_engine::explain::{self, FEWEST_ROWS, Interaction, Rules};
 use pgrx::prelude::*;

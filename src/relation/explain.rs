@@ -8,6 +8,12 @@ use insight_engine::frame::Cell;
 use insight_engine::infer::Predictor;
 use serde_json::{Map, Value};
 
+/// Looks at interrupts; what goes on for long asks whether to go on.
+pub fn go() -> bool {
+    pgrx::check_for_interrupts!();
+    true
+}
+
 /// What is told of a column of the row.
 pub struct Line {
     pub feature: String,

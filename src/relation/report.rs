@@ -1,6 +1,6 @@
 //! Pages and pictures of models: what they are drawn from, read as the caller may.
 
-use super::explain::column;
+use super::explain::{column, go, has_rows};
 use super::{drift, score};
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Loaded};
@@ -13,11 +13,6 @@ use std::rc::Rc;
 
 fn undrawn(error: DrawingError) -> Error {
     Error::new("XX000", error.to_string())
-}
-
-fn go() -> bool {
-    pgrx::check_for_interrupts!();
-    true
 }
 
 /// What a model goes by, with as many columns as are named in a summary.
@@ -156,24 +151,23 @@ fn drawn(
     feature: Option<&str>,
     relation: Option<&str>,
 ) -> Result<Option<Picture>> {
-    if let (Kind::Importance | Kind::Dependence, _) | (_, true) = (kind, kind == Kind::History) {
-        if relation.is_some() {
-            return Err(Error::new(
-                "22023",
-                format!("\"{}\" is not drawn from a relation", kind.name()),
-            )
-            .hint("Leave relation out."));
-        }
+    let of_model = matches!(kind, Kind::Importance | Kind::Dependence | Kind::History);
+    if of_model && relation.is_some() {
+        return Err(Error::new(
+            "22023",
+            format!("\"{}\" is not drawn from a relation", kind.name()),
+        )
+        .hint("Leave relation out."));
     }
     cache::with_text_model(predictor)?;
     match (kind, feature) {
         (Kind::Importance, _) => {
-            super::explain::has_rows(predictor)?;
+            has_rows(predictor)?;
             let found = explain::importance(predictor, &mut go).unwrap_or_default();
             report::weights(predictor, &found).map_err(undrawn)
         }
         (Kind::Dependence, Some(feature)) => {
-            super::explain::has_rows(predictor)?;
+            has_rows(predictor)?;
             let column = column(predictor, feature)?;
             let label = report::shown_label(predictor);
             let found = explain::dependence(predictor, column, label, &mut go);

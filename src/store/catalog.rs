@@ -3,6 +3,7 @@
 use super::deployments::{self, Champion, Promote, Verdict};
 use crate::error::{Error, Result};
 use crate::relation::resolve::did_you_mean;
+use crate::settings;
 use insight_engine::trained::Card;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys, spi::SpiClient};
@@ -76,16 +77,7 @@ pub fn as_owner<T>(work: impl FnOnce() -> T) -> T {
         pg_sys::GetUserIdAndSecContext(&mut identity.user, &mut identity.context);
         identity.nest = pg_sys::NewGUCNestLevel();
         pg_sys::SetUserIdAndSecContext(owner, identity.context | SECURITY_LOCAL_USERID_CHANGE);
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        settings::set_in_level(c"search_path", c"pg_catalog, pg_temp");
     }
     let result = work();
     drop(identity);

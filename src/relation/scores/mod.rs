@@ -8,6 +8,7 @@ use super::resolve::{self, Source};
 use super::score;
 use crate::error::{Error, Result, required};
 use crate::job::{options, spec};
+use crate::settings;
 use crate::store::log::{self, Line, Version};
 use crate::store::{activity, cache};
 use insight_engine::artifact::Artifact;
@@ -312,16 +313,7 @@ pub fn exactly<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             return work();
         }
         let nest = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"extra_float_digits".as_ptr(),
-            c"1".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        settings::set_in_level(c"extra_float_digits", c"1");
         let result = work();
         pg_sys::AtEOXact_GUC(true, nest);
         result

@@ -3,6 +3,7 @@
 use super::super::catalog::as_owner;
 use crate::error::{Error, Result};
 use crate::job::due::attempt;
+use crate::settings;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
@@ -64,19 +65,8 @@ fn wait_for_lock() -> Result<()> {
 
 /// How long locks are waited for inside of [`as_owner`], which ends with the former limit.
 fn wait_at_most(limit: &CStr) {
-    // SAFETY: a setting of this process, changed in the level that `as_owner` has begun.
-    unsafe {
-        pg_sys::set_config_option(
-            c"lock_timeout".as_ptr(),
-            limit.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
+    // SAFETY: `as_owner` has begun a level and ends it.
+    unsafe { settings::set_in_level(c"lock_timeout", limit) };
 }
 
 /// Whoever calls this holds the lock.

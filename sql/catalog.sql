@@ -161,6 +161,8 @@ CREATE TABLE insight.prediction (
   probability  double precision,
   -- All that the model has answered, where the prediction does not say it.
   outputs      double precision[],
+  -- Where a key is set: key, prediction, label, probability and outputs, encrypted; they stand nowhere else then.
+  sealed       bytea,
   predicted_at timestamptz NOT NULL,
   role         name NOT NULL
 ) PARTITION BY RANGE (predicted_at);
@@ -185,6 +187,36 @@ CREATE TABLE insight.live_score (
   PRIMARY KEY (model, version, unit, period, by, segment, metric)
 );
 COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictions of a version, period and segment';
+
+CREATE TABLE insight.privilege (
+  model      bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  -- public stands for everybody.
+  role       name NOT NULL,
+  "right"    text NOT NULL CHECK ("right" IN ('predict', 'explain', 'manage')),
+  granted_by name NOT NULL,
+  granted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (model, role, "right")
+);
+COMMENT ON TABLE insight.privilege IS 'one row per right that a role was granted on a model';
+
+-- Append-only: a trigger refuses all but INSERT. No foreign keys: what was done stays when its model is gone.
+CREATE TABLE insight.audit_entry (
+  entry        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+  role         name NOT NULL,
+  session_role name NOT NULL DEFAULT session_user,
+  client       inet DEFAULT inet_client_addr(),
+  application  text DEFAULT current_setting('application_name'),
+  action       text NOT NULL,
+  model        text,
+  version      integer,
+  job          bigint,
+  relation     text,
+  columns      text[],
+  rows         bigint,
+  detail       jsonb
+);
+COMMENT ON TABLE insight.audit_entry IS 'what was done with models, by whom; append-only';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
@@ -213,6 +245,9 @@ SELECT pg_catalog.pg_extension_config_dump('insight.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.privilege', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry_entry_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

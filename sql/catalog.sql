@@ -161,10 +161,10 @@ CREATE TABLE insight.prediction (
   probability  double precision,
   -- All that the model has answered, where the prediction does not say it.
   outputs      double precision[],
-  -- Where a key is set: key, prediction, label, probability and outputs, encrypted; they stand nowhere else then.
-  sealed       bytea,
   predicted_at timestamptz NOT NULL,
-  role         name NOT NULL
+  role         name NOT NULL,
+  -- Where a key is set: key, prediction, label, probability and outputs, encrypted; they stand nowhere else then.
+  sealed       bytea
 ) PARTITION BY RANGE (predicted_at);
 COMMENT ON TABLE insight.prediction IS 'predictions that are kept, partitioned by week';
 

@@ -232,6 +232,11 @@ fn parallel_workers_see_the_leaders_transaction() {
     s.exec("SET force_parallel_mode = on");
     let first: i64 = s.one(sum);
     s.exec(&format!("SET ROLE {}_reader", db.name));
+    s.fails_with("42501", sum);
+    s.exec(&format!(
+        "RESET ROLE; SELECT insight_grant('m', '{0}_reader'); SET ROLE {0}_reader",
+        db.name
+    ));
     assert_eq!(s.one::<i64>(sum), first);
     s.exec(&format!(
         "RESET ROLE; BEGIN; SELECT insight_train('customers', 'churn', 'm', '{FAST}'::jsonb || '{{\"seed\": 7}}')"

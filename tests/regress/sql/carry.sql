@@ -59,7 +59,7 @@ SELECT count(*) FILTER (WHERE insight_classify('travel_groups', t) IS DISTINCT F
 SELECT status FROM insight_train('travellers', NULL, 'travel_dense', '{"algorithm": "hdbscan", "exclude": ["traveller_id"]}');
 SELECT insight_export('travel_dense');
 SELECT model, version FROM insight_import(insight_export('travel_dense', keep_rows => true), 'travel_dense_too');
--- Only who owns a model has its file, or replaces it; predictions are everybody's.
+-- Only who manages a model has its file, or replaces it.
 CREATE ROLE carry_guest;
 SET ROLE carry_guest;
 SELECT insight_export('travel');

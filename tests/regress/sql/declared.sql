@@ -93,6 +93,7 @@ SELECT count(*) FROM insight_generate('seat_twins', 5, NULL::moody, 1);
 -- Who may neither insert nor read learns nothing of what is there.
 CREATE ROLE declared_reader;
 GRANT USAGE ON SCHEMA public TO declared_reader;
+SELECT insight_grant('seat_twins', 'declared_reader');
 SET ROLE declared_reader;
 SELECT count(*) FROM insight_generate('seat_twins', 5, NULL::full_house, 1);
 RESET ROLE;

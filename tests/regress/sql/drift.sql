@@ -28,6 +28,7 @@ SELECT status FROM insight_train('SELECT rent, quarter, rooms FROM tenants LIMIT
 SELECT * FROM insight_drift('drifting_copy', 'tenants');
 CREATE ROLE drift_reader;
 GRANT USAGE ON SCHEMA public TO drift_reader;
+SELECT insight_grant('drifting', 'drift_reader', 'explain');
 SET ROLE drift_reader;
 SELECT * FROM insight_drift('drifting', 'tenants');
 RESET ROLE;

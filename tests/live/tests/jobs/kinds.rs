@@ -70,6 +70,7 @@ fn histories_are_read_as_the_caller() {
     s.exec(&format!("CREATE ROLE {} LOGIN", identifier(&role)));
     let mut other = db.session_of(&role);
     let ask = "SELECT insight_classify('next', 17)";
+    s.exec(&format!("SELECT insight_grant('next', '{role}')"));
     other.fails_with("42501", ask);
     other.fails_with("42501", "SELECT * FROM insight_next('next', 'events')");
     s.exec(&format!("GRANT SELECT ON events TO {}", identifier(&role)));
@@ -91,7 +92,9 @@ fn histories_are_read_as_the_caller() {
     );
     let own: String = author.one("SELECT insight_classify('by_query', 17)");
     assert!(!own.is_empty());
-    other.fails_with("42501", "SELECT insight_classify('by_query', 17)");
+    author.exec(&format!("SELECT insight_grant('by_query', '{role}')"));
+    let error = other.fails_with("42501", "SELECT insight_classify('by_query', 17)");
+    assert!(!error.message().contains("permission denied for model"));
 }
 
 /// A trainer that dies takes its own job along and nothing else.

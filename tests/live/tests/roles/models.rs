@@ -36,9 +36,14 @@ fn only_the_owner_and_its_members_change_a_model() {
         .session
         .one("SELECT count(*) FROM insight.jobs WHERE status <> 'succeeded'");
     assert_eq!(jobs, 0, "refused before anything was queued");
-    let deployed: i32 = b.one("SELECT version FROM insight.models WHERE model = 'hers'");
+    let deployed: i32 = a.one("SELECT version FROM insight.models WHERE model = 'hers'");
     assert_eq!(deployed, 2);
-    b.exec("SELECT insight_predict('hers', c) FROM customers c LIMIT 1");
+    let seen: i64 = b.one("SELECT count(*) FROM insight.models WHERE model = 'hers'");
+    assert_eq!(seen, 0);
+    let predicted = "SELECT insight_predict('hers', c) FROM customers c LIMIT 1";
+    b.fails_with("42501", predicted);
+    a.exec(&format!("SELECT insight_grant('hers', '{bob}')"));
+    b.exec(predicted);
     let mut member = db.session_of(&max);
     member.exec("SELECT insight_rollback('hers'); SELECT insight_deploy('hers', 2)");
     member.exec(&format!(
@@ -130,7 +135,16 @@ fn the_catalog_is_closed_to_ordinary_roles() {
     let mut m = Served::new(&db);
     let [ann] = roles(&db, &mut m.session, ["ann"]);
     let mut a = db.session_of(&ann);
-    for table in ["model", "version", "epoch", "metric", "job"] {
+    for table in [
+        "model",
+        "version",
+        "epoch",
+        "metric",
+        "job",
+        "privilege",
+        "audit_entry",
+        "prediction",
+    ] {
         for sql in [
             format!("SELECT * FROM insight.{table}"),
             format!("SELECT 1 FROM insight.{table}"),
@@ -163,6 +177,11 @@ fn the_catalog_is_closed_to_ordinary_roles() {
         "DROP EXTENSION insight",
         "ALTER EVENT TRIGGER insight_say_what_goes DISABLE",
         "CREATE OR REPLACE FUNCTION insight_version() RETURNS text LANGUAGE sql AS $$ SELECT 'evil' $$",
+        "SELECT insight.resealed_artifact(1, '')",
+        "ALTER TABLE insight.audit_entry DISABLE TRIGGER insight_keep_audit",
+        "SET insight.key_file = '/tmp/key'",
+        "SET insight.key_command = 'id'",
+        "SET insight.audit_predictions = off",
         "SET insight.max_jobs = 64",
         "SET insight.max_memory = '1TB'",
         "SET insight.max_seconds = 0",

@@ -67,7 +67,7 @@ fn a_model_that_somebody_else_made_meanwhile_is_not_overwritten() {
     m.session.exec("GRANT SELECT ON customers TO PUBLIC");
     let mut a = db.session_of(&ann);
     let job: i64 = a.one(
-        "SELECT job FROM insight_train('customers', 'churn', 'taken', '{\"wait\": false, \"epochs\": 100000, \"early_stopping\": false, \"max_seconds\": 4}')",
+        "SELECT job FROM insight_train('customers', 'churn', 'taken', '{\"wait\": false, \"epochs\": 100000, \"early_stopping\": false, \"max_seconds\": 12}')",
     );
     Scene::wait_for_epoch(&mut m.session, "taken");
     m.session.exec(&format!(

@@ -9,6 +9,7 @@ mod coverage;
 mod cross_validate;
 mod curves;
 mod data;
+mod disclosure;
 mod drift;
 mod evaluate;
 mod explain;

@@ -3,11 +3,13 @@
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use insight_engine::fit::Augmentation;
+use insight_engine::privacy::pii::Finding;
 use insight_engine::segment::Clustering;
 use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::{Card, TrainedModel};
 use pgrx::prelude::*;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 /// Notices about columns and rows left out, and the scores. `excluded`: columns that were not read, and why; `dropped`: leaking
 /// rows were left out.
@@ -133,6 +135,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
             leak.reason
         );
     }
+    for (column, finding) in &provenance.personal {
+        tell_personal(column, finding);
+    }
     if let Some(name) = &provenance.started_from {
         notice!(
             "training went on from {name}: rows it was trained on may be among those this version is scored on (split by time, \
@@ -204,6 +209,24 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
         shown.join(", "),
         artifact.evaluation.rows
     );
+}
+
+/// A model remembers of its training rows; nobody's name makes it better.
+fn tell_personal(column: &str, finding: &Finding) {
+    let message = format!(
+        "column \"{column}\" enters the model and seems to name people: {}",
+        finding.kind.name().replace('_', " ")
+    );
+    let code = PgSqlErrorCode::ERRCODE_WARNING;
+    let mut report = pg_sys::panic::ErrorReport::new(code, message, "insight");
+    report = report.set_detail(format!(
+        "{} (confidence {:.2}).",
+        finding.evidence, finding.confidence
+    ));
+    report = report.set_hint(format!(
+        "Leave it out: options => '{{\"exclude\": [\"{column}\"]}}'. insight_find_pii tells more."
+    ));
+    report.report(PgLogLevel::WARNING);
 }
 
 fn tell_augmentation(found: &Augmentation) {

@@ -15,6 +15,7 @@ use crate::{
     fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
+    privacy::pii,
     profile::leakage::Leak,
     recipe::Recipe,
     settled::Settled,
@@ -211,6 +212,9 @@ pub struct Provenance {
     /// From which probability the positive label of a binary target is answered.
     #[serde(default)]
     pub threshold: Option<f64>,
+    /// Columns the model takes that seem to name people, and why.
+    #[serde(default)]
+    pub personal: Vec<(String, pii::Finding)>,
 }
 
 /// Models of their own for some values of a column.

@@ -18,6 +18,7 @@ mod lifecycle;
 pub(crate) mod log;
 mod personas;
 mod predict;
+mod privacy;
 mod recipe;
 mod report;
 mod rows;

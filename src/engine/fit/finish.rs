@@ -104,6 +104,7 @@ pub(super) fn artifact(
             started_from: request.start.as_ref().map(|start| start.name.clone()),
             calibration: String::new(),
             threshold: None,
+            privacy: None,
         },
         coefficients,
         kept: Kept::default(),

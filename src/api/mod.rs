@@ -19,6 +19,7 @@ mod lifecycle;
 pub(crate) mod log;
 mod personas;
 mod predict;
+mod privacy;
 mod recipe;
 mod report;
 mod rows;

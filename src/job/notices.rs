@@ -3,7 +3,7 @@
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use insight_engine::fit::Augmentation;
-use insight_engine::privacy::pii::Finding;
+use insight_engine::privacy::{Spent, pii::Finding};
 use insight_engine::segment::Clustering;
 use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
@@ -177,6 +177,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
              may be why they were treated"
         );
     }
+    if let Some(spent) = &provenance.privacy {
+        tell_privacy(spent);
+    }
     let score = |name: &str| {
         artifact
             .evaluation
@@ -197,6 +200,8 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
         .filter_map(|name| score(name).map(|value| format!("{name} {value:.4}")))
         .collect();
     let (part, rows) = match provenance.evaluated_on.as_str() {
+        "nothing" => return,
+        "test" if provenance.privacy.is_some() => ("test", "unseen rows, about: scores have noise"),
         "test" => ("test", "unseen rows"),
         "out_of_fold" => ("out of fold", "rows, each by models that have not seen it"),
         _ => (
@@ -227,6 +232,26 @@ fn tell_personal(column: &str, finding: &Finding) {
         "Leave it out: options => '{{\"exclude\": [\"{column}\"]}}'. insight_find_pii tells more."
     ));
     report.report(PgLogLevel::WARNING);
+}
+
+fn tell_privacy(spent: &Spent) {
+    for warning in &spent.warnings {
+        warning!("{warning}");
+    }
+    let of = spent
+        .unit
+        .as_ref()
+        .map_or("row".into(), |unit| format!("\"{unit}\""));
+    notice!(
+        "differential privacy of each {of}: epsilon {:.4}, delta {:e} ({} steps on samples of {:.2}% with noise {:.3} times the clip; \
+         accountant {})",
+        spent.epsilon,
+        spent.delta,
+        spent.steps,
+        100.0 * spent.sampling_rate,
+        spent.noise_multiplier,
+        spent.accountant
+    );
 }
 
 fn tell_augmentation(found: &Augmentation) {

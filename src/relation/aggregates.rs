@@ -4,6 +4,7 @@ use super::decode::Decoder;
 use super::read;
 use super::resolve::{self, Source};
 use crate::error::{Error, Result};
+use crate::job::ledger;
 use crate::settings;
 use insight_engine::frame::Frame;
 use insight_engine::privacy::aggregates::{AggregateParams, Aggregates};
@@ -24,6 +25,8 @@ pub fn of(relation: &str, options: &Value) -> Result<(Aggregates, Vec<String>)> 
     })?;
     let (epsilon, delta) = params.cost();
     let frame = rows(&source, &params)?;
+    // Before anything is told: what follows cannot be taken back by a rollback.
+    ledger::spend(&source.relations, epsilon, delta, "insight_private_profile")?;
     let mut noise = Noise::from_system().map_err(|e| Error::new("58000", e.to_string()))?;
     let found = params.answer(&frame, &mut noise, &mut || {
         pgrx::check_for_interrupts!();

@@ -1,6 +1,7 @@
 //! Catalog rows ⇄ artifacts, the per-backend cache, what was predicted.
 
 pub mod activity;
+pub mod budget;
 pub mod cache;
 pub mod catalog;
 pub mod deployments;

@@ -180,6 +180,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             calibration: "none".into(),
             threshold: None,
             personal: Vec::new(),
+            privacy: None,
         },
         coefficients: Vec::new(),
         kept: Kept::default(),

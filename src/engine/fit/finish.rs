@@ -49,7 +49,9 @@ pub(super) fn artifact(
         Some(_) => Seen::default(),
         None => challenge::seen(frame, &matrices.recipe, trained_on),
     };
+    // A private model tells nothing of its rows, this neither.
     let inputs = matrices.recipe.columns().iter();
+    let inputs = inputs.filter(|_| request.params.privacy.is_none());
     let personal = pii::direct(inputs.filter_map(|input| frame.column(&input.name)));
     Artifact {
         task: answers.task,
@@ -108,6 +110,7 @@ pub(super) fn artifact(
             calibration: String::new(),
             threshold: None,
             personal,
+            privacy: None,
         },
         coefficients,
         kept: Kept::default(),

@@ -1,7 +1,8 @@
 //! What stands in a class of rows for the values that its rows have.
 
+use super::generalize::Generalize;
 use super::mondrian::{Dimension, Places};
-use super::rule::{Generalize, Rule};
+use super::rule::Rule;
 use super::value::{Value, span};
 use crate::frame::{Cell, Column};
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Rows without people: rules by column, and classes of rows that are alike in all that others may know.
 
 mod classes;
+mod generalize;
 mod mondrian;
 mod rule;
 mod value;
@@ -12,8 +13,9 @@ use super::sensitive::{Diversity, Scratch, Sensitive};
 use crate::frame::{Column, Frame};
 use crate::params::ParamError;
 use classes::{Distinct, common, lost};
+pub use generalize::Generalize;
 use mondrian::{Demand, Dimension, cut};
-pub use rule::{Generalize, METHODS, Reading, Rule, Shape};
+pub use rule::{METHODS, Reading, Rule, Shape};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 pub use value::{Form, Target, Value};

@@ -161,6 +161,8 @@ CREATE TABLE insight.prediction (
   probability  double precision,
   -- All that the model has answered, where the prediction does not say it.
   outputs      double precision[],
+  -- Where a key is set: key, prediction, label, probability and outputs, encrypted; they stand nowhere else then.
+  sealed       bytea,
   predicted_at timestamptz NOT NULL,
   role         name NOT NULL
 ) PARTITION BY RANGE (predicted_at);
@@ -209,6 +211,35 @@ CREATE TABLE insight.privacy_spent (
 );
 CREATE INDEX privacy_spent_relation ON insight.privacy_spent (relation);
 COMMENT ON TABLE insight.privacy_spent IS 'one row per table and use that told something of it under differential privacy; rows are only added';
+CREATE TABLE insight.privilege (
+  model      bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  -- public stands for everybody.
+  role       name NOT NULL,
+  "right"    text NOT NULL CHECK ("right" IN ('predict', 'explain', 'manage')),
+  granted_by name NOT NULL,
+  granted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (model, role, "right")
+);
+COMMENT ON TABLE insight.privilege IS 'one row per right that a role was granted on a model';
+
+-- Append-only: a trigger refuses all but INSERT. No foreign keys: what was done stays when its model is gone.
+CREATE TABLE insight.audit_entry (
+  entry        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+  role         name NOT NULL,
+  session_role name NOT NULL DEFAULT session_user,
+  client       inet DEFAULT inet_client_addr(),
+  application  text DEFAULT current_setting('application_name'),
+  action       text NOT NULL,
+  model        text,
+  version      integer,
+  job          bigint,
+  relation     text,
+  columns      text[],
+  rows         bigint,
+  detail       jsonb
+);
+COMMENT ON TABLE insight.audit_entry IS 'what was done with models, by whom; append-only';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
@@ -239,6 +270,9 @@ SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.privacy_budget', 'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
 SELECT pg_catalog.pg_extension_config_dump('insight.privacy_spent', 'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
+SELECT pg_catalog.pg_extension_config_dump('insight.privilege', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry_entry_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

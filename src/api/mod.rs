@@ -1,6 +1,7 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
 mod activity;
+mod audit;
 mod clean;
 mod coefficients;
 mod compare;
@@ -11,6 +12,7 @@ mod curves;
 mod data;
 mod disclosure;
 mod drift;
+mod encryption;
 mod evaluate;
 mod explain;
 mod export;
@@ -22,6 +24,7 @@ mod predict;
 mod privacy;
 mod recipe;
 mod report;
+mod rights;
 mod rows;
 mod rules;
 mod sample;

@@ -399,7 +399,10 @@ fn warm_start(options: &Map<String, Value>, model: &str) -> Result<Option<(Strin
             ));
         }
     };
-    let record = store::record::record(store::cache::version(reference)?)?;
+    let record = store::record::record(store::cache::version(
+        reference,
+        store::rights::Right::Manage,
+    )?)?;
     let name = format!("{}@{}", record.model, record.version);
     Ok(Some((name, record.id)))
 }

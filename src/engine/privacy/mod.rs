@@ -17,6 +17,7 @@ pub mod pii;
 mod plan;
 pub mod pseudonym;
 pub mod risk;
+pub mod seal;
 mod sensitive;
 
 pub use marginals::{Asked, Column, Cost, Marginals, ask, projected};

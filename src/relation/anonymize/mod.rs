@@ -8,6 +8,7 @@ use super::datum::Writer;
 use super::decode::Buffer;
 use crate::error::{Error, Result};
 use crate::settings;
+use crate::store::keys;
 use insight_engine::clean::table::Edit;
 use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::privacy::anonymize::{AnonymizeError, Output, Report, Rule, Wanted};
@@ -31,7 +32,7 @@ pub fn rows(plan: Plan, random: bool) -> Result<(*mut pg_sys::Tuplestorestate, p
     let frame = frame(&plan, &kept)?;
     let mut noise = Noise::from_system().map_err(|e| anonymize_error(e.into()))?;
     let pseudonyms = match plan.params.needs_key() {
-        true => Some(pseudonyms()?),
+        true => Some(pseudonyms(plan.params.key_version())?),
         false => None,
     };
     let (mut classes, report) = classes(&plan, &frame)?;
@@ -187,12 +188,18 @@ fn anonymize_error(error: AnonymizeError) -> Error {
     }
 }
 
-/// With the key that pseudonyms have in this cluster.
-fn pseudonyms() -> Result<Pseudonyms> {
-    Err(
-        Error::new("55000", "pseudonyms need a key, and none is configured")
-            .hint("A superuser sets insight.key_file or insight.key_command."),
-    )
+/// With a key for pseudonyms alone, of the newest version or of the one that is asked for.
+fn pseudonyms(version: Option<u32>) -> Result<Pseudonyms> {
+    let ring = keys::ring()?.ok_or_else(|| {
+        Error::new("55000", "pseudonyms need a key, and there is none")
+            .hint("A superuser sets insight.key_file or insight.key_command.")
+    })?;
+    let version = version.unwrap_or(ring.newest());
+    let key = ring.derive(version, "pseudonym").ok_or_else(|| {
+        Error::new("22023", format!("there is no version {version} of the key"))
+            .hint("Leave \"key_version\" out for the newest.")
+    })?;
+    Ok(Pseudonyms::new(key))
 }
 
 fn tell(plan: &Plan, report: Option<&Report>) {

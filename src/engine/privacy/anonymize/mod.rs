@@ -33,6 +33,7 @@ pub struct AnonymizeParams {
     k: usize,
     l: Option<(Diversity, f64)>,
     t: Option<f64>,
+    key_version: Option<u32>,
 }
 
 impl AnonymizeParams {
@@ -45,13 +46,15 @@ impl AnonymizeParams {
     /// | l | none | values of each sensitive column in every class, at least: 1 to 1000 |
     /// | l_diversity | distinct | distinct or entropy: how they are counted |
     /// | t | none | distance of each class from the table, at most: 0 to 1 |
+    /// | key_version | the newest | version of the key that pseudonyms are made with |
     ///
     /// # Errors
     /// An unknown key, a rule that cannot be read, keys that need others.
     pub fn from_json(rules: &Json) -> Result<AnonymizeParams, ParamError> {
-        const KEYS: [&str; 7] = [
+        const KEYS: [&str; 8] = [
             "columns",
             "k",
+            "key_version",
             "l",
             "l_diversity",
             "quasi_identifiers",
@@ -83,6 +86,9 @@ impl AnonymizeParams {
             k: k.unwrap_or(1) as usize,
             l: l.map(|l| (how.unwrap_or_default(), l)),
             t: reader.number("t", 0.0, 1.0)?,
+            key_version: reader
+                .integer("key_version", 1, u32::MAX.into())?
+                .map(|version| version as u32),
         };
         params.complete(k.is_some(), how.is_some())?;
         Ok(params)
@@ -154,6 +160,10 @@ impl AnonymizeParams {
     pub fn named(&self) -> impl Iterator<Item = &str> {
         let lists = self.quasi_identifiers.iter().chain(&self.sensitive);
         self.columns.keys().chain(lists).map(String::as_str)
+    }
+
+    pub fn key_version(&self) -> Option<u32> {
+        self.key_version
     }
 
     pub fn needs_key(&self) -> bool {

@@ -135,7 +135,7 @@ fn rules_first_then_classes() {
 }
 
 fn made(rule: Json, column: &Column, target: Target) -> Output {
-    let pseudonyms = Pseudonyms::new(&[7; 32]);
+    let pseudonyms = Pseudonyms::new([7; 32].into());
     let wanted = Wanted {
         column,
         target,

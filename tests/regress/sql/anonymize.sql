@@ -60,6 +60,22 @@ SELECT sum(income) = (SELECT sum(income) FROM person) AS same_sum, count(*) FILT
 SELECT abs(avg(m.income - p.income)) < 10 AS centred, stddev(m.income - p.income) BETWEEN 20 AND 40 AS spread
   FROM insight_anonymize('person', '{"columns": {"full_name": "suppress", "phone": "suppress", "email": "suppress", "age": "suppress", "born": "suppress",
   "zip": "suppress", "income": {"method": "noise", "scale": 20}}}', NULL::masked) m JOIN person p USING (id);
+-- Pseudonyms: keyed, the same in every table, others in another domain.
+CREATE TYPE contacts AS (id bigint, email text);
+SELECT count(*) FROM insight_anonymize('person', '{"columns": {"id": "pseudonym", "email": "pseudonym"}}', NULL::contacts);
+SET insight.key_command = 'echo 1:1111111111111111111111111111111111111111111111111111111111111111; echo 2:2222222222222222222222222222222222222222222222222222222222222222';
+CREATE TABLE mail AS SELECT email, count(*) AS sent FROM person WHERE id <= 100 GROUP BY 1;
+CREATE TYPE mails AS (email text, sent bigint);
+SELECT count(*) AS joined, count(*) FILTER (WHERE c.email LIKE '%@%' OR length(c.email) <> 32) AS plain, count(DISTINCT c.id) AS ids, bool_and(c.id > 0) AS positive
+  FROM insight_anonymize('person', '{"columns": {"id": "pseudonym", "email": "pseudonym"}}', NULL::contacts) c
+  JOIN insight_anonymize('mail', '{"columns": {"email": "pseudonym"}}', NULL::mails) m USING (email);
+SELECT count(*) AS joined FROM insight_anonymize('person', '{"columns": {"id": "pseudonym", "email": {"method": "pseudonym", "domain": "other"}}}', NULL::contacts) c
+  JOIN insight_anonymize('mail', '{"columns": {"email": "pseudonym"}}', NULL::mails) m USING (email);
+SELECT count(*) AS joined FROM insight_anonymize('person', '{"columns": {"id": "pseudonym", "email": "pseudonym"}, "key_version": 1}', NULL::contacts) c
+  JOIN insight_anonymize('mail', '{"columns": {"email": "pseudonym"}}', NULL::mails) m USING (email);
+SELECT count(*) FROM insight_anonymize('person', '{"columns": {"id": "pseudonym", "email": "pseudonym"}, "key_version": 3}', NULL::contacts);
+SELECT * FROM insight_anonymize('person', '{"columns": {"id": "pseudonym"}}', NULL::person);
+RESET insight.key_command;
 -- The order of the rows tells nothing.
 SELECT count(*) < 30 AS mixed FROM (SELECT id, row_number() OVER () AS place FROM
   insight_anonymize('person', '{"columns": {"full_name": "suppress", "phone": "suppress", "email": "suppress", "age": "suppress", "born": "suppress"}}', NULL::masked)) m
@@ -109,5 +125,5 @@ SELECT * FROM insight_private_profile('person', '{"epsilon": 0}');
 SELECT insight_privacy_budget('person', 2, 1e-5);
 SELECT statistic FROM insight_private_profile('person', '{"epsilon": 1.5}');
 SELECT statistic FROM insight_private_profile('person', '{"epsilon": 1}');
-DROP TABLE person, safe, coarse, trip, contact;
-DROP TYPE anonymous, numbers, place, masked, other;
+DROP TABLE person, safe, coarse, trip, contact, mail;
+DROP TYPE anonymous, numbers, place, masked, other, contacts, mails;

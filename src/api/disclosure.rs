@@ -114,12 +114,12 @@ unsafe fn make(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         let relation: Option<&str> = FromDatum::from_datum(arguments[0].value, arguments[0].isnull);
         let given: Option<JsonB> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
         let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 2);
-        let (relation, given) = (required(relation, "relation")?, required(given, "rules")?);
+        let (relation, given) = (required(relation, "relation")?, given.map(|given| given.0));
         rows::give(
             fcinfo,
             "insight_anonymize('customers', '{\"columns\": {\"email\": \"pseudonym\"}}', NULL::customers)",
             |random| {
-                let plan = anonymize::Plan::new(relation, &given.0, row_type)?;
+                let plan = anonymize::Plan::new(relation, given.as_ref(), row_type)?;
                 anonymize::rows(plan, random)
             },
         )

@@ -17,10 +17,16 @@ pub fn complete(source: &Source, rules: Option<&Value>) -> Result<Value> {
     match rules.remove("labels") {
         None | Some(Value::Null | Value::Bool(false)) => return Ok(Value::Object(rules)),
         Some(Value::Bool(true)) => {}
-        Some(_) => return Err(Error::new("22023", "option \"labels\" must be true or false")),
+        Some(_) => {
+            return Err(Error::new(
+                "22023",
+                "option \"labels\" must be true or false",
+            ));
+        }
     }
     let relation = source.relation.ok_or_else(|| {
-        Error::new("22023", "a query has no security labels").hint("Give the name of a table, or rules.")
+        Error::new("22023", "a query has no security labels")
+            .hint("Give the name of a table, or rules.")
     })?;
     let found = Spi::connect(|client| -> Result<Vec<(String, String, String)>> {
         let rows = client.select(
@@ -33,9 +39,11 @@ pub fn complete(source: &Source, rules: Option<&Value>) -> Result<Value> {
         )?;
         let mut all = Vec::new();
         for row in rows {
-            if let (Some(column), Some(provider), Some(label)) =
-                (row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)
-            {
+            if let (Some(column), Some(provider), Some(label)) = (
+                row.get::<String>(1)?,
+                row.get::<String>(2)?,
+                row.get::<String>(3)?,
+            ) {
                 all.push((column, provider, label));
             }
         }
@@ -62,7 +70,8 @@ pub fn complete(source: &Source, rules: Option<&Value>) -> Result<Value> {
             }
         } else if !columns.contains_key(&column) {
             let rule = labels::rule(&label).ok_or_else(|| {
-                let message = format!("the security label of column \"{column}\" has no counterpart here");
+                let message =
+                    format!("the security label of column \"{column}\" has no counterpart here");
                 Error::new("0A000", message)
                     .detail(format!("The label is: {label}"))
                     .hint("Give the column a rule in \"columns\".")

@@ -1,6 +1,7 @@
 //! Rows without people: a relation's rows kept aside, judged as a frame, and given out in the caller's row type, in an order that
 //! tells nothing.
 
+mod labels;
 mod plan;
 
 use super::clean::kept::Kept;

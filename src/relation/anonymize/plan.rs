@@ -1,5 +1,6 @@
 //! What becomes of each column of the row type, checked before a row is read.
 
+use super::labels;
 use crate::error::{Error, Result};
 use crate::relation::attributes::{Attribute, attributes};
 use crate::relation::decode::Decoder;
@@ -71,19 +72,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Resolves the relation and matches the row type's columns by name.
+    /// Resolves the relation and matches the row type's columns by name. Without rules those of security labels are taken.
     ///
     /// # Errors
     /// Rules that cannot be read, columns that are not there, types that cannot hold what a rule gives, a column without a rule
     /// that seems to name people.
-    pub fn new(relation: &str, rules: &Value, row_type: pg_sys::Oid) -> Result<Plan> {
-        let params = AnonymizeParams::from_json(rules)?;
+    pub fn new(relation: &str, rules: Option<&Value>, row_type: pg_sys::Oid) -> Result<Plan> {
         let source = resolve::resolve(relation)?;
+        let params = AnonymizeParams::from_json(&labels::complete(&source, rules)?)?;
         for name in params.named() {
             source.require(name)?;
         }
         let (descriptor, attributes) = form(row_type)?;
-        let mut query = Query::new(&source);
+        let mut query = Query::default();
         let mut quasi = Vec::new();
         for name in params.quasi_identifiers() {
             let column = source.require(name)?;
@@ -125,19 +126,13 @@ impl Plan {
 }
 
 /// The values that are asked for.
+#[derive(Default)]
 struct Query {
     list: Vec<String>,
     reads: Vec<Read>,
 }
 
 impl Query {
-    fn new(_source: &Source) -> Query {
-        Query {
-            list: Vec::new(),
-            reads: Vec::new(),
-        }
-    }
-
     /// Adds a value; answers its place.
     fn add(&mut self, expression: String) -> usize {
         self.list.push(expression);

@@ -80,6 +80,20 @@ RESET insight.key_command;
 SELECT count(*) < 30 AS mixed FROM (SELECT id, row_number() OVER () AS place FROM
   insight_anonymize('person', '{"columns": {"full_name": "suppress", "phone": "suppress", "email": "suppress", "age": "suppress", "born": "suppress"}}', NULL::masked)) m
   WHERE m.id = place;
+-- Rules that security labels of postgresql_anonymizer declare; without it only the catalog can be made to hold some.
+SELECT count(*) FROM insight_anonymize('person', NULL, NULL::masked);
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+INSERT INTO pg_seclabel SELECT 'person'::regclass, 'pg_class'::regclass, a.attnum, l.provider, l.label FROM pg_attribute a JOIN (VALUES
+  ('full_name', 'anon', 'MASKED WITH FUNCTION anon.fake_last_name()'), ('phone', 'anon', 'MASKED WITH FUNCTION anon.partial(phone,3,$$****$$,2)'),
+  ('email', 'anon', 'MASKED WITH VALUE NULL'), ('age', 'anon', 'MASKED WITH FUNCTION anon.generalize_int4range(age,10)'),
+  ('born', 'anon', 'MASKED WITH VALUE ''unknown'''), ('zip', 'k_anonymity', 'QUASI IDENTIFIER'), ('age', 'k_anonymity', 'QUASI IDENTIFIER')) l (name, provider, label)
+  ON a.attname = l.name AND a.attrelid = 'person'::regclass;
+SELECT * FROM insight_anonymize('person', NULL, NULL::masked) WHERE id = 7;
+SELECT min(rows) >= 5 AS holds FROM (SELECT count(*) AS rows FROM insight_anonymize('person', '{"labels": true, "k": 5, "columns": {"phone": "suppress"}}', NULL::masked) GROUP BY age, zip) c;
+UPDATE pg_seclabel SET label = 'MASKED WITH FUNCTION anon.noise(age, 0.2)' WHERE provider = 'anon' AND label LIKE '%generalize%';
+SELECT * FROM insight_anonymize('person', NULL, NULL::masked);
+ROLLBACK;
 -- What is not spoken of and seems to name people is not given out.
 SELECT * FROM insight_anonymize('person', '{}', NULL::person);
 SELECT count(*) FROM insight_anonymize('person', '{"columns": {"full_name": "keep", "email": "keep", "phone": "keep", "note": "keep"}}', NULL::person);

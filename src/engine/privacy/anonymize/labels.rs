@@ -7,7 +7,8 @@ pub fn rule(label: &str) -> Option<Json> {
     let label = label.trim();
     let after = |words: &str| {
         let head = label.get(..words.len())?;
-        head.eq_ignore_ascii_case(words).then(|| label[words.len()..].trim())
+        head.eq_ignore_ascii_case(words)
+            .then(|| label[words.len()..].trim())
     };
     if label.eq_ignore_ascii_case("NOT MASKED") {
         return Some(json!("keep"));
@@ -26,7 +27,11 @@ pub fn rule(label: &str) -> Option<Json> {
     let number = |at: usize| argument(at)?.trim().parse::<f64>().ok();
     Some(match name {
         "partial" => {
-            let with = literal(argument(2)?)?.chars().next().unwrap_or('*').to_string();
+            let with = literal(argument(2)?)?
+                .chars()
+                .next()
+                .unwrap_or('*')
+                .to_string();
             json!({"method": "mask", "keep": number(1)? as u64, "keep_end": number(3)? as u64, "with": with})
         }
         "partial_email" => json!({"method": "mask", "keep": 2}),
@@ -38,7 +43,12 @@ pub fn rule(label: &str) -> Option<Json> {
             json!({"method": "generalize", "unit": literal(argument(1)?)?})
         }
         // Values of nobody: nothing of the column is left.
-        _ if ["random_", "fake_", "dummy_", "lorem_"].iter().any(|made| name.starts_with(made)) => json!("suppress"),
+        _ if ["random_", "fake_", "dummy_", "lorem_"]
+            .iter()
+            .any(|made| name.starts_with(made)) =>
+        {
+            json!("suppress")
+        }
         _ if name.starts_with("pseudo_") => json!("pseudonym"),
         _ => return None,
     })
@@ -47,7 +57,9 @@ pub fn rule(label: &str) -> Option<Json> {
 /// Whether a label of the provider `k_anonymity` declares a quasi-identifier.
 pub fn is_quasi_identifier(label: &str) -> bool {
     let label = label.trim();
-    ["QUASI IDENTIFIER", "INDIRECT IDENTIFIER"].iter().any(|known| label.eq_ignore_ascii_case(known))
+    ["QUASI IDENTIFIER", "INDIRECT IDENTIFIER"]
+        .iter()
+        .any(|known| label.eq_ignore_ascii_case(known))
 }
 
 /// What stands between commas, but not those within quotes or brackets.
@@ -73,7 +85,10 @@ fn arguments(text: &str) -> Vec<String> {
 /// A text in quotes or dollars, or a number.
 fn literal(text: &str) -> Option<String> {
     let text = text.trim();
-    let inner = |quote: &str| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let inner = |quote: &str| {
+        text.strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
     if let Some(inner) = inner("'").filter(|_| text.len() > 1) {
         return Some(inner.replace("''", "'"));
     }
@@ -92,25 +107,62 @@ mod tests {
     fn labels_are_rules() {
         for (label, expected) in [
             ("MASKED WITH VALUE NULL", json!("suppress")),
-            ("MASKED WITH VALUE 'it''s, hidden'", json!({"method": "suppress", "value": "it's, hidden"})),
-            ("MASKED WITH VALUE $$CONFIDENTIAL$$", json!({"method": "suppress", "value": "CONFIDENTIAL"})),
-            ("masked with value 0", json!({"method": "suppress", "value": "0"})),
+            (
+                "MASKED WITH VALUE 'it''s, hidden'",
+                json!({"method": "suppress", "value": "it's, hidden"}),
+            ),
+            (
+                "MASKED WITH VALUE $$CONFIDENTIAL$$",
+                json!({"method": "suppress", "value": "CONFIDENTIAL"}),
+            ),
+            (
+                "masked with value 0",
+                json!({"method": "suppress", "value": "0"}),
+            ),
             ("NOT MASKED", json!("keep")),
-            ("MASKED WITH FUNCTION anon.partial(phone,2,$$******$$,3)", json!({"method": "mask", "keep": 2, "keep_end": 3, "with": "*"})),
-            ("MASKED WITH FUNCTION anon.partial_email(mail)", json!({"method": "mask", "keep": 2})),
+            (
+                "MASKED WITH FUNCTION anon.partial(phone,2,$$******$$,3)",
+                json!({"method": "mask", "keep": 2, "keep_end": 3, "with": "*"}),
+            ),
+            (
+                "MASKED WITH FUNCTION anon.partial_email(mail)",
+                json!({"method": "mask", "keep": 2}),
+            ),
             ("MASKED WITH FUNCTION anon.hash(id)", json!("pseudonym")),
-            ("MASKED WITH FUNCTION anon.pseudo_email(seed)", json!("pseudonym")),
-            ("MASKED WITH FUNCTION anon.generalize_int4range(age, 10)", json!({"method": "generalize", "width": 10.0})),
-            ("MASKED WITH FUNCTION anon.generalize_daterange(born,'decade')", json!({"method": "generalize", "unit": "decade"})),
-            ("MASKED WITH FUNCTION anon.fake_last_name()", json!("suppress")),
-            ("MASKED WITH FUNCTION anon.random_int_between(1, 2)", json!("suppress")),
+            (
+                "MASKED WITH FUNCTION anon.pseudo_email(seed)",
+                json!("pseudonym"),
+            ),
+            (
+                "MASKED WITH FUNCTION anon.generalize_int4range(age, 10)",
+                json!({"method": "generalize", "width": 10.0}),
+            ),
+            (
+                "MASKED WITH FUNCTION anon.generalize_daterange(born,'decade')",
+                json!({"method": "generalize", "unit": "decade"}),
+            ),
+            (
+                "MASKED WITH FUNCTION anon.fake_last_name()",
+                json!("suppress"),
+            ),
+            (
+                "MASKED WITH FUNCTION anon.random_int_between(1, 2)",
+                json!("suppress"),
+            ),
         ] {
             let found = rule(label);
             assert_eq!(found.as_ref(), Some(&expected), "{label}");
             assert!(Rule::from_json("c", &expected).is_ok(), "{label}");
         }
-        for unknown in ["", "MASKED", "MASKED WITH FUNCTION anon.noise(x, 0.2)", "MASKED WITH FUNCTION public.mine(x)", "MASKED WITH VALUE now()",
-            "MASKED WITH FUNCTION anon.partial(x)", "ÄÖÜ"] {
+        for unknown in [
+            "",
+            "MASKED",
+            "MASKED WITH FUNCTION anon.noise(x, 0.2)",
+            "MASKED WITH FUNCTION public.mine(x)",
+            "MASKED WITH VALUE now()",
+            "MASKED WITH FUNCTION anon.partial(x)",
+            "ÄÖÜ",
+        ] {
             assert_eq!(rule(unknown), None, "{unknown}");
         }
         assert!(is_quasi_identifier("quasi identifier") && !is_quasi_identifier("MASKED"));

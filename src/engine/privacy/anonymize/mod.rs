@@ -2,6 +2,7 @@
 
 mod classes;
 mod generalize;
+pub mod labels;
 mod mondrian;
 mod rule;
 mod value;

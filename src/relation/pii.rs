@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::frame::{Cell, Kind};
 use insight_engine::privacy::pii::{self, Finding, Sort};
-use pgrx::prelude::*;
 use pgrx::{pg_sys, spi};
 use serde_json::Value;
 

@@ -191,15 +191,21 @@ fn anonymize_error(error: AnonymizeError) -> Error {
 
 /// With a key for pseudonyms alone, of the newest version or of the one that is asked for.
 fn pseudonyms(version: Option<u32>) -> Result<Pseudonyms> {
-    let ring = keys::ring()?.ok_or_else(|| {
+    const PURPOSE: &str = "pseudonym";
+    let none = || {
         Error::new("55000", "pseudonyms need a key, and there is none")
             .hint("A superuser sets insight.key_file or insight.key_command.")
-    })?;
-    let version = version.unwrap_or(ring.newest());
-    let key = ring.derive(version, "pseudonym").ok_or_else(|| {
-        Error::new("22023", format!("there is no version {version} of the key"))
-            .hint("Leave \"key_version\" out for the newest.")
-    })?;
+    };
+    let key = match version {
+        None => keys::derive(PURPOSE)?.ok_or_else(none)?.1,
+        Some(version) => {
+            let ring = keys::ring()?.ok_or_else(none)?;
+            ring.derive(version, PURPOSE).ok_or_else(|| {
+                Error::new("22023", format!("there is no version {version} of the key"))
+                    .hint("Leave \"key_version\" out for the newest.")
+            })?
+        }
+    };
     Ok(Pseudonyms::new(key))
 }
 

@@ -21,7 +21,7 @@ fn insight_find_pii(
         name!(identifier, String),
         name!(confidence, f64),
         name!(share, f64),
-        name!(values, i64),
+        name!(looked_at, i64),
         name!(evidence, String),
     ),
 > {

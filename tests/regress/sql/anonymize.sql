@@ -9,7 +9,7 @@ CREATE TABLE person AS SELECT i AS id, (ARRAY['Ann','Peter','Olga','Maria','Paul
   1000.0 + (i * 97) % 5000 AS income, i % 2 = 0 AS active,
   CASE WHEN i % 5 = 0 THEN 'write to user' || i || '@example.com please' ELSE 'nothing' END AS note
   FROM generate_series(1, 3000) i;
-SELECT name, kind, identifier, confidence >= 0.5 AS believed, round(share::numeric, 1) AS share, values FROM insight_find_pii('person')
+SELECT name, kind, identifier, confidence >= 0.5 AS believed, round(share::numeric, 1) AS share, looked_at FROM insight_find_pii('person')
   ORDER BY name, kind;
 SELECT count(*) FROM insight_find_pii('person') WHERE evidence LIKE '%@%' OR evidence LIKE '%+49%';
 SELECT kind FROM insight_find_pii('SELECT ''GB82 WEST 1234 5698 7654 32'' AS a, ''4111 1111 1111 1111'' AS b, inet ''10.0.0.1'' AS c') ORDER BY 1;

@@ -3,6 +3,8 @@
 use crate::calendar::iso;
 use crate::clean::table::Edit;
 
+const DAY: i64 = 86_400_000_000;
+
 /// A value, as it is or less exact.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -105,7 +107,7 @@ impl Value {
             Value::Number(x) if ranged => Edit::Text(format!("[{x},{x}]")),
             Value::Number(x) => Edit::Number(*x),
             Value::Time(at) if target == Target::Text => Edit::Text(iso(*at)),
-            Value::Time(at) if ranged => Edit::Text(format!("[{},{}]", iso(*at), iso(*at))),
+            Value::Time(at) if ranged => Edit::Text(times(*at, *at, true, target)),
             Value::Time(at) => Edit::Time(*at),
             Value::Boolean(x) if target == Target::Text => Edit::Text(x.to_string()),
             Value::Boolean(x) => Edit::Boolean(*x),
@@ -123,7 +125,7 @@ impl Value {
             Value::Span { label, .. } if target == Target::Text => Edit::Text(label.clone()),
             Value::Span {
                 low, high, closed, ..
-            } if ranged => Edit::Text(span(*low, *high, *closed)),
+            } if ranged => Edit::Text(times(*low, *high, *closed, target)),
             Value::Span { centre, .. } => Edit::Time(*centre),
         }
     }
@@ -164,6 +166,23 @@ pub(super) fn span(low: i64, high: i64, closed: bool) -> String {
     format!("[{},{}{end}", iso(low), iso(high))
 }
 
+/// The same as a range of dates, or of times in UTC.
+fn times(low: i64, high: i64, closed: bool, target: Target) -> String {
+    let day = |at: i64| iso(at.div_euclid(DAY) * DAY);
+    if target == Target::DateRange {
+        // A part of a day is a day.
+        let closed = closed || high.rem_euclid(DAY) > 0;
+        let end = if closed { ']' } else { ')' };
+        return format!("[{},{}{end}", day(low), day(high));
+    }
+    let instant = |at: i64| match iso(at) {
+        midnight if at.rem_euclid(DAY) < 1_000_000 => format!("{midnight} 00:00:00+00"),
+        other => format!("{other}+00"),
+    };
+    let end = if closed { ']' } else { ')' };
+    format!("[{},{}{end}", instant(low), instant(high))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,5 +213,14 @@ mod tests {
             Edit::Text("[2000-01-01,2001-01-01)".into())
         );
         assert_eq!(span.edit(Target::Date), Edit::Time(0));
+        let noon = Value::Time(day / 2);
+        assert_eq!(
+            noon.edit(Target::DateRange),
+            Edit::Text("[2000-01-01,2000-01-01]".into())
+        );
+        assert_eq!(
+            span.edit(Target::TimeRange),
+            Edit::Text("[2000-01-01 00:00:00+00,2001-01-01 00:00:00+00)".into())
+        );
     }
 }

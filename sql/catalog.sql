@@ -188,6 +188,29 @@ CREATE TABLE insight.live_score (
 );
 COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictions of a version, period and segment';
 
+-- Privacy: what of each table may be told at most, and what has been. By regclass: a table keeps its budget under another name.
+CREATE TABLE insight.privacy_budget (
+  relation regclass PRIMARY KEY,
+  epsilon  double precision NOT NULL CHECK (epsilon >= 0 AND epsilon < 'Infinity'),
+  delta    double precision NOT NULL CHECK (delta >= 0 AND delta < 1),
+  set_by   name NOT NULL,
+  set_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE insight.privacy_budget IS 'one row per table with a privacy budget, set by insight_privacy_budget';
+
+CREATE TABLE insight.privacy_spent (
+  entry    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  relation regclass NOT NULL,
+  epsilon  double precision NOT NULL,
+  delta    double precision NOT NULL,
+  what     text NOT NULL,
+  -- The job that trained; NULL for what was told without one.
+  job      bigint,
+  role     name NOT NULL,
+  spent_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX privacy_spent_relation ON insight.privacy_spent (relation);
+COMMENT ON TABLE insight.privacy_spent IS 'one row per table and use that told something of it under differential privacy; rows are only added';
 CREATE TABLE insight.privilege (
   model      bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
   -- public stands for everybody.
@@ -245,6 +268,8 @@ SELECT pg_catalog.pg_extension_config_dump('insight.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.privacy_budget', 'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
+SELECT pg_catalog.pg_extension_config_dump('insight.privacy_spent', 'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
 SELECT pg_catalog.pg_extension_config_dump('insight.privilege', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry_entry_seq', '');
@@ -252,3 +277,4 @@ SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job_job_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.privacy_spent_entry_seq', '');

@@ -132,6 +132,24 @@ FROM insight.activity_counters() a JOIN insight.version v ON v.id = a.version JO
 JOIN insight.rights r ON r.model_id = m.id;
 COMMENT ON VIEW insight.activity IS 'predictions, looks for the model in a session''s cache and seconds of each version: of all sessions since the server''s start where insight is in shared_preload_libraries (scope server), else of the reader''s own session (scope session)';
 
+-- What has been told of a table is for those who may read it.
+CREATE VIEW insight.privacy WITH (security_barrier) AS
+SELECT b.relation, b.epsilon, b.delta, s.epsilon AS epsilon_spent, s.delta AS delta_spent, greatest(b.epsilon - s.epsilon, 0) AS epsilon_left,
+       greatest(b.delta - s.delta, 0) AS delta_left, s.uses, b.set_by, b.set_at
+FROM insight.privacy_budget b CROSS JOIN LATERAL (
+  SELECT COALESCE(sum(p.epsilon), 0) AS epsilon, COALESCE(sum(p.delta), 0) AS delta, count(*) AS uses
+  FROM insight.privacy_spent p WHERE p.relation = b.relation) s
+WHERE has_table_privilege(b.relation, 'SELECT');
+COMMENT ON VIEW insight.privacy IS 'one row per table with a privacy budget that the reader may read: the budget, what is spent of it and what is left';
+
+CREATE VIEW insight.privacy_ledger WITH (security_barrier) AS
+SELECT p.entry, p.relation, p.epsilon, p.delta, p.what, p.job, v.model, v.version, p.role, p.spent_at
+FROM insight.privacy_spent p
+LEFT JOIN (SELECT o.job, m.name AS model, o.version FROM insight.version o JOIN insight.model m ON m.id = o.model) v ON v.job = p.job
+WHERE has_table_privilege(p.relation, 'SELECT');
+COMMENT ON VIEW insight.privacy_ledger IS 'what was told under differential privacy of tables that the reader may read: when, to whom, for how much; model and version where a model came of it';
+
+GRANT SELECT ON insight.privacy, insight.privacy_ledger TO PUBLIC;
 CREATE VIEW insight.grants WITH (security_barrier) AS
 SELECT m.name AS model, p.role, p."right", p.granted_by, p.granted_at
 FROM insight.privilege p JOIN insight.model m ON m.id = p.model JOIN insight.rights r ON r.model_id = m.id

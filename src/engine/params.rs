@@ -12,6 +12,7 @@ use crate::calibrate::Method;
 use crate::decision::Decision;
 use crate::embed::Encoder;
 use crate::models::{Activation, Model};
+use crate::privacy::{self, Privacy};
 use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Transform};
 use crate::select::Select;
 use crate::tune::Tune;
@@ -183,6 +184,8 @@ pub struct Params {
     pub given: Map<String, Value>,
     pub calibration: Option<Method>,
     pub decision: Decision,
+    /// Differential privacy, where it is asked for.
+    pub privacy: Option<Privacy>,
     /// Not an option: whoever trains decides which text model there is.
     pub text_model: Option<Arc<Encoder>>,
 }
@@ -269,6 +272,8 @@ pub struct ValidParams {
     pub calibration: Method,
     #[serde(flatten)]
     pub decision: Decision,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
 }
 
 /// How boosted trees grow.
@@ -341,6 +346,7 @@ impl Params {
         "number_embedding_dim",
         "optimizer",
         "patience",
+        "privacy",
         "profit",
         "quantile",
         "residual_dropout",
@@ -409,10 +415,11 @@ impl Params {
     /// | transform | auto | auto, none, log, power, quantile | auto brings each column closest to normal |
     /// | category_encoding | auto | auto, embedding, target, one_hot, hash | few levels need no learned vector |
     /// | calibration | auto | auto, none, temperature, vector, isotonic, beta | probabilities that come true as often as they say |
+    /// | privacy | none | see [`privacy::given`] | other defaults go with it, see [`Privacy`] |
     /// | threshold, profit, capacity | 0.5, none, none | see [`Decision`] | decisions follow from what they earn |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
-        Ok(Params {
+        let params = Params {
             algorithm: reader.choice("algorithm", ALGORITHMS)?,
             hidden: reader.widths("hidden")?,
             activation: reader.choice("activation", ACTIVATIONS)?,
@@ -475,8 +482,13 @@ impl Params {
             given: options.clone(),
             calibration: reader.choice("calibration", decision::CALIBRATIONS)?,
             decision: reader.decision()?,
+            privacy: privacy::given(options)?,
             text_model: None,
-        })
+        };
+        if let Some(privacy) = &params.privacy {
+            privacy.check(&params)?;
+        }
+        Ok(params)
     }
 
     /// The same with some options replaced.

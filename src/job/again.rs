@@ -154,6 +154,16 @@ pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     let reference = required(model, "model")?;
     let id = cache::version(reference, Right::Explain)?;
     let record = trusted(record::record(id)?)?;
+    if record.options.get("privacy").is_some_and(|p| !p.is_null()) {
+        return Err(Error::new(
+            "0A000",
+            "a model that was trained under differential privacy cannot be reproduced",
+        )
+        .detail(
+            "Its noise is never the same, and training it again would spend from the budget again.",
+        )
+        .hint("insight_retrain(model) trains a new version."));
+    }
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;
     }

@@ -5,9 +5,10 @@ use super::access;
 use super::shared::{Segment, State};
 use super::worker::{self, transaction};
 use crate::error::{Error, Result};
+use pgrx::bgworkers::DynamicBackgroundWorker;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::{Duration, Instant};
 
 const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
@@ -25,20 +26,38 @@ struct Question {
 /// Runs a statement with texts as arguments and answers the text it gives. A message of another database's error comes back as
 /// it would here.
 pub fn ask(database: pg_sys::Oid, sql: &str, arguments: &[&str]) -> Result<Option<String>> {
-    // SAFETY: plain reads of this process's identity.
-    let (role, pid) = unsafe { (pg_sys::GetUserId(), pg_sys::MyProcPid) };
+    // SAFETY: a plain read of this process's identity.
+    let role = unsafe { pg_sys::GetUserId() };
     let question = Question {
         role: role.to_u32(),
         sql: sql.into(),
         arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
     };
-    let json = serde_json::to_vec(&question).map_err(|e| Error::new("XX000", e.to_string()))?;
-    let segment = Segment::control(&json, pid);
+    let session = access::session_role()?;
+    let ended = || {
+        Error::new("08006", "the other database could not be reached")
+            .hint("The role needs CONNECT on it; the server log may tell more.")
+    };
+    converse(
+        &question,
+        |handle| worker::launch_elsewhere(handle, database, session),
+        ended,
+    )
+}
+
+/// Asks a worker that `launch` starts, given a handle of shared memory with the question, and waits for its answer or its error;
+/// `ended` is the error for a worker that ended without either.
+pub(super) fn converse<T: DeserializeOwned>(
+    question: &impl Serialize,
+    launch: impl Fn(u32) -> Option<DynamicBackgroundWorker>,
+    ended: impl Fn() -> Error,
+) -> Result<T> {
+    let json = serde_json::to_vec(question).map_err(|e| Error::new("XX000", e.to_string()))?;
+    // SAFETY: a plain read of this process's identity.
+    let segment = Segment::control(&json, unsafe { pg_sys::MyProcPid });
     let started = Instant::now();
     let worker = loop {
-        if let Some(worker) =
-            worker::launch_elsewhere(segment.handle(), database, access::session_role()?)
-        {
+        if let Some(worker) = launch(segment.handle()) {
             break worker;
         }
         if started.elapsed() > PATIENCE {
@@ -48,7 +67,7 @@ pub fn ask(database: pg_sys::Oid, sql: &str, arguments: &[&str]) -> Result<Optio
         pause();
     };
     let control = segment.as_control();
-    let mut ended = false;
+    let mut gone = false;
     loop {
         match control.state() {
             State::Done => {
@@ -60,15 +79,10 @@ pub fn ask(database: pg_sys::Oid, sql: &str, arguments: &[&str]) -> Result<Optio
                 return Err(error.unwrap_or_else(|| Error::new("XX000", "the worker failed")));
             }
             // It may have answered between the two looks.
-            _ if ended => {
-                return Err(
-                    Error::new("08006", "the other database could not be reached")
-                        .hint("The role needs CONNECT on it; the server log may tell more."),
-                );
-            }
+            _ if gone => return Err(ended()),
             _ => {
                 use pgrx::bgworkers::BackgroundWorkerStatus::Stopped;
-                ended = matches!(worker.pid(), Err(Stopped));
+                gone = matches!(worker.pid(), Err(Stopped));
             }
         }
         pause();

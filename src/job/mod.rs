@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod again;
+pub mod budget;
 pub mod control;
 pub mod cron;
 pub mod cross_validate;
@@ -9,6 +10,7 @@ pub mod due;
 pub mod duty;
 pub mod elsewhere;
 pub mod launcher;
+pub mod ledger;
 pub mod notices;
 pub mod options;
 pub mod queue;

@@ -3,11 +3,13 @@
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use insight_engine::fit::Augmentation;
+use insight_engine::privacy::{Spent, pii::Finding};
 use insight_engine::segment::Clustering;
 use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::{Card, TrainedModel};
 use pgrx::prelude::*;
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 /// Notices about columns and rows left out, and the scores. `excluded`: columns that were not read, and why; `dropped`: leaking
 /// rows were left out.
@@ -133,6 +135,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
             leak.reason
         );
     }
+    for (column, finding) in &provenance.personal {
+        tell_personal(column, finding);
+    }
     if let Some(name) = &provenance.started_from {
         notice!(
             "training went on from {name}: rows it was trained on may be among those this version is scored on (split by time, \
@@ -172,6 +177,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
              may be why they were treated"
         );
     }
+    if let Some(spent) = &provenance.privacy {
+        tell_privacy(spent);
+    }
     let score = |name: &str| {
         artifact
             .evaluation
@@ -192,6 +200,8 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
         .filter_map(|name| score(name).map(|value| format!("{name} {value:.4}")))
         .collect();
     let (part, rows) = match provenance.evaluated_on.as_str() {
+        "nothing" => return,
+        "test" if provenance.privacy.is_some() => ("test", "unseen rows, about: scores have noise"),
         "test" => ("test", "unseen rows"),
         "out_of_fold" => ("out of fold", "rows, each by models that have not seen it"),
         _ => (
@@ -203,6 +213,44 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
         "{part} {} ({} {rows})",
         shown.join(", "),
         artifact.evaluation.rows
+    );
+}
+
+/// A model remembers of its training rows; nobody's name makes it better.
+fn tell_personal(column: &str, finding: &Finding) {
+    let message = format!(
+        "column \"{column}\" enters the model and seems to name people: {}",
+        finding.kind.name().replace('_', " ")
+    );
+    let code = PgSqlErrorCode::ERRCODE_WARNING;
+    let mut report = pg_sys::panic::ErrorReport::new(code, message, "insight");
+    report = report.set_detail(format!(
+        "{} (confidence {:.2}).",
+        finding.evidence, finding.confidence
+    ));
+    report = report.set_hint(format!(
+        "Leave it out: options => '{{\"exclude\": [\"{column}\"]}}'. insight_find_pii tells more."
+    ));
+    report.report(PgLogLevel::WARNING);
+}
+
+fn tell_privacy(spent: &Spent) {
+    for warning in &spent.warnings {
+        warning!("{warning}");
+    }
+    let of = spent
+        .unit
+        .as_ref()
+        .map_or("row".into(), |unit| format!("\"{unit}\""));
+    notice!(
+        "differential privacy of each {of}: epsilon {:.4}, delta {:e} ({} steps on samples of {:.2}% with noise {:.3} times the clip; \
+         accountant {})",
+        spent.epsilon,
+        spent.delta,
+        spent.steps,
+        100.0 * spent.sampling_rate,
+        spent.noise_multiplier,
+        spent.accountant
     );
 }
 

@@ -14,10 +14,12 @@ use super::worker::{held, transaction};
 use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
 use crate::relation::{read, resolve};
+use crate::store::budget::{self, Use};
 use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Augment, Progress, Request, Start};
 use insight_engine::frame::Frame;
+use insight_engine::privacy;
 use insight_engine::segment;
 use insight_engine::sequence;
 use insight_engine::synth::{self, Synthesizer};
@@ -68,6 +70,8 @@ struct Beside {
     labels: Option<Frame>,
     statics: Option<Frame>,
     children: Vec<Frame>,
+    /// The relations that all rows come from.
+    relations: Vec<pg_sys::Oid>,
 }
 
 /// A job from its turn to its model.
@@ -196,6 +200,7 @@ impl Run<'_> {
             self.spec.relation, self.spec.model
         )));
         let (frame, beside) = self.read()?;
+        self.charge(frame.rows(), &beside.relations)?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
         transaction(|| queue::note_reading(self.job, rows, read_seconds))?;
@@ -253,8 +258,12 @@ impl Run<'_> {
                 }
                 pgrx::check_for_interrupts!();
             };
-            let frame = read::read(&spec.source()?, &names, spec.max_bytes, &mut on_rows)?;
-            let mut beside = Beside::default();
+            let source = spec.source()?;
+            let frame = read::read(&source, &names, spec.max_bytes, &mut on_rows)?;
+            let mut beside = Beside {
+                relations: source.relations,
+                ..Beside::default()
+            };
             if let Work::Sequence(Sequence {
                 key,
                 labels,
@@ -266,6 +275,7 @@ impl Run<'_> {
                 if let Some(labels) = labels {
                     let source = resolve::resolve_from(&labels.relation, &labels.from)?;
                     let own = read::read(&source, &[key, &labels.target], left, &mut on_rows)?;
+                    beside.relations.extend(source.relations);
                     left = left.saturating_sub(own.bytes());
                     beside.labels = Some(own);
                 }
@@ -273,6 +283,7 @@ impl Run<'_> {
                     let source = resolve::resolve_from(&statics.relation, &statics.from)?;
                     let names: Vec<&str> = statics.columns.iter().map(String::as_str).collect();
                     beside.statics = Some(read::read(&source, &names, left, &mut on_rows)?);
+                    beside.relations.extend(source.relations);
                 }
             }
             if let Work::Generate(work) = &spec.work {
@@ -283,12 +294,38 @@ impl Run<'_> {
                     let own = read::read(&source, &names, left, &mut on_rows)?;
                     left = left.saturating_sub(own.bytes());
                     beside.children.push(own);
+                    beside.relations.extend(source.relations);
                 }
             }
             // SAFETY: the identity that was there before.
             unsafe { pg_sys::SetUserIdAndSecContext(before.0, before.1) };
             Ok((frame, beside))
         })
+    }
+
+    /// Spends from the budgets of the relations what a training under differential privacy was asked to cost, before it looks at the
+    /// rows: one that fails or is cancelled then cannot be repeated for nothing.
+    fn charge(&mut self, rows: usize, relations: &[pg_sys::Oid]) -> Result<()> {
+        let Some(options) = self.spec.options.as_object_mut() else {
+            return Ok(());
+        };
+        let Some(given) = privacy::given(options)? else {
+            return Ok(());
+        };
+        let delta = given.delta.unwrap_or(0.1 / rows.max(1) as f64);
+        if let Some(own) = options.get_mut("privacy") {
+            // What is spent is what the trainer goes by.
+            own["delta"] = delta.into();
+        }
+        let what = format!("model {}", self.spec.model);
+        let of = Use {
+            epsilon: given.epsilon,
+            delta,
+            what: &what,
+            job: Some(self.job),
+            role: self.spec.role.into(),
+        };
+        transaction(|| budget::charge(relations, &of))
     }
 
     /// The version from which training goes on, or by which rows are alike.

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod generate;
 mod name;
+pub(in crate::job) mod privacy;
 pub mod segment;
 pub mod sequence;
 mod task;
@@ -174,6 +175,12 @@ pub fn check(
         );
     }
     Params::from_json(options)?;
+    if matches!(work, Work::CrossValidate(_)) {
+        privacy::refuse(
+            options,
+            "cross-validation, which would spend the budget for each fold",
+        )?;
+    }
     let source = resolve::resolve(relation)?;
     source.require(target)?;
     let model = model_name(model, &source, target)?;
@@ -213,8 +220,13 @@ pub fn check(
     }
     let split = split(options, &base, target)?;
     // Read, but no features.
+    let privacy = privacy::wanted(options, &base, target)?;
+    let unit = privacy.as_ref().and_then(|p| p.unit.as_deref());
     let beside = outcome_time.as_deref().into_iter().chain(split.column());
-    for name in beside.chain(of_task.companion().map(String::as_str)) {
+    for name in beside
+        .chain(unit)
+        .chain(of_task.companion().map(String::as_str))
+    {
         excluded.retain(|(column, _)| column != name);
         if !columns.iter().any(|c| c == name) {
             columns.insert(0, name.to_owned());
@@ -250,6 +262,7 @@ pub fn check(
         None => (source, needed.iter().map(|&name| name.to_owned()).collect()),
     };
     access::check_visible(&source)?;
+    privacy::check_budget(&source, options)?;
     access::check_privileges(
         &base,
         &read,
@@ -270,6 +283,9 @@ pub fn check(
     if let Some((name, _)) = &start {
         // As it is now: another version may be deployed when the model is trained again.
         options.insert("warm_start".into(), name.as_str().into());
+    }
+    if privacy.is_some() {
+        privacy::add_enums(&mut options, &base, &columns)?;
     }
     if let Some(wanted) = &augment {
         // To train it again the same way.

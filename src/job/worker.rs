@@ -5,7 +5,7 @@ use super::run::{Run, activity, answer};
 use super::shared::{Segment, State};
 use super::spec::Spec;
 use super::usage::Usage;
-use super::{elsewhere, error_of};
+use super::{elsewhere, error_of, ledger};
 use crate::error::{Error, Result};
 use crate::store::catalog;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, DynamicBackgroundWorker};
@@ -59,6 +59,21 @@ pub fn launch_elsewhere(
     let pid = unsafe { pg_sys::MyProcPid };
     let extra = format!("e {} {}", database.to_u32(), session_role.to_u32());
     builder(&extra, i64::from(question))
+        .set_notify_pid(pid)
+        .load_dynamic()
+        .ok()
+}
+
+/// A worker that notes what is spent of privacy budgets; `None` while no slot is free.
+pub fn launch_ledger(
+    charge: u32,
+    database: pg_sys::Oid,
+    session_role: pg_sys::Oid,
+) -> Option<DynamicBackgroundWorker> {
+    // SAFETY: a plain read of this process's identity.
+    let pid = unsafe { pg_sys::MyProcPid };
+    let extra = format!("l {} {}", database.to_u32(), session_role.to_u32());
+    builder(&extra, i64::from(charge))
         .set_notify_pid(pid)
         .load_dynamic()
         .ok()
@@ -126,6 +141,7 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         "w" => serve_caller(argument as u32),
         "q" => serve_queue(argument),
         "e" => elsewhere::answer(argument as u32),
+        "l" => ledger::answer(argument as u32),
         // Nothing to train: the launcher asks to look after this database.
         _ => Ok(()),
     };

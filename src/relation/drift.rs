@@ -14,8 +14,14 @@ pub fn needs_statistics(predictor: &Predictor) -> Result<()> {
             "55000",
             "the version keeps no statistics of its training rows",
         )
-        .detail("It was trained by an earlier build.")
-        .hint("Train it again: SELECT * FROM insight_retrain('model')."));
+        .detail(match predictor.artifact().provenance.privacy {
+            Some(_) => "It was trained under differential privacy and keeps nothing of its rows.",
+            None => "It was trained by an earlier build.",
+        })
+        .hint(match predictor.artifact().provenance.privacy {
+            Some(_) => "Train a model without the option \"privacy\", if who uses it may see rows.",
+            None => "Train it again: SELECT * FROM insight_retrain('model').",
+        }));
     }
     Ok(())
 }

@@ -113,8 +113,14 @@ pub fn has_rows(predictor: &Predictor) -> Result<()> {
     if predictor.background().rows() > 0 {
         return Ok(());
     }
+    let error = Error::new("55000", "the model keeps no rows to compare with");
+    if predictor.artifact().provenance.privacy.is_some() {
+        return Err(error
+            .detail("It was trained under differential privacy and keeps nothing of its rows.")
+            .hint("Train a model without the option \"privacy\", if who uses it may see rows."));
+    }
     Err(
-        Error::new("55000", "the model keeps no rows to compare with")
+        error
             .detail("It was imported without them, trained by an earlier build, or no row was held out.")
             .hint("Export it with keep_rows => true, or train it again: SELECT * FROM insight_retrain('model')."),
     )

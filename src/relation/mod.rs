@@ -1,5 +1,7 @@
 //! Relations: which columns they have, what kind each is, and their rows as a frame.
 
+pub mod aggregates;
+pub mod anonymize;
 mod arrays;
 pub mod attributes;
 pub mod clean;
@@ -14,10 +16,12 @@ pub mod histories;
 mod nested;
 pub mod performance;
 pub mod personas;
+pub mod pii;
 pub mod profile;
 pub mod read;
 pub mod report;
 pub mod resolve;
+pub mod risk;
 pub mod row;
 pub mod score;
 pub mod scores;

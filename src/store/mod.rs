@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod audit;
+pub mod budget;
 pub mod cache;
 pub mod catalog;
 pub mod deployments;

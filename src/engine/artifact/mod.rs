@@ -15,6 +15,7 @@ use crate::{
     fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
     models::{Output, Part},
+    privacy::{Spent, pii},
     profile::leakage::Leak,
     recipe::Recipe,
     settled::Settled,
@@ -150,7 +151,7 @@ fn null_is_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Erro
 }
 
 /// Where a model comes from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Provenance {
     pub algorithm: String,
     /// Every hyper-parameter in force, defaults filled in.
@@ -211,6 +212,12 @@ pub struct Provenance {
     /// From which probability the positive label of a binary target is answered.
     #[serde(default)]
     pub threshold: Option<f64>,
+    /// Columns the model takes that seem to name people, and why.
+    #[serde(default)]
+    pub personal: Vec<(String, pii::Finding)>,
+    /// What a model that was trained under differential privacy has spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Spent>,
 }
 
 /// Models of their own for some values of a column.

@@ -11,6 +11,7 @@ use crate::{
     infer::Predictor,
     models::Output,
     params::{Algorithm, ValidParams},
+    privacy::pii,
     settled::Settled,
     train::{self, Device, Trained},
 };
@@ -48,6 +49,10 @@ pub(super) fn artifact(
         Some(_) => Seen::default(),
         None => challenge::seen(frame, &matrices.recipe, trained_on),
     };
+    // A private model tells nothing of its rows, this neither.
+    let inputs = matrices.recipe.columns().iter();
+    let inputs = inputs.filter(|_| request.params.privacy.is_none());
+    let personal = pii::direct(inputs.filter_map(|input| frame.column(&input.name)));
     Artifact {
         task: answers.task,
         target: Target {
@@ -104,6 +109,8 @@ pub(super) fn artifact(
             started_from: request.start.as_ref().map(|start| start.name.clone()),
             calibration: String::new(),
             threshold: None,
+            personal,
+            privacy: None,
         },
         coefficients,
         kept: Kept::default(),

@@ -11,6 +11,7 @@ mod finish;
 mod guard;
 mod partition;
 mod prepare;
+mod private;
 mod request;
 mod settle;
 mod split;
@@ -51,6 +52,14 @@ pub fn fit(
 ) -> Result<Artifact, FitError> {
     let started = Instant::now();
     go(report(&Progress::phase("preparing")))?;
+    if let Some(privacy) = &request.params.privacy {
+        let mut artifact = private::fit(&request, privacy, report)?;
+        artifact.provenance.challenge = request.champion.as_ref().map(|champion| {
+            let reason = "a private model keeps no rows to be compared on".into();
+            Challenge::refused(&champion.name, reason)
+        });
+        return Ok(artifact);
+    }
     let mut answers = target::prepare(&request)?;
     let cleaning = Cleaning::start(&request, &mut answers)?;
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.

@@ -426,7 +426,7 @@ impl Key {
 }
 
 /// Rows by the value of a column, in the order of the rows.
-fn grouped(column: &Column, rows: &[u32]) -> Vec<Vec<u32>> {
+pub(super) fn grouped(column: &Column, rows: &[u32]) -> Vec<Vec<u32>> {
     let mut places: BTreeMap<Key, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<u32>> = Vec::new();
     for &row in rows {

@@ -6,6 +6,7 @@ mod known;
 mod multilabel;
 mod ordinal;
 mod survival;
+mod told;
 mod uplift;
 
 use super::{FitError, Request};
@@ -13,6 +14,7 @@ use crate::artifact::{Task, Uplift};
 use crate::frame::{Cell, Column, Kind, Values};
 pub use known::{known_truth_of, truth_of};
 use std::collections::{BTreeMap, HashMap};
+pub(super) use told::{Told, of_told};
 
 /// More labels than this are no classes.
 const MAX_CLASSES: usize = 1000;

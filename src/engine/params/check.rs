@@ -25,6 +25,13 @@ fn turns(rows: usize) -> usize {
 impl Params {
     /// Checks combinations and fills in defaults for a task and a table of `rows` training rows.
     pub fn check(&self, task: Task, rows: usize) -> Result<ValidParams, ParamError> {
+        match &self.privacy {
+            Some(privacy) => privacy.complete(self, rows).filled(task, rows),
+            None => self.filled(task, rows),
+        }
+    }
+
+    fn filled(&self, task: Task, rows: usize) -> Result<ValidParams, ParamError> {
         let algorithm = self.algorithm.unwrap_or_default();
         let plain = algorithm == Algorithm::Mlp;
         let optimizer = self.optimizer.unwrap_or(Optimizer::Adamw);
@@ -178,6 +185,7 @@ impl Params {
             construct: self.construct.unwrap_or_default(),
             calibration: decision::calibration(self.calibration, task)?,
             decision: decision::check(self.decision, task)?,
+            privacy: self.privacy.clone(),
         })
     }
 

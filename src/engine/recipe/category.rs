@@ -65,6 +65,17 @@ impl Category {
         }
     }
 
+    /// Of levels that are known without a look at rows.
+    pub(super) fn of_levels(
+        mut levels: Vec<String>,
+        missing: bool,
+        encoding: CategoryEncoding,
+    ) -> Category {
+        levels.sort_unstable();
+        levels.dedup();
+        Category::new(levels, missing, encoding)
+    }
+
     pub(super) fn fit(column: &Column, rows: &[u32], encoding: CategoryEncoding) -> Category {
         let most = match encoding {
             CategoryEncoding::OneHot => MAX_INPUTS,

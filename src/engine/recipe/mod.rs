@@ -26,6 +26,7 @@ mod target_mean;
 mod terms;
 mod text;
 mod time;
+mod told;
 mod vector;
 mod words;
 
@@ -49,6 +50,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use step::Step;
 use target_mean::Means;
+pub use told::Told;
 pub use words::is_prose;
 
 /// Prepared rows, as the networks take them.

@@ -81,6 +81,17 @@ impl Time {
         }
     }
 
+    /// Of times that are distributed as those of a column, and `missing` rows more without one; all parts of the calendar that a day, or
+    /// a time of the day, has.
+    pub(super) fn of_values(values: Vec<f64>, missing: usize, day: bool, how: Scaling) -> Time {
+        let rows = values.len() + missing;
+        let parts = PARTS.into_iter().filter(|part| !day || *part != Part::Hour);
+        Time {
+            elapsed: Number::fit(values, rows, how),
+            parts: parts.collect(),
+        }
+    }
+
     pub(super) fn width(&self) -> usize {
         self.elapsed.width() + 2 * self.parts.len()
     }

@@ -21,7 +21,7 @@ pub(super) trait Learner {
 }
 
 /// The learning rate of a step, `within` 0 to 1 through an epoch.
-fn learning_rate(params: &ValidParams, epoch: u32, within: f64) -> f64 {
+pub(super) fn learning_rate(params: &ValidParams, epoch: u32, within: f64) -> f64 {
     let schedule = params.learning.learning_rate_schedule;
     params.learning_rate * schedule.share(epoch, within, params.epochs)
 }
@@ -160,7 +160,7 @@ pub(super) fn run(
     })
 }
 
-fn eta(seconds: f64, deadline: Option<Instant>) -> f64 {
+pub(super) fn eta(seconds: f64, deadline: Option<Instant>) -> f64 {
     let left = deadline.map_or(f64::INFINITY, |d| {
         d.saturating_duration_since(Instant::now()).as_secs_f64()
     });

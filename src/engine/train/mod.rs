@@ -15,6 +15,7 @@ mod folds;
 mod forest;
 mod linear;
 mod loss;
+mod private;
 mod rows;
 mod start;
 
@@ -25,6 +26,7 @@ pub(crate) use batch::gather;
 pub(crate) use cpu::vector;
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
+pub(crate) use private::train_privately;
 pub use rows::Rows;
 
 use crate::{

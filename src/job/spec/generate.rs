@@ -2,7 +2,7 @@
 
 mod children;
 
-use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
+use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, privacy, repeated};
 use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
@@ -57,6 +57,7 @@ pub fn check(
             .hint("Give the target as NULL; insight_generate(..., given => '{\"column\": \"value\"}') sets a column."));
     }
     let of = format!(" of algorithm {algorithm}");
+    privacy::refuse(options, &format!("the algorithm {algorithm}"))?;
     check_keys(options, &[KEYS, Params::KEYS], &of)?;
     // How many rows there are is known when they are read; the rest is checked now.
     Params::from_json(options, 1)?;
@@ -64,6 +65,7 @@ pub fn check(
     let model = model_name(model, &source, &algorithm)?;
     let (mut columns, excluded) = choose(&source, options)?;
     access::check_visible(&source)?;
+    privacy::check_budget(&source, options)?;
     access::check_privileges(
         &source,
         &columns,

@@ -1,6 +1,6 @@
 //! Calls of `insight_train` for models that tell segments of rows apart.
 
-use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
+use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, privacy, repeated};
 use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, scalar_text, text, wrong_type};
@@ -40,6 +40,7 @@ pub fn check(
     let empty = Map::new();
     let options = options.as_object().unwrap_or(&empty);
     let algorithm = text(options, "algorithm")?.unwrap_or_default();
+    privacy::refuse(options, &format!("the algorithm {algorithm}"))?;
     check_keys(
         options,
         &[KEYS, Params::KEYS],
@@ -91,6 +92,7 @@ pub fn check(
     };
     columns.extend(target.clone());
     access::check_visible(&source)?;
+    privacy::check_budget(&source, options)?;
     access::check_privileges(
         &source,
         &columns,

@@ -1,6 +1,6 @@
 //! Calls of `insight_train` for models of what a key does next.
 
-use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, repeated};
+use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, privacy, repeated};
 use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
@@ -85,6 +85,7 @@ pub fn check(
     let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
     let empty = Map::new();
     let options = options.as_object().unwrap_or(&empty);
+    privacy::refuse(options, "models of histories")?;
     check_keys(options, &[KEYS, Params::KEYS], " of a model of histories")?;
     let mut own = options.clone();
     if own
@@ -106,6 +107,7 @@ pub fn check(
     let (target, labels) = aim(options, &source, target, &order)?;
     let (columns, excluded) = choose(&source, options, &key, &order, &target)?;
     access::check_visible(&source)?;
+    privacy::check_budget(&source, options)?;
     access::check_privileges(
         &source,
         &columns,
@@ -118,6 +120,7 @@ pub fn check(
         options.insert("label_relation".into(), source.again().into());
         source.require(&key)?;
         access::check_visible(&source)?;
+        privacy::check_budget(&source, &options)?;
         let own = [key.clone(), labels.target.clone()];
         access::check_privileges(&source, &own, |_| Value::Null)?;
     }
@@ -247,6 +250,7 @@ fn statics(
         .hint("Numbers, booleans and texts beside the key are used."));
     }
     access::check_visible(&source)?;
+    privacy::check_budget(&source, options)?;
     access::check_privileges(&source, &columns, |_| Value::Null)?;
     Ok(Some(StaticSource {
         from: source.keyed(key, &columns).from,

@@ -137,7 +137,7 @@ fn order(options: &Map<String, Value>) -> Result<Vec<String>> {
 }
 
 /// The labels of an enum in its order; nothing for other types.
-fn enum_labels(type_oid: pg_sys::Oid) -> Result<Vec<String>> {
+pub(super) fn enum_labels(type_oid: pg_sys::Oid) -> Result<Vec<String>> {
     let query = "SELECT enumlabel::text FROM pg_catalog.pg_enum WHERE enumtypid = \
         COALESCE((SELECT NULLIF(typbasetype, 0) FROM pg_catalog.pg_type WHERE oid = $1), $1) ORDER BY enumsortorder";
     // SAFETY: an oid is passed as what it is.

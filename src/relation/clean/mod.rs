@@ -1,7 +1,7 @@
 //! A relation cleaned for its own sake: its rows are kept aside, judged as a frame in a child, and given out with the values
 //! that change replaced, in the relation's own row type.
 
-mod kept;
+pub(super) mod kept;
 
 use super::attributes::{Attribute, attributes};
 use super::datum::Writer;

@@ -28,21 +28,24 @@ pub(super) struct Shared<'a> {
 #[derive(Default)]
 pub(super) struct Chunk {
     /// `[rows][width]`.
-    x: Vec<f32>,
+    pub(super) x: Vec<f32>,
     /// `[members][rows][width]`; unused with one member.
     scaled: Vec<f32>,
     /// Per hidden layer `[members][rows][units]`: values, and the derivative of activation and dropout.
-    values: Vec<Vec<f32>>,
-    slopes: Vec<Vec<f32>>,
+    pub(super) values: Vec<Vec<f32>>,
+    pub(super) slopes: Vec<Vec<f32>>,
     /// `[members][rows][outputs]`: sums, then the loss's derivative by them.
     pub(super) sums: Vec<f32>,
-    delta: Vec<f32>,
+    pub(super) delta: Vec<f32>,
     next_delta: Vec<f32>,
     /// `[rows][width - learned]`: the loss's derivative by the learned inputs.
     pub(super) dx: Vec<f32>,
     pub(super) gradient: Vec<f32>,
     /// Σ of the rows' losses times their weights.
     pub(super) loss: f64,
+    /// Of private steps: each layer's derivatives `[rows][units]`, and the squared norm of each row's gradient.
+    pub(super) deltas: Vec<Vec<f32>>,
+    pub(super) squares: Vec<f64>,
 }
 
 impl Chunk {

@@ -383,6 +383,14 @@ impl Table {
         }
     }
 
+    /// Changes the gradient of every number, whether anything was added to it or not.
+    pub(super) fn change_all(&mut self, change: &mut impl FnMut(f32) -> f32) {
+        self.gradient.iter_mut().for_each(|g| *g = change(*g));
+        self.touched.clear();
+        self.touched.extend(0..self.is_touched.len() as u32);
+        self.is_touched.fill(true);
+    }
+
     /// The vectors that would be kept.
     fn kept(&mut self) -> &[f32] {
         let Some(average) = &mut self.average else {

@@ -6,6 +6,7 @@ use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, did_you_mean};
+use crate::store::budget;
 use insight_engine::frame::Kind;
 use insight_engine::synth::{ChildTable, KEY, MOST_CHILDREN};
 use pgrx::prelude::*;
@@ -112,6 +113,7 @@ fn child(name: &str, options: &Map<String, Value>, parent: &Source) -> Result<Ch
     }
     let (mut columns, _) = choose(&source, options)?;
     access::check_visible(&source)?;
+    budget::check_plain(&source.relations)?;
     access::check_privileges(
         &source,
         &columns,

@@ -1,0 +1,93 @@
+//! The option `privacy`: what it needs to know of columns' types, and what budgets of tables say about a call.
+
+use super::task::enum_labels;
+use crate::error::{Error, Result};
+use crate::relation::{decode::Decoder, resolve::Source};
+use crate::store::budget;
+use insight_engine::frame::Kind;
+use insight_engine::privacy::{Privacy, given};
+use serde_json::{Map, Value, json};
+
+/// The option, checked against the relation.
+///
+/// # Errors
+/// A unit that is not there, is the target, or is not a column that rows can be grouped by.
+pub(super) fn wanted(
+    options: &Map<String, Value>,
+    source: &Source,
+    target: &str,
+) -> Result<Option<Privacy>> {
+    let Some(privacy) = given(options)? else {
+        return Ok(None);
+    };
+    if let Some(unit) = &privacy.unit {
+        let column = source.require(unit)?;
+        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+        let groups = matches!(
+            kind,
+            Some(Kind::Number | Kind::Category | Kind::Boolean | Kind::Time)
+        );
+        if unit == target || !groups {
+            return Err(Error::new(
+                "22023",
+                "option \"privacy.unit\" must be the name of a column that says whose rows they are",
+            )
+            .hint(match unit == target {
+                true => "It is the target.".into(),
+                false => format!("\"{unit}\" is of type {}.", column.type_name),
+            }));
+        }
+    }
+    Ok(Some(privacy))
+}
+
+/// Adds the labels of enums to the option's categories: a type is known without a look at rows.
+pub(super) fn add_enums(
+    options: &mut Map<String, Value>,
+    source: &Source,
+    columns: &[String],
+) -> Result<()> {
+    let mut found = Map::new();
+    for name in columns {
+        if let Some(column) = source.column(name) {
+            let labels = enum_labels(column.type_oid)?;
+            if !labels.is_empty() {
+                found.insert(name.clone(), json!(labels));
+            }
+        }
+    }
+    if let Some(Value::Object(privacy)) = options.get_mut("privacy")
+        && !found.is_empty()
+    {
+        if let Some(Value::Object(given)) = privacy.get("categories") {
+            found.extend(given.clone());
+        }
+        privacy.insert("categories".into(), Value::Object(found));
+    }
+    Ok(())
+}
+
+/// Whether the budgets of a source's tables allow a call: under differential privacy what is left of them, else what their owners
+/// may. The worker notes what is spent; here is only looked, so that what must fail fails at once.
+pub(in crate::job) fn check_budget(source: &Source, options: &Map<String, Value>) -> Result<()> {
+    match given(options)? {
+        None => budget::check_plain(&source.relations),
+        Some(privacy) => budget::check(
+            &source.relations,
+            privacy.epsilon,
+            privacy.delta.unwrap_or(0.0),
+        ),
+    }
+}
+
+/// Refuses the option where it is not done; `what` says of what.
+pub(in crate::job) fn refuse(options: &Map<String, Value>, what: &str) -> Result<()> {
+    match options.get("privacy") {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(Error::new(
+            "0A000",
+            format!("differential privacy is not done for {what}"),
+        )
+        .hint("Networks that predict a column can be trained with the option \"privacy\".")),
+    }
+}

@@ -186,6 +186,32 @@ CREATE TABLE insight.live_score (
 );
 COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictions of a version, period and segment';
 
+-- What fingerprints of keys are made with where no key is configured.
+CREATE TABLE insight.salt (
+  one  boolean PRIMARY KEY DEFAULT true CHECK (one),
+  salt bytea NOT NULL
+);
+COMMENT ON TABLE insight.salt IS 'what fingerprints of keys are made with where no key is configured';
+
+CREATE TABLE insight.fingerprint (
+  version bigint PRIMARY KEY REFERENCES insight.version ON DELETE CASCADE,
+  -- The name of what they are made with.
+  secret  text NOT NULL,
+  keys    bigint NOT NULL,
+  members bytea NOT NULL
+);
+COMMENT ON TABLE insight.fingerprint IS 'one row per version that was trained with the option key: fingerprints of the keys it saw';
+
+CREATE TABLE insight.forgotten (
+  model       bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  secret      text NOT NULL,
+  fingerprint bigint NOT NULL,
+  forgotten_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  role        name NOT NULL,
+  PRIMARY KEY (model, secret, fingerprint)
+);
+COMMENT ON TABLE insight.forgotten IS 'fingerprints of keys whose rows are left out of every later training of a model';
+
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
 -- Nor do default privileges give anything of the tables away.
@@ -213,6 +239,9 @@ SELECT pg_catalog.pg_extension_config_dump('insight.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.salt', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.fingerprint', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.forgotten', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

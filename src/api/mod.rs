@@ -13,6 +13,7 @@ mod drift;
 mod evaluate;
 mod explain;
 mod export;
+mod forget;
 mod generate;
 mod lifecycle;
 pub(crate) mod log;

@@ -233,6 +233,7 @@ fn serve_caller(handle: u32) -> Result<()> {
         caller: true,
         started: Instant::now(),
         usage: Usage::default(),
+        seen: Vec::new(),
     };
     let outcome = caught(|| {
         run.wait_turn(true)?;
@@ -272,6 +273,7 @@ fn serve_queue(job: i64) -> Result<()> {
         caller: false,
         started: Instant::now(),
         usage: Usage::default(),
+        seen: Vec::new(),
     };
     let outcome = caught(|| {
         if run.wait_turn(false)? {

@@ -7,4 +7,5 @@ pub mod deployments;
 pub mod files;
 pub mod live;
 pub mod log;
+pub mod membership;
 pub mod record;

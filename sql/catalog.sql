@@ -161,6 +161,8 @@ CREATE TABLE insight.prediction (
   probability  double precision,
   -- All that the model has answered, where the prediction does not say it.
   outputs      double precision[],
+  -- Where a key is set: key, prediction, label, probability and outputs, encrypted; they stand nowhere else then.
+  sealed       bytea,
   predicted_at timestamptz NOT NULL,
   role         name NOT NULL
 ) PARTITION BY RANGE (predicted_at);
@@ -186,17 +188,15 @@ CREATE TABLE insight.live_score (
 );
 COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictions of a version, period and segment';
 
--- What fingerprints of keys are made with where no key is configured.
+-- Encrypted where a key is configured.
 CREATE TABLE insight.salt (
   one  boolean PRIMARY KEY DEFAULT true CHECK (one),
   salt bytea NOT NULL
 );
-COMMENT ON TABLE insight.salt IS 'what fingerprints of keys are made with where no key is configured';
+COMMENT ON TABLE insight.salt IS 'the random secret that fingerprints of keys are made with';
 
 CREATE TABLE insight.fingerprint (
   version bigint PRIMARY KEY REFERENCES insight.version ON DELETE CASCADE,
-  -- The name of what they are made with.
-  secret  text NOT NULL,
   keys    bigint NOT NULL,
   members bytea NOT NULL
 );
@@ -204,13 +204,42 @@ COMMENT ON TABLE insight.fingerprint IS 'one row per version that was trained wi
 
 CREATE TABLE insight.forgotten (
   model       bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
-  secret      text NOT NULL,
   fingerprint bigint NOT NULL,
   forgotten_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   role        name NOT NULL,
-  PRIMARY KEY (model, secret, fingerprint)
+  PRIMARY KEY (model, fingerprint)
 );
 COMMENT ON TABLE insight.forgotten IS 'fingerprints of keys whose rows are left out of every later training of a model';
+
+CREATE TABLE insight.privilege (
+  model      bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  -- public stands for everybody.
+  role       name NOT NULL,
+  "right"    text NOT NULL CHECK ("right" IN ('predict', 'explain', 'manage')),
+  granted_by name NOT NULL,
+  granted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (model, role, "right")
+);
+COMMENT ON TABLE insight.privilege IS 'one row per right that a role was granted on a model';
+
+-- Append-only: a trigger refuses all but INSERT. No foreign keys: what was done stays when its model is gone.
+CREATE TABLE insight.audit_entry (
+  entry        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+  role         name NOT NULL,
+  session_role name NOT NULL DEFAULT session_user,
+  client       inet DEFAULT inet_client_addr(),
+  application  text DEFAULT current_setting('application_name'),
+  action       text NOT NULL,
+  model        text,
+  version      integer,
+  job          bigint,
+  relation     text,
+  columns      text[],
+  rows         bigint,
+  detail       jsonb
+);
+COMMENT ON TABLE insight.audit_entry IS 'what was done with models, by whom; append-only';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
@@ -242,6 +271,9 @@ SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.salt', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.fingerprint', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.forgotten', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.privilege', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry_entry_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

@@ -29,6 +29,7 @@ pub extern "C-unwind" fn _PG_init() {
     unsafe { std::env::set_var("RUST_BACKTRACE", "0") };
     settings::register();
     store::cache::register();
+    store::keys::register();
     store::activity::register();
     api::log::register();
     job::launcher::register();

@@ -1,7 +1,7 @@
 //! Settings `insight.*`. What could run code, reach a path, or weaken isolation is superuser-only.
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -19,6 +19,11 @@ static MAX_SECONDS: GucSetting<i32> = GucSetting::<i32>::new(0);
 static ISOLATE_TRAINING: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// Empty: no text model; a folder that a superuser names is read by whoever predicts.
 static TEXT_MODEL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// Empty: nothing is encrypted. Only superusers see and set them: they reach a file, and run a command.
+static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+/// Off: a line for each statement that predicts is much where applications predict.
+static AUDIT_PREDICTIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Off: scripts should not have to filter notices.
 static VERBOSE: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// 64 MB holds hundreds of default models in each backend.
@@ -138,6 +143,38 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    let keys = [
+        (
+            c"insight.key_file",
+            c"File with the keys that models and logs are encrypted with.",
+            c"Lines VERSION:KEY, each key of 64 hexadecimal digits; the greatest version encrypts. Empty: none.",
+            &KEY_FILE,
+        ),
+        (
+            c"insight.key_command",
+            c"Command that prints the keys that models and logs are encrypted with.",
+            c"Run by /bin/sh as the server's user; it prints what insight.key_file would hold. Empty: none.",
+            &KEY_COMMAND,
+        ),
+    ];
+    for (name, short, long, setting) in keys {
+        GucRegistry::define_string_guc(
+            name,
+            short,
+            long,
+            setting,
+            GucContext::Suset,
+            GucFlags::SUPERUSER_ONLY,
+        );
+    }
+    GucRegistry::define_bool_guc(
+        c"insight.audit_predictions",
+        c"Writes a line to the server's log for each statement and model that is predicted with.",
+        c"Everything else that is done with models is in insight.audit anyway.",
+        &AUDIT_PREDICTIONS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     // SAFETY: called once on the main thread while the library loads.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"insight".as_ptr()) };
 }
@@ -150,9 +187,27 @@ pub fn device() -> String {
 
 /// The folder of the text model, if there is one.
 pub fn text_model() -> Option<PathBuf> {
-    let folder = TEXT_MODEL.get()?;
-    let folder = OsStr::from_bytes(folder.to_bytes());
-    (!folder.is_empty()).then(|| folder.into())
+    path(&TEXT_MODEL)
+}
+
+/// The file with the keys, if there is one.
+pub fn key_file() -> Option<PathBuf> {
+    path(&KEY_FILE)
+}
+
+/// The command that prints the keys, if there is one.
+pub fn key_command() -> Option<OsString> {
+    path(&KEY_COMMAND).map(PathBuf::into_os_string)
+}
+
+pub fn audit_predictions() -> bool {
+    AUDIT_PREDICTIONS.get()
+}
+
+fn path(setting: &GucSetting<Option<CString>>) -> Option<PathBuf> {
+    let path = setting.get()?;
+    let path = OsStr::from_bytes(path.to_bytes());
+    (!path.is_empty()).then(|| path.into())
 }
 
 /// 0 = one per core.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, or_raise};
 use crate::store::cache;
+use crate::store::rights::Right;
 use insight_engine::artifact::Task;
 use pgrx::prelude::*;
 
@@ -26,7 +27,7 @@ fn insight_coefficients(
         name!(label, Option<String>),
     ),
 > {
-    let predictor = or_raise(cache::predictor(model));
+    let predictor = or_raise(cache::predictor(model, Right::Explain));
     let artifact = predictor.artifact();
     if artifact.coefficients.is_empty() {
         Error::new("22023", format!("model \"{model}\" has no coefficients"))

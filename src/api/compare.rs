@@ -3,6 +3,7 @@
 use crate::error::{Error, or_raise, required};
 use crate::relation::{compare, score};
 use crate::store::cache;
+use crate::store::rights::Right;
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
@@ -30,7 +31,7 @@ fn insight_compare(
         or_raise(required(model_a, "model_a")),
         or_raise(required(model_b, "model_b")),
     ];
-    let [a, b] = names.map(|name| or_raise(cache::predictor(name)));
+    let [a, b] = names.map(|name| or_raise(cache::predictor(name, Right::Predict)));
     let names = names.map(str::to_owned);
     let differences = or_raise(compare::compare(&a, &b, relation));
     TableIterator::new(differences.into_iter().map(move |d| {
@@ -67,7 +68,9 @@ fn insight_slices(
         name!(baseline, Option<f64>),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Predict)),
+    );
     let by = or_raise(required(by, "by"));
     let relation = or_raise(required(relation, "relation").map_err(|e| {
         e.hint("A model keeps no values of its test rows: give rows it was not trained on.")
@@ -113,7 +116,9 @@ fn insight_profit(
         name!(best, bool),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Predict)),
+    );
     if capacity.is_some_and(|c| c < 1) {
         Error::new("22023", "capacity must be 1 or more").raise();
     }

@@ -3,12 +3,15 @@
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::score;
 use crate::store::cache;
+use crate::store::rights::Right;
 use insight_engine::evaluate::{Bin, Ranked};
 use pgrx::prelude::*;
 
 /// The rows of each label against the rest.
 fn curves(model: Option<&str>, relation: Option<&str>) -> Vec<(String, Ranked)> {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Predict)),
+    );
     or_raise(score::curves(&predictor, relation))
 }
 

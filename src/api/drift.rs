@@ -4,6 +4,7 @@ use super::predict;
 use crate::error::{Error, or_raise, required};
 use crate::relation::drift;
 use crate::store::cache;
+use crate::store::rights::Right;
 use insight_engine::drift::Of;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -29,7 +30,9 @@ fn insight_drift(
         name!(share, Option<f64>),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Explain)),
+    );
     let relation = required(relation, "relation");
     let found = or_raise(relation.and_then(|relation| drift::of(&predictor, relation)));
     let inputs = predictor.artifact().recipe.columns();

@@ -3,6 +3,7 @@
 use crate::error::{Error, or_raise, required};
 use crate::relation::score;
 use crate::store::cache;
+use crate::store::rights::Right;
 use insight_engine::artifact::Task;
 use pgrx::prelude::*;
 
@@ -23,7 +24,9 @@ fn insight_evaluate(
         name!(class, Option<String>),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Predict)),
+    );
     let evaluation = or_raise(score::evaluation(&predictor, relation));
     TableIterator::new(
         evaluation
@@ -46,7 +49,9 @@ fn insight_confusion(
         name!(rows, i64),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Predict)),
+    );
     if predictor.artifact().task == Task::Multilabel {
         or_raise(Err(Error::new(
             "22023",
@@ -82,7 +87,9 @@ fn insight_qini(
         name!(uplift, Option<f64>),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(cache::predictor));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Predict)),
+    );
     if predictor.artifact().task != Task::Uplift {
         or_raise(Err(Error::new(
             "22023",

@@ -6,7 +6,7 @@ use crate::store::files::{self, Format};
 use pgrx::prelude::*;
 
 /// A model as a file: safetensors, which `insight_import` reads, or ONNX.
-#[pg_extern(stable, strict)]
+#[pg_extern(strict)]
 fn insight_export(
     model: &str,
     format: default!(&str, "'safetensors'"),

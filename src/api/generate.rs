@@ -5,6 +5,7 @@ use crate::error::{Error, Result, or_raise, required};
 use crate::relation::fidelity;
 use crate::relation::generate::{self, MOST_ROWS, Wanted};
 use crate::store::cache;
+use crate::store::rights::Right;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, JsonB, pg_sys};
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ unsafe fn make(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         let seed: Option<i64> = FromDatum::from_datum(of(3).0, of(3).1);
         let given: Option<JsonB> = FromDatum::from_datum(of(4).0, of(4).1);
         let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 2);
-        let model = cache::synthesizer(required(model, "model")?)?;
+        let model = cache::synthesizer(required(model, "model")?, Right::Predict)?;
         let count = required(count, "rows")?;
         if !(0..=MOST_ROWS).contains(&count) {
             return Err(Error::new(
@@ -85,7 +86,7 @@ fn insight_fidelity(
     ),
 > {
     let found = || {
-        let model = cache::synthesizer(required(model, "model")?)?;
+        let model = cache::synthesizer(required(model, "model")?, Right::Predict)?;
         let empty = Map::new();
         let options = options
             .as_ref()

@@ -86,14 +86,7 @@ fn insight_performance(
         name!(note, Option<String>),
     ),
 > {
-    // SAFETY: a plain read of this process's identity.
-    let role = unsafe { pg_sys::GetUserId() };
-    let scores = or_raise(performance::performance(
-        model,
-        truth,
-        &given(options),
-        role,
-    ));
+    let scores = or_raise(performance::performance(model, truth, &given(options)));
     TableIterator::new(scores.into_iter().map(|score| {
         (
             TimestampWithTimeZone::try_from(score.period).ok(),

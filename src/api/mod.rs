@@ -1,6 +1,7 @@
 //! The SQL surface: `#[pg_extern]` functions only, one file per family; no logic.
 
 mod activity;
+mod audit;
 mod clean;
 mod coefficients;
 mod compare;
@@ -10,6 +11,7 @@ mod cross_validate;
 mod curves;
 mod data;
 mod drift;
+mod encryption;
 mod evaluate;
 mod explain;
 mod export;
@@ -21,6 +23,7 @@ mod personas;
 mod predict;
 mod recipe;
 mod report;
+mod rights;
 mod rows;
 mod rules;
 mod sample;

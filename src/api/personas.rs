@@ -3,12 +3,13 @@
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::personas;
 use crate::store::cache;
+use crate::store::rights::Right;
 use insight_engine::synth::{MOST_PERSONAS, Persona};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
 fn found(model: Option<&str>, k: Option<i32>, relation: Option<&str>) -> Result<Vec<Persona>> {
-    let model = cache::synthesizer(required(model, "model")?)?;
+    let model = cache::synthesizer(required(model, "model")?, Right::Explain)?;
     let k = k.map(|k| {
         usize::try_from(k).map_err(|_| {
             Error::new(

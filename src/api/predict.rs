@@ -6,6 +6,7 @@ use crate::error::{Error, Result, or_raise, required};
 use crate::relation::{histories, score, segments};
 use crate::store::activity;
 use crate::store::cache::{self, Loaded};
+use crate::store::rights::Right;
 use insight_engine::artifact::Task;
 use insight_engine::frame::Cell;
 use insight_engine::infer::{self, Predictor};
@@ -41,7 +42,7 @@ unsafe fn of_key(
         }
         let arguments = (*fcinfo).args.as_slice(2);
         let name: &str = FromDatum::from_datum(arguments[0].value, false).unwrap_or_default();
-        let version = cache::version(name)?;
+        let version = cache::version(name, Right::Predict)?;
         let Some(predictor) = cache::if_foreteller(name, version)? else {
             return Ok(None);
         };
@@ -214,7 +215,7 @@ fn insight_predict_table(
 > {
     let name = or_raise(required(model, "model"));
     let relation = or_raise(required(relation, "relation"));
-    let version = or_raise(cache::version(name));
+    let version = or_raise(cache::version(name, Right::Predict));
     if let Loaded::Clustering(clustering) = or_raise(cache::model_of(name, version)) {
         let rows = or_raise(activity::counted(version, |counter| {
             let rows = segments::of(&clustering, relation, key)?;

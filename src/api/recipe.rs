@@ -2,6 +2,7 @@
 
 use crate::error::or_raise;
 use crate::store::cache::{self, Loaded};
+use crate::store::rights::Right;
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
@@ -20,7 +21,7 @@ fn insight_recipe(
         name!(inputs, i32),
     ),
 > {
-    let described = match or_raise(cache::model(model)) {
+    let described = match or_raise(cache::model(model, Right::Explain)) {
         Loaded::Predictor(predictor) => predictor.artifact().recipe.describe(),
         Loaded::Clustering(clustering) => clustering.describe(),
         other => other.is_another(model, "prepare single rows").raise(),

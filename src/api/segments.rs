@@ -5,6 +5,7 @@ use crate::job::options::{boolean, text};
 use crate::job::{notices, spec, submit};
 use crate::relation::segments;
 use crate::store::cache;
+use crate::store::rights::Right;
 use insight_engine::segment::Clustering;
 use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
@@ -83,7 +84,9 @@ fn insight_segment_profiles(
         name!(differs, JsonB),
     ),
 > {
-    let clustering = or_raise(required(model, "model").and_then(cache::clustering));
+    let clustering = or_raise(
+        required(model, "model").and_then(|model| cache::clustering(model, Right::Explain)),
+    );
     let lines: Vec<_> = clustering
         .segments()
         .map(|(number, own)| {

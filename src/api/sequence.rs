@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::histories::{self, Answer};
 use crate::store::cache;
+use crate::store::rights::Right;
 use pgrx::prelude::*;
 
 const MOST: i32 = 100_000;
@@ -36,7 +37,7 @@ fn insight_next(
 > {
     let found = || {
         let reference = required(model, "model")?;
-        let predictor = cache::foreteller(reference)?;
+        let predictor = cache::foreteller(reference, Right::Predict)?;
         histories::next(
             &predictor,
             reference,
@@ -56,7 +57,7 @@ fn insight_sequence_embedding(
 ) -> TableIterator<'static, (name!(key, String), name!(embedding, Vec<f32>))> {
     let found = || {
         let reference = required(model, "model")?;
-        let predictor = cache::foreteller(reference)?;
+        let predictor = cache::foreteller(reference, Right::Predict)?;
         histories::embeddings(&predictor, reference, required(relation, "relation")?)
     };
     TableIterator::new(or_raise(found()))
@@ -80,7 +81,7 @@ fn insight_recommend(
 > {
     let found = || {
         let reference = required(model, "model")?;
-        let predictor = cache::foreteller(reference)?;
+        let predictor = cache::foreteller(reference, Right::Predict)?;
         if !predictor.model().encoder.target.has_classes() {
             return Err(Error::new(
                 "22023",

@@ -25,6 +25,7 @@ pub mod members;
 pub mod models;
 pub mod params;
 pub mod picture;
+pub mod privacy;
 pub mod profile;
 pub mod random;
 pub mod recipe;

@@ -9,6 +9,7 @@ use crate::relation::sources::{self, trust};
 use crate::store::cache;
 use crate::store::deployments::{self, Promote};
 use crate::store::record::{self, Record};
+use crate::store::rights::Right;
 use insight_engine::artifact::Artifact;
 use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
@@ -28,7 +29,7 @@ pub fn retrain(model: Option<&str>, options: &Value) -> Result<Call> {
         );
     }
     let promote = promote(changes)?;
-    let record = trusted(record::record(cache::version(reference)?)?)?;
+    let record = trusted(record::record(cache::version(reference, Right::Manage)?)?)?;
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;
     }
@@ -151,7 +152,7 @@ pub struct Reproduction {
 /// Trains a version again from its record, stores nothing, and compares.
 pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     let reference = required(model, "model")?;
-    let id = cache::version(reference)?;
+    let id = cache::version(reference, Right::Explain)?;
     let record = trusted(record::record(id)?)?;
     for option in ["label_relation", "static_relation"] {
         trusted_beside(&record, option)?;

@@ -6,6 +6,7 @@ use crate::relation::drift;
 use crate::store::cache;
 use crate::store::catalog::{as_owner, role_name};
 use crate::store::record;
+use crate::store::rights::Right;
 use insight_engine::condition::Quantity;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi};
@@ -193,9 +194,9 @@ pub fn schedule(model: Option<&str>, schedule: Option<&str>, options: &Value) ->
     if let Some(text) = &condition
         && due::parse(text)?.asks_for(Quantity::Drift)
     {
-        drift::needs_statistics(&*cache::predictor(model)?)?;
+        drift::needs_statistics(&*cache::predictor(model, Right::Manage)?)?;
     }
-    let name_alone = record::record(cache::version(model)?)?.model;
+    let name_alone = record::record(cache::version(model, Right::Manage)?)?.model;
     let cron = Cron::find()?;
     cron.check()?;
     let (database, name) = job_name(&name_alone)?;

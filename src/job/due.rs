@@ -7,8 +7,9 @@ use super::{error_of, submit};
 use crate::error::{Error, Result, required};
 use crate::relation::{drift, resolve};
 use crate::store::cache;
-use crate::store::catalog::{self, as_owner};
+use crate::store::catalog::as_owner;
 use crate::store::record::{self, Record};
+use crate::store::rights::Right;
 use insight_engine::condition::{Comparison, Condition, Quantity};
 use insight_engine::drift::Of;
 use pgrx::prelude::*;
@@ -33,7 +34,7 @@ pub fn due(model: Option<&str>, condition: Option<&str>, options: &Value) -> Res
     let condition = condition.map(parse).transpose()?;
     // All that is wrong with the call is said whether or not it is due.
     let call = again::retrain(Some(reference), options)?;
-    let record = again::trusted(record::record(cache::version(reference)?)?)?;
+    let record = again::trusted(record::record(cache::version(reference, Right::Manage)?)?)?;
     let model = record.model.clone();
     let left = |reason: String| {
         Ok(Due {
@@ -146,7 +147,7 @@ fn newest(model: &str) -> Result<(i32, i64)> {
             let (version, rows) = row.get_two::<i32, i64>()?;
             version
                 .zip(rows)
-                .ok_or_else(|| catalog::unknown_model(client, model))
+                .ok_or_else(|| Error::new("42704", format!("model \"{model}\" was dropped")))
         })
     })
 }
@@ -161,7 +162,7 @@ fn count(relation: &str) -> Result<i64> {
 
 /// The largest population stability index of a column.
 fn drift(reference: &str, relation: &str) -> Result<f64> {
-    let found = drift::of(&*cache::predictor(reference)?, relation)?;
+    let found = drift::of(&*cache::predictor(reference, Right::Manage)?, relation)?;
     let columns = found
         .iter()
         .filter(|shift| matches!(shift.of, Of::Column(_)));

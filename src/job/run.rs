@@ -79,7 +79,7 @@ pub struct Run<'a> {
     pub caller: bool,
     pub started: Instant,
     pub usage: Usage,
-    /// Whose rows were read, as [`membership::Seen::to_bytes`].
+    /// Whose rows were read, as [`insight_engine::members::Members::to_bytes`].
     pub seen: Vec<u8>,
 }
 
@@ -226,16 +226,10 @@ impl Run<'_> {
         };
         let model = &self.spec.model;
         let asked = &self.spec.forgotten;
-        let (seen, left_out) = transaction(|| {
+        let (members, left_out) = transaction(|| {
             // Somebody may have been forgotten since the call.
             let mut all = membership::forgotten(model)?;
-            all.extend(
-                asked
-                    .iter()
-                    .filter(|own| !all.contains(own))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
+            all.extend(asked);
             membership::take(frame, &member.column, &all)
         })?;
         if left_out > 0 {
@@ -244,7 +238,7 @@ impl Run<'_> {
         if member.aside {
             frame.columns.retain(|column| column.name != member.column);
         }
-        self.seen = seen.to_bytes();
+        self.seen = members.to_bytes();
         Ok(())
     }
 

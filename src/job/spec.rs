@@ -18,7 +18,7 @@ pub use crate::relation::resolve::Member;
 use crate::relation::sources::{self, AsOf, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::store::deployments::{Champion, Promote};
-use crate::store::membership::{self, Forgotten};
+use crate::store::membership;
 use crate::{settings, store};
 use insight_engine::{
     artifact::Task,
@@ -97,7 +97,7 @@ pub struct Spec {
     pub member: Option<Member>,
     /// Whose rows are left out.
     #[serde(default)]
-    pub forgotten: Vec<Forgotten>,
+    pub forgotten: Vec<u64>,
     /// Related tables, as a model stores them.
     #[serde(default)]
     pub sources: Option<Value>,
@@ -411,7 +411,10 @@ fn warm_start(options: &Map<String, Value>, model: &str) -> Result<Option<(Strin
             ));
         }
     };
-    let record = store::record::record(store::cache::version(reference)?)?;
+    let record = store::record::record(store::cache::version(
+        reference,
+        store::rights::Right::Manage,
+    )?)?;
     let name = format!("{}@{}", record.model, record.version);
     Ok(Some((name, record.id)))
 }

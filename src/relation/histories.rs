@@ -6,6 +6,7 @@ use super::resolve::{self, Source};
 use crate::error::{Error, Result};
 use crate::job::again::{trusted, trusted_beside};
 use crate::settings;
+use crate::store::rights::Right;
 use crate::store::{cache, record};
 use insight_engine::sequence::{Histories, Log, Predictor, State, Target, place};
 use pgrx::spi;
@@ -148,7 +149,7 @@ fn statics(
     if encoder.static_columns.is_empty() {
         return Ok(None);
     }
-    let record = record::record(cache::version(reference)?)?;
+    let record = record::record(cache::version(reference, Right::Predict)?)?;
     let Some(mut source) = trusted_beside(&record, "static_relation")? else {
         return Ok(None);
     };
@@ -258,7 +259,7 @@ pub fn embeddings(
 
 /// The relation that a model was trained on, if it may be read with the caller's rights.
 fn own_relation(reference: &str) -> Result<Source> {
-    let record = trusted(record::record(cache::version(reference)?)?)?;
+    let record = trusted(record::record(cache::version(reference, Right::Predict)?)?)?;
     resolve::resolve(&record.relation)
 }
 

@@ -6,15 +6,14 @@ use super::{read, score};
 use crate::error::{Error, Result, required};
 use crate::job::{options, spec};
 use crate::settings;
-use crate::store::catalog::{self, as_owner};
 use crate::store::live::{self, EPOCH, Kept, Of, Score};
+use crate::store::rights::Right;
 use crate::store::{cache, log};
 use insight_engine::artifact::{Artifact, Target};
 use insight_engine::evaluate::{Outcomes, Truth, evaluate, smaller_is_better};
 use insight_engine::explain::told;
 use insight_engine::fit::known_truth_of;
 use insight_engine::frame::Frame;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -27,12 +26,7 @@ const OPTIONS: [&str; 8] = [
 ];
 
 /// The scores of a model's kept predictions by period, version and segment.
-pub fn performance(
-    model: Option<&str>,
-    truth: Option<&str>,
-    given: &Value,
-    role: pg_sys::Oid,
-) -> Result<Vec<Score>> {
+pub fn performance(model: Option<&str>, truth: Option<&str>, given: &Value) -> Result<Vec<Score>> {
     let reference = required(model, "model")?;
     let truth = required(truth, "truth")?;
     let Value::Object(given) = given else {
@@ -51,10 +45,9 @@ pub fn performance(
     };
     let by = options::text(given, "by")?;
     // One look for all: what is deployed may change meanwhile.
-    let id = cache::version(reference)?;
+    // Who was given which score is for who manages the model.
+    let id = cache::version(reference, Right::Manage)?;
     let version = log::version(id)?;
-    // Who was given which score is the owner's to know.
-    as_owner(|| Spi::connect(|client| catalog::owned(client, &version.model, role)))?;
     let setting = log::setting(&version.model)?;
     let key = options::text(given, "key")?.or_else(|| setting.as_ref()?.key.clone());
     let metric = options::text(given, "metric")?.or_else(|| setting.as_ref()?.metric.clone());
@@ -100,7 +93,7 @@ pub fn performance(
     let mut scores = Vec::new();
     let mut failure = None;
     for (number, kept) in by_version(kept) {
-        let predictor = cache::predictor(&format!("{}@{number}", version.model))?;
+        let predictor = cache::predictor(&format!("{}@{number}", version.model), Right::Manage)?;
         let artifact = predictor.artifact();
         let same = artifact.target.name == target.name
             && artifact.target.companion == target.companion

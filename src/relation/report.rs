@@ -5,6 +5,7 @@ use super::{drift, score};
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Loaded};
 use crate::store::record;
+use crate::store::rights::Right;
 use insight_engine::evaluate::{Evaluation, Outcomes};
 use insight_engine::explain;
 use insight_engine::infer::Predictor;
@@ -27,13 +28,13 @@ pub fn insight(predictor: &Predictor) -> Result<Insight> {
 
 /// The model in plain sentences.
 pub fn summary(reference: &str) -> Result<Vec<String>> {
-    match cache::model(reference)? {
+    match cache::model(reference, Right::Explain)? {
         Loaded::Predictor(predictor) => {
             let insight = insight(&predictor)?;
             Ok(report::of_table(reference, &predictor, &insight))
         }
         _ => {
-            let trained = cache::trained(reference, cache::version(reference)?)?;
+            let trained = cache::trained(reference, cache::version(reference, Right::Explain)?)?;
             Ok(report::of_another(reference, &trained.card()))
         }
     }
@@ -56,8 +57,8 @@ fn judged(predictor: &Predictor, relation: Option<&str>) -> Result<(Option<Outco
 /// The page of a model. With a relation its scores are on the rows whose target is known, if it has the target, and the drift is
 /// of all its rows.
 pub fn page(reference: &str, relation: Option<&str>) -> Result<String> {
-    let loaded = cache::model(reference)?;
-    let mut facts = record::facts(cache::version(reference)?)?;
+    let loaded = cache::model(reference, Right::Explain)?;
+    let mut facts = record::facts(cache::version(reference, Right::Explain)?)?;
     match loaded {
         Loaded::Predictor(predictor) => {
             let insight = insight(&predictor)?;
@@ -86,7 +87,7 @@ pub fn page(reference: &str, relation: Option<&str>) -> Result<String> {
             .hint("Leave it out."));
         }
         _ => {
-            let trained = cache::trained(reference, cache::version(reference)?)?;
+            let trained = cache::trained(reference, cache::version(reference, Right::Explain)?)?;
             let card = trained.card();
             report::page_of_another(&facts, &report::of_another(&facts.model, &card), &card)
         }
@@ -120,10 +121,10 @@ pub fn plot(
             .hint("Leave feature out, or ask for dependence."),
         });
     }
-    let found = match cache::model(reference)? {
+    let found = match cache::model(reference, Right::Explain)? {
         Loaded::Predictor(predictor) => drawn(&predictor, kind, feature, relation)?,
         _ if kind == Kind::History => {
-            let trained = cache::trained(reference, cache::version(reference)?)?;
+            let trained = cache::trained(reference, cache::version(reference, Right::Explain)?)?;
             report::history(trained.card().history).map_err(undrawn)?
         }
         _ => {

@@ -4,7 +4,8 @@
 //! pointer moved, so a new deployment is seen by the next statement of every session. Only reading SPI calls are made:
 //! they work on standbys and in parallel workers.
 
-use super::{activity, catalog};
+use super::rights::{self, Right};
+use super::{activity, audit, catalog, keys, record};
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::artifact::{ArtifactError, Seen};
@@ -30,6 +31,33 @@ pub struct Stamp {
     transaction: u32,
     role: u32,
     generation: u64,
+}
+
+/// What a reference stands for, for a role.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    /// `None`: there is no such version, or none is deployed.
+    id: Option<i64>,
+    /// The strongest right of the role.
+    right: Option<Right>,
+}
+
+impl Named {
+    fn of(self, reference: &str) -> Result<i64> {
+        if let Some(id) = self.id {
+            return Ok(id);
+        }
+        let (name, version) = split(reference)?;
+        Err(match version {
+            Some(version) => Error::new(
+                "42704",
+                format!("model \"{name}\" has no version {version}"),
+            )
+            .hint("The view insight.versions lists them."),
+            None => Error::new("55000", format!("model \"{name}\" has no deployed version"))
+                .hint("Deploy one with insight_deploy(model, version)."),
+        })
+    }
 }
 
 struct Cached {
@@ -93,7 +121,7 @@ thread_local! {
     static WATCHED: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
     static CLOCK: Cell<u64> = const { Cell::new(0) };
     static MODELS: RefCell<HashMap<i64, Cached>> = RefCell::new(HashMap::new());
-    static NAMES: RefCell<HashMap<String, (Stamp, i64)>> = RefCell::new(HashMap::new());
+    static NAMES: RefCell<HashMap<String, (Stamp, Named)>> = RefCell::new(HashMap::new());
     static PLANS: RefCell<Option<Plans>> = const { RefCell::new(None) };
 }
 
@@ -139,32 +167,41 @@ pub fn now() -> Stamp {
     }
 }
 
-/// The id of the version that `'name'` (the deployed one) or `'name@3'` stands for.
-pub fn version(reference: &str) -> Result<i64> {
+/// The id of the version that `'name'` (the deployed one) or `'name@3'` stands for, if the caller has the right.
+pub fn version(reference: &str, right: Right) -> Result<i64> {
     let stamp = now();
     let known = NAMES.with_borrow(|names| {
-        names
-            .get(reference)
-            .filter(|(s, _)| *s == stamp)
-            .map(|(_, id)| *id)
+        let known = names.get(reference).filter(|(s, _)| *s == stamp);
+        known.map(|(_, named)| *named)
     });
-    if let Some(id) = known {
-        return Ok(id);
-    }
-    watch();
-    let id = as_reader(|| Spi::connect(|client| resolve(client, reference)))?;
-    NAMES.with_borrow_mut(|names| {
-        if names.len() > 10_000 {
-            names.clear();
+    let named = match known {
+        Some(named) => named,
+        None => {
+            watch();
+            // SAFETY: a plain read of this process's identity.
+            let role = unsafe { pg_sys::GetUserId() };
+            let named = as_reader(|| Spi::connect(|client| resolve(client, reference, role)))?;
+            if settings::audit_predictions() && named.right.is_some() {
+                audit::predicted(reference);
+            }
+            NAMES.with_borrow_mut(|names| {
+                if names.len() > 10_000 {
+                    names.clear();
+                }
+                names.insert(reference.to_owned(), (now(), named));
+            });
+            named
         }
-        names.insert(reference.to_owned(), (now(), id));
-    });
-    Ok(id)
+    };
+    match named.right >= Some(right) {
+        true => named.of(reference),
+        false => Err(rights::denied(split(reference)?.0, right)),
+    }
 }
 
 /// The model that a reference stands for, ready to predict.
-pub fn predictor(reference: &str) -> Result<Rc<Predictor>> {
-    predictor_of(reference, version(reference)?)
+pub fn predictor(reference: &str, right: Right) -> Result<Rc<Predictor>> {
+    predictor_of(reference, version(reference, right)?)
 }
 
 /// The same of a version that [`version`] has found.
@@ -176,24 +213,24 @@ pub fn predictor_of(reference: &str, id: i64) -> Result<Rc<Predictor>> {
 }
 
 /// The model that a reference stands for, ready to make rows.
-pub fn synthesizer(reference: &str) -> Result<Rc<Synthesizer>> {
-    match model(reference)? {
+pub fn synthesizer(reference: &str, right: Right) -> Result<Rc<Synthesizer>> {
+    match model(reference, right)? {
         Loaded::Synthesizer(synthesizer) => Ok(synthesizer),
         other => Err(other.is_another(reference, "make rows")),
     }
 }
 
 /// The model that a reference stands for, ready to foretell what keys do next.
-pub fn foreteller(reference: &str) -> Result<Rc<sequence::Predictor>> {
-    match model(reference)? {
+pub fn foreteller(reference: &str, right: Right) -> Result<Rc<sequence::Predictor>> {
+    match model(reference, right)? {
         Loaded::Sequence(predictor) => Ok(predictor),
         other => Err(other.is_another(reference, "foretell what keys do next")),
     }
 }
 
 /// The model that a reference stands for, ready to tell segments apart.
-pub fn clustering(reference: &str) -> Result<Rc<Clustering>> {
-    match model(reference)? {
+pub fn clustering(reference: &str, right: Right) -> Result<Rc<Clustering>> {
+    match model(reference, right)? {
         Loaded::Clustering(clustering) => Ok(clustering),
         other => Err(other.is_another(reference, "tell segments apart")),
     }
@@ -236,8 +273,8 @@ impl Loaded {
 }
 
 /// The model that a reference stands for, whatever its kind.
-pub fn model(reference: &str) -> Result<Loaded> {
-    model_of(reference, version(reference)?)
+pub fn model(reference: &str, right: Right) -> Result<Loaded> {
+    model_of(reference, version(reference, right)?)
 }
 
 /// The model of a version that [`version`] has found.
@@ -382,7 +419,7 @@ fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>)
         let plans = Plans {
             deployed: client
                 .prepare(
-                    "SELECT v.id, m.deployed FROM insight.model m LEFT JOIN insight.version v \
+                    "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
                      ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) m.deployed \
                      WHERE m.name OPERATOR(pg_catalog.=) $1",
                     &[text],
@@ -390,7 +427,7 @@ fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>)
                 .keep(),
             version: client
                 .prepare(
-                    "SELECT v.id, v.version FROM insight.model m LEFT JOIN insight.version v \
+                    "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
                      ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) $2 \
                      WHERE m.name OPERATOR(pg_catalog.=) $1",
                     &[text, oid(pg_sys::BuiltinOid::INT4OID)],
@@ -425,40 +462,38 @@ fn split(reference: &str) -> Result<(&str, Option<i32>)> {
     }
 }
 
-fn resolve(client: &SpiClient<'_>, reference: &str) -> Result<i64> {
+fn resolve(client: &SpiClient<'_>, reference: &str, role: pg_sys::Oid) -> Result<Named> {
     let (name, version) = split(reference)?;
-    let (id, found) = with_plans(client, |plans| {
+    let (id, model, owner) = with_plans(client, |plans| {
         let row = match version {
             None => client.select(&plans.deployed, None, &[name.into()])?,
             Some(version) => client.select(&plans.version, None, &[name.into(), version.into()])?,
         }
         .first();
         if row.is_empty() {
-            return Err(catalog::unknown_model(client, name));
+            return Err(catalog::unknown_model(client, name, role));
         }
-        Ok(row.get_two::<i64, i32>()?)
+        Ok(row.get_three::<i64, i64, String>()?)
     })?;
-    if let Some(id) = id {
-        return Ok(id);
-    }
-    Err(match (version, found) {
-        (Some(version), _) => Error::new(
-            "42704",
-            format!("model \"{name}\" has no version {version}"),
-        )
-        .hint("The view insight.versions lists them."),
-        (None, _) => Error::new("55000", format!("model \"{name}\" has no deployed version"))
-            .hint("Deploy one with insight_deploy(model, version)."),
-    })
+    let (Some(model), Some(owner)) = (model, owner) else {
+        return Err(Error::new(
+            "XX001",
+            format!("model \"{name}\" has no owner"),
+        ));
+    };
+    let right = rights::strongest(client, model, &owner, role)?;
+    Ok(Named { id, right })
 }
 
+/// The bytes of a version, opened.
 fn artifact(client: &SpiClient<'_>, id: i64) -> Result<Vec<u8>> {
-    with_plans(client, |plans| {
+    let stored = with_plans(client, |plans| {
         let row = client.select(&plans.artifact, None, &[id.into()])?.first();
         if row.is_empty() {
             return Err(Error::new("42704", "the version was dropped"));
         }
         row.get_one::<Vec<u8>>()?
             .ok_or_else(|| Error::new("XX001", "the version has no artifact"))
-    })
+    })?;
+    keys::open("the model", &record::place(id), stored)
 }

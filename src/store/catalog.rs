@@ -1,7 +1,10 @@
 //! Reading and writing the catalog, as the extension's owner.
 
+use super::audit::{self, Entry};
 use super::deployments::{self, Champion, Promote, Verdict};
 use super::membership;
+use super::rights::{self, Right};
+use super::{keys, record};
 use crate::error::{Error, Result};
 use crate::relation::resolve::did_you_mean;
 use crate::settings;
@@ -118,7 +121,7 @@ pub struct Publication<'a> {
     pub champion: Option<&'a Champion>,
     /// From the call to the finished model.
     pub seconds: f64,
-    /// Whose rows it was trained on, as [`membership::Seen::to_bytes`]; nothing where that is not known.
+    /// Whose rows it was trained on, as [`insight_engine::members::Members::to_bytes`]; nothing where that is not known.
     pub seen: &'a [u8],
 }
 
@@ -136,11 +139,13 @@ pub struct Published {
     pub rows: i64,
 }
 
-/// Who may change a model: members of its owner; of an owner that is gone, superusers.
-pub fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
-    let name = std::ffi::CString::new(owner).unwrap_or_default();
-    // SAFETY: a look-up by name, which answers an invalid oid where there is no such role, and of two memberships.
-    if unsafe { pg_sys::has_privs_of_role(role, pg_sys::get_role_oid(name.as_ptr(), true)) } {
+/// Who may change a model: members of its owner, and whom they let manage it; of an owner that is gone, superusers.
+fn check_manages(
+    client: &SpiClient<'_>,
+    (id, model, owner): (i64, &str, &str),
+    role: pg_sys::Oid,
+) -> Result<()> {
+    if rights::strongest(client, id, owner, role)? == Some(Right::Manage) {
         return Ok(());
     }
     Err(
@@ -152,10 +157,12 @@ pub fn check_owner(model: &str, owner: &str, role: pg_sys::Oid) -> Result<()> {
 
 /// Whether a model of this name exists that the role may not change.
 pub fn check_may_train(model: &str, role: pg_sys::Oid) -> Result<()> {
-    match as_owner(|| Spi::connect(|client| find(client, model)))? {
-        Some((_, owner, _)) => check_owner(model, &owner, role),
-        None => Ok(()),
-    }
+    as_owner(|| {
+        Spi::connect(|client| match find(client, model)? {
+            Some((id, owner, _)) => check_manages(client, (id, model, &owner), role),
+            None => Ok(()),
+        })
+    })
 }
 
 /// Stores a new version and, if asked, deploys it, in the current transaction.
@@ -188,16 +195,27 @@ fn publish_as_owner(
             format!("model \"{model}\" was dropped while its new version was trained"),
         ));
     };
-    check_owner(model, &owner, role)?;
+    check_manages(client, (id, model, &owner), role)?;
     let headline = card.headline.as_ref();
+    let target = match card.target {
+        "" => publication.target,
+        own => own,
+    };
     let mut summary = card.summary.clone();
     summary["source"] = publication.source.into();
+    // Known before the bytes are stored: they are sealed for this version alone.
+    let version_id = client
+        .update("SELECT nextval('insight.version_id_seq')", None, &[])?
+        .first()
+        .get_one::<i64>()?
+        .ok_or_else(|| Error::new("XX000", "the version could not be numbered"))?;
+    let stored = keys::seal(&record::place(version_id), bytes)?;
     let row = client
         .update(
-            "INSERT INTO insight.version (model, version, job, task, algorithm, relation, target, metric, score, rows, \
-                 seconds, device, options, summary, artifact, created_by) \
-             VALUES ($1, 1 + COALESCE((SELECT max(version) FROM insight.version WHERE model = $1), 0), $2, $3, $4, $5, $6, \
-                 $7, $8, $9, $10, $11, $12, $13, $14, pg_get_userbyid($15)) RETURNING id, version",
+            "INSERT INTO insight.version (id, model, version, job, task, algorithm, relation, target, metric, score, rows, \
+                 seconds, device, options, summary, artifact, created_by) OVERRIDING SYSTEM VALUE \
+             VALUES ($16, $1, 1 + COALESCE((SELECT max(version) FROM insight.version WHERE model = $1), 0), $2, $3, $4, $5, $6, \
+                 $7, $8, $9, $10, $11, $12, $13, $14, pg_get_userbyid($15)) RETURNING version",
             None,
             &[
                 id.into(),
@@ -205,11 +223,7 @@ fn publish_as_owner(
                 card.task.into(),
                 card.algorithm.into(),
                 publication.relation.into(),
-                match card.target {
-                    "" => publication.target,
-                    own => own,
-                }
-                .into(),
+                target.into(),
                 headline.map(|m| m.metric.as_str()).into(),
                 headline.map(|m| m.value).into(),
                 (card.rows as i64).into(),
@@ -217,12 +231,13 @@ fn publish_as_owner(
                 card.device.into(),
                 JsonB(publication.options.clone()).into(),
                 JsonB(summary).into(),
-                bytes.into(),
+                stored.as_ref().into(),
                 role.into(),
+                version_id.into(),
             ],
         )?
         .first();
-    let (Some(version_id), Some(version)) = row.get_two::<i64, i32>()? else {
+    let Some(version) = row.get_one::<i32>()? else {
         return Err(Error::new("XX000", "the version could not be stored"));
     };
     if publication.job.is_some() {
@@ -245,6 +260,23 @@ fn publish_as_owner(
     if verdict.deploy {
         point_to(client, id, version, role, &verdict)?;
     }
+    audit::write(&Entry {
+        model: Some(model),
+        version: Some(version),
+        job: publication.job,
+        relation: Some(match publication.source {
+            "" => publication.relation,
+            source => source,
+        }),
+        columns: Some(columns(&card.summary)),
+        rows: Some(card.rows as i64),
+        detail: serde_json::json!({"target": target, "options": publication.options}),
+        role: Some(role),
+        action: match publication.job {
+            Some(_) => "train",
+            None => "import",
+        },
+    })?;
     Ok(Published {
         version,
         task: card.task,
@@ -255,6 +287,13 @@ fn publish_as_owner(
         verdict: verdict.notice,
         rows: card.rows as i64,
     })
+}
+
+/// The names of a model's columns.
+fn columns(summary: &serde_json::Value) -> Vec<String> {
+    let features = summary["features"].as_array().into_iter().flatten();
+    let names = features.filter_map(|feature| feature["name"].as_str());
+    names.map(str::to_owned).collect()
 }
 
 fn store_epochs(client: &mut SpiClient<'_>, version: i64, card: &Card<'_>) -> Result<()> {
@@ -323,7 +362,7 @@ fn announce() {
 }
 
 /// Id, owner and deployed version of a model.
-fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, String, Option<i32>)>> {
+pub fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, String, Option<i32>)>> {
     let row = client
         .select(
             "SELECT id, owner::text, deployed FROM insight.model WHERE name = $1",
@@ -338,13 +377,17 @@ fn find(client: &SpiClient<'_>, model: &str) -> Result<Option<(i64, String, Opti
     Ok(id.zip(owner).map(|(id, owner)| (id, owner, deployed)))
 }
 
-/// The error for a model that is not there, with what there is.
-pub fn unknown_model(client: &SpiClient<'_>, model: &str) -> Error {
+/// The error for a model that is not there, with those that the caller may see.
+pub fn unknown_model(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Error {
     let names: Vec<String> = client
         .select(
-            "SELECT name FROM insight.model ORDER BY name LIMIT 1000",
+            "SELECT m.name FROM insight.model m WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r \
+               WHERE pg_catalog.pg_has_role($1, r.oid, 'USAGE') AND (r.rolname OPERATOR(pg_catalog.=) m.owner OR EXISTS ( \
+               SELECT FROM insight.privilege g WHERE g.model OPERATOR(pg_catalog.=) m.id \
+               AND (g.role OPERATOR(pg_catalog.=) r.rolname OR g.role OPERATOR(pg_catalog.=) 'public'::pg_catalog.name)))) \
+             ORDER BY m.name LIMIT 1000",
             None,
-            &[],
+            &[role.into()],
         )
         .map(|rows| {
             rows.filter_map(|row| row.get::<String>(1).ok().flatten())
@@ -353,7 +396,7 @@ pub fn unknown_model(client: &SpiClient<'_>, model: &str) -> Error {
         .unwrap_or_default();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hint = if names.is_empty() {
-        "No model has been trained yet: SELECT * FROM insight_train('table', 'target').".into()
+        "There is none that you may use: SELECT * FROM insight_train('table', 'target').".into()
     } else {
         did_you_mean(model, &names)
     };
@@ -362,9 +405,9 @@ pub fn unknown_model(client: &SpiClient<'_>, model: &str) -> Error {
 
 fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i64, Option<i32>)> {
     let Some((id, owner, deployed)) = find(client, model)? else {
-        return Err(unknown_model(client, model));
+        return Err(unknown_model(client, model, role));
     };
-    check_owner(model, &owner, role)?;
+    check_manages(client, (id, model, &owner), role)?;
     Ok((id, deployed))
 }
 
@@ -399,6 +442,15 @@ fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {
         .collect())
 }
 
+fn note(action: &str, model: &str, version: Option<i32>, role: pg_sys::Oid) -> Result<()> {
+    audit::write(&Entry {
+        model: Some(model),
+        version,
+        role: Some(role),
+        ..Entry::of(action)
+    })
+}
+
 /// Deploys a version; answers it.
 pub fn deploy(model: &str, version: i32, role: pg_sys::Oid) -> Result<i32> {
     as_owner(|| {
@@ -414,6 +466,7 @@ pub fn deploy(model: &str, version: i32, role: pg_sys::Oid) -> Result<i32> {
                 .hint(format!("Known are: {}.", known.join(", "))));
             }
             point_to(client, id, version, role, &Verdict::of("insight_deploy"))?;
+            note("deploy", model, Some(version), role)?;
             Ok(version)
         })
     })
@@ -436,6 +489,7 @@ pub fn rollback(model: &str, role: pg_sys::Oid) -> Result<i32> {
                 .hint("insight.versions lists them; insight_deploy(model, version) deploys any."));
             };
             point_to(client, id, version, role, &Verdict::of("insight_rollback"))?;
+            note("rollback", model, Some(version), role)?;
             Ok(version)
         })
     })
@@ -459,6 +513,7 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
                 &[id.into()],
             )?;
             announce();
+            note("drop", model, None, role)?;
             Ok(count)
         })
     })

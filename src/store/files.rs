@@ -1,8 +1,10 @@
 //! Models as files: out of the catalog and into it.
 
+use super::audit::{self, Entry};
 use super::cache;
-use super::catalog::{self, Publication, Published, as_owner, check_owner};
+use super::catalog::{self, Publication, Published, as_owner};
 use super::record;
+use super::rights::Right;
 use crate::error::{Error, Result};
 use crate::job::spec::check_name;
 use insight_engine::artifact::ArtifactError;
@@ -25,6 +27,13 @@ pub enum Format {
 }
 
 impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Safetensors => "safetensors",
+            Format::Onnx => "onnx",
+        }
+    }
+
     pub fn parse(name: &str) -> Result<Format> {
         match name {
             "safetensors" => Ok(Format::Safetensors),
@@ -35,16 +44,15 @@ impl Format {
     }
 }
 
-/// A model as a file, for members of its owner: the file holds what predictions alone do not give away.
+/// A model as a file, for who manages it: the file holds what predictions alone do not give away.
 pub fn export(
     reference: &str,
     format: Format,
     keep_rows: bool,
     role: pg_sys::Oid,
 ) -> Result<Vec<u8>> {
-    let id = cache::version(reference)?;
-    let (origin, owner) = origin(id)?;
-    check_owner(&origin.model, &owner, role)?;
+    let id = cache::version(reference, Right::Manage)?;
+    let origin = origin(id)?;
     if keep_rows && format == Format::Onnx {
         return Err(Error::new("22023", "a file of format onnx keeps no rows")
             .hint("Leave keep_rows out, or export as safetensors."));
@@ -78,32 +86,35 @@ pub fn export(
             })?
         }
     };
-    match file.len() <= LONGEST {
-        true => Ok(file),
-        false => Err(
+    if file.len() > LONGEST {
+        return Err(
             Error::new("54000", format!("the file would have {} bytes", file.len()))
                 .hint("PostgreSQL's values have 1 GB at most."),
-        ),
+        );
     }
+    audit::write(&Entry {
+        model: Some(&origin.model),
+        version: Some(origin.version),
+        detail: serde_json::json!({"format": format.name(), "keep_rows": keep_rows, "bytes": file.len()}),
+        role: Some(role),
+        ..Entry::of("export")
+    })?;
+    Ok(file)
 }
 
-/// Where a version comes from, and the model's owner.
-fn origin(id: i64) -> Result<(Origin, String)> {
+/// Where a version comes from.
+fn origin(id: i64) -> Result<Origin> {
     as_owner(|| {
         Spi::connect(|client| {
             let row = client
                 .select(
-                    "SELECT m.name, v.version, v.relation, v.target, v.options, v.seconds, m.owner::text \
+                    "SELECT m.name, v.version, v.relation, v.target, v.options, v.seconds \
                      FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE v.id = $1",
                     None,
                     &[id.into()],
                 )?
                 .first();
-            let (Some(model), Some(version), Some(owner)) = (
-                row.get::<String>(1)?,
-                row.get::<i32>(2)?,
-                row.get::<String>(7)?,
-            ) else {
+            let (Some(model), Some(version)) = (row.get::<String>(1)?, row.get::<i32>(2)?) else {
                 return Err(Error::new("42704", "the version was dropped"));
             };
             let origin = Origin {
@@ -114,7 +125,7 @@ fn origin(id: i64) -> Result<(Origin, String)> {
                 options: row.get::<JsonB>(5)?.map_or(serde_json::json!({}), |o| o.0),
                 seconds: row.get::<f64>(6)?.unwrap_or(0.0),
             };
-            Ok((origin, owner))
+            Ok(origin)
         })
     })
 }

@@ -1,6 +1,7 @@
 //! Predictions that were kept, and how good they turned out to be.
 
 use super::catalog::as_owner;
+use super::log::sealed;
 use crate::error::Result;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
@@ -28,22 +29,41 @@ pub fn kept(model: i64, unit: &str, since: Option<&str>) -> Result<Vec<Kept>> {
             let rows = client.select(
                 "SELECT p.version, (extract(epoch FROM date_trunc($2, p.predicted_at, 'UTC') - timestamptz '2000-01-01 00:00+00') * 1000000)::bigint, \
                  p.key, (extract(epoch FROM p.predicted_at - timestamptz '2000-01-01 00:00+00') * 1000000)::bigint, \
-                 COALESCE(p.outputs, ARRAY[p.prediction]) FROM insight.prediction p \
+                 COALESCE(p.outputs, ARRAY[p.prediction]), p.sealed FROM insight.prediction p \
                  WHERE p.model = $1 AND p.predicted_at >= COALESCE($3::timestamptz, '-infinity') \
-                 AND (p.outputs IS NOT NULL OR p.prediction IS NOT NULL) \
+                 AND (p.outputs IS NOT NULL OR p.prediction IS NOT NULL OR p.sealed IS NOT NULL) \
                  ORDER BY 1, 2, p.key COLLATE \"C\", p.predicted_at DESC",
                 None,
                 &[model.into(), unit.into(), since.map(str::to_owned).into()],
             )?;
-            let mut kept = Vec::with_capacity(rows.len());
+            let (mut kept, mut in_order) = (Vec::with_capacity(rows.len()), true);
             for row in rows {
                 pgrx::check_for_interrupts!();
+                let version = row.get::<i32>(1)?.unwrap_or_default();
+                let (key, outputs) = match row.get::<Vec<u8>>(6)? {
+                    None => (row.get::<String>(3)?, row.get::<Vec<f64>>(5)?),
+                    Some(sealed) => {
+                        in_order = false;
+                        let content = sealed::open((model, version), sealed)?;
+                        let one = content.prediction.map(|prediction| vec![prediction]);
+                        match content.outputs.or(one) {
+                            None => continue,
+                            outputs => (Some(content.key), outputs),
+                        }
+                    }
+                };
                 kept.push(Kept {
-                    version: row.get::<i32>(1)?.unwrap_or_default(),
+                    version,
                     period: row.get::<i64>(2)?.unwrap_or_default(),
-                    key: row.get::<String>(3)?.unwrap_or_default(),
+                    key: key.unwrap_or_default(),
                     at: row.get::<i64>(4)?.unwrap_or_default(),
-                    outputs: row.get::<Vec<f64>>(5)?.unwrap_or_default(),
+                    outputs: outputs.unwrap_or_default(),
+                });
+            }
+            // The keys of encrypted rows are known only now.
+            if !in_order {
+                kept.sort_by(|a: &Kept, b: &Kept| {
+                    (a.version, a.period, &a.key, b.at).cmp(&(b.version, b.period, &b.key, a.at))
                 });
             }
             Ok(kept)

@@ -1,182 +1,153 @@
 //! Whose rows versions were trained on, as keyed fingerprints, and who must be left out from now on.
 
-use super::catalog::{as_owner, check_owner, unknown_model};
+use super::audit::{self, Entry};
+use super::catalog::{as_owner, owned};
+use super::keys;
 use crate::error::{Error, Result};
-use hmac::{Hmac, Mac};
 use insight_engine::frame::{Cell, Frame};
 use insight_engine::members::Members;
+use insight_engine::privacy::seal::{self, KEY};
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi::SpiClient};
-use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use zeroize::Zeroizing;
 
-/// The name of the secret that is a salt of the catalog.
-const SALT: &str = "salt";
+/// What the secret is sealed for.
+const PLACE: &str = "membership";
+const READ: &str = "SELECT salt FROM insight.salt";
 
-/// What fingerprints are made with.
-#[derive(Clone)]
+/// What fingerprints are made with: random, kept in the catalog, sealed where a key is configured.
 pub struct Secret {
-    /// Names it in the catalog.
-    pub name: String,
-    mac: Hmac<Sha256>,
+    key: Zeroizing<[u8; KEY]>,
+    /// Whether a dump does not give it away.
+    pub sealed: bool,
 }
 
 impl Secret {
-    fn new(name: &str, key: &[u8]) -> Result<Secret> {
-        let mac = Hmac::new_from_slice(key).map_err(|e| Error::new("XX000", e.to_string()))?;
-        Ok(Secret {
-            name: name.into(),
-            mac,
-        })
-    }
-
     /// The first 64 bits of HMAC-SHA-256 (RFC 2104) of a key as text.
     pub fn fingerprint(&self, key: &str) -> u64 {
-        let mut mac = self.mac.clone();
-        mac.update(key.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        let (first, _) = bytes.as_chunks::<8>();
+        let hash = seal::keyed_hash(&self.key, key.as_bytes());
+        let (first, _) = hash.as_chunks::<8>();
         first.first().map_or(0, |word| u64::from_le_bytes(*word))
     }
+
+    fn of(stored: Vec<u8>) -> Result<Secret> {
+        let sealed = seal::sealed_with(&stored).is_some();
+        let plain = Zeroizing::new(keys::open("the secret of fingerprints", PLACE, stored)?);
+        let key = <[u8; KEY]>::try_from(plain.as_slice())
+            .map_err(|_| Error::new("XX001", "the secret of fingerprints is damaged"))?;
+        Ok(Secret {
+            key: Zeroizing::new(key),
+            sealed,
+        })
+    }
 }
 
-/// Whether fingerprints of a secret are made with a key that a dump of the database does not hold.
-pub fn is_key(secret: &str) -> bool {
-    secret != SALT
-}
-
-/// A fingerprint that rows of a model are left out for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Forgotten {
-    pub secret: String,
-    pub fingerprint: u64,
-}
-
-/// The secret that new fingerprints are made with: a salt in the catalog, which a dump holds.
-pub fn secret() -> Result<Secret> {
-    named(SALT)
-}
-
-/// The secret of a name.
-fn named(name: &str) -> Result<Secret> {
-    let salt = as_owner(|| {
-        Spi::connect_mut(|client| {
-            let read = "SELECT salt FROM insight.salt";
-            let known: Option<Vec<u8>> = {
-                // A standby answers, too.
-                let rows = client.select(read, None, &[])?;
-                if rows.is_empty() {
-                    None
-                } else {
-                    rows.first().get_one()?
-                }
-            };
-            if let Some(salt) = known {
-                return Ok(salt);
+/// The secret, where there is one; a standby answers, too.
+fn known() -> Result<Option<Secret>> {
+    let stored = as_owner(|| {
+        Spi::connect(|client| -> Result<_> {
+            let rows = client.select(READ, None, &[])?;
+            match rows.is_empty() {
+                true => Ok(None),
+                false => Ok(rows.first().get_one::<Vec<u8>>()?),
             }
-            // Two random UUIDs have 244 bits of PostgreSQL's strong generator.
-            client.update(
-                "INSERT INTO insight.salt (salt) VALUES (decode(replace(concat(gen_random_uuid(), gen_random_uuid()), '-', ''), 'hex')) \
-                 ON CONFLICT DO NOTHING",
-                None,
-                &[],
-            )?;
-            let rows = client.update(read, None, &[])?;
-            rows.first()
-                .get_one::<Vec<u8>>()?
-                .ok_or_else(|| Error::new("XX000", "the salt of fingerprints is gone"))
         })
     })?;
-    Secret::new(name, &salt)
+    stored.map(Secret::of).transpose()
 }
 
-/// What a training saw: the secret and the set, as a worker hands them over.
-pub struct Seen {
-    pub secret: String,
-    pub members: Members,
-}
-
-impl Seen {
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = self.secret.as_bytes().to_vec();
-        out.push(0);
-        out.extend(self.members.to_bytes());
-        out
+/// The secret, made where there is none.
+fn secret() -> Result<Secret> {
+    if let Some(secret) = known()? {
+        return Ok(secret);
     }
-
-    /// `None` where nothing was handed over.
-    fn from_bytes(bytes: &[u8]) -> Option<Seen> {
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        Some(Seen {
-            secret: String::from_utf8(bytes[..end].to_vec()).ok()?,
-            members: Members::from_bytes(&bytes[end + 1..])?,
+    let stored = as_owner(|| {
+        Spi::connect_mut(|client| -> Result<_> {
+            // Two random UUIDs have 244 bits of PostgreSQL's strong generator.
+            let made = client
+                .update(
+                    "SELECT decode(replace(concat(gen_random_uuid(), gen_random_uuid()), '-', ''), 'hex')",
+                    None,
+                    &[],
+                )?
+                .first()
+                .get_one::<Vec<u8>>()?
+                .map(Zeroizing::new)
+                .unwrap_or_default();
+            let sealed = keys::seal(PLACE, &made)?;
+            client.update(
+                "INSERT INTO insight.salt (salt) VALUES ($1) ON CONFLICT DO NOTHING",
+                None,
+                &[sealed.as_ref().into()],
+            )?;
+            Ok(client.update(READ, None, &[])?.first().get_one::<Vec<u8>>()?)
         })
-    }
+    })?;
+    Secret::of(stored.unwrap_or_default())
+}
+
+/// Seals the secret with the newest key; answers whether there is one.
+pub fn reseal() -> Result<bool> {
+    let Some(secret) = known()? else {
+        return Ok(false);
+    };
+    let sealed = keys::seal(PLACE, secret.key.as_slice()).map(Cow::into_owned)?;
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update("UPDATE insight.salt SET salt = $1", None, &[sealed.into()])?;
+            Ok(true)
+        })
+    })
 }
 
 /// Leaves out the rows of forgotten keys and answers whose rows are left, and how many went. Rows without a key stay: they are
 /// nobody's.
-pub fn take(frame: &mut Frame, column: &str, forgotten: &[Forgotten]) -> Result<(Seen, usize)> {
+pub fn take(frame: &mut Frame, column: &str, forgotten: &[u64]) -> Result<(Members, usize)> {
     let secret = secret()?;
-    let mut others: HashMap<&str, Secret> = HashMap::new();
-    for own in forgotten {
-        if !others.contains_key(own.secret.as_str()) {
-            others.insert(&own.secret, named(&own.secret)?);
-        }
-    }
-    let out = |text: &str| {
-        forgotten.iter().any(|own| {
-            let secret = others.get(own.secret.as_str());
-            secret.is_some_and(|secret| secret.fingerprint(text) == own.fingerprint)
-        })
-    };
     let keys = frame
         .column(column)
         .ok_or_else(|| Error::new("XX000", "the key was not read"))?;
     // A key has many rows in a log.
-    let mut known: HashMap<&str, bool> = HashMap::new();
+    let mut known: HashMap<&str, (u64, bool)> = HashMap::new();
     let mut kept = Vec::with_capacity(keys.len());
     for row in 0..keys.len() {
         kept.push(match keys.cell(row) {
-            Cell::Text(text) => *known.entry(text).or_insert_with(|| !out(text)),
+            Cell::Text(text) => {
+                let own = known.entry(text).or_insert_with(|| {
+                    let fingerprint = secret.fingerprint(text);
+                    (fingerprint, !forgotten.contains(&fingerprint))
+                });
+                own.1
+            }
             _ => true,
         });
     }
-    let own = known.iter().filter(|(_, kept)| **kept);
-    let fingerprints = own.map(|(text, _)| secret.fingerprint(text)).collect();
-    let left = kept.iter().filter(|kept| !**kept).count();
+    let left = known.values().filter(|(_, kept)| *kept);
+    let fingerprints = left.map(|(fingerprint, _)| *fingerprint).collect();
+    let out = kept.iter().filter(|kept| !**kept).count();
     frame.retain(|row| kept[row]);
-    let seen = Seen {
-        secret: secret.name,
-        members: Members::of(fingerprints),
-    };
-    Ok((seen, left))
+    Ok((Members::of(fingerprints), out))
 }
 
 /// Whose rows must be left out of a model's training; none of a model that is not there.
-pub fn forgotten(model: &str) -> Result<Vec<Forgotten>> {
+pub fn forgotten(model: &str) -> Result<Vec<u64>> {
     as_owner(|| {
         Spi::connect(|client| {
             let rows = client.select(
-                "SELECT f.secret, f.fingerprint FROM insight.forgotten f JOIN insight.model m ON m.id = f.model WHERE m.name = $1",
+                "SELECT f.fingerprint FROM insight.forgotten f JOIN insight.model m ON m.id = f.model WHERE m.name = $1",
                 None,
                 &[model.into()],
             )?;
-            Ok(rows.filter_map(|row| read_forgotten(&row)).collect())
+            let one = |row: pgrx::spi::SpiHeapTupleData<'_>| row.get::<i64>(1).ok()?;
+            Ok(rows.filter_map(one).map(|f| f as u64).collect())
         })
     })
 }
 
-fn read_forgotten(row: &pgrx::spi::SpiHeapTupleData<'_>) -> Option<Forgotten> {
-    Some(Forgotten {
-        secret: row.get::<String>(1).ok()??,
-        fingerprint: row.get::<i64>(2).ok()?? as u64,
-    })
-}
-
 /// An error where a model has forgotten somebody and its training does not say who is who.
-pub fn check_key(model: &str, keyed: bool, forgotten: &[Forgotten]) -> Result<()> {
+pub fn check_key(model: &str, keyed: bool, forgotten: &[u64]) -> Result<()> {
     if keyed || forgotten.is_empty() {
         return Ok(());
     }
@@ -200,18 +171,18 @@ pub fn store(
     version: i64,
     handed: &[u8],
 ) -> Result<()> {
-    let seen = Seen::from_bytes(handed);
+    let seen = Members::from_bytes(handed);
     let rows = client.update(
-        "SELECT secret, fingerprint FROM insight.forgotten WHERE model = $1",
+        "SELECT fingerprint FROM insight.forgotten WHERE model = $1",
         None,
         &[model.0.into()],
     )?;
-    let forgotten: Vec<Forgotten> = rows.filter_map(|row| read_forgotten(&row)).collect();
+    let one = |row: pgrx::spi::SpiHeapTupleData<'_>| row.get::<i64>(1).ok()?;
+    let forgotten: Vec<u64> = rows.filter_map(one).map(|f| f as u64).collect();
     check_key(model.1, seen.is_some(), &forgotten)?;
     let Some(seen) = seen else { return Ok(()) };
-    let mut own = forgotten.iter().filter(|own| own.secret == seen.secret);
     // A filter takes others for members, too; of those it cannot be told.
-    if seen.members.is_exact() && own.any(|own| seen.members.contains(own.fingerprint)) {
+    if seen.is_exact() && forgotten.iter().any(|own| seen.contains(*own)) {
         return Err(Error::new(
             "40001",
             format!(
@@ -222,14 +193,9 @@ pub fn store(
         .hint("Train it again."));
     }
     client.update(
-        "INSERT INTO insight.fingerprint (version, secret, keys, members) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO insight.fingerprint (version, keys, members) VALUES ($1, $2, $3)",
         None,
-        &[
-            version.into(),
-            seen.secret.as_str().into(),
-            (seen.members.count() as i64).into(),
-            seen.members.to_bytes().into(),
-        ],
+        &[version.into(), (seen.count() as i64).into(), handed.into()],
     )?;
     Ok(())
 }
@@ -250,24 +216,13 @@ pub struct Contained {
     pub made_from: Vec<String>,
 }
 
-/// Every version of a model that the role owns, and whether it saw a key; the fingerprint of each secret is found once.
+/// Every version of a model that the role manages, and whether it saw a key.
 pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contained>> {
     let rows = as_owner(|| {
         Spi::connect(|client| {
-            let row = client
-                .select(
-                    "SELECT id, owner::text FROM insight.model WHERE name = $1",
-                    None,
-                    &[model.into()],
-                )?
-                .first();
-            if row.is_empty() {
-                return Err(unknown_model(client, model));
-            }
-            let (id, owner) = row.get_two::<i64, String>()?;
-            check_owner(model, &owner.unwrap_or_default(), role)?;
+            let id = owned(client, model, role)?;
             let rows = client.select(
-                "SELECT v.id, v.version, v.version IS NOT DISTINCT FROM m.deployed, f.secret, f.keys, f.members, \
+                "SELECT v.id, v.version, v.version IS NOT DISTINCT FROM m.deployed, f.keys, f.members, \
                  array_remove(ARRAY[v.summary #>> '{provenance,started_from}', v.summary #>> '{provenance,model}', \
                    v.options #>> '{augment,gan}'], NULL) \
                  FROM insight.version v JOIN insight.model m ON m.id = v.model LEFT JOIN insight.fingerprint f ON f.version = v.id \
@@ -277,8 +232,6 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
             )?;
             let mut found = Vec::new();
             for row in rows {
-                let secret = row.get::<String>(4)?;
-                let members = row.get::<Vec<u8>>(6)?;
                 let own = Contained {
                     id: row.get::<i64>(1)?.unwrap_or_default(),
                     version: row.get::<i32>(2)?.unwrap_or_default(),
@@ -286,18 +239,22 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
                     contained: None,
                     false_positive_rate: None,
                     keyed: None,
-                    keys: row.get::<i64>(5)?,
-                    made_from: row.get::<Vec<String>>(7)?.unwrap_or_default(),
+                    keys: row.get::<i64>(4)?,
+                    made_from: row.get::<Vec<String>>(6)?.unwrap_or_default(),
                 };
-                found.push((own, secret, members));
+                found.push((own, row.get::<Vec<u8>>(5)?));
             }
             Ok(found)
         })
     })?;
-    let mut prints: HashMap<String, u64> = HashMap::new();
+    let secret = match rows.iter().any(|(_, members)| members.is_some()) {
+        true => known()?,
+        false => None,
+    };
+    let print = secret.as_ref().map(|secret| secret.fingerprint(key));
     let mut all = Vec::new();
-    for (mut own, secret, members) in rows {
-        if let (Some(secret), Some(bytes)) = (secret, members) {
+    for (mut own, members) in rows {
+        if let (Some(secret), Some(print), Some(bytes)) = (&secret, print, members) {
             let members = Members::from_bytes(&bytes).ok_or_else(|| {
                 let version = own.version;
                 Error::new(
@@ -305,12 +262,7 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
                     format!("the fingerprints of model {model}@{version} cannot be read"),
                 )
             })?;
-            let print = match prints.get(&secret) {
-                Some(print) => *print,
-                None => named(&secret)?.fingerprint(key),
-            };
-            own.keyed = Some(is_key(&secret));
-            prints.insert(secret, print);
+            own.keyed = Some(secret.sealed);
             own.contained = Some(members.contains(print));
             own.false_positive_rate = Some(members.false_positive_rate());
         }
@@ -319,43 +271,46 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
     Ok(all)
 }
 
-/// Models that the role may change and whose versions know whom they saw, in the order in which they were made.
+/// Models that the role manages and whose versions know whom they saw, in the order in which they were made.
 pub fn models(role: pg_sys::Oid) -> Result<Vec<String>> {
-    let all: Vec<(String, String)> = as_owner(|| {
-        Spi::connect(|client| -> Result<_> {
+    as_owner(|| {
+        Spi::connect(|client| {
             let rows = client.select(
-                "SELECT m.name, m.owner::text FROM insight.model m WHERE EXISTS (SELECT FROM insight.version v \
+                "SELECT m.name FROM insight.model m WHERE EXISTS (SELECT FROM insight.version v \
                  JOIN insight.fingerprint f ON f.version = v.id WHERE v.model = m.id) ORDER BY m.id",
                 None,
                 &[],
             )?;
-            let pair = |row: pgrx::spi::SpiHeapTupleData<'_>| {
-                row.get::<String>(1).ok()?.zip(row.get::<String>(2).ok()?)
-            };
-            Ok(rows.filter_map(pair).collect())
+            let all: Vec<String> = rows
+                .filter_map(|row| row.get::<String>(1).ok().flatten())
+                .collect();
+            Ok(all
+                .into_iter()
+                .filter(|model| owned(client, model, role).is_ok())
+                .collect())
         })
-    })?;
-    let own = all.into_iter();
-    Ok(own
-        .filter(|(model, owner)| check_owner(model, owner, role).is_ok())
-        .map(|(model, _)| model)
-        .collect())
+    })
 }
 
 /// Notes that rows of a key are left out of a model's training from now on.
 pub fn forget(model: &str, key: &str, role: pg_sys::Oid) -> Result<()> {
-    let secret = secret()?;
-    let fingerprint = secret.fingerprint(key) as i64;
+    let fingerprint = secret()?.fingerprint(key) as i64;
     as_owner(|| {
         Spi::connect_mut(|client| {
             client.update(
-                "INSERT INTO insight.forgotten (model, secret, fingerprint, role) \
-                 SELECT m.id, $2, $3, pg_get_userbyid($4) FROM insight.model m WHERE m.name = $1 ON CONFLICT DO NOTHING",
+                "INSERT INTO insight.forgotten (model, fingerprint, role) \
+                 SELECT m.id, $2, pg_get_userbyid($3) FROM insight.model m WHERE m.name = $1 ON CONFLICT DO NOTHING",
                 None,
-                &[model.into(), secret.name.as_str().into(), fingerprint.into(), role.into()],
+                &[model.into(), fingerprint.into(), role.into()],
             )?;
-            Ok(())
+            Ok::<_, Error>(())
         })
+    })?;
+    // Whom, the audit must not tell.
+    audit::write(&Entry {
+        model: Some(model),
+        role: Some(role),
+        ..Entry::of("forget")
     })
 }
 
@@ -364,7 +319,9 @@ pub fn delete_predictions(model: &str, key: &str) -> Result<i64> {
     as_owner(|| {
         Spi::connect_mut(|client| {
             let gone = client.update(
-                "DELETE FROM insight.prediction p USING insight.model m WHERE m.name = $1 AND p.model = m.id AND p.key = $2",
+                "DELETE FROM insight.prediction p USING insight.model m WHERE m.name = $1 AND p.model = m.id \
+                 AND CASE WHEN p.sealed IS NULL THEN p.key = $2 ELSE EXISTS (SELECT FROM \
+                   insight.opened_prediction(p.model, p.version, p.sealed) o WHERE o.key = $2) END",
                 None,
                 &[model.into(), key.into()],
             )?;

@@ -1,11 +1,14 @@
 //! Catalog rows ⇄ artifacts, the per-backend cache, what was predicted.
 
 pub mod activity;
+pub mod audit;
 pub mod cache;
 pub mod catalog;
 pub mod deployments;
 pub mod files;
+pub mod keys;
 pub mod live;
 pub mod log;
 pub mod membership;
 pub mod record;
+pub mod rights;

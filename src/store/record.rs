@@ -1,6 +1,7 @@
 //! What a version was made from, and its bytes: to train it again or to go on from it.
 
 use super::catalog::as_owner;
+use super::keys;
 use crate::error::{Error, Result};
 use insight_engine::report::Facts;
 use pgrx::prelude::*;
@@ -54,9 +55,14 @@ pub fn record(id: i64) -> Result<Record> {
     })
 }
 
+/// The place that a version's bytes are sealed for.
+pub fn place(id: i64) -> String {
+    format!("artifact {id}")
+}
+
 /// The bytes of a version.
 pub fn artifact(id: i64) -> Result<Vec<u8>> {
-    as_owner(|| {
+    let stored = as_owner(|| {
         Spi::connect(|client| {
             let rows = client.select(
                 "SELECT artifact FROM insight.version WHERE id = $1",
@@ -67,7 +73,8 @@ pub fn artifact(id: i64) -> Result<Vec<u8>> {
                 .get_one::<Vec<u8>>()?
                 .ok_or_else(|| Error::new("42704", "the version was dropped"))
         })
-    })
+    })?;
+    keys::open("the model", &place(id), stored)
 }
 
 /// What is known of a version that the caller may read.

@@ -4,6 +4,7 @@ use crate::error::{Error, Result, or_raise};
 use crate::relation::row::RowReader;
 use crate::store::activity::{self, Counter};
 use crate::store::cache::{self, Loaded, Stamp};
+use crate::store::rights::Right;
 use insight_engine::frame::Cell;
 use insight_engine::infer::{Predictor, Scratch};
 use insight_engine::segment::{self, Clustering};
@@ -51,7 +52,7 @@ unsafe extern "C-unwind" fn free_site(site: *mut std::ffi::c_void) {
 ///
 /// # Safety
 /// `fcinfo` must be a valid call frame of two arguments that are not NULL.
-unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
+unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo, right: Right) -> Result<&'a mut Site> {
     // SAFETY: the first argument is text; fn_extra is ours alone.
     unsafe {
         let flinfo = (*fcinfo).flinfo;
@@ -63,7 +64,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             if site.name == name && site.stamp == stamp {
                 return Ok(site);
             }
-            let version = cache::version(name)?;
+            let version = cache::version(name, right)?;
             let model = cache::model_of(name, version)?;
             if site.version != version || !model.is(&site.model) {
                 (site.reader, site.room) = reader(name, &model)?;
@@ -75,7 +76,7 @@ unsafe fn site<'a>(fcinfo: pg_sys::FunctionCallInfo) -> Result<&'a mut Site> {
             site.stamp = cache::now();
             return Ok(site);
         }
-        let version = cache::version(name)?;
+        let version = cache::version(name, right)?;
         let model = cache::model_of(name, version)?;
         let (reader, room) = reader(name, &model)?;
         let form = row_form(flinfo)?;
@@ -162,7 +163,7 @@ pub(in crate::api) unsafe fn answer_of_version(
 ) -> pg_sys::Datum {
     // SAFETY: promised by the caller; the site lasts as long as the query's plan.
     unsafe {
-        let version = or_raise(site(fcinfo)).version;
+        let version = or_raise(site(fcinfo, Right::Predict)).version;
         answer(fcinfo, |predictor, outputs| {
             shape(predictor, version, outputs)
         })
@@ -218,7 +219,12 @@ unsafe fn with_any_row<R>(
 ) -> Result<R> {
     // SAFETY: promised by the caller; the row's form was determined by `site`.
     unsafe {
-        let site = site(fcinfo)?;
+        let right = if counts {
+            Right::Predict
+        } else {
+            Right::Explain
+        };
+        let site = site(fcinfo, right)?;
         let row = (*fcinfo).args.as_slice(2)[1].value;
         let Site {
             name,

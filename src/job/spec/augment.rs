@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::job::options::wrong_type;
 use crate::relation::resolve::Source;
+use crate::store::rights::Right;
 use crate::store::{cache, record};
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -62,8 +63,8 @@ pub fn wanted(
             Some(rows.ok_or_else(|| wrong_type("augment.rows", &of))? as usize)
         }
     };
-    let model = cache::synthesizer(reference)?;
-    let record = record::record(cache::version(reference)?)?;
+    let model = cache::synthesizer(reference, Right::Predict)?;
+    let record = record::record(cache::version(reference, Right::Predict)?)?;
     let name = format!("{}@{}", record.model, record.version);
     let learned: Vec<&str> = model.columns().map(|(name, ..)| name).collect();
     for needed in [Some(target), companion.map(String::as_str)] {

@@ -9,6 +9,7 @@ use crate::relation::resolve::{self, Source};
 use crate::relation::score;
 use crate::store::cache;
 use crate::store::record::record;
+use crate::store::rights::Right;
 use insight_engine::artifact::Task;
 use insight_engine::infer::Predictor;
 pub use insight_engine::segment::Wanted;
@@ -143,7 +144,7 @@ struct Alike {
 
 impl Alike {
     fn of(reference: &str) -> Result<Alike> {
-        let predictor = cache::predictor(reference)?;
+        let predictor = cache::predictor(reference, Right::Explain)?;
         if predictor.artifact().sources.is_some() {
             return Err(Error::new(
                 "22023",
@@ -151,7 +152,7 @@ impl Alike {
             )
             .hint("Train a model on a table of the features: see insight_features."));
         }
-        let record = record(cache::version(reference)?)?;
+        let record = record(cache::version(reference, Right::Explain)?)?;
         Ok(Alike {
             name: format!("{}@{}", record.model, record.version),
             id: record.id,

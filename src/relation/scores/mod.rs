@@ -9,7 +9,9 @@ use super::score;
 use crate::error::{Error, Result, required};
 use crate::job::{options, spec};
 use crate::settings;
+use crate::store::audit::{self, Entry};
 use crate::store::log::{self, Line, Version};
+use crate::store::rights::Right;
 use crate::store::{activity, cache};
 use insight_engine::artifact::Artifact;
 use insight_engine::frame::Frame;
@@ -119,7 +121,7 @@ pub fn refresh(call: &Call<'_>) -> Result<Done> {
     let started = Instant::now();
     let asked = Asked::check(call)?;
     // One look for both: what is deployed may change meanwhile.
-    let id = cache::version(asked.reference)?;
+    let id = cache::version(asked.reference, Right::Predict)?;
     let predictor = cache::predictor_of(asked.reference, id)?;
     let version = log::version(id)?;
     let mut source = resolve::resolve(asked.relation)?;
@@ -159,6 +161,14 @@ pub fn refresh(call: &Call<'_>) -> Result<Done> {
         Refresh::Full => table.delete_others(at)?,
         Refresh::Incremental => 0,
     };
+    audit::write(&Entry {
+        model: Some(&version.model),
+        version: Some(version.version),
+        relation: Some(asked.relation),
+        rows: Some(frame.rows() as i64),
+        detail: serde_json::json!({"into": table.name}),
+        ..Entry::of("score")
+    })?;
     Ok(Done {
         table: table.name,
         model: version.model,

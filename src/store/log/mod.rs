@@ -2,8 +2,11 @@
 //! caller's transaction.
 
 mod partitions;
+pub mod sealed;
 
+use super::audit::{self, Entry};
 use super::catalog::{self, as_owner, role_name};
+use super::keys;
 use crate::error::{Error, Result};
 use crate::job::options;
 use crate::relation::resolve::did_you_mean;
@@ -140,6 +143,12 @@ pub fn set(model: &str, on: bool, given: &Value, role: pg_sys::Oid) -> Result<Se
             )?.first();
             Setting::of(&row)
         })
+    })?;
+    audit::write(&Entry {
+        model: Some(model),
+        detail: serde_json::json!({"on": on, "options": given}),
+        role: Some(role),
+        ..Entry::of("log")
     })?;
     if on {
         partitions::ensure()?;
@@ -292,6 +301,13 @@ impl Keeper {
         if lines.is_empty() {
             return Ok(());
         }
+        if let Some(ring) = keys::ring()? {
+            let sealed = lines
+                .iter()
+                .map(|line| sealed::seal(&ring, (self.model, self.version), line))
+                .collect::<Result<Vec<_>>>()?;
+            return self.keep_sealed(&sealed, at);
+        }
         let keys: Vec<&str> = lines.iter().map(|line| line.key).collect();
         let predictions: Vec<Option<f64>> =
             lines.iter().map(|line| line.answer.prediction).collect();
@@ -332,6 +348,29 @@ impl Keeper {
                     )?;
                     Ok(())
                 })
+            })
+        })
+    }
+}
+
+impl Keeper {
+    fn keep_sealed(&self, sealed: &[Vec<u8>], at: TimestampWithTimeZone) -> Result<()> {
+        let sealed: Vec<&[u8]> = sealed.iter().map(Vec::as_slice).collect();
+        as_owner(|| {
+            Spi::connect_mut(|client| {
+                client.update(
+                    "INSERT INTO insight.prediction (model, version, predicted_at, role, key, sealed) \
+                     SELECT $1, $2, $3, $4, '', s FROM unnest($5) s",
+                    None,
+                    &[
+                        self.model.into(),
+                        self.version.into(),
+                        at.into(),
+                        self.role.as_str().into(),
+                        sealed.into(),
+                    ],
+                )?;
+                Ok(())
             })
         })
     }

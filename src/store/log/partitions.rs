@@ -99,6 +99,11 @@ fn make() -> Result<()> {
                 )?;
                 keep_private(client, &name)?;
                 client.update(
+                    format!("ALTER TABLE insight.{name} ENABLE ROW LEVEL SECURITY").as_str(),
+                    None,
+                    &[],
+                )?;
+                client.update(
                     format!("ALTER TABLE insight.prediction ATTACH PARTITION insight.{name} FOR VALUES FROM ('{from}+00') TO ('{to}+00')").as_str(),
                     None,
                     &[],

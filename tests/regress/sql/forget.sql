@@ -25,7 +25,7 @@ SELECT model, version, action, proof FROM insight_forget('9007199254740993');
 SELECT version, contained FROM insight_contains('fg_leaving', '9007199254740993');
 SELECT version, deployed, rows FROM insight.versions WHERE model = 'fg_leaving' ORDER BY version;
 SELECT count(*) AS kept, count(*) FILTER (WHERE key = '9007199254740993') AS of_one FROM insight.prediction;
-SELECT secret, fingerprint IS NOT NULL AS fingerprint FROM insight.forgotten f JOIN insight.model m ON m.id = f.model WHERE m.name = 'fg_leaving';
+SELECT fingerprint IS NOT NULL AS fingerprint FROM insight.forgotten f JOIN insight.model m ON m.id = f.model WHERE m.name = 'fg_leaving';
 -- Trained on a table that still has the customer, it is, bit for bit, the model of one that has not.
 DELETE FROM forget_clients WHERE id = 9007199254740993;
 SELECT version, same, detail FROM insight_reproduce('fg_leaving');

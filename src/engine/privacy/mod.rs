@@ -1,0 +1,3 @@
+//! What keeps customers' data from those it is not for.
+
+pub mod seal;

@@ -1,0 +1,87 @@
+//! What was done with models, by whom: rows of an append-only table, written in the transaction that does it.
+
+use super::catalog::{as_owner, role_name};
+use crate::error::Result;
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys};
+use serde_json::Value;
+
+/// Something that was done; its time, session and client are added.
+#[derive(Default)]
+pub struct Entry<'a> {
+    /// train, import, deploy, rollback, drop, export, grant, revoke, ...
+    pub action: &'a str,
+    pub model: Option<&'a str>,
+    pub version: Option<i32>,
+    pub job: Option<i64>,
+    /// What was read: a relation with its schema, or the query, whose conditions it has.
+    pub relation: Option<&'a str>,
+    /// The columns of it that were used.
+    pub columns: Option<Vec<String>>,
+    pub rows: Option<i64>,
+    pub detail: Value,
+    /// Who; `None`: the current role.
+    pub role: Option<pg_sys::Oid>,
+}
+
+impl<'a> Entry<'a> {
+    pub fn of(action: &'a str) -> Entry<'a> {
+        Entry {
+            action,
+            ..Entry::default()
+        }
+    }
+}
+
+/// Writes an entry. On a standby and in a read-only transaction, where nothing can be written, a line in the server's log.
+pub fn write(entry: &Entry<'_>) -> Result<()> {
+    // SAFETY: plain reads of this process's state.
+    let (role, read_only) = unsafe {
+        (
+            entry.role.unwrap_or(pg_sys::GetUserId()),
+            pg_sys::XactReadOnly || pg_sys::RecoveryInProgress(),
+        )
+    };
+    if read_only {
+        log!(
+            "insight audit: {} of model \"{}\" by role \"{}\"",
+            entry.action,
+            entry.model.unwrap_or_default(),
+            role_name(role)
+        );
+        return Ok(());
+    }
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "INSERT INTO insight.audit_entry (role, action, model, version, job, relation, columns, rows, detail) \
+                 VALUES (pg_get_userbyid($1), $2, $3, $4, $5, $6, $7, $8, NULLIF($9, 'null'))",
+                None,
+                &[
+                    role.into(),
+                    entry.action.into(),
+                    entry.model.into(),
+                    entry.version.into(),
+                    entry.job.into(),
+                    entry.relation.into(),
+                    entry.columns.clone().into(),
+                    entry.rows.into(),
+                    JsonB(entry.detail.clone()).into(),
+                ],
+            )?;
+            Ok(())
+        })
+    })
+}
+
+/// A statement begins to use a model (setting `insight.audit_predictions`): a line in the server's log, for what only reads must not
+/// write, and works on standbys, too.
+pub fn predicted(reference: &str) {
+    // SAFETY: plain reads of this process's identity.
+    let (role, session) = unsafe { (pg_sys::GetUserId(), pg_sys::GetSessionUserId()) };
+    log!(
+        "insight audit: use of model \"{reference}\" by role \"{}\", session role \"{}\"",
+        role_name(role),
+        role_name(session)
+    );
+}

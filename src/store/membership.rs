@@ -82,7 +82,10 @@ fn secret() -> Result<Secret> {
                 None,
                 &[sealed.as_ref().into()],
             )?;
-            Ok(client.update(READ, None, &[])?.first().get_one::<Vec<u8>>()?)
+            Ok(client
+                .update(READ, None, &[])?
+                .first()
+                .get_one::<Vec<u8>>()?)
         })
     })?;
     Secret::of(stored.unwrap_or_default())
@@ -244,7 +247,7 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
                 };
                 found.push((own, row.get::<Vec<u8>>(5)?));
             }
-            Ok(found)
+            Ok::<_, Error>(found)
         })
     })?;
     let secret = match rows.iter().any(|(_, members)| members.is_some()) {

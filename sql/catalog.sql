@@ -211,6 +211,29 @@ CREATE TABLE insight.privacy_spent (
 );
 CREATE INDEX privacy_spent_relation ON insight.privacy_spent (relation);
 COMMENT ON TABLE insight.privacy_spent IS 'one row per table and use that told something of it under differential privacy; rows are only added';
+-- Encrypted where a key is configured.
+CREATE TABLE insight.salt (
+  one  boolean PRIMARY KEY DEFAULT true CHECK (one),
+  salt bytea NOT NULL
+);
+COMMENT ON TABLE insight.salt IS 'the random secret that fingerprints of keys are made with';
+
+CREATE TABLE insight.fingerprint (
+  version bigint PRIMARY KEY REFERENCES insight.version ON DELETE CASCADE,
+  keys    bigint NOT NULL,
+  members bytea NOT NULL
+);
+COMMENT ON TABLE insight.fingerprint IS 'one row per version that was trained with the option key: fingerprints of the keys it saw';
+
+CREATE TABLE insight.forgotten (
+  model       bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
+  fingerprint bigint NOT NULL,
+  forgotten_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  role        name NOT NULL,
+  PRIMARY KEY (model, fingerprint)
+);
+COMMENT ON TABLE insight.forgotten IS 'fingerprints of keys whose rows are left out of every later training of a model';
+
 CREATE TABLE insight.privilege (
   model      bigint NOT NULL REFERENCES insight.model ON DELETE CASCADE,
   -- public stands for everybody.
@@ -270,6 +293,9 @@ SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.privacy_budget', 'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
 SELECT pg_catalog.pg_extension_config_dump('insight.privacy_spent', 'WHERE relation IN (SELECT oid FROM pg_catalog.pg_class)');
+SELECT pg_catalog.pg_extension_config_dump('insight.salt', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.fingerprint', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.forgotten', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.privilege', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry_entry_seq', '');

@@ -175,8 +175,11 @@ BEGIN
       ('model', 'r.model_id = model.id'), ('version', 'r.model_id = version.model'), ('deployment', 'r.model_id = deployment.model'),
       ('log', 'r.model_id = log.model'), ('prediction', 'r.model_id = prediction.model'), ('live_score', 'r.model_id = live_score.model'),
       ('privilege', 'r.model_id = privilege.model'), ('job', 'r.model = job.model'), ('audit_entry', 'r.model = audit_entry.model'),
+      ('forgotten', 'r.model_id = forgotten.model'), ('salt', 'false'), ('privacy_budget', 'false'), ('privacy_spent', 'false'),
+      ('fingerprint', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = fingerprint.version)'),
       ('epoch', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = epoch.version)'),
       ('trial', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = trial.version)'),
+      ('forgotten', 'r.model_id = forgotten.model'), ('salt', 'false'), ('fingerprint', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = fingerprint.version)'),
       ('metric', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = metric.version)')) AS t (name, condition)
   LOOP
     EXECUTE pg_catalog.format('ALTER TABLE insight.%I ENABLE ROW LEVEL SECURITY', locked.name);

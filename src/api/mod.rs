@@ -16,6 +16,7 @@ mod encryption;
 mod evaluate;
 mod explain;
 mod export;
+mod forget;
 mod generate;
 mod lifecycle;
 pub(crate) mod log;

@@ -328,6 +328,21 @@ impl Frame {
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
     }
+
+    /// The rows that `keep` says, in their order, as if no others had been read.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let rows: Vec<usize> = (0..self.rows()).filter(|row| keep(*row)).collect();
+        if rows.len() == self.rows() {
+            return;
+        }
+        for column in &mut self.columns {
+            let mut kept = Column::new(&*column.name, &*column.type_name, column.kind);
+            rows.iter().for_each(|row| kept.push(column.cell(*row)));
+            // Of rows that are gone nothing is told but how many values could not be used.
+            (kept.non_finite, kept.unreadable) = (column.non_finite, column.unreadable);
+            *column = kept;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -346,6 +361,28 @@ mod tests {
         cells.iter().for_each(|cell| column.push(*cell));
         assert!((0..4).all(|row| column.cell(row) == cells[row]));
         assert_eq!(column.nulls.count(), 1);
+    }
+
+    #[test]
+    fn rows_that_are_left_out_leave_nothing() {
+        let mut frame = Frame {
+            columns: vec![
+                Column::new("plan", "text", Kind::Category),
+                Column::new("v", "real[]", Kind::Vector),
+            ],
+        };
+        for (plan, vector) in [("a", vec![1.0]), ("secret", vec![2.0, 3.0]), ("b", vec![])] {
+            frame.columns[0].push(Cell::Text(plan));
+            frame.columns[1].push(Cell::Vector(&vector));
+        }
+        frame.retain(|row| row != 1);
+        assert_eq!(frame.rows(), 2);
+        assert_eq!(frame.columns[0].cell(1), Cell::Text("b"));
+        assert_eq!(frame.columns[1].cell(1), Cell::Vector(&[]));
+        let Values::Category { dictionary, .. } = &frame.columns[0].values else {
+            panic!("a category");
+        };
+        assert_eq!((dictionary.len(), dictionary.text(1)), (2, "b"));
     }
 
     #[test]

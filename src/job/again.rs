@@ -182,8 +182,8 @@ pub fn reproduce(model: Option<&str>) -> Result<Reproduction> {
     let call = calls
         .pop()
         .ok_or_else(|| Error::new("XX000", "nothing is to be trained"))?;
-    let (_, after) = submit::ask(&call.spec, |_, bytes| {
-        TrainedModel::from_bytes(bytes).map_err(|e| {
+    let (_, after) = submit::ask(&call.spec, |_, handed| {
+        TrainedModel::from_bytes(handed.bytes).map_err(|e| {
             Error::new("XX000", "the worker's model cannot be read").detail(e.to_string())
         })
     })?;

@@ -62,8 +62,8 @@ pub fn cross_validate(
     if let Some(table) = &into {
         create(table)?;
     }
-    let (_, mut found) = submit::ask(&call.spec, |_, bytes| {
-        serde_json::from_slice::<CrossValidation>(bytes).map_err(|e| {
+    let (_, mut found) = submit::ask(&call.spec, |_, handed| {
+        serde_json::from_slice::<CrossValidation>(handed.bytes).map_err(|e| {
             Error::new("XX000", "the worker's answer cannot be read").detail(e.to_string())
         })
     })?;

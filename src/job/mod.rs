@@ -9,6 +9,7 @@ pub mod cross_validate;
 pub mod due;
 pub mod duty;
 pub mod elsewhere;
+pub mod forget;
 pub mod launcher;
 pub mod ledger;
 pub mod notices;

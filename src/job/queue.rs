@@ -403,18 +403,17 @@ pub fn kick() -> Result<Kick> {
             mark_dead(client)
         })
     })?;
-    let Some(next) = next()? else {
-        return Ok(Kick::Nothing);
-    };
-    if let Some(kick) = next.launch() {
-        return Ok(kick);
+    while let Some(next) = next()? {
+        if let Some(kick) = next.launch() {
+            return Ok(kick);
+        }
+        let why = match next.may_login {
+            None => "does not exist any more",
+            Some(_) => "may no longer log in",
+        };
+        let error = Error::new("28000", format!("the role that asked for this job {why}"));
+        finish(next.job, &Ending::Failed(error))?;
     }
-    let why = match next.may_login {
-        None => "does not exist any more",
-        Some(_) => "may no longer log in",
-    };
-    let error = Error::new("28000", format!("the role that asked for this job {why}"));
-    finish(next.job, &Ending::Failed(error))?;
     Ok(Kick::Nothing)
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
 use crate::relation::{read, resolve};
 use crate::store::budget::{self, Use};
-use crate::store::record;
+use crate::store::{membership, record};
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Augment, Progress, Request, Start};
 use insight_engine::frame::Frame;
@@ -83,6 +83,8 @@ pub struct Run<'a> {
     pub caller: bool,
     pub started: Instant,
     pub usage: Usage,
+    /// Whose rows were read, as [`insight_engine::members::Members::to_bytes`].
+    pub seen: Vec<u8>,
 }
 
 impl Run<'_> {
@@ -199,7 +201,8 @@ impl Run<'_> {
             "insight: reading {} for model {}",
             self.spec.relation, self.spec.model
         )));
-        let (frame, beside) = self.read()?;
+        let (mut frame, beside) = self.read()?;
+        self.take_keys(&mut frame)?;
         self.charge(frame.rows(), &beside.relations)?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
@@ -219,6 +222,29 @@ impl Run<'_> {
             pgrx::log!("insight: what the job took is not known: {}", error.message);
         }
         fitted
+    }
+
+    /// Leaves out the rows of forgotten keys, and notes whose are left.
+    fn take_keys(&mut self, frame: &mut Frame) -> Result<()> {
+        let Some(member) = &self.spec.member else {
+            return Ok(());
+        };
+        let model = &self.spec.model;
+        let asked = &self.spec.forgotten;
+        let (members, left_out) = transaction(|| {
+            // Somebody may have been forgotten since the call.
+            let mut all = membership::forgotten(model)?;
+            all.extend(asked);
+            membership::take(frame, &member.column, &all)
+        })?;
+        if left_out > 0 {
+            pgrx::log!("insight: {left_out} rows of forgotten keys are left out of model {model}");
+        }
+        if member.aside {
+            frame.columns.retain(|column| column.name != member.column);
+        }
+        self.seen = members.to_bytes();
+        Ok(())
     }
 
     /// Reads the relation, and that of labels if there is one, as the calling role, in a read-only transaction.

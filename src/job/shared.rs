@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::atomic::{Ordering::Acquire, Ordering::Release};
 
-const MAGIC: u64 = 0x696e_7369_6768_7401;
+const MAGIC: u64 = 0x696e_7369_6768_7402;
 
 /// Where the hand-over stands. Only the side named moves to a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Control {
     state: AtomicU32,
     pub payload: AtomicU32,
     pub payload_bytes: AtomicU64,
+    /// Of what follows the artifact: whose rows it was trained on.
+    pub seen_bytes: AtomicU64,
     pub worker_pid: AtomicI32,
     spec_bytes: AtomicU64,
     pub phase: AtomicU32,

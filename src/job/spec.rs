@@ -15,9 +15,11 @@ use super::options::{
 use super::{access, session};
 use crate::error::{Error, Result, required};
 use crate::relation::clean;
+pub use crate::relation::resolve::Member;
 use crate::relation::sources::{self, AsOf, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::store::deployments::{Champion, Promote};
+use crate::store::membership;
 use crate::{settings, store};
 use insight_engine::{
     artifact::Task,
@@ -91,6 +93,12 @@ pub struct Spec {
     /// The column that tells rows apart, where it is wanted.
     #[serde(default)]
     pub key: Option<String>,
+    /// The column that tells whose each row is.
+    #[serde(default)]
+    pub member: Option<Member>,
+    /// Whose rows are left out.
+    #[serde(default)]
+    pub forgotten: Vec<u64>,
     /// Related tables, as a model stores them.
     #[serde(default)]
     pub sources: Option<Value>,
@@ -188,8 +196,9 @@ pub fn check(
     let exclude = names(options, "exclude")?;
     let task = task::named(options)?;
     let keyed = matches!(work, Work::CrossValidate(folds) if folds.predictions);
-    // Where predictions are kept, a key tells their rows apart without related tables, too.
-    let related = if keyed && !options.contains_key("sources") {
+    let of_customers = options.get("key").is_some_and(|key| !key.is_null());
+    // A key tells rows apart without related tables, too.
+    let related = if (keyed || of_customers) && !options.contains_key("sources") {
         let without_key = options.iter().filter(|(name, _)| *name != "key");
         &without_key
             .map(|(name, value)| (name.clone(), value.clone()))
@@ -211,6 +220,15 @@ pub fn check(
     excluded.extend(before.into_iter().map(|name| (name, EXCLUDED.to_owned())));
     if let Some(sources) = &sources {
         leave_out(sources, &include, &mut columns, &mut excluded);
+    } else if let Some(key) = text(options, "key")? {
+        let key = &source.require(&key)?.name;
+        aside(
+            key,
+            "identifies the customer",
+            &include,
+            &mut columns,
+            &mut excluded,
+        );
     }
     clean::check(&clean_params(options)?, &source, Some(target))?;
     let outcome_time = outcome_time(options, &source, target)?;
@@ -245,7 +263,11 @@ pub fn check(
             .hint("A model is partitioned by one of its features."));
         }
     }
-    let key = if keyed { key(options, &base)? } else { None };
+    let key = if keyed || of_customers && work == Work::Train {
+        key(options, &base)?
+    } else {
+        None
+    };
     let needed: Vec<&str> = columns
         .iter()
         .chain(key.iter().filter(|k| !columns.contains(k)))
@@ -268,11 +290,7 @@ pub fn check(
         &read,
         |denied| serde_json::json!({"exclude": denied}),
     )?;
-    let key = key.map(|key| {
-        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        source.add_text(&key, &names).to_owned()
-    });
-    columns.extend(key.clone());
+    let member = key.map(|key| source.add_member(&key, &mut columns));
     let device = text(options, "device")?.unwrap_or_else(settings::device);
     super::trainer::check_device(&device)?;
     let text_model = settings::text_model();
@@ -292,7 +310,11 @@ pub fn check(
         options.insert("augment".into(), wanted.option());
     }
     let stored = work == Work::Train;
-    let Call { spec, wait } = common(model, &base, options, stored)?;
+    let (key, member) = match member {
+        Some(own) if keyed => (Some(own.column), None),
+        own => (None, own),
+    };
+    let Call { spec, wait } = common(model, &base, options, stored, member)?;
     let own = spec.options.as_object().unwrap_or(&empty);
     let spec = Spec {
         work,
@@ -327,12 +349,16 @@ fn common(
     source: &Source,
     mut options: Map<String, Value>,
     stored: bool,
+    member: Option<Member>,
 ) -> Result<Call> {
     // SAFETY: plain reads of this process's identity.
     let role = unsafe { pg_sys::GetUserId() };
     let session_role = access::session_role()?;
+    let mut forgotten = Vec::new();
     if stored {
         store::catalog::check_may_train(&model, role)?;
+        forgotten = membership::forgotten(&model)?;
+        membership::check_key(&model, member.is_some(), &forgotten)?;
     }
     if let Some(limit) = settings::max_seconds() {
         let asked = options.get("max_seconds").and_then(Value::as_f64);
@@ -354,6 +380,8 @@ fn common(
         role: role.to_u32(),
         session_role: session_role.to_u32(),
         settings: session::capture(),
+        member,
+        forgotten,
         options: Value::Object(options),
         ..Spec::default()
     };
@@ -432,15 +460,29 @@ fn leave_out(
     columns: &mut Vec<String>,
     excluded: &mut Vec<(String, String)>,
 ) {
-    let mut drop = |name: &str, why: &str| {
-        if columns.iter().any(|c| c == name) && !include.iter().any(|i| i == name) {
-            columns.retain(|c| c != name);
-            excluded.push((name.to_owned(), why.to_owned()));
-        }
-    };
-    drop(&sources.key, "identifies the customer");
+    aside(
+        &sources.key,
+        "identifies the customer",
+        include,
+        columns,
+        excluded,
+    );
     if let AsOf::Column { name, .. } = &sources.as_of {
-        drop(name, "the cut-off");
+        aside(name, "the cut-off", include, columns, excluded);
+    }
+}
+
+/// A column that is no feature, unless it is asked for.
+fn aside(
+    name: &str,
+    why: &str,
+    include: &[String],
+    columns: &mut Vec<String>,
+    excluded: &mut Vec<(String, String)>,
+) {
+    if columns.iter().any(|c| c == name) && !include.iter().any(|i| i == name) {
+        columns.retain(|c| c != name);
+        excluded.push((name.to_owned(), why.to_owned()));
     }
 }
 

@@ -37,6 +37,15 @@ pub struct Outcome {
     pub model: TrainedModel,
 }
 
+/// What a worker hands over.
+#[derive(Clone, Copy)]
+pub struct Handed<'b> {
+    /// What came of the training.
+    pub bytes: &'b [u8],
+    /// Whose rows it was trained on.
+    pub seen: &'b [u8],
+}
+
 /// Queues a job that starts when the transaction commits and vanishes if it rolls back.
 pub fn enqueue(spec: &Spec) -> Result<i64> {
     let job = queue::insert(spec, false)?;
@@ -149,7 +158,7 @@ impl Waiting {
 /// Trains while the caller waits; the version is stored in the caller's transaction.
 pub fn run(spec: &Spec) -> Result<Outcome> {
     let started = Instant::now();
-    let (job, (published, model)) = ask(spec, |job, bytes| store(spec, job, bytes, started))?;
+    let (job, (published, model)) = ask(spec, |job, handed| store(spec, job, handed, started))?;
     Ok(Outcome {
         job,
         published,
@@ -160,7 +169,7 @@ pub fn run(spec: &Spec) -> Result<Outcome> {
 
 /// Lets a worker do what the specification says and waits; `receive` is given the job and the bytes that came of it, in the
 /// caller's transaction. Answers the job and what `receive` does.
-pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, &[u8]) -> Result<T>) -> Result<(i64, T)> {
+pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, Handed<'_>) -> Result<T>) -> Result<(i64, T)> {
     let json = serde_json::to_vec(spec).map_err(|e| Error::new("XX000", e.to_string()))?;
     // SAFETY: a plain read.
     let segment = Segment::control(&json, unsafe { pg_sys::MyProcPid });
@@ -190,7 +199,7 @@ pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, &[u8]) -> Result<T>) -> Result<
         match control.state() {
             State::Result if received.is_none() => {
                 let job = control.job.load(Relaxed);
-                received = Some(take(&waiting.segment, |bytes| receive(job, bytes))?);
+                received = Some(take(&waiting.segment, |handed| receive(job, handed))?);
                 continue;
             }
             State::Failed => {
@@ -228,7 +237,7 @@ pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, &[u8]) -> Result<T>) -> Result<
 fn store(
     spec: &Spec,
     job: i64,
-    bytes: &[u8],
+    Handed { bytes, seen }: Handed<'_>,
     started: Instant,
 ) -> Result<(Published, TrainedModel)> {
     let model = TrainedModel::from_bytes(bytes).map_err(|e| {
@@ -247,19 +256,25 @@ fn store(
         promote: spec.promote,
         champion: spec.champion.as_ref(),
         seconds: started.elapsed().as_secs_f64(),
+        seen,
     };
     let published = catalog::publish(&publication, &model.card(), bytes)?;
     Ok((published, model))
 }
 
 /// Takes the bytes the worker left; a failure of `receive` is told to the worker, so that the job row is true, and raised again.
-fn take<T>(segment: &Segment, receive: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+fn take<T>(segment: &Segment, receive: impl Fn(Handed<'_>) -> Result<T>) -> Result<T> {
     let control = segment.as_control();
     let work = || {
         let payload = Segment::attach(control.payload.load(Relaxed))
             .ok_or_else(|| Error::new("58000", "the worker's result is gone"))?;
         let length = control.payload_bytes.load(Relaxed) as usize;
-        receive(payload.bytes().get(..length).unwrap_or_default())
+        let seen = control.seen_bytes.load(Relaxed) as usize;
+        let all = payload.bytes();
+        receive(Handed {
+            bytes: all.get(..length).unwrap_or_default(),
+            seen: all.get(length..length + seen).unwrap_or_default(),
+        })
     };
     let refuse = |error: &Error| {
         control.write_note(&serde_json::to_vec(error).unwrap_or_default());

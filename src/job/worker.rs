@@ -12,6 +12,7 @@ use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, DynamicBackgrou
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 unsafe extern "C-unwind" {
@@ -136,6 +137,10 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         pg_sys::BackgroundWorkerInitializeConnectionByOid(database.into(), role.into(), 0);
         pg_sys::pgstat_report_appname(c"insight worker".as_ptr());
     }
+    // A visit that fails would only send the next.
+    IN_ORDER.store(kind == "v", Relaxed);
+    // SAFETY: registered once, for the life of this process, by a static function.
+    unsafe { pg_sys::on_shmem_exit(Some(send_another), pg_sys::Datum::from(0)) };
     let argument = argument.value() as i64;
     let finished = match kind {
         "w" => serve_caller(argument as u32),
@@ -149,17 +154,58 @@ pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
         log!("insight worker: {}", error.message);
     }
     activity(None);
-    if let Err(error) = transaction(|| {
-        if catalog::installed() {
-            // A job that still waits for its turn has no worker now: whoever ended while this one lived left it to this one.
-            queue::unlock()?;
-            queue::kick()
-        } else {
-            Ok(Kick::Nothing)
-        }
-    }) {
+    if let Err(error) = hand_on() {
         log!("insight worker: {}", error.message);
+    } else {
+        IN_ORDER.store(true, Relaxed);
     }
+    pgrx::check_for_interrupts!();
+}
+
+/// Whether the queue has been looked after before this process ends.
+static IN_ORDER: AtomicBool = AtomicBool::new(false);
+
+/// A worker that is terminated, or leaves by an error, looks after nobody: another one does. It comes after PostgreSQL has given
+/// back the locks by which a worker is known to live.
+#[pg_guard]
+unsafe extern "C-unwind" fn send_another(_code: i32, _argument: pg_sys::Datum) {
+    if !IN_ORDER.load(Relaxed) {
+        // SAFETY: a plain read.
+        launch_visit(unsafe { pg_sys::MyDatabaseId });
+    }
+}
+
+/// Starts the next job. One that still waits for its turn has no worker now: whoever ended while this one lived left it to this one.
+fn hand_on() -> Result<()> {
+    loop {
+        // A request to cancel was for a job that is over.
+        forget_cancel();
+        let looked = transaction(|| {
+            if catalog::installed() {
+                queue::unlock()?;
+                queue::kick()
+            } else {
+                Ok(Kick::Nothing)
+            }
+        });
+        match looked {
+            Err(error) if error.sqlstate == "57014" => {}
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+fn forget_cancel() {
+    // SAFETY: a flag of this process that a signal handler sets.
+    unsafe { pg_sys::QueryCancelPending = 0 };
+}
+
+/// Makes an answer of any error: one that PostgreSQL raises outside a transaction, as it does when a request to cancel is seen
+/// there, would end this process before the job's row is true.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(work))
+        .catch_others(|caught| Err(error_of(&caught)))
+        .execute()
 }
 
 /// A job somebody waits for: the specification comes through shared memory.
@@ -203,11 +249,13 @@ fn serve_caller(handle: u32) -> Result<()> {
         caller: true,
         started: Instant::now(),
         usage: Usage::default(),
+        seen: Vec::new(),
     };
-    let outcome = run
-        .wait_turn(true)
-        .and_then(|_| run.train())
-        .and_then(|bytes| run.hand_over(&bytes));
+    let outcome = caught(|| {
+        run.wait_turn(true)?;
+        let bytes = run.train()?;
+        run.hand_over(&bytes)
+    });
     let ending = match &outcome {
         Ok(()) => Ending::Succeeded { version: None },
         Err(error) => Ending::of_error(error.clone()),
@@ -217,7 +265,6 @@ fn serve_caller(handle: u32) -> Result<()> {
         Ok(()) => control.set_state(State::Done),
         Err(error) => run.answer_error(&error),
     }
-    finish_if_terminated();
     Ok(())
 }
 
@@ -242,17 +289,19 @@ fn serve_queue(job: i64) -> Result<()> {
         caller: false,
         started: Instant::now(),
         usage: Usage::default(),
+        seen: Vec::new(),
     };
-    let outcome = match run.wait_turn(false) {
-        Ok(false) => return Ok(()),
-        Ok(true) => run.train().and_then(|bytes| run.store(&bytes)),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = outcome {
-        finish(job, &Ending::of_error(error))?;
+    let outcome = caught(|| {
+        if run.wait_turn(false)? {
+            let bytes = run.train()?;
+            run.store(&bytes)?;
+        }
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(error) => finish(job, &Ending::of_error(error)),
     }
-    finish_if_terminated();
-    Ok(())
 }
 
 /// Writes the final status even while this process is asked to end: that request is served right after.
@@ -267,9 +316,4 @@ pub fn held<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = work();
     unsafe { pg_sys::InterruptHoldoffCount = pg_sys::InterruptHoldoffCount.saturating_sub(1) };
     result
-}
-
-/// Leaves as PostgreSQL wants after a SIGTERM, once the job row is final.
-fn finish_if_terminated() {
-    pgrx::check_for_interrupts!();
 }

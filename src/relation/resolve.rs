@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use pgrx::prelude::*;
 use pgrx::{PgList, pg_sys, spi};
+use serde::{Deserialize, Serialize};
 use std::ffi::{CStr, CString};
 
 /// One column of a source.
@@ -77,6 +78,15 @@ pub fn resolve_from(given: &str, from: &str) -> Result<Source> {
         relation: None,
         relations,
     })
+}
+
+/// The column that tells whose each row is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Member {
+    /// As text, among those that are read.
+    pub column: String,
+    /// It was read for this alone.
+    pub aside: bool,
 }
 
 impl Source {
@@ -166,6 +176,17 @@ impl Source {
             type_name: "text".into(),
         });
         NAME
+    }
+
+    /// The same of a column that tells whose each row is; its name is added to the columns that are read.
+    pub fn add_member(&mut self, column: &str, columns: &mut Vec<String>) -> Member {
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let column = self.add_text(column, &names).to_owned();
+        columns.push(column.clone());
+        Member {
+            column,
+            aside: true,
+        }
     }
 
     /// What can stand after FROM and has the named columns, and others as text under names of their own: a bigint or numeric key

@@ -2,6 +2,7 @@
 
 use super::audit::{self, Entry};
 use super::deployments::{self, Champion, Promote, Verdict};
+use super::membership;
 use super::rights::{self, Right};
 use super::{keys, record};
 use crate::error::{Error, Result};
@@ -120,6 +121,8 @@ pub struct Publication<'a> {
     pub champion: Option<&'a Champion>,
     /// From the call to the finished model.
     pub seconds: f64,
+    /// Whose rows it was trained on, as [`insight_engine::members::Members::to_bytes`]; nothing where that is not known.
+    pub seen: &'a [u8],
 }
 
 /// The row `insight_train` answers.
@@ -237,6 +240,9 @@ fn publish_as_owner(
     let Some(version) = row.get_one::<i32>()? else {
         return Err(Error::new("XX000", "the version could not be stored"));
     };
+    if publication.job.is_some() {
+        membership::store(client, (id, model), version_id, publication.seen)?;
+    }
     store_epochs(client, version_id, card)?;
     store_trials(client, version_id, card)?;
     store_metrics(client, version_id, card)?;
@@ -408,6 +414,21 @@ fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i6
 /// The id of a model that the role may change.
 pub fn owned(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<i64> {
     require(client, model, role).map(|(id, _)| id)
+}
+
+/// Deletes versions of a model, and tells every session.
+pub fn drop_versions(ids: &[i64]) -> Result<()> {
+    as_owner(|| {
+        Spi::connect_mut(|client| {
+            client.update(
+                "DELETE FROM insight.version WHERE id = ANY ($1)",
+                None,
+                &[ids.to_vec().into()],
+            )?;
+            announce();
+            Ok(())
+        })
+    })
 }
 
 fn versions(client: &SpiClient<'_>, model: i64) -> Result<Vec<i32>> {

@@ -188,6 +188,7 @@ pub fn import(file: &[u8], name: Option<&str>, role: pg_sys::Oid) -> Result<(Str
         promote: None,
         champion: None,
         seconds: if seconds.is_finite() { seconds } else { 0.0 },
+        seen: &[],
     };
     let published = catalog::publish(&publication, &card, &imported.bytes)?;
     Ok((model.to_owned(), published))

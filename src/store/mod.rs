@@ -10,5 +10,6 @@ pub mod files;
 pub mod keys;
 pub mod live;
 pub mod log;
+pub mod membership;
 pub mod record;
 pub mod rights;

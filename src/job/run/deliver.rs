@@ -12,7 +12,10 @@ use pgrx::pg_sys;
 impl Run<'_> {
     /// Gives the artifact to the waiting caller, who stores it in its own transaction.
     pub fn hand_over(&self, bytes: &[u8]) -> Result<()> {
-        let payload = Segment::with_bytes(bytes);
+        let payload = Segment::with_bytes(&[bytes, &self.seen].concat());
+        self.control
+            .seen_bytes
+            .store(self.seen.len() as u64, std::sync::atomic::Ordering::Relaxed);
         self.control
             .payload_bytes
             .store(bytes.len() as u64, std::sync::atomic::Ordering::Relaxed);
@@ -57,6 +60,7 @@ impl Run<'_> {
                 promote: self.spec.promote,
                 champion: self.spec.champion.as_ref(),
                 seconds: self.started.elapsed().as_secs_f64(),
+                seen: &self.seen,
             };
             let published = catalog::publish(&publication, &model.card(), bytes)?;
             queue::finish(

@@ -100,13 +100,16 @@ pub fn check(
         from = exact.with_texts(&texts, &columns);
         columns.extend(texts.into_iter().map(|(_, name)| name));
     }
-    let Call { spec, wait } = common(model, &source, options, true)?;
+    let mut whole = Source { from, ..exact };
+    let key = text(&options, "key")?.filter(|key| columns.contains(key));
+    let member = key.map(|key| whole.add_member(&key, &mut columns));
+    let Call { spec, wait } = common(model, &source, options, true, member)?;
     let spec = Spec {
         work: Work::Generate(Generate {
             columns: known,
             children,
         }),
-        from,
+        from: whole.from,
         columns,
         excluded,
         ..spec

@@ -114,7 +114,11 @@ pub fn check(
         // As it is now: another version may be deployed when the segments are found again.
         options.insert("model".into(), alike.name.as_str().into());
     }
-    let Call { spec, wait } = common(model, &source, options, true)?;
+    let mut from = source.clone();
+    // A primary key that nobody has named says nothing of customers.
+    let named = key.filter(|_| options.contains_key("key"));
+    let member = named.map(|key| from.add_member(&key, &mut columns));
+    let Call { spec, wait } = common(model, &source, options, true, member)?;
     let spec = Spec {
         work: Work::Segment(Wanted {
             target: target.clone(),
@@ -122,6 +126,7 @@ pub fn check(
             include,
             model: alike.as_ref().map(|alike| alike.name.clone()),
         }),
+        from: from.from,
         start: alike.map(|alike| (alike.name, alike.id)),
         target: target.unwrap_or_default(),
         columns,

@@ -1,6 +1,8 @@
 //! Calls of `insight_train` for models of what a key does next.
 
-use super::{Call, EXCLUDED, Spec, Work, check_keys, common, model_name, privacy, repeated};
+use super::{
+    Call, EXCLUDED, Member, Spec, Work, check_keys, common, model_name, privacy, repeated,
+};
 use crate::error::{Error, Result, required};
 use crate::job::access;
 use crate::job::options::{names, text, wrong_type};
@@ -137,7 +139,11 @@ pub fn check(
     };
     let (model, named) = (model_name(model, &source, named)?, named.to_owned());
     let from = source.keyed(&key, &columns).from;
-    let Call { spec, wait } = common(model, &source, options, true)?;
+    let member = Member {
+        column: key.clone(),
+        aside: false,
+    };
+    let Call { spec, wait } = common(model, &source, options, true, Some(member))?;
     let spec = Spec {
         work: Work::Sequence(Sequence {
             key,

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::store::cache::{self, Stamp};
 use crate::store::catalog::as_owner;
 use crate::store::rights::{self, Right};
-use crate::store::{keys, record};
+use crate::store::{keys, membership, record};
 use insight_engine::infer::Answer;
 use insight_engine::privacy::seal::Ring;
 use pgrx::pg_sys;
@@ -113,6 +113,7 @@ pub fn rotate(most: Option<i32>) -> Result<(i64, i64, i64, i32)> {
         ));
     };
     let newest = ring.newest() as i32;
+    membership::reseal()?;
     as_owner(|| {
         Spi::connect_mut(|client| {
             let mut count =

@@ -92,8 +92,36 @@ fn hostile_names_of_tables_columns_and_models_work() {
         );
         assert!(error.message().contains(&name), "{}", error.message());
         s.exec("RESET search_path");
+        // What was added since: tables that are made, kept predictions, files, segments, keys.
+        let scores = format!("s{name}").chars().take(30).collect::<String>();
+        let into = literal(&format!("{id}.{}", identifier(&scores)));
+        let scored: i64 = s.one(&format!(
+            "SELECT rows FROM insight_score({text}, {relation}, {into}, 'key')"
+        ));
+        assert_eq!(scored, 200, "{name}");
+        s.exec(&format!("SELECT insight_log({text}, true, '{{\"key\": \"key\"}}')"));
+        s.exec(&format!(
+            "SELECT insight_predict_logged({text}, t, {text}) FROM {id}.{id} t WHERE key = 1"
+        ));
+        let kept: i64 = s.one(&format!(
+            "SELECT count(*) FROM insight.predictions WHERE model = {text} AND key = {text}"
+        ));
+        assert_eq!(kept, 1, "{name}");
+        s.exec(&format!("SELECT insight_log({text}, false)"));
+        s.exec(&format!(
+            "SELECT length(insight_report({text})), length(insight_summary({text}));
+             SELECT * FROM insight_importance({text});
+             SELECT * FROM insight_drift({text}, {relation});
+             SELECT * FROM insight_segments({relation}, jsonb_build_object('name', 'segments', 'target', {text}, 'k', 2));
+             SELECT insight_drop('segments');
+             SELECT * FROM insight_import(insight_export({text}), {text});
+             SELECT * FROM insight_contains({text}, {text});
+             SELECT insight_train({relation}, {text}, 'keyed', '{{\"algorithm\": \"linear\"}}'::jsonb || jsonb_build_object('key', 'key'));
+             SELECT * FROM insight_forget({text}, 'keyed');
+             SELECT insight_drop('keyed')"
+        ));
         let gone: i64 = s.one(&format!("SELECT insight_drop({text})"));
-        assert_eq!(gone, 2);
+        assert_eq!(gone, 3);
         s.exec(&format!("DROP SCHEMA {id} CASCADE"));
     }
     m.check();

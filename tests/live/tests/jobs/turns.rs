@@ -40,6 +40,43 @@ fn max_jobs_queues_the_rest_in_order() {
     assert!(in_order, "one at a time, first come first served");
 }
 
+/// The worker of a queued job finds no room, and the job that had it ends before that worker has gone; or the request to cancel
+/// reaches the other one outside a transaction.
+#[test]
+fn a_job_queued_while_another_ends_is_not_left() {
+    let db = shared().database();
+    let mut s = db.session();
+    customers(&mut s, 500);
+    s.exec("SET insight.max_jobs = 1");
+    for _ in 0..15 {
+        let first = queue(&mut s, "a", &slow("{}"));
+        wait_for_status(&mut s, first, "running");
+        let second = queue(&mut s, "b", &fast("{}"));
+        s.exec(&format!("SELECT insight_cancel({first})"));
+        // Nobody waits through insight_wait, which would start it.
+        wait_for_status(&mut s, second, "succeeded");
+        assert_eq!(status(&mut s, first), "cancelled");
+    }
+}
+
+#[test]
+fn a_job_behind_one_whose_worker_is_terminated_is_not_left() {
+    let db = shared().database();
+    let mut s = db.session();
+    customers(&mut s, 500);
+    s.exec("CREATE VIEW slowly AS SELECT c.* FROM customers c, LATERAL (SELECT pg_sleep(0.1 + 0 * c.id)) z");
+    s.exec("SET insight.max_jobs = 1");
+    let first: i64 = s.one(
+        "SELECT job FROM insight_train('slowly', 'churn', 'a', '{\"wait\": false}')",
+    );
+    wait_for_status(&mut s, first, "running");
+    let second = queue(&mut s, "b", &fast("{}"));
+    // It reads: PostgreSQL ends it in the middle of its query.
+    s.exec(&format!("SELECT pg_terminate_backend(pid) FROM insight.jobs WHERE job = {first}"));
+    wait_for_status(&mut s, second, "succeeded");
+    assert_eq!(status(&mut s, first), "failed");
+}
+
 #[test]
 fn without_a_free_worker_slot_jobs_are_queued() {
     let cluster = Cluster::start("max_worker_processes = 1\nmax_logical_replication_workers = 0");

@@ -89,6 +89,23 @@ fn use_everything(s: &mut Session) {
          SELECT * FROM public.insight_lift('hers', 'public.t'), public.insight_calibration('hers');
          SELECT * FROM public.insight_compare('hers', 'hers', 'public.t');
          SELECT public.insight_classes('hers', t) FROM public.t;
+         SELECT * FROM public.insight_score('hers', 'SELECT row_number() OVER () AS id, * FROM public.t', 'evil.scores', 'id');
+         SELECT * FROM public.insight_score('hers', 'SELECT row_number() OVER () AS id, * FROM public.t', 'evil.scores', 'id', 'incremental');
+         DROP TABLE evil.scores;
+         SELECT * FROM public.insight_log('hers', true, '{\"key\": \"y\"}');
+         SELECT public.insight_predict_logged('hers', t, 1) FROM public.t LIMIT 1;
+         SELECT * FROM insight.predictions; SELECT * FROM insight.logs;
+         SELECT * FROM public.insight_log('hers', false);
+         SELECT * FROM public.insight_segments('public.t', '{\"name\": \"segments\", \"k\": 2}');
+         SELECT public.insight_drop('segments');
+         SELECT public.insight_report('hers'), public.insight_summary('hers');
+         SELECT * FROM public.insight_explain('hers', '{\"x\": 3}'::pg_catalog.jsonb), public.insight_importance('hers');
+         SELECT * FROM public.insight_drift('hers', 'public.t');
+         SELECT * FROM public.insight_import(public.insight_export('hers'), 'copied');
+         SELECT public.insight_drop('copied');
+         SELECT * FROM public.insight_train('public.t', 'y', 'keyed', '{\"epochs\": 2, \"hidden\": [4], \"key\": \"x\"}');
+         SELECT * FROM public.insight_contains('keyed', '7'), public.insight_forget('7', 'keyed');
+         SELECT public.insight_drop('keyed');
          SELECT public.insight_rollback('hers');
          SELECT public.insight_deploy('hers', 1);
          SELECT * FROM insight.models; SELECT * FROM insight.versions; SELECT * FROM insight.metrics;
@@ -100,6 +117,9 @@ fn use_everything(s: &mut Session) {
         "public.insight_train('public.t', 'nothing')",
         "public.insight_deploy('hers', 99)",
         "public.insight_drop('m')",
+        "public.insight_contains('nobodys', '7')",
+        "public.insight_forget('7', 'nobodys')",
+        "public.insight_import('\\\\x00', 'hers')",
         "public.insight_wait(99999)",
     ] {
         s.fails(&format!("SELECT {wrong}"));

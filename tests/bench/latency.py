@@ -86,3 +86,15 @@ else:
     times("later, in a PL/pgSQL loop", mine, wanted="< 50 us")
     times("later, a prepared statement's share", predicting, wanted="< 50 us")
     times("the whole statement with round trip", whole)
+
+# Encrypted, the key is read and the model is opened once in a session. The setting stays: other subjects find their models again.
+plain, _ = first(f"SELECT insight_predict('points', ROW({row}))")
+file = server.execute("SELECT current_setting('data_directory') || '/insight.key'").fetchone()[0]
+server.execute(f"COPY (SELECT '1:' || repeat('5a', 32)) TO PROGRAM 'umask 077; cat > {file}'")
+server.execute(f"ALTER DATABASE bench SET insight.key_file = '{file}'")
+with connect() as session:
+    session.execute("SELECT * FROM insight_rotate_key()")
+    size = session.execute("SELECT bytes FROM insight.versions WHERE model = 'points' AND deployed AND key_version = 1").fetchone()[0]
+sealed, worst = first(f"SELECT insight_predict('points', ROW({row}))")
+times("first in a session, encrypted model", sealed, "the same, not encrypted", plain, "< 10 ms")
+note(f"the model has {size / 1e3:.0f} kB; the slowest {worst * 1e3:.1f} ms")

@@ -255,6 +255,8 @@ CREATE TABLE insight.audit_entry (
   application  text DEFAULT current_setting('application_name'),
   action       text NOT NULL,
   model        text,
+  -- Another model may come to have the name.
+  model_id     bigint,
   version      integer,
   job          bigint,
   relation     text,

@@ -36,7 +36,7 @@ FROM insight.metric s JOIN insight.version v ON v.id = s.version JOIN insight.mo
 COMMENT ON VIEW insight.metrics IS 'scores of each version on rows it has not seen, with 95% intervals and the baseline''s score';
 
 CREATE VIEW insight.features WITH (security_barrier) AS
-SELECT m.name AS model, v.version, f.feature, f.kept, f.reason
+SELECT m.name AS model, v.version, f.feature, f.kept, CASE WHEN r.explain THEN f.reason END AS reason
 FROM insight.version v JOIN insight.model m ON m.id = v.model JOIN insight.rights r ON r.model_id = m.id CROSS JOIN LATERAL (
   SELECT c->>'name' AS feature, true AS kept,
          (SELECT s->>'reason' FROM jsonb_array_elements(v.summary->'provenance'->'selection') s WHERE s->>'column' = c->>'name') AS reason
@@ -159,7 +159,7 @@ COMMENT ON VIEW insight.grants IS 'what roles were granted on models that the re
 CREATE VIEW insight.audit WITH (security_barrier) AS
 SELECT e.entry, e.at, e.role, e.session_role, e.client, e.application, e.action, e.model, e.version, e.job, e.relation, e.columns, e.rows, e.detail
 FROM insight.audit_entry e
-WHERE EXISTS (SELECT FROM insight.rights r WHERE r.model = e.model AND r.manage)
+WHERE EXISTS (SELECT FROM insight.rights r WHERE r.model_id = e.model_id AND r.manage)
    OR EXISTS (SELECT FROM pg_roles o WHERE o.rolname = e.role AND pg_has_role(o.oid, 'USAGE'))
    OR EXISTS (SELECT FROM pg_roles o WHERE o.rolname = current_user AND o.rolsuper);
 COMMENT ON VIEW insight.audit IS 'what was done with models that the reader manages, and what the reader''s own roles have done';
@@ -174,12 +174,11 @@ BEGIN
     SELECT t.name, t.condition FROM (VALUES
       ('model', 'r.model_id = model.id'), ('version', 'r.model_id = version.model'), ('deployment', 'r.model_id = deployment.model'),
       ('log', 'r.model_id = log.model'), ('prediction', 'r.model_id = prediction.model'), ('live_score', 'r.model_id = live_score.model'),
-      ('privilege', 'r.model_id = privilege.model'), ('job', 'r.model = job.model'), ('audit_entry', 'r.model = audit_entry.model'),
+      ('privilege', 'r.model_id = privilege.model'), ('job', 'false'), ('audit_entry', 'r.model_id = audit_entry.model_id'),
       ('forgotten', 'r.model_id = forgotten.model'), ('salt', 'false'), ('privacy_budget', 'false'), ('privacy_spent', 'false'),
       ('fingerprint', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = fingerprint.version)'),
       ('epoch', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = epoch.version)'),
       ('trial', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = trial.version)'),
-      ('forgotten', 'r.model_id = forgotten.model'), ('salt', 'false'), ('fingerprint', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = fingerprint.version)'),
       ('metric', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = metric.version)')) AS t (name, condition)
   LOOP
     EXECUTE pg_catalog.format('ALTER TABLE insight.%I ENABLE ROW LEVEL SECURITY', locked.name);

@@ -49,6 +49,12 @@ impl Error {
     }
 }
 
+/// A line in the server's log that no client is shown, whatever it asks for.
+pub fn log_server(message: String) {
+    let code = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
+    pg_sys::panic::ErrorReport::new(code, message, "insight").report(PgLogLevel::LOG_SERVER_ONLY);
+}
+
 /// Answers the value or raises the error.
 pub fn or_raise<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|error| error.raise())

@@ -7,6 +7,7 @@ use crate::store::membership::{self, Contained};
 use crate::store::record;
 use pgrx::pg_sys;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// What was done about one version, or one model.
 pub struct Done {
@@ -66,8 +67,9 @@ pub fn forget(
     let (mut done, mut gone) = (Vec::new(), Vec::new());
     // In the order in which they were made: what a model was made from comes before it.
     for model in &models {
-        let versions = membership::contains(model, key, role)?;
+        // First, for it waits for whoever is storing a version of the model: that one is among those found then.
         membership::forget(model, key, role)?;
+        let versions = membership::contains(model, key, role)?;
         let asked = Asked {
             model,
             key,
@@ -82,8 +84,6 @@ pub fn forget(
 
 /// From this rate on an answer may be about another key.
 const LEAST_RATE: f64 = 1e-9;
-/// How many times over a version can be made from another.
-const DEEPEST: usize = 16;
 
 /// What is to be forgotten in one model.
 struct Asked<'a> {
@@ -104,13 +104,20 @@ impl Asked<'_> {
                 _ => "its list has the key".into(),
             });
         }
-        let from = self.origin(&own.made_from, DEEPEST)?;
+        let from = self.origin(&own.made_from)?;
         Some(format!("it was made from {from}, which saw the key"))
     }
 
     /// The first of the versions named, and of those that they were made from, that saw the key.
-    fn origin(&self, names: &[String], left: usize) -> Option<String> {
+    fn origin(&self, names: &[String]) -> Option<String> {
+        self.first(names, &mut HashSet::new())
+    }
+
+    fn first(&self, names: &[String], looked: &mut HashSet<String>) -> Option<String> {
         names.iter().find_map(|name| {
+            if !looked.insert(name.clone()) {
+                return None;
+            }
             let (model, version) = split(name);
             // Of a model that is gone, or another owner's, nothing is known.
             let all = membership::contains(model, self.key, self.role).ok()?;
@@ -120,8 +127,7 @@ impl Asked<'_> {
             })?;
             match own.contained {
                 Some(true) => Some(name.clone()),
-                _ if left == 0 => None,
-                _ => self.origin(&own.made_from, left - 1),
+                _ => self.first(&own.made_from, looked),
             }
         })
     }
@@ -180,7 +186,7 @@ fn without(asked: &Asked<'_>, before: &Contained) -> Result<(i32, String)> {
     let mut changes = Map::new();
     changes.insert("promote".into(), "always".into());
     // Weights, or rows, of what saw the key would bring it back.
-    if asked.origin(&before.made_from, DEEPEST).is_some() {
+    if asked.origin(&before.made_from).is_some() {
         changes.insert("warm_start".into(), Value::Null);
         changes.insert("augment".into(), Value::Null);
         // Segments name the version by which rows are alike; the deployed one has been trained again by now.

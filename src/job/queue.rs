@@ -359,7 +359,8 @@ pub fn next() -> Result<Option<Next>> {
             let row = client
                 .select(
                     &format!(
-                        "SELECT j.job, a.oid, CASE WHEN EXISTS (SELECT FROM pg_authid r WHERE r.rolname = j.role) THEN a.rolcanlogin END \
+                        "SELECT j.job, a.oid, CASE WHEN EXISTS (SELECT FROM pg_authid r WHERE r.rolname = j.role) \
+                           THEN a.rolcanlogin AND has_database_privilege(a.oid, current_database(), 'CONNECT') END \
                          FROM insight.job j LEFT JOIN pg_authid a ON a.rolname = j.session_role \
                          WHERE j.job = (SELECT min(j.job) FROM insight.job j WHERE j.status = 'queued' AND (NOT j.waiting OR {ALIVE})) \
                          AND NOT j.waiting AND NOT {ALIVE} AND (j.spec->>'max_jobs')::bigint > \

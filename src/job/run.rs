@@ -201,8 +201,8 @@ impl Run<'_> {
             "insight: reading {} for model {}",
             self.spec.relation, self.spec.model
         )));
-        let (mut frame, beside) = self.read()?;
-        self.take_keys(&mut frame)?;
+        let (mut frame, mut beside) = self.read()?;
+        self.take_keys(&mut frame, &mut beside)?;
         self.charge(frame.rows(), &beside.relations)?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
@@ -225,7 +225,7 @@ impl Run<'_> {
     }
 
     /// Leaves out the rows of forgotten keys, and notes whose are left.
-    fn take_keys(&mut self, frame: &mut Frame) -> Result<()> {
+    fn take_keys(&mut self, frame: &mut Frame, beside: &mut Beside) -> Result<()> {
         let Some(member) = &self.spec.member else {
             return Ok(());
         };
@@ -235,6 +235,13 @@ impl Run<'_> {
             // Somebody may have been forgotten since the call.
             let mut all = membership::forgotten(model)?;
             all.extend(asked);
+            // What is told of a key beside its history goes with it.
+            for own in [&mut beside.labels, &mut beside.statics]
+                .into_iter()
+                .flatten()
+            {
+                membership::take(own, &member.column, &all)?;
+            }
             membership::take(frame, &member.column, &all)
         })?;
         if left_out > 0 {
@@ -336,7 +343,8 @@ impl Run<'_> {
             return Ok(());
         };
         let Some(given) = privacy::given(options)? else {
-            return Ok(());
+            let role = self.spec.role.into();
+            return transaction(|| budget::check_plain_of(relations, role));
         };
         let delta = given.delta.unwrap_or(0.1 / rows.max(1) as f64);
         if let Some(own) = options.get_mut("privacy") {

@@ -94,6 +94,9 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
+            // Whatever the role's defaults are: the queue is written, and looked at anew after each lock.
+            pg_sys::XactReadOnly = pg_sys::RecoveryInProgress();
+            pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
         let result = work();
@@ -276,8 +279,16 @@ fn serve_queue(job: i64) -> Result<()> {
         } else {
             None
         })
-    })?;
-    let Some(spec) = taken else { return Ok(()) };
+    });
+    let spec = match taken {
+        Ok(Some(spec)) => spec,
+        Ok(None) => return Ok(()),
+        // It would be the first of the queue for ever.
+        Err(error) if error.sqlstate == "XX001" => {
+            return finish(job, &Ending::of_error(error));
+        }
+        Err(error) => return Err(error),
+    };
     let segment = Segment::control(b"", 0);
     let control = segment.as_control();
     control.job.store(job, std::sync::atomic::Ordering::Relaxed);

@@ -6,6 +6,7 @@ use super::resolve::{self, Source};
 use crate::error::{Error, Result};
 use crate::job::ledger;
 use crate::settings;
+use crate::store::budget;
 use insight_engine::frame::Frame;
 use insight_engine::privacy::aggregates::{AggregateParams, Aggregates};
 use insight_engine::privacy::noise::Noise;
@@ -24,6 +25,7 @@ pub fn of(relation: &str, options: &Value) -> Result<(Aggregates, Vec<String>)> 
         Decoder::for_type(column.type_oid).map(|d| d.kind)
     })?;
     let (epsilon, delta) = params.cost();
+    budget::check(&source.relations, epsilon, delta)?;
     let frame = rows(&source, &params)?;
     // Before anything is told: what follows cannot be taken back by a rollback.
     ledger::spend(&source.relations, epsilon, delta, "insight_private_profile")?;

@@ -1,7 +1,7 @@
 //! What was done with models, by whom: rows of an append-only table, written in the transaction that does it.
 
 use super::catalog::{as_owner, role_name};
-use crate::error::Result;
+use crate::error::{Result, log_server};
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 use serde_json::Value;
@@ -43,19 +43,14 @@ pub fn write(entry: &Entry<'_>) -> Result<()> {
         )
     };
     if read_only {
-        log!(
-            "insight audit: {} of model \"{}\" by role \"{}\"",
-            entry.action,
-            entry.model.unwrap_or_default(),
-            role_name(role)
-        );
+        log_line(entry, role);
         return Ok(());
     }
     as_owner(|| {
         Spi::connect_mut(|client| {
             client.update(
-                "INSERT INTO insight.audit_entry (role, action, model, version, job, relation, columns, rows, detail) \
-                 VALUES (pg_get_userbyid($1), $2, $3, $4, $5, $6, $7, $8, NULLIF($9, 'null'))",
+                "INSERT INTO insight.audit_entry (role, action, model, model_id, version, job, relation, columns, rows, detail) \
+                 VALUES (pg_get_userbyid($1), $2, $3, (SELECT m.id FROM insight.model m WHERE m.name = $3), $4, $5, $6, $7, $8, NULLIF($9, 'null'))",
                 None,
                 &[
                     role.into(),
@@ -74,14 +69,40 @@ pub fn write(entry: &Entry<'_>) -> Result<()> {
     })
 }
 
+/// The same for what lets data out of the database: the line in the log stays when the transaction is rolled back.
+pub fn write_out(entry: &Entry<'_>) -> Result<()> {
+    // SAFETY: plain reads of this process's state.
+    let (role, read_only) = unsafe {
+        (
+            entry.role.unwrap_or(pg_sys::GetUserId()),
+            pg_sys::XactReadOnly || pg_sys::RecoveryInProgress(),
+        )
+    };
+    if !read_only {
+        log_line(entry, role);
+    }
+    write(entry)
+}
+
+fn log_line(entry: &Entry<'_>, role: pg_sys::Oid) {
+    let version = entry.version.map_or(String::new(), |v| format!("@{v}"));
+    log_server(format!(
+        "insight audit: {} of model \"{}{version}\" by role \"{}\" {}",
+        entry.action,
+        entry.model.unwrap_or_default(),
+        role_name(role),
+        entry.detail
+    ));
+}
+
 /// A statement begins to use a model (setting `insight.audit_predictions`): a line in the server's log, for what only reads must not
 /// write, and works on standbys, too.
 pub fn predicted(reference: &str) {
     // SAFETY: plain reads of this process's identity.
     let (role, session) = unsafe { (pg_sys::GetUserId(), pg_sys::GetSessionUserId()) };
-    log!(
+    log_server(format!(
         "insight audit: use of model \"{reference}\" by role \"{}\", session role \"{}\"",
         role_name(role),
         role_name(session)
-    );
+    ));
 }

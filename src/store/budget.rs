@@ -172,15 +172,22 @@ pub fn check(relations: &[pg_sys::Oid], epsilon: f64, delta: f64) -> Result<()> 
         .try_for_each(|(_, standing)| standing.allows(epsilon, delta))
 }
 
-/// Whether the caller may learn from relations without differential privacy: of a table with a budget only its owner may.
+/// The same of the calling role.
+///
+/// # Errors
+/// As [`check_plain_of`].
+pub fn check_plain(relations: &[pg_sys::Oid]) -> Result<()> {
+    // SAFETY: a plain read of this process's identity.
+    check_plain_of(relations, unsafe { pg_sys::GetUserId() })
+}
+
+/// Whether a role may learn from relations without differential privacy: of a table with a budget only its owner may.
 ///
 /// # Errors
 /// 42501 names the table.
-pub fn check_plain(relations: &[pg_sys::Oid]) -> Result<()> {
-    // SAFETY: a plain read of this process's identity, and look-ups of relations that exist.
-    let owns = |relation: &pg_sys::Oid| unsafe {
-        pg_sys::pg_class_ownercheck(*relation, pg_sys::GetUserId())
-    };
+pub fn check_plain_of(relations: &[pg_sys::Oid], role: pg_sys::Oid) -> Result<()> {
+    // SAFETY: look-ups of relations that exist.
+    let owns = |relation: &pg_sys::Oid| unsafe { pg_sys::pg_class_ownercheck(*relation, role) };
     match of(relations)?.iter().find(|(relation, _)| !owns(relation)) {
         None => Ok(()),
         Some((_, standing)) => Err(Error::new(

@@ -501,6 +501,7 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
         Spi::connect_mut(|client| {
             let (id, _) = require(client, model, role)?;
             let count = versions(client, id)?.len() as i64;
+            note("drop", model, None, role)?;
             // The log has no foreign key: it would be looked up for every prediction.
             client.update(
                 "DELETE FROM insight.prediction WHERE model = $1",
@@ -513,7 +514,6 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
                 &[id.into()],
             )?;
             announce();
-            note("drop", model, None, role)?;
             Ok(count)
         })
     })

@@ -92,7 +92,7 @@ pub fn export(
                 .hint("PostgreSQL's values have 1 GB at most."),
         );
     }
-    audit::write(&Entry {
+    audit::write_out(&Entry {
         model: Some(&origin.model),
         version: Some(origin.version),
         detail: serde_json::json!({"format": format.name(), "keep_rows": keep_rows, "bytes": file.len()}),

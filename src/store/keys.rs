@@ -2,7 +2,7 @@
 //! both named by settings that only superusers may see and set. They are in memory for a statement at most.
 
 use super::cache::{self, Stamp};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, log_server};
 use crate::settings;
 use insight_engine::privacy::seal::{self, KEY, Ring, SealError};
 use pgrx::pg_sys;
@@ -123,7 +123,7 @@ fn room() -> Zeroizing<String> {
 /// As PostgreSQL's own keys: of the server's user, or of root and its group; readable by nobody else.
 fn of_file(file: &Path) -> Result<Zeroizing<String>> {
     let told = |what: &str| {
-        pgrx::log!("insight.key_file \"{}\": {what}", file.display());
+        log_server(format!("insight.key_file \"{}\": {what}", file.display()));
         unreadable(what)
             .hint("Have a superuser look at insight.key_file; the server's log has its name.")
     };
@@ -167,7 +167,7 @@ impl Drop for Running {
 /// What a command of the shell prints. It may be cancelled.
 fn of_command(command: &OsStr) -> Result<Zeroizing<String>> {
     let told = |what: String| {
-        pgrx::log!("insight.key_command: {what}");
+        log_server(format!("insight.key_command: {what}"));
         unreadable(&what).hint("Have a superuser look at insight.key_command and the server's log.")
     };
     let started = Command::new("/bin/sh")

@@ -3,6 +3,7 @@
 use super::audit::{self, Entry};
 use super::catalog::{as_owner, owned};
 use super::keys;
+use super::log::sealed;
 use crate::error::{Error, Result};
 use insight_engine::frame::{Cell, Frame};
 use insight_engine::members::Members;
@@ -300,11 +301,17 @@ pub fn forget(model: &str, key: &str, role: pg_sys::Oid) -> Result<()> {
     let fingerprint = secret()?.fingerprint(key) as i64;
     as_owner(|| {
         Spi::connect_mut(|client| {
+            let id = owned(client, model, role)?;
+            // Whoever stores a version of the model has its row locked.
             client.update(
-                "INSERT INTO insight.forgotten (model, fingerprint, role) \
-                 SELECT m.id, $2, pg_get_userbyid($3) FROM insight.model m WHERE m.name = $1 ON CONFLICT DO NOTHING",
+                "SELECT FROM insight.model WHERE id = $1 FOR UPDATE",
                 None,
-                &[model.into(), fingerprint.into(), role.into()],
+                &[id.into()],
+            )?;
+            client.update(
+                "INSERT INTO insight.forgotten (model, fingerprint, role) VALUES ($1, $2, pg_get_userbyid($3)) ON CONFLICT DO NOTHING",
+                None,
+                &[id.into(), fingerprint.into(), role.into()],
             )?;
             Ok::<_, Error>(())
         })
@@ -321,14 +328,40 @@ pub fn forget(model: &str, key: &str, role: pg_sys::Oid) -> Result<()> {
 pub fn delete_predictions(model: &str, key: &str) -> Result<i64> {
     as_owner(|| {
         Spi::connect_mut(|client| {
-            let gone = client.update(
-                "DELETE FROM insight.prediction p USING insight.model m WHERE m.name = $1 AND p.model = m.id \
-                 AND CASE WHEN p.sealed IS NULL THEN p.key = $2 ELSE EXISTS (SELECT FROM \
-                   insight.opened_prediction(p.model, p.version, p.sealed) o WHERE o.key = $2) END",
+            let plain = client.update(
+                "DELETE FROM insight.prediction p USING insight.model m WHERE m.name = $1 AND p.model = m.id AND p.sealed IS NULL \
+                 AND p.key = $2",
                 None,
                 &[model.into(), key.into()],
             )?;
-            Ok(gone.len() as i64)
+            let mut count = plain.len() as i64;
+            let rows = client.update(
+                "SELECT p.model, p.version, p.sealed, p.tableoid, p.ctid::text FROM insight.prediction p JOIN insight.model m ON m.id = p.model \
+                 WHERE m.name = $1 AND p.sealed IS NOT NULL",
+                None,
+                &[model.into()],
+            )?;
+            let mut gone = Vec::new();
+            for row in rows {
+                pgrx::check_for_interrupts!();
+                let of = (
+                    row.get::<i64>(1)?.unwrap_or_default(),
+                    row.get::<i32>(2)?.unwrap_or_default(),
+                );
+                let content = sealed::open(of, row.get::<Vec<u8>>(3)?.unwrap_or_default())?;
+                if content.key == key {
+                    gone.push((row.get::<pg_sys::Oid>(4)?, row.get::<String>(5)?));
+                }
+            }
+            for (table, place) in gone {
+                let rows = client.update(
+                    "DELETE FROM insight.prediction WHERE tableoid = $1 AND ctid = $2::tid",
+                    None,
+                    &[table.into(), place.into()],
+                )?;
+                count += rows.len() as i64;
+            }
+            Ok(count)
         })
     })
 }

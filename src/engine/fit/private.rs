@@ -86,7 +86,7 @@ pub(super) fn fit(
     };
     let prepared = columns.prepared();
     let told = columns.told(request, privacy, found, counted.len())?;
-    let answers = target::of_told(request, told.target, counted)?;
+    let mut answers = target::of_told(request, told.target, counted)?;
     let (mut train, mut test) = (Dealt::default(), Dealt::default());
     let known = answers.known(request.frame.rows());
     for (unit, is_test) in units.iter().zip(&is_test) {
@@ -97,11 +97,17 @@ pub(super) fn fit(
             .collect();
         if *is_test { &mut test } else { &mut train }.add(&own);
     }
-    if train.units.len() < MIN_UNITS {
-        return Err(too_few(train.units.len()));
+    if train.units.is_empty() {
+        return Err(
+            FitError::new("22023", "no row to train on has a label that is told")
+                .hint("Give the labels that there are: \"privacy\": {\"categories\": ...}."),
+        );
     }
     let params = request.params.check(answers.task, to_train)?;
-    answers.check_loss(&request.target, &params)?;
+    if params.loss.of_logarithms() {
+        // To refuse them would tell that there are some.
+        answers.raise_negatives();
+    }
     let scale = told.scale.scale(&params);
     let (output, outputs) = answers.output(&scale);
     let recipe = crate::recipe::Recipe::of_told(told.columns, &params.preparation);
@@ -126,7 +132,7 @@ pub(super) fn fit(
         &train.units,
         (output, outputs),
         &params,
-        (privacy, &plan),
+        (privacy, &plan, rate * to_train as f64),
         &mut noise,
         &mut step,
     )?;
@@ -146,7 +152,7 @@ pub(super) fn fit(
         clip: privacy.clip,
         unit: privacy.unit.clone(),
         rows_per_unit: privacy.rows_per_unit,
-        units: train.units.len() as u64,
+        units: to_train as u64,
         preparation_noise: plan.preparation.map(|cost| cost.noise_multiplier),
         prepared,
         scores_epsilon: if parts.test.is_empty() {
@@ -167,6 +173,7 @@ pub(super) fn fit(
         log: output == Output::Exp,
         evaluation: Evaluation::empty(told.scale.baseline(&answers)),
         excluded: told.excluded,
+        units: (to_train, units.len() - to_train),
         stopped_by: learned.stopped_by,
         seconds: started.elapsed().as_secs_f64(),
         spent,
@@ -284,12 +291,15 @@ struct Made<'a> {
     log: bool,
     evaluation: Evaluation,
     excluded: Vec<(String, String)>,
+    /// Of the training and the test part, whatever labels they have.
+    units: (usize, usize),
     stopped_by: &'static str,
     seconds: f64,
     spent: Spent,
 }
 
-/// The artifact, which keeps nothing of rows: no sample, no statistics, no hashes.
+/// The artifact, which keeps nothing of rows: no sample, no statistics, no hashes, and no numbers of rows but those that do not
+/// depend on what is in them.
 fn artifact(made: Made<'_>) -> Artifact {
     let Made {
         request,
@@ -297,15 +307,12 @@ fn artifact(made: Made<'_>) -> Artifact {
         parts,
         params,
         scale,
+        units,
         ..
     } = made;
     let threshold = match params.decision.threshold {
         Some(crate::decision::Threshold::At(at)) => at,
         _ => 0.5,
-    };
-    let null_target_rows = {
-        let target = &request.frame.columns[answers.column];
-        target.nulls.count() as u64
     };
     Artifact {
         task: answers.task,
@@ -338,10 +345,9 @@ fn artifact(made: Made<'_>) -> Artifact {
             seed: params.seed,
             device: "cpu".into(),
             device_name: "cpu".into(),
-            rows: answers.rows.len() as u64,
-            train_rows: parts.train.len() as u64,
-            test_rows: parts.test.len() as u64,
-            null_target_rows,
+            rows: request.frame.rows() as u64,
+            train_rows: units.0 as u64,
+            test_rows: units.1 as u64,
             best_epoch: params.epochs,
             stopped_by: made.stopped_by.into(),
             fit_seconds: made.seconds,

@@ -22,7 +22,7 @@ const KEYS: [&str; 8] = [
 
 /// Options of a training that look at no row, or at rows only through what is noised. All others are refused: each would tell
 /// something of the rows that is not accounted for.
-const BESIDE: [&str; 39] = [
+const BESIDE: [&str; 38] = [
     "activation",
     "algorithm",
     "averaging_epochs",
@@ -31,7 +31,6 @@ const BESIDE: [&str; 39] = [
     "class_weight",
     "deploy",
     "device",
-    "dropout",
     "early_stopping",
     "epochs",
     "exclude",

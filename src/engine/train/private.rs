@@ -17,14 +17,14 @@ pub(crate) struct Learned {
     pub stopped_by: &'static str,
 }
 
-/// Trains a network on `train`, whose rows belong to `units` (their positions, at most `privacy.rows_per_unit` of each). Nothing of the
+/// Trains a network on `train`, a step on `expected` units on average, whose rows belong to `units` (their positions, at most `privacy.rows_per_unit` of each). Nothing of the
 /// rows is told but the weights: no loss, and whether training went well is for the scores to say.
 pub(crate) fn train_privately(
     train: Examples<'_>,
     units: &[Vec<u32>],
     (output, outputs): (Output, usize),
     params: &ValidParams,
-    (privacy, plan): (&Privacy, &Plan),
+    (privacy, plan, expected): (&Privacy, &Plan, f64),
     noise: &mut Noise,
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Learned, TrainError> {
@@ -36,11 +36,10 @@ pub(crate) fn train_privately(
         params,
         extra: 0,
     };
-    let rows = task.train.matrix.rows as f64;
     let cover = Cover {
         clip: privacy.clip / privacy.rows_per_unit as f64,
         noise: plan.noise_multiplier * privacy.clip,
-        expected: (rows * plan.rate).max(1.0),
+        expected: expected.max(1.0),
     };
     let mut learner = Cpu::private(&task, start::network(&task));
     let started = Instant::now();

@@ -65,6 +65,11 @@ pub(in crate::fit) fn of_told(
 }
 
 impl Answers {
+    /// Makes 0 of what is negative.
+    pub(in crate::fit) fn raise_negatives(&mut self) {
+        self.values.iter_mut().for_each(|v| *v = v.max(0.0));
+    }
+
     /// Which of so many rows of the frame have an answer.
     pub(in crate::fit) fn known(&self, rows: usize) -> Vec<bool> {
         let mut known = vec![false; rows];

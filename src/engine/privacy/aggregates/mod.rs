@@ -298,7 +298,8 @@ impl AggregateParams {
             .min((MOST_SCALE * terms.epsilon / terms.rows_per_unit).floor())
             .max(1.0);
         let step = (high - low) / 2.0 / steps;
-        let whole_steps = |x: &f64| ((x - middle) / step).round() as i64;
+        // The noise hides so many steps, whatever rounding does to the middle of bounds that are close together.
+        let whole_steps = |x: &f64| ((x - middle) / step).round().clamp(-steps, steps) as i64;
         let sum: i64 = values.iter().map(whole_steps).sum();
         let scale = steps * terms.rows_per_unit / terms.epsilon;
         let sum = sum.saturating_add(noise.discrete_laplace(scale)?) as f64 * step;

@@ -133,6 +133,9 @@ pub fn set(relation: pg_sys::Oid, budget: Option<(f64, f64)>) -> Result<Option<S
 /// # Errors
 /// 53400 where a budget does not allow it.
 pub fn charge(relations: &[pg_sys::Oid], of: &Use<'_>) -> Result<()> {
+    // What others spend while this waits for them must be seen, whatever the role's default isolation is.
+    // SAFETY: the transaction has just begun and is this process's own.
+    unsafe { pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32 };
     as_owner(|| {
         Spi::connect_mut(|client| {
             let budgets = standings(client, relations, true)?;

@@ -61,7 +61,12 @@ impl Standing {
             format!("the privacy budget of \"{}\" does not allow this", self.relation),
         )
         .detail(format!(
-            "It takes epsilon {epsilon} and delta {delta:e}; of epsilon {} and delta {:e}, epsilon {} and delta {:e} are left.",
+            "It takes epsilon {epsilon}{}; of epsilon {} and delta {:e}, epsilon {} and delta {:e} are left.",
+            // How many rows there are, and with it the default, is not known before they are read.
+            match delta > 0.0 {
+                true => format!(" and delta {delta:e}"),
+                false => String::new(),
+            },
             self.epsilon,
             self.delta,
             rounded(self.epsilon_left()),

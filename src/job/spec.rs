@@ -240,6 +240,9 @@ pub fn check(
     // Read, but no features.
     let privacy = privacy::wanted(options, &base, target)?;
     let unit = privacy.as_ref().and_then(|p| p.unit.as_deref());
+    if privacy.is_some() {
+        privacy::leave_out_key(&base, &include, &mut columns, &mut excluded);
+    }
     let beside = outcome_time.as_deref().into_iter().chain(split.column());
     for name in beside
         .chain(unit)

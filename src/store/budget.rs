@@ -61,7 +61,12 @@ impl Standing {
             format!("the privacy budget of \"{}\" does not allow this", self.relation),
         )
         .detail(format!(
-            "It takes epsilon {epsilon} and delta {delta:e}; of epsilon {} and delta {:e}, epsilon {} and delta {:e} are left.",
+            "It takes epsilon {epsilon}{}; of epsilon {} and delta {:e}, epsilon {} and delta {:e} are left.",
+            // How many rows there are, and with it the default, is not known before they are read.
+            match delta > 0.0 {
+                true => format!(" and delta {delta:e}"),
+                false => String::new(),
+            },
             self.epsilon,
             self.delta,
             rounded(self.epsilon_left()),
@@ -133,6 +138,9 @@ pub fn set(relation: pg_sys::Oid, budget: Option<(f64, f64)>) -> Result<Option<S
 /// # Errors
 /// 53400 where a budget does not allow it.
 pub fn charge(relations: &[pg_sys::Oid], of: &Use<'_>) -> Result<()> {
+    // What others spend while this waits for them must be seen, whatever the role's default isolation is.
+    // SAFETY: the transaction has just begun and is this process's own.
+    unsafe { pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32 };
     as_owner(|| {
         Spi::connect_mut(|client| {
             let budgets = standings(client, relations, true)?;

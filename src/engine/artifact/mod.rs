@@ -146,7 +146,7 @@ pub struct Epoch {
 
 /// JSON has no NaN and no infinity and writes null for both; a model must not become unreadable for a rate of an epoch
 /// that took no time.
-fn null_is_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+pub(crate) fn null_is_nan<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 

@@ -219,6 +219,17 @@ fn more_privacy_means_more_noise_and_no_test_rows_no_scores() {
 }
 
 #[test]
+fn progress_without_a_loss_can_be_sent() {
+    let progress = Progress {
+        loss: f64::NAN,
+        ..Progress::phase("training")
+    };
+    let text = serde_json::to_string(&progress).expect("it can be written");
+    let read: Progress = serde_json::from_str(&text).expect("it can be read");
+    assert!(read.loss.is_nan());
+}
+
+#[test]
 fn a_unit_has_no_more_rows_than_it_may() {
     let request = request(
         600,

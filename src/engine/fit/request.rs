@@ -132,6 +132,8 @@ pub struct Progress {
     pub epoch: u32,
     pub epochs: u32,
     pub rows_per_second: f64,
+    /// NaN where it is not told.
+    #[serde(deserialize_with = "crate::artifact::null_is_nan")]
     pub loss: f64,
     pub validation_loss: Option<f64>,
     pub eta_seconds: f64,

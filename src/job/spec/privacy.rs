@@ -2,7 +2,8 @@
 
 use super::task::enum_labels;
 use crate::error::{Error, Result};
-use crate::relation::{decode::Decoder, resolve::Source};
+use crate::relation::decode::Decoder;
+use crate::relation::resolve::{self, Source};
 use crate::store::budget;
 use insight_engine::frame::Kind;
 use insight_engine::privacy::{Privacy, given};
@@ -38,7 +39,53 @@ pub(super) fn wanted(
             }));
         }
     }
+    // Here, too, for a training that fails once the rows are read has spent what it was to cost.
+    for (option, name) in privacy
+        .bounds
+        .keys()
+        .map(|name| ("bounds", name))
+        .chain(privacy.categories.keys().map(|name| ("categories", name)))
+    {
+        let column = source.require(name)?;
+        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+        let (fits, of) = match option {
+            "bounds" => (
+                matches!(kind, Some(Kind::Number | Kind::Duration)),
+                "numbers",
+            ),
+            _ => (
+                matches!(kind, Some(Kind::Category))
+                    || name == target && matches!(kind, Some(Kind::Number | Kind::Boolean)),
+                "texts, or the target",
+            ),
+        };
+        if !fits {
+            return Err(Error::new(
+                "22023",
+                format!("option \"privacy.{option}\" is for columns of {of}"),
+            )
+            .detail(format!("\"{name}\" is of type {}.", column.type_name)));
+        }
+    }
     Ok(Some(privacy))
+}
+
+/// A primary key is no feature unless it is asked for. Elsewhere identifiers are known by their values, which nobody looks at here.
+pub(super) fn leave_out_key(
+    base: &Source,
+    include: &[String],
+    columns: &mut Vec<String>,
+    excluded: &mut Vec<(String, String)>,
+) {
+    let Some(key) = base.relation.and_then(resolve::primary_key) else {
+        return;
+    };
+    // The target stands last.
+    let is_target = columns.last() == Some(&key);
+    if columns.contains(&key) && !is_target && !include.contains(&key) {
+        columns.retain(|name| *name != key);
+        excluded.push((key, "the primary key".into()));
+    }
 }
 
 /// Adds the labels of enums to the option's categories: a type is known without a look at rows.

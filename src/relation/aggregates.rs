@@ -38,7 +38,7 @@ pub fn of(relation: &str, options: &Value) -> Result<(Aggregates, Vec<String>)> 
             .hint("Ask for fewer figures, a larger epsilon or fewer rows_per_unit.")
     })?;
     match delta > 0.0 {
-        true => notice!("spent epsilon {epsilon} and delta {delta}"),
+        true => notice!("spent epsilon {epsilon} and delta {delta:e}"),
         false => notice!("spent epsilon {epsilon}"),
     }
     Ok((found, params.by))

@@ -67,7 +67,8 @@ pub fn among(source: &Source, columns: &[&SourceColumn], rows: usize) -> Result<
         .iter()
         .map(|(column, _)| {
             let name = spi::quote_identifier(&column.name);
-            format!("pg_catalog.left({name}::pg_catalog.text, {CHARACTERS}) AS {name}")
+            let text = Source::as_text(column);
+            format!("pg_catalog.left({text}, {CHARACTERS}) AS {name}")
         })
         .collect();
     sample.from = format!(

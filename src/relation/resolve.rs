@@ -201,6 +201,24 @@ impl Source {
         format!("(SELECT {} FROM {}) AS keyed", list.join(", "), self.from)
     }
 
+    /// A column as text that does not depend on the session: dates and times as ISO 8601, with a zone in UTC.
+    pub fn as_text(column: &SourceColumn) -> String {
+        let name = spi::quote_identifier(&column.name);
+        // SAFETY: a syscache look-up of an existing type.
+        match unsafe { pg_sys::getBaseType(column.type_oid) } {
+            pg_sys::DATEOID => {
+                format!("pg_catalog.to_char({name}::pg_catalog.timestamp, 'YYYY-MM-DD')")
+            }
+            pg_sys::TIMESTAMPOID => {
+                format!("pg_catalog.to_char({name}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')")
+            }
+            pg_sys::TIMESTAMPTZOID => format!(
+                "pg_catalog.to_char(pg_catalog.timezone('UTC', {name}), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00\"')"
+            ),
+            _ => format!("{name}::pg_catalog.text"),
+        }
+    }
+
     /// How messages name the source.
     pub fn label(&self) -> String {
         if self.relation.is_some() {

@@ -212,7 +212,7 @@ fn pseudonyms(version: Option<u32>) -> Result<Pseudonyms> {
 fn tell(plan: &Plan, report: Option<&Report>) {
     if let Some(report) = report {
         notice!(
-            "{} classes of {} to {} rows ({:.1} on average) are alike in {}; {:.0}% of what these columns tell is given up",
+            "{} classes of {} to {} rows ({:.1} on average) are alike in {}; {:.1}% of what these columns tell is given up",
             report.classes,
             report.smallest,
             report.largest,

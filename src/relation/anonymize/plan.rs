@@ -141,14 +141,13 @@ impl Query {
 
     /// Adds a column to the frame; answers its place there.
     fn read(&mut self, column: &SourceColumn, reading: Reading) -> Result<usize> {
-        let name = spi::quote_identifier(&column.name);
         let (expression, type_oid, type_name) = match reading {
-            Reading::Text => (
-                format!("{name}::pg_catalog.text"),
-                pg_sys::TEXTOID,
-                "text".to_owned(),
+            Reading::Text => (Source::as_text(column), pg_sys::TEXTOID, "text".to_owned()),
+            _ => (
+                spi::quote_identifier(&column.name),
+                column.type_oid,
+                column.type_name.clone(),
             ),
-            _ => (name, column.type_oid, column.type_name.clone()),
         };
         let decoder = Decoder::for_type(type_oid).ok_or_else(|| {
             let message = format!(
@@ -247,7 +246,7 @@ fn unfit(column: &str, what: &str, type_oid: pg_sys::Oid) -> Error {
     Error::new("42804", message)
 }
 
-/// A column that nobody spoke of, and that seems to name people, is not given out.
+/// A column that nobody spoke of is not given out where it is the key of the rows or seems to name people.
 fn no_people(params: &AnonymizeParams, source: &Source, columns: &[Own]) -> Result<()> {
     let silent = |own: &&Own| matches!(own.how, How::Pass(_)) && params.rule(&own.name).is_none();
     let silent: Vec<&SourceColumn> = columns
@@ -255,13 +254,29 @@ fn no_people(params: &AnonymizeParams, source: &Source, columns: &[Own]) -> Resu
         .filter(silent)
         .filter_map(|own| source.column(&own.name))
         .collect();
+    let hint = |column: &str| {
+        format!(
+            "Give it a rule in \"columns\", such as \"pseudonym\", \"mask\" or \"suppress\", or \"keep\" if it may be given out: \
+             {{\"columns\": {{\"{column}\": \"suppress\"}}}}."
+        )
+    };
+    let key = source.relation.and_then(resolve::primary_key);
+    if let Some(key) = key.filter(|key| silent.iter().any(|column| column.name == *key)) {
+        let message = format!("column \"{key}\" has no rule and is the key of its rows");
+        return Err(Error::new("22023", message)
+            .detail("Whoever knows the key of a row knows whose it is.")
+            .hint(hint(&key)));
+    }
     let found = pii::among(source, &silent, pii::ROWS)?;
     let direct = |f: &&pii::Found| f.finding.kind.is_direct() && f.finding.confidence >= BELIEVED;
     match found.iter().find(direct) {
         None => Ok(()),
         Some(found) => Err(Error::new(
             "22023",
-            format!("column \"{}\" has no rule and seems to name people", found.column),
+            format!(
+                "column \"{}\" has no rule and seems to name people",
+                found.column
+            ),
         )
         .detail(format!(
             "{}: {} (confidence {:.2}).",
@@ -269,11 +284,7 @@ fn no_people(params: &AnonymizeParams, source: &Source, columns: &[Own]) -> Resu
             found.finding.evidence,
             found.finding.confidence
         ))
-        .hint(format!(
-            "Give it a rule in \"columns\", such as \"pseudonym\", \"mask\" or \"suppress\", or \"keep\" if it may be given out: \
-             {{\"columns\": {{\"{}\": \"suppress\"}}}}.",
-            found.column
-        ))),
+        .hint(hint(&found.column))),
     }
 }
 

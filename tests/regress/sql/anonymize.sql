@@ -19,7 +19,7 @@ SELECT * FROM insight_find_pii('persons');
 SELECT measure, sensitive, round(value::numeric, 4) AS value FROM insight_risk('person', ARRAY['age','sex'], '{"sensitive": ["illness","income"]}');
 SELECT measure, round(value::numeric, 4) AS value FROM insight_risk('SELECT * FROM person WHERE id % 4 = 0', ARRAY['age','sex'], '{"population": "person"}')
   WHERE measure LIKE ANY ('{population%,journalist%,marketer%,classes%}');
-SELECT measure, value > 0 AND value < 1 AS between FROM insight_risk('SELECT * FROM person WHERE id % 4 = 0', ARRAY['zip'], '{"sampling_fraction": 0.25}')
+SELECT measure, value > 0 AND value < 1 AS between FROM insight_risk('SELECT * FROM person WHERE id % 4 = 0 AND id <= 500', ARRAY['zip'], '{"sampling_fraction": 0.25}')
   WHERE measure = 'population_unique_share_estimated';
 SELECT * FROM insight_risk('person', ARRAY['agee']);
 SELECT * FROM insight_risk('person', '{}');
@@ -54,7 +54,7 @@ CREATE TYPE masked AS (full_name text, phone text, email text, age int4range, bo
 SELECT * FROM insight_anonymize('SELECT * FROM person WHERE id = 7', '{"columns": {"full_name": "suppress", "phone": {"method": "mask", "keep": 4},
   "email": {"method": "suppress", "value": "hidden"}, "age": {"method": "generalize", "width": 10}, "born": {"method": "generalize", "unit": "decade"},
   "zip": {"method": "generalize", "keep": 3}, "income": {"method": "top_code", "max": 1200}}}', NULL::masked);
-SELECT sum(income) = (SELECT sum(income) FROM person) AS same_sum, count(*) FILTER (WHERE m.income = p.income) < 300 AS moved
+SELECT sum(m.income) = (SELECT sum(income) FROM person) AS same_sum, count(*) FILTER (WHERE m.income = p.income) < 300 AS moved
   FROM insight_anonymize('person', '{"columns": {"full_name": "suppress", "phone": "suppress", "email": "suppress", "age": "suppress", "born": "suppress",
   "zip": "suppress", "income": "shuffle"}}', NULL::masked) m JOIN person p USING (id);
 SELECT abs(avg(m.income - p.income)) < 10 AS centred, stddev(m.income - p.income) BETWEEN 20 AND 40 AS spread
@@ -97,6 +97,8 @@ ROLLBACK;
 -- What is not spoken of and seems to name people is not given out.
 SELECT * FROM insight_anonymize('person', '{}', NULL::person);
 SELECT count(*) FROM insight_anonymize('person', '{"columns": {"full_name": "keep", "email": "keep", "phone": "keep", "note": "keep"}}', NULL::person);
+CREATE TABLE keyed (id integer PRIMARY KEY, age integer);
+SELECT * FROM insight_anonymize('keyed', '{}', NULL::keyed);
 -- What cannot be done is refused before a row is read.
 SELECT * FROM insight_anonymize('person', '{"email": "pseudonym"}', NULL::person);
 SELECT * FROM insight_anonymize('person', '{"columns": {"email": "hash"}}', NULL::person);
@@ -121,12 +123,11 @@ DROP ROLE regress_anonymous;
 CREATE TABLE contact AS SELECT CASE WHEN id % 3 = 0 THEN 'user' || id % 20 || '@example.com' ELSE 'friend' || id % 25 || '@example.org' END AS contact, age, active
   FROM person;
 SET client_min_messages = warning;
-SELECT status FROM insight_train('contact', 'active', 'contact_active', '{"algorithm": "gbdt", "trees": 5}');
 SELECT status FROM insight_train('contact', 'active', 'contact_active', '{"algorithm": "linear"}');
 RESET client_min_messages;
 SELECT insight_drop('contact_active');
 -- Figures that hide each customer.
-SELECT name, category, statistic, CASE statistic WHEN 'rows' THEN abs(value - 3000) < 100 WHEN 'count' THEN abs(value - coalesce((SELECT count(*) FROM person WHERE sex = category), 3000)) < 100
+SELECT name, category, statistic, CASE statistic WHEN 'rows' THEN abs(value - 3000) < 100 WHEN 'count' THEN abs(value - (SELECT count(*) FROM person WHERE sex = category OR category IS NULL)) < 100
   WHEN 'mean' THEN abs(value - (SELECT avg(age) FROM person)) < 5 WHEN 'q50' THEN abs(value - 52) < 8 ELSE value > 0 END AS near, low <= value AND value <= high AS within,
   round(epsilon::numeric, 3) AS epsilon
   FROM insight_private_profile('person', '{"epsilon": 4, "bounds": {"age": [0, 120]}, "columns": ["age", "sex"], "quantiles": [0.5]}');
@@ -136,8 +137,8 @@ SELECT * FROM insight_private_profile('person', '{"bounds": {"sex": [0, 1]}}');
 SELECT * FROM insight_private_profile('person', '{"rows_per_unit": 2}');
 SELECT * FROM insight_private_profile('person', '{"epsilon": 0}');
 -- It spends from the budget of the table.
-SELECT insight_privacy_budget('person', 2, 1e-5);
+SELECT insight_privacy_budget('person', 7, 1e-5);
 SELECT statistic FROM insight_private_profile('person', '{"epsilon": 1.5}');
 SELECT statistic FROM insight_private_profile('person', '{"epsilon": 1}');
-DROP TABLE person, safe, coarse, trip, contact, mail;
+DROP TABLE person, safe, coarse, trip, contact, mail, keyed;
 DROP TYPE anonymous, numbers, place, masked, other, contacts, mails;

@@ -186,6 +186,24 @@ CREATE TABLE insight.live_score (
 );
 COMMENT ON TABLE insight.live_score IS 'one row per metric of the kept predictions of a version, period and segment';
 
+CREATE TABLE insight.leak (
+  version     bigint NOT NULL REFERENCES insight.version ON DELETE CASCADE,
+  position    integer NOT NULL,
+  attack      text NOT NULL,
+  metric      text NOT NULL,
+  -- NULL: there were too few rows to say.
+  value       double precision,
+  low         double precision,
+  high        double precision,
+  shadows     integer NOT NULL,
+  rows        integer NOT NULL,
+  job         bigint NOT NULL,
+  role        name NOT NULL,
+  measured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (version, position)
+);
+COMMENT ON TABLE insight.leak IS 'one row per figure of the last leak test of each version';
+
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
 -- Nor do default privileges give anything of the tables away.
@@ -213,6 +231,7 @@ SELECT pg_catalog.pg_extension_config_dump('insight.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.job', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.log', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.live_score', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.leak', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

@@ -123,5 +123,13 @@ SELECT m.name AS model, v.version, a.predictions, a.cache_hits, a.cache_misses, 
 FROM insight.activity_counters() a JOIN insight.version v ON v.id = a.version JOIN insight.model m ON m.id = v.model;
 COMMENT ON VIEW insight.activity IS 'predictions, looks for the model in a session''s cache and seconds of each version: of all sessions since the server''s start where insight is in shared_preload_libraries (scope server), else of the reader''s own session (scope session)';
 
+CREATE VIEW insight.leaks WITH (security_barrier) AS
+SELECT m.name AS model, v.version, l.attack, l.metric, l.value, l.low, l.high, l.shadows, l.rows, l.job, l.role, l.measured_at, l.position
+FROM insight.leak l JOIN insight.version v ON v.id = l.version JOIN insight.model m ON m.id = v.model
+WHERE EXISTS (SELECT FROM pg_roles r WHERE r.rolname = m.owner AND pg_has_role(r.oid, 'USAGE'))
+   OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND r.rolsuper);
+COMMENT ON VIEW insight.leaks IS 'what the last insight_leak_test of each version found, of models whose owner''s role the reader belongs to';
+GRANT SELECT ON insight.leaks TO PUBLIC;
+
 GRANT SELECT ON insight.predictions, insight.logs, insight.performance, insight.alerts, insight.activity TO PUBLIC;
 GRANT SELECT ON insight.models, insight.versions, insight.deployments, insight.metrics, insight.history, insight.trials, insight.segments, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -24,6 +24,7 @@ pub mod linear;
 pub mod models;
 pub mod params;
 pub mod picture;
+pub mod privacy;
 pub mod profile;
 pub mod random;
 pub mod recipe;

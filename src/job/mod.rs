@@ -9,6 +9,7 @@ pub mod due;
 pub mod duty;
 pub mod elsewhere;
 pub mod launcher;
+pub mod leak;
 pub mod notices;
 pub mod options;
 pub mod queue;

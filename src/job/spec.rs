@@ -4,6 +4,7 @@ pub mod augment;
 pub mod generate;
 mod name;
 pub mod segment;
+mod sensitive;
 pub mod sequence;
 mod task;
 
@@ -22,9 +23,10 @@ use insight_engine::{
     artifact::Task,
     clean::CleanParams,
     embed,
-    fit::{Folds, Leakage, Split, TaskOptions},
+    fit::{Folds, Leakage, Sensitive, Split, TaskOptions},
     frame::Kind,
     params::Params,
+    privacy::leak::Plan,
 };
 pub use name::check_name;
 use name::model_name;
@@ -40,6 +42,8 @@ pub enum Work {
     #[default]
     Train,
     CrossValidate(Folds),
+    /// Attacks models of halves of the rows.
+    Leak(Plan),
     /// Learns to make rows.
     Generate(generate::Generate),
     /// Learns what keys do next.
@@ -76,6 +80,8 @@ pub struct Spec {
     pub leakage: Leakage,
     #[serde(default)]
     pub outcome_time: Option<String>,
+    #[serde(default)]
+    pub sensitive: Sensitive,
     #[serde(default)]
     pub split: Split,
     /// The version from which training goes on: its name and its id.
@@ -127,10 +133,12 @@ const KEYS: &[&str] = &[
     "include",
     "key",
     "leakage",
+    "mitigate",
     "order",
     "outcome_time",
     "partition",
     "positive",
+    "sensitive",
     "sources",
     "split",
     "targets",
@@ -190,7 +198,8 @@ pub fn check(
     } else {
         options
     };
-    let sources = sources::parse(related, &source)?;
+    let sensitive = sensitive::sensitive(options, &source, target)?;
+    let sources = sensitive::without(sources::parse(related, &source)?, &sensitive);
     let base = source.clone();
     let source = match &sources {
         Some(sources) => sources.join(&without(source, &exclude, sources), None)?,
@@ -214,7 +223,10 @@ pub fn check(
     let split = split(options, &base, target)?;
     // Read, but no features.
     let beside = outcome_time.as_deref().into_iter().chain(split.column());
-    for name in beside.chain(of_task.companion().map(String::as_str)) {
+    for name in beside
+        .chain(sensitive.names())
+        .chain(of_task.companion().map(String::as_str))
+    {
         excluded.retain(|(column, _)| column != name);
         if !columns.iter().any(|c| c == name) {
             columns.insert(0, name.to_owned());
@@ -291,6 +303,7 @@ pub fn check(
         of_task,
         leakage: leakage(own)?,
         outcome_time,
+        sensitive,
         split,
         start,
         partition,

@@ -4,11 +4,12 @@ use super::explain::{column, go, has_rows};
 use super::{drift, score};
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Loaded};
-use crate::store::record;
+use crate::store::{leak, record};
 use insight_engine::evaluate::{Evaluation, Outcomes};
 use insight_engine::explain;
 use insight_engine::infer::Predictor;
 use insight_engine::report::{self, DrawingError, Insight, Kind, Picture, Subject};
+use pgrx::pg_sys;
 use std::rc::Rc;
 
 fn undrawn(error: DrawingError) -> Error {
@@ -57,7 +58,10 @@ fn judged(predictor: &Predictor, relation: Option<&str>) -> Result<(Option<Outco
 /// of all its rows.
 pub fn page(reference: &str, relation: Option<&str>) -> Result<String> {
     let loaded = cache::model(reference)?;
-    let mut facts = record::facts(cache::version(reference)?)?;
+    let id = cache::version(reference)?;
+    let mut facts = record::facts(id)?;
+    // SAFETY: a plain read of this process's identity.
+    facts.leaks = leak::found(id, unsafe { pg_sys::GetUserId() })?;
     match loaded {
         Loaded::Predictor(predictor) => {
             let insight = insight(&predictor)?;

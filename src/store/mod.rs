@@ -5,6 +5,7 @@ pub mod cache;
 pub mod catalog;
 pub mod deployments;
 pub mod files;
+pub mod leak;
 pub mod live;
 pub mod log;
 pub mod record;

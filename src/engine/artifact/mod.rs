@@ -10,7 +10,7 @@ pub(crate) mod testing;
 use crate::{
     clean::report::Change,
     drift::Statistics,
-    evaluate::Evaluation,
+    evaluate::{Evaluation, fairness::Fairness},
     explain::Kept,
     fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
@@ -211,6 +211,9 @@ pub struct Provenance {
     /// From which probability the positive label of a binary target is answered.
     #[serde(default)]
     pub threshold: Option<f64>,
+    /// Whom it treats how, by the option `sensitive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fairness: Option<Fairness>,
 }
 
 /// Models of their own for some values of a column.

@@ -179,6 +179,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             started_from: None,
             calibration: "none".into(),
             threshold: None,
+            fairness: None,
         },
         coefficients: Vec::new(),
         kept: Kept::default(),

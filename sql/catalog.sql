@@ -199,7 +199,8 @@ CREATE TABLE insight.leak (
   rows        integer NOT NULL,
   job         bigint NOT NULL,
   role        name NOT NULL,
-  measured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- One for all figures of a test.
+  measured_at timestamptz NOT NULL DEFAULT statement_timestamp(),
   PRIMARY KEY (version, position)
 );
 COMMENT ON TABLE insight.leak IS 'one row per figure of the last leak test of each version';

@@ -85,6 +85,18 @@ def compare(connection, model, printed):
     print(f"{model:10} roc_auc {roc_auc_score(truth, p):.4f}, accuracy {accuracy_score(truth, answer):.4f} on {len(truth)} unseen rows", flush=True)
 
 
+def thresholds(connection, model):
+    """What the thresholds by group that training found do on unseen rows."""
+    for kind, of in (("demographic_parity", "true"), ("equal_opportunity", "y")):
+        apart, right = connection.execute(
+            f"WITH a AS (SELECT sex, income = '>50K' AS y, insight_predict('{model}', a) AS p FROM adult_unseen a), "
+            f"r AS (SELECT avg((p >= value)::int) FILTER (WHERE {of}) AS rate, sum(((p >= value) = y)::int) AS right, count(*) AS n FROM a "
+            f"JOIN insight_fairness('{model}') f ON feature = 'sex' AND \"group\" = sex AND metric = 'threshold_{kind}' GROUP BY sex) "
+            "SELECT max(rate) - min(rate), sum(r.right) / sum(n) FROM r"
+        ).fetchone()
+        print(f"{model:10} sex   {kind}_difference by thresholds {apart:.4f}, accuracy {right:.4f}")
+
+
 def main():
     with psycopg.connect("", autocommit=True) as connection:
         connection.execute("SET client_min_messages = warning")
@@ -93,6 +105,7 @@ def main():
                 options = {"algorithm": algorithm, "sensitive": SENSITIVE, **more}
                 connection.execute("SELECT insight_train('adult', 'income', %s, %s)", [model, json.dumps(options)])
                 compare(connection, model, ["sex"])
+            thresholds(connection, algorithm)
         proxies = connection.execute(
             "SELECT feature, \"group\", value FROM insight_fairness('gbdt') WHERE metric = 'proxy_roc_auc' ORDER BY value DESC LIMIT 4"
         ).fetchall()

@@ -9,7 +9,8 @@ const RATES: [(f64, &str); 2] = [(0.01, "tpr_at_fpr_0.01"), (0.001, "tpr_at_fpr_
 /// Smaller variances are none.
 const LEAST_VARIANCE: f64 = 1e-12;
 
-/// What shadows answered of some rows, all `[shadow][row]`.
+/// What shadows answered of some rows, all `[shadow][row]`. Shadows come in pairs: what one of a pair was trained with, the other was
+/// not.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Observed {
     /// Whether the shadow was trained with the row.
@@ -51,12 +52,13 @@ pub(crate) fn membership(observed: &Observed, of: &str) -> Vec<Finding> {
 
 /// Scores of the likelihood ratio attack (Carlini et al. 2022, "Membership inference attacks from first principles", online): of each
 /// row, Gaussians of what the other shadows answer that have, and that have not, seen it. Variances are those of all rows together,
-/// as the authors have it for few shadows.
+/// as the authors have it for few shadows. The other one of a pair is left out: what it has seen tells what the attacked one has not,
+/// which no attacker knows.
 fn lira(observed: &Observed) -> Vec<Vec<f64>> {
     let (shadows, rows) = (observed.members.len(), observed.rows());
     let mut scores = vec![vec![0.0; rows]; shadows];
     for attacked in 0..shadows {
-        let others = || (0..shadows).filter(move |s| *s != attacked);
+        let others = || (0..shadows).filter(move |s| *s / 2 != attacked / 2);
         // By whether the row was seen: the mean of each row, and the sum of squares with its degrees of freedom.
         let mut means = [vec![f64::NAN; rows], vec![f64::NAN; rows]];
         let mut squares = [(0.0, 0.0); 2];

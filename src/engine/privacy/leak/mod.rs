@@ -34,14 +34,14 @@ impl Plan {
         "seed",
         "shadows",
     ];
-    /// The fewest shadows that tell anything: of each row two have seen it and two have not.
-    pub const FEWEST: usize = 4;
+    /// The fewest shadows that tell anything: beside the pair that is attacked, two have seen a row and two have not.
+    pub const FEWEST: usize = 6;
 
     /// Reads the options; other keys are left to the caller.
     ///
     /// | name | default | range | why |
     /// |---|---|---|---|
-    /// | shadows | 16 | 4 to 256, even | halves come in pairs, so that each row is in half of them |
+    /// | shadows | 16 | 6 to 256, even | halves come in pairs, so that each row is in half of them |
     /// | rows | 4000 | 50 to 100,000 | a table of 10,000 rows takes a minute or two |
     /// | canaries | 16 | 0 to 1000 | as many again are kept out |
     /// | columns | up to 3 categories | names of inputs | what an attacker wants to know |
@@ -56,7 +56,7 @@ impl Plan {
             .integer("shadows", Self::FEWEST as u64, 256)?
             .unwrap_or(16);
         if shadows % 2 == 1 {
-            return Err(Reader::wrong("shadows", "an even integer from 4 to 256"));
+            return Err(Reader::wrong("shadows", "an even integer from 6 to 256"));
         }
         Ok(Plan {
             shadows: shadows as usize,

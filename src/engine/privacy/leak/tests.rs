@@ -39,7 +39,7 @@ fn what_was_seen_is_told_and_hard_rows_do_not_hide_it() {
     let found = membership(&observed(2000, 2.0, 3.0), "");
     let auc = |attack| value(&found, attack, "roc_auc").unwrap();
     // Two standard deviations apart the best area is 0.921; a row's own level hides it from a threshold on the loss.
-    assert!((auc("lira") - 0.92).abs() < 0.02, "{found:?}");
+    assert!((auc("lira") - 0.91).abs() < 0.03, "{found:?}");
     assert!((0.6..0.75).contains(&auc("loss_threshold")), "{found:?}");
     assert!(value(&found, "lira", "tpr_at_fpr_0.001").unwrap() > 0.05);
     let area = &found[3];
@@ -54,6 +54,21 @@ fn nothing_is_told_where_nothing_is_there() {
         assert!(own.low.unwrap() < 0.5 && own.high.unwrap() > 0.5, "{own:?}");
     }
     assert!(value(&found, "lira", "tpr_at_fpr_0.01").unwrap() < 0.03);
+}
+
+/// Models of two halves that have nothing in common differ in opposite ways: that is no trace of a row.
+#[test]
+fn what_a_pair_of_models_has_opposite_tells_nothing() {
+    let mut random = Random::new(6);
+    let mut own = observed(1000, 0.0, 1.0);
+    for pair in own.statistics.chunks_exact_mut(2) {
+        let shift = 3.0 * random.normal();
+        pair[0].iter_mut().for_each(|x| *x += shift);
+        pair[1].iter_mut().for_each(|x| *x -= shift);
+    }
+    let found = membership(&own, "");
+    let auc = value(&found, "lira", "roc_auc").unwrap();
+    assert!((auc - 0.5).abs() < 0.02, "{auc}");
 }
 
 #[test]
@@ -107,7 +122,7 @@ fn options_are_checked() {
     assert_eq!(plan(json!({})).unwrap().shadows, 16);
     for (options, words) in [
         (json!({"shadows": 5}), "even"),
-        (json!({"shadows": 2}), "from 4 to 256"),
+        (json!({"shadows": 2}), "from 6 to 256"),
         (json!({"rows": 10}), "from 50"),
         (json!({"columns": "plan"}), "array"),
         (json!({"max_seconds": 0}), "number from 1"),

@@ -265,6 +265,24 @@ CREATE TABLE insight.audit_entry (
   detail       jsonb
 );
 COMMENT ON TABLE insight.audit_entry IS 'what was done with models, by whom; append-only';
+CREATE TABLE insight.leak (
+  version     bigint NOT NULL REFERENCES insight.version ON DELETE CASCADE,
+  position    integer NOT NULL,
+  attack      text NOT NULL,
+  metric      text NOT NULL,
+  -- NULL: there were too few rows to say.
+  value       double precision,
+  low         double precision,
+  high        double precision,
+  shadows     integer NOT NULL,
+  rows        integer NOT NULL,
+  job         bigint NOT NULL,
+  role        name NOT NULL,
+  -- One for all figures of a test.
+  measured_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+  PRIMARY KEY (version, position)
+);
+COMMENT ON TABLE insight.leak IS 'one row per figure of the last leak test of each version';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA insight FROM PUBLIC;
 
@@ -301,6 +319,7 @@ SELECT pg_catalog.pg_extension_config_dump('insight.forgotten', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.privilege', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.audit_entry_entry_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('insight.leak', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.version_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('insight.deployment_deployment_seq', '');

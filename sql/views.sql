@@ -177,6 +177,7 @@ BEGIN
       ('privilege', 'r.model_id = privilege.model'), ('job', 'false'), ('audit_entry', 'r.model_id = audit_entry.model_id'),
       ('forgotten', 'r.model_id = forgotten.model'), ('salt', 'false'), ('privacy_budget', 'false'), ('privacy_spent', 'false'),
       ('fingerprint', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = fingerprint.version)'),
+      ('leak', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = leak.version)'),
       ('epoch', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = epoch.version)'),
       ('trial', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = trial.version)'),
       ('metric', 'r.model_id = (SELECT v.model FROM insight.version v WHERE v.id = metric.version)')) AS t (name, condition)
@@ -188,5 +189,12 @@ BEGIN
 END $$;
 
 GRANT SELECT ON insight.rights, insight.grants, insight.audit TO PUBLIC;
+CREATE VIEW insight.leaks WITH (security_barrier) AS
+SELECT m.name AS model, v.version, l.attack, l.metric, l.value, l.low, l.high, l.shadows, l.rows, l.job, l.role, l.measured_at, l.position
+FROM insight.leak l JOIN insight.version v ON v.id = l.version JOIN insight.model m ON m.id = v.model
+JOIN insight.rights r ON r.model_id = m.id AND r.manage;
+COMMENT ON VIEW insight.leaks IS 'what the last insight_leak_test of each version found, of models that the reader manages';
+GRANT SELECT ON insight.leaks TO PUBLIC;
+
 GRANT SELECT ON insight.predictions, insight.logs, insight.performance, insight.alerts, insight.activity TO PUBLIC;
 GRANT SELECT ON insight.models, insight.versions, insight.deployments, insight.metrics, insight.history, insight.trials, insight.segments, insight.features, insight.jobs, insight.progress TO PUBLIC;

@@ -30,6 +30,41 @@ pub(crate) fn quantile(p: f64, freedom: f64) -> f64 {
     (low + high) / 2.0
 }
 
+/// The 95% score interval of a share (Wilson 1927, "Probable inference, the law of succession, and statistical inference").
+pub(crate) fn wilson(hits: u64, rows: u64) -> (f64, f64) {
+    let (n, p) = (rows as f64, hits as f64 / rows as f64);
+    let squared = NORMAL_975 * NORMAL_975;
+    let middle = (p + squared / (2.0 * n)) / (1.0 + squared / n);
+    let half =
+        NORMAL_975 / (1.0 + squared / n) * (p * (1.0 - p) / n + squared / (4.0 * n * n)).sqrt();
+    ((middle - half).max(0.0), (middle + half).min(1.0))
+}
+
+/// The exact 95% interval of a share (Clopper and Pearson 1934), which holds where hits are few; hits need not be whole.
+pub(crate) fn clopper_pearson(hits: f64, rows: f64) -> (f64, f64) {
+    // The share at which a beta variable lies below with probability `p`.
+    let beta = |p: f64, a: f64, b: f64| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = (low + high) / 2.0;
+            match incomplete_beta(a, b, middle) < p {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        (low + high) / 2.0
+    };
+    let low = match hits > 0.0 {
+        true => beta(0.025, hits, rows - hits + 1.0),
+        false => 0.0,
+    };
+    let high = match hits < rows {
+        true => beta(0.975, hits + 1.0, rows - hits),
+        false => 1.0,
+    };
+    (low, high)
+}
+
 /// The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun 26.5.8) as Lentz evaluates it.
 fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
@@ -136,6 +171,22 @@ mod tests {
             let found = kolmogorov_tail(x);
             assert!((found - p).abs() < 1e-6, "{x}: {found}");
         }
+    }
+
+    /// The figures are statsmodels' `proportion_confint`.
+    #[test]
+    fn intervals_of_shares_are_those_of_statsmodels() {
+        for (hits, rows, low, high) in [
+            (0, 50, 0.0, 0.071_121_736),
+            (1, 50, 0.000_506_229, 0.106_470_376),
+            (25, 50, 0.355_272_903, 0.644_727_097),
+        ] {
+            let found = clopper_pearson(f64::from(hits), f64::from(rows));
+            assert!((found.0 - low).abs() < 1e-6, "{found:?}");
+            assert!((found.1 - high).abs() < 1e-6, "{found:?}");
+        }
+        let (low, high) = wilson(10, 50);
+        assert!((low - 0.112_439_5).abs() < 1e-5 && (high - 0.330_367).abs() < 1e-5);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const SENTENCE_BYTES: usize = 512 << 20;
 
 /// One of the things that can be learned from rows.
 pub enum Duty {
-    /// A model that predicts a column, or its cross-validation.
+    /// A model that predicts a column, its cross-validation, or attacks on such models.
     Predict {
         request: Box<Request>,
         work: Work,
@@ -100,6 +100,10 @@ impl Duty {
                 match &work {
                     Work::CrossValidate(folds) => {
                         let found = fit::cross_validate(*request, folds, report)?;
+                        serde_json::to_vec(&found).map_err(|e| Error::new("XX000", e.to_string()))
+                    }
+                    Work::Leak(plan) => {
+                        let found = fit::leak_test(*request, plan, report)?;
                         serde_json::to_vec(&found).map_err(|e| Error::new("XX000", e.to_string()))
                     }
                     _ => Ok(fit::fit(*request, report)?.to_bytes()),

@@ -12,6 +12,7 @@ pub mod elsewhere;
 pub mod forget;
 pub mod launcher;
 pub mod ledger;
+pub mod leak;
 pub mod notices;
 pub mod options;
 pub mod queue;

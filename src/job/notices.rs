@@ -2,6 +2,7 @@
 
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
+use insight_engine::evaluate::fairness::{Fairness, Line};
 use insight_engine::fit::Augmentation;
 use insight_engine::privacy::{Spent, pii::Finding};
 use insight_engine::segment::Clustering;
@@ -180,6 +181,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
     if let Some(spent) = &provenance.privacy {
         tell_privacy(spent);
     }
+    if let Some(fairness) = &provenance.fairness {
+        tell_fairness(fairness);
+    }
     let score = |name: &str| {
         artifact
             .evaluation
@@ -252,6 +256,34 @@ fn tell_privacy(spent: &Spent) {
         spent.noise_multiplier,
         spent.accountant
     );
+}
+
+/// An area under the ROC curve from which inputs stand in for a sensitive column.
+const PROXY: f64 = 0.7;
+
+fn tell_fairness(fairness: &Fairness) {
+    let named = |line: &&Line, metric: &str| line.metric == metric;
+    for grouping in &fairness.groupings {
+        let own = || (fairness.lines.iter()).filter(|line| line.feature == grouping.column);
+        let proxies = own().filter(|line| named(line, "proxy_roc_auc"));
+        if let Some(proxy) = proxies.max_by(|a, b| a.value.total_cmp(&b.value))
+            && proxy.value > PROXY
+        {
+            notice!(
+                "the inputs foretell \"{}\" (roc_auc {:.2} for {}): what is left out may come back through them",
+                grouping.column,
+                proxy.value,
+                proxy.group.as_deref().unwrap_or_default()
+            );
+        }
+        if let Some(parity) = own().find(|line| named(line, "demographic_parity_difference")) {
+            notice!(
+                "selection rates by \"{}\" are up to {:.4} apart (insight_fairness tells more)",
+                grouping.column,
+                parity.value
+            );
+        }
+    }
 }
 
 fn tell_augmentation(found: &Augmentation) {

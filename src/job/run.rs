@@ -477,6 +477,7 @@ impl Run<'_> {
             clean: spec.clean()?,
             leakage: spec.leakage,
             outcome_time: spec.outcome_time.clone(),
+            sensitive: spec.sensitive.clone(),
             split: spec.split.clone(),
             key: spec.key.clone(),
             start: self.start()?,

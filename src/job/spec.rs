@@ -5,6 +5,7 @@ pub mod generate;
 mod name;
 pub(in crate::job) mod privacy;
 pub mod segment;
+mod sensitive;
 pub mod sequence;
 mod task;
 
@@ -25,9 +26,10 @@ use insight_engine::{
     artifact::Task,
     clean::CleanParams,
     embed,
-    fit::{Folds, Leakage, Split, TaskOptions},
+    fit::{Folds, Leakage, Sensitive, Split, TaskOptions},
     frame::Kind,
     params::Params,
+    privacy::leak::Plan,
 };
 pub use name::check_name;
 use name::model_name;
@@ -43,6 +45,8 @@ pub enum Work {
     #[default]
     Train,
     CrossValidate(Folds),
+    /// Attacks models of halves of the rows.
+    Leak(Plan),
     /// Learns to make rows.
     Generate(generate::Generate),
     /// Learns what keys do next.
@@ -79,6 +83,8 @@ pub struct Spec {
     pub leakage: Leakage,
     #[serde(default)]
     pub outcome_time: Option<String>,
+    #[serde(default)]
+    pub sensitive: Sensitive,
     #[serde(default)]
     pub split: Split,
     /// The version from which training goes on: its name and its id.
@@ -136,10 +142,12 @@ const KEYS: &[&str] = &[
     "include",
     "key",
     "leakage",
+    "mitigate",
     "order",
     "outcome_time",
     "partition",
     "positive",
+    "sensitive",
     "sources",
     "split",
     "targets",
@@ -206,7 +214,8 @@ pub fn check(
     } else {
         options
     };
-    let sources = sources::parse(related, &source)?;
+    let sensitive = sensitive::sensitive(options, &source, target)?;
+    let sources = sensitive::without(sources::parse(related, &source)?, &sensitive);
     let base = source.clone();
     let source = match &sources {
         Some(sources) => sources.join(&without(source, &exclude, sources), None)?,
@@ -246,6 +255,7 @@ pub fn check(
     let beside = outcome_time.as_deref().into_iter().chain(split.column());
     for name in beside
         .chain(unit)
+        .chain(sensitive.names())
         .chain(of_task.companion().map(String::as_str))
     {
         excluded.retain(|(column, _)| column != name);
@@ -332,6 +342,7 @@ pub fn check(
         of_task,
         leakage: leakage(own)?,
         outcome_time,
+        sensitive,
         split,
         start,
         partition,

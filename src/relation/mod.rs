@@ -10,6 +10,7 @@ pub mod datum;
 pub mod decode;
 pub mod drift;
 pub mod explain;
+pub mod fairness;
 pub mod fidelity;
 pub mod generate;
 pub mod histories;

@@ -4,12 +4,13 @@ use super::explain::{column, go, has_rows};
 use super::{drift, score};
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Loaded};
-use crate::store::record;
 use crate::store::rights::Right;
+use crate::store::{leak, record};
 use insight_engine::evaluate::{Evaluation, Outcomes};
 use insight_engine::explain;
 use insight_engine::infer::Predictor;
 use insight_engine::report::{self, DrawingError, Insight, Kind, Picture, Subject};
+use pgrx::pg_sys;
 use std::rc::Rc;
 
 fn undrawn(error: DrawingError) -> Error {
@@ -58,7 +59,12 @@ fn judged(predictor: &Predictor, relation: Option<&str>) -> Result<(Option<Outco
 /// of all its rows.
 pub fn page(reference: &str, relation: Option<&str>) -> Result<String> {
     let loaded = cache::model(reference, Right::Explain)?;
-    let mut facts = record::facts(cache::version(reference, Right::Explain)?)?;
+    let id = cache::version(reference, Right::Explain)?;
+    let mut facts = record::facts(id)?;
+    // For who manages the model.
+    if cache::version(reference, Right::Manage).is_ok() {
+        facts.leaks = leak::found(id)?;
+    }
     match loaded {
         Loaded::Predictor(predictor) => {
             let insight = insight(&predictor)?;

@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod deployments;
 pub mod files;
 pub mod keys;
+pub mod leak;
 pub mod live;
 pub mod log;
 pub mod membership;

@@ -3,6 +3,7 @@
 use super::catalog::as_owner;
 use super::keys;
 use crate::error::{Error, Result};
+use insight_engine::privacy::leak::Findings;
 use insight_engine::report::Facts;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
@@ -100,6 +101,7 @@ pub fn facts(version: i64) -> Result<Facts> {
                 created_at: text(6)?,
                 written_at: text(7)?,
                 on: None,
+                leaks: Findings::default(),
             })
         })
     })

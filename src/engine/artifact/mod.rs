@@ -10,7 +10,7 @@ pub(crate) mod testing;
 use crate::{
     clean::report::Change,
     drift::Statistics,
-    evaluate::Evaluation,
+    evaluate::{Evaluation, fairness::Fairness},
     explain::Kept,
     fit::{Augmentation, Challenge, Choice, Construction},
     linear::Coefficient,
@@ -218,6 +218,9 @@ pub struct Provenance {
     /// What a model that was trained under differential privacy has spent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Spent>,
+    /// Whom it treats how, by the option `sensitive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fairness: Option<Fairness>,
 }
 
 /// Models of their own for some values of a column.

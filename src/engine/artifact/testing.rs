@@ -181,6 +181,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             threshold: None,
             personal: Vec::new(),
             privacy: None,
+            fairness: None,
         },
         coefficients: Vec::new(),
         kept: Kept::default(),

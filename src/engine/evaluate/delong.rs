@@ -38,8 +38,9 @@ pub(super) fn test(positive: &[bool], a: &[f64], b: &[f64]) -> Option<Test> {
 }
 
 /// The area, and of each positive row the share of negatives below it, of each negative that of positives above it; equal
-/// scores count half.
-fn components(positive: &[bool], scores: &[f64]) -> Option<(f64, [Vec<f64>; 2])> {
+/// scores count half. `None` with fewer than two rows of a class.
+#[allow(clippy::type_complexity)]
+pub(crate) fn components(positive: &[bool], scores: &[f64]) -> Option<(f64, [Vec<f64>; 2])> {
     let of = |class: bool| -> Vec<f64> {
         let rows = positive.iter().zip(scores);
         rows.filter(|(p, _)| **p == class)

@@ -5,7 +5,7 @@ use super::{
     curve::{Above, MOST_ROWS, order, positive, row, walk},
 };
 use crate::artifact::Task;
-use crate::distribution::NORMAL_975;
+use crate::distribution::wilson;
 
 /// Points of a curve at most; fewer where there are very many labels.
 const MOST_POINTS: usize = 200;
@@ -46,15 +46,9 @@ impl Bin {
         self.sum / self.rows as f64
     }
 
-    /// The 95% score interval of the share (Wilson 1927, "Probable inference, the law of succession, and statistical
-    /// inference").
+    /// The 95% score interval of the share (Wilson 1927).
     pub fn wilson(&self) -> (f64, f64) {
-        let (n, p) = (self.rows as f64, self.share());
-        let middle =
-            (p + NORMAL_975 * NORMAL_975 / (2.0 * n)) / (1.0 + NORMAL_975 * NORMAL_975 / n);
-        let half = NORMAL_975 / (1.0 + NORMAL_975 * NORMAL_975 / n)
-            * (p * (1.0 - p) / n + NORMAL_975 * NORMAL_975 / (4.0 * n * n)).sqrt();
-        ((middle - half).max(0.0), (middle + half).min(1.0))
+        wilson(self.positives, self.rows)
     }
 }
 

@@ -1,11 +1,12 @@
 //! From a trained model to an artifact, judged on the rows it has not seen.
 
 use super::prepare::Prepared;
+use super::settle::Unseen;
 use super::{FitError, Progress, Request, challenge, settle, split::Parts, target::Answers};
 use crate::{
     artifact::{Artifact, ArtifactError, Provenance, Seen, Target, Task},
     drift::Statistics,
-    evaluate::{Evaluation, HeldOut, Outcomes, evaluate},
+    evaluate::{Evaluation, HeldOut, Outcomes, evaluate, fairness::Line},
     explain::{Kept, Sample},
     frame::{Frame, Values},
     infer::Predictor,
@@ -111,6 +112,7 @@ pub(super) fn artifact(
             threshold: None,
             personal,
             privacy: None,
+            fairness: None,
         },
         coefficients,
         kept: Kept::default(),
@@ -142,6 +144,7 @@ pub(super) fn judge(
     let apart = parts.test.is_empty();
     let (artifact, held_out) =
         settle::settle(artifact, frame, answers, &parts, params, held_out, report)?;
+    let thresholds = fair_thresholds(&artifact, frame, answers, held_out.as_ref());
     let rows = if apart { parts.validation } else { parts.test };
     let predictor = predictor(artifact)?;
     let started = Instant::now();
@@ -168,6 +171,15 @@ pub(super) fn judge(
     );
     let width = predictions.len() / rows.len().max(1);
     let outcomes = Outcomes { truth, predictions };
+    if let Some(fairness) = &mut artifact.provenance.fairness {
+        let names = fairness.groupings.iter().map(|own| &own.column);
+        let columns: Vec<_> = names.filter_map(|name| frame.column(name)).collect();
+        let threshold = artifact.settled.threshold;
+        let (task, seed) = (artifact.task, params.seed);
+        let lines = fairness.lines(task, threshold, &outcomes, &columns, &rows, seed);
+        fairness.lines.splice(0..0, lines);
+        fairness.lines.extend(thresholds);
+    }
     let labels = artifact.target.labels.len();
     artifact.settled.held_out = HeldOut::of(artifact.task, labels, &outcomes, width, &rows);
     let of = (artifact.task, labels);
@@ -181,6 +193,26 @@ pub(super) fn judge(
         rows,
         predictions: outcomes.predictions,
     })
+}
+
+/// Thresholds by group, of the rows that calibration and the threshold come from.
+fn fair_thresholds(
+    artifact: &Artifact,
+    frame: &Frame,
+    answers: &Answers,
+    held_out: Option<&Unseen>,
+) -> Vec<Line> {
+    let (Some(fairness), Some(own)) = (&artifact.provenance.fairness, held_out) else {
+        return Vec::new();
+    };
+    let outcomes = Outcomes {
+        truth: answers.truth(&own.rows),
+        predictions: own.predictions.clone(),
+    };
+    let names = fairness.groupings.iter().map(|own| &own.column);
+    let columns: Vec<_> = names.filter_map(|name| frame.column(name)).collect();
+    let threshold = artifact.settled.threshold;
+    fairness.thresholds(artifact.task, threshold, &outcomes, &columns, &own.rows)
 }
 
 /// Makes a trained model ready to answer.

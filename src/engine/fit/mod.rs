@@ -6,6 +6,7 @@ mod cleaning;
 mod columns;
 mod construct;
 mod cross_validate;
+mod fairness;
 mod features;
 mod finish;
 mod guard;
@@ -14,6 +15,7 @@ mod prepare;
 mod private;
 mod request;
 mod settle;
+mod shadows;
 mod split;
 mod spread;
 mod target;
@@ -29,11 +31,13 @@ pub use challenge::Challenge;
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
+pub use fairness::Sensitive;
 pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
 pub(crate) use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
+pub use shadows::leak_test;
 pub use split::Split;
 use split::{Divider, Parts};
 use std::time::Instant;
@@ -149,6 +153,7 @@ fn on(
         params.max_seconds = training;
     }
     let mut step = |step: &Step| report(&Progress::of_step(step));
+    let proxies = fairness::proxies(request, answers, &parts, &prepared, &params, &mut step)?;
     let mut own = None;
     if let (Some(column), Some(shared)) = (&request.partition, &mut trained.held_out) {
         let gone = started.elapsed().as_secs_f64() - gone;
@@ -168,6 +173,7 @@ fn on(
     let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
     artifact.trials = trials;
     artifact.provenance.augmentation = augmentation;
+    artifact.provenance.fairness = fairness::beside(answers, proxies);
     if let Some((partition, notes)) = own {
         artifact.partition = Some(partition);
         artifact.provenance.segments = notes;
@@ -192,6 +198,8 @@ mod augment_test;
 #[cfg(test)]
 mod challenge_test;
 #[cfg(test)]
+mod fairness_test;
+#[cfg(test)]
 mod features_test;
 #[cfg(test)]
 mod losses_test;
@@ -199,6 +207,8 @@ mod losses_test;
 mod partition_test;
 #[cfg(test)]
 mod settle_test;
+#[cfg(test)]
+mod shadows_test;
 #[cfg(test)]
 mod survival_test;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What to fit, how far it is, and why it failed.
 
-use super::{Augment, Leakage, Split, Start};
+use super::{Augment, Leakage, Sensitive, Split, Start};
 use crate::{
     artifact::{Task, UpliftMethod},
     clean::CleanParams,
@@ -33,6 +33,8 @@ pub struct Request {
     pub leakage: Leakage,
     /// A column of times when the outcome was known; not a feature.
     pub outcome_time: Option<String>,
+    /// Columns that say who people are; no features.
+    pub sensitive: Sensitive,
     pub split: Split,
     /// A version from which training goes on.
     pub start: Option<Start>,
@@ -89,6 +91,7 @@ impl Request {
             clean: CleanParams::default(),
             leakage: Leakage::default(),
             outcome_time: None,
+            sensitive: Sensitive::default(),
             split: Split::default(),
             key: None,
             partition: None,
@@ -103,6 +106,9 @@ impl Request {
 
     /// Why a column that was read is no feature. Columns named in `include` are features all the same.
     pub(super) fn aside(&self, column: &str) -> Option<&'static str> {
+        if self.sensitive.names().any(|name| name == column) {
+            return Some("sensitive: never an input");
+        }
         if self.outcome_time.as_deref() == Some(column) {
             return Some("the time of the outcome");
         }

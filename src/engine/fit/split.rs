@@ -193,6 +193,37 @@ impl<'a> Divider<'a> {
         Ok(all)
     }
 
+    /// Two halves of rows by chance, each with its share of every class; what belongs together stays so.
+    pub(super) fn halves(&self, rows: &[u32], random: &mut Random) -> [Vec<u32>; 2] {
+        let parts = match (self.how, self.column) {
+            (Split::Group(_), Some(column)) => {
+                self.spread(grouped(column, rows), &[1.0, 1.0], random)
+            }
+            _ => self.stratified(rows, 2, random),
+        };
+        <[Vec<u32>; 2]>::try_from(parts).unwrap_or_default()
+    }
+
+    /// About so many of the rows, ascending, with the share of every class that there is; groups are whole.
+    pub(super) fn share(&self, rows: &[u32], wanted: usize, random: &mut Random) -> Vec<u32> {
+        let share = wanted as f64 / rows.len().max(1) as f64;
+        let mut some = match (self.how, self.column) {
+            (Split::Group(_), Some(column)) => {
+                let shares = [share, 1.0 - share];
+                self.spread(grouped(column, rows), &shares, random)
+                    .swap_remove(0)
+            }
+            _ => self.drawn(rows, share, 0.0, random).swap_remove(2),
+        };
+        some.sort_unstable();
+        some
+    }
+
+    /// Rows for training and validation.
+    pub(super) fn dealt(&self, rows: &[u32], random: &mut Random) -> Parts {
+        self.deal(rows, 0.0, random)
+    }
+
     /// Deals rows out, so many of them for testing, and of the others for validation.
     fn deal(&self, rows: &[u32], test_size: f64, random: &mut Random) -> Parts {
         let kept = rows.len() as f64 * (1.0 - test_size);

@@ -9,6 +9,7 @@ mod survival;
 mod told;
 mod uplift;
 
+use super::fairness::Fair;
 use super::{FitError, Request};
 use crate::artifact::{Task, Uplift};
 use crate::frame::{Cell, Column, Kind, Values};
@@ -24,6 +25,7 @@ const FEW_INTEGERS: usize = 10;
 const MIN_ROWS: usize = 10;
 
 /// The target of every usable row.
+#[derive(Clone)]
 pub(super) struct Answers {
     /// The target's position in the frame.
     pub column: usize,
@@ -42,6 +44,8 @@ pub(super) struct Answers {
     /// What the column that goes with the target says, by row of the frame: whether the event happened (survival), or the row
     /// was treated (uplift).
     marks: Vec<bool>,
+    /// The groups of sensitive columns, if there are any.
+    pub fair: Option<Fair>,
 }
 
 /// How targets become what a model learns.
@@ -60,6 +64,12 @@ pub(super) struct Scale {
 /// # Errors
 /// A target that is missing, empty, constant, not finite, of too many classes, or with a class of one row.
 pub(super) fn prepare(request: &Request) -> Result<Answers, FitError> {
+    let mut answers = read(request)?;
+    answers.fair = Fair::new(request, &answers)?;
+    Ok(answers)
+}
+
+fn read(request: &Request) -> Result<Answers, FitError> {
     let frame = &request.frame;
     let position = frame.columns.iter().position(|c| c.name == request.target);
     let Some(column) = position else {
@@ -160,6 +170,7 @@ fn regression(target: &Column, column: usize, rows: Vec<u32>) -> Result<Answers,
         sets: Vec::new(),
         label_rows: Vec::new(),
         marks: Vec::new(),
+        fair: None,
     })
 }
 
@@ -368,6 +379,7 @@ fn classes(
         sets: Vec::new(),
         label_rows: Vec::new(),
         marks: Vec::new(),
+        fair: None,
     })
 }
 

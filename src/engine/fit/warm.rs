@@ -65,6 +65,12 @@ pub(super) fn prepare(
     let frame = &request.frame;
     let mut columns = Vec::new();
     for input in before.recipe.columns() {
+        if request.sensitive.names().any(|own| own == input.name) {
+            return Err(refuse(format!(
+                "it knows the sensitive column \"{}\"",
+                input.name
+            )));
+        }
         let found = frame.columns.iter().position(|c| c.name == input.name);
         match found {
             Some(at) if frame.columns[at].kind == input.kind => columns.push(at),

@@ -10,6 +10,7 @@ pub mod aggregates;
 pub mod anonymize;
 mod asked;
 mod groups;
+pub mod leak;
 mod marginals;
 pub mod noise;
 mod options;

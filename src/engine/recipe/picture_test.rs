@@ -96,6 +96,7 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         clean: CleanParams::default(),
         leakage: Leakage::Warn,
         outcome_time: None,
+        sensitive: Default::default(),
         split: Default::default(),
         key: None,
         partition: None,

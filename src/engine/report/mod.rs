@@ -4,6 +4,7 @@ mod chart;
 mod groups;
 mod html;
 mod page;
+mod people;
 mod picture;
 mod summary;
 mod words;

@@ -3,11 +3,13 @@
 use super::chart::DrawingError;
 use super::groups::groups;
 use super::html::Page;
+use super::people::{revealed, treated};
 use super::picture::{Insight, Kind, Picture, Subject, Table, along, history, weights};
 use super::words::{counted, grouped, seconds, short};
 use crate::artifact::{Artifact, Task};
 use crate::drift::{Of, Shift};
 use crate::evaluate::Metric;
+use crate::privacy::leak::Findings;
 use crate::trained::Card;
 
 /// What a catalog knows of a version.
@@ -23,6 +25,8 @@ pub struct Facts {
     pub written_at: String,
     /// The relation the scores and the drift are of, where one was given.
     pub on: Option<String>,
+    /// What a leak test found, if there was one.
+    pub leaks: Findings,
 }
 
 /// Lines of a table of drift.
@@ -157,6 +161,10 @@ pub fn of_table(
         false => page.pictures(&pictures),
     }
     segments(&mut page, subject, insight);
+    if let Some(fairness) = &artifact.provenance.fairness {
+        treated(&mut page, fairness);
+    }
+    revealed(&mut page, &facts.leaks);
     quality(&mut page, subject);
     page.section("drift", "Whether rows have changed");
     match drift {

@@ -5,8 +5,10 @@ use super::*;
 use crate::artifact::Artifact;
 use crate::drift::drift;
 use crate::evaluate::Outcomes;
+use crate::evaluate::fairness::{Fairness, Line};
 use crate::explain::tests::predictor;
 use crate::infer::Predictor;
+use crate::privacy::leak::{Finding, Findings};
 use serde_json::json;
 
 #[test]
@@ -109,6 +111,22 @@ fn wild() -> Predictor {
     let mut artifact: Artifact = predictor(json!({"algorithm": "gbdt"})).into_artifact();
     artifact.target.name = "</title><script>alert(1)</script>".into();
     artifact.target.labels = vec!["nein".into(), "Да & \"ja\"".into()];
+    let line = |group: Option<&str>, metric: &str| Line {
+        feature: "sex".into(),
+        group: group.map(str::to_owned),
+        rows: 50,
+        metric: metric.into(),
+        value: 0.25,
+        low: Some(0.2),
+        high: Some(0.3),
+    };
+    artifact.provenance.fairness = Some(Fairness {
+        lines: vec![
+            line(Some("<i>"), "selection_rate"),
+            line(None, "demographic_parity_difference"),
+        ],
+        ..Fairness::default()
+    });
     Predictor::new(artifact).unwrap()
 }
 
@@ -128,6 +146,18 @@ fn a_page_holds_all_there_is_and_no_code_of_strangers() {
         version: 3,
         deployed: true,
         on: Some("now".into()),
+        leaks: Findings {
+            findings: vec![Finding {
+                attack: "lira <b>".into(),
+                metric: "roc_auc".into(),
+                value: None,
+                low: None,
+                high: None,
+            }],
+            shadows: 4,
+            rows: 100,
+            notes: Vec::new(),
+        },
         ..Facts::default()
     };
     let lines = of_table("risk", &predictor, &insight);
@@ -150,6 +180,9 @@ fn a_page_holds_all_there_is_and_no_code_of_strangers() {
         "The data",
         "Whether rows have changed",
         "Where it comes from",
+        "What it may reveal",
+        "too few rows",
+        "Whom it treats how",
         "Да &amp; &quot;ja&quot;",
         "roc_auc",
         "PSI",

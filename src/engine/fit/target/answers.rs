@@ -257,12 +257,26 @@ impl Answers {
         }
     }
 
-    /// Row weights of the training rows; empty where all are 1. Balanced: n / (classes · rows of the class).
+    /// Row weights of the training rows, those of their labels times those of their groups; empty where all are 1.
     pub(in crate::fit) fn weights(
         &self,
         rows: &[u32],
         wanted: &ClassWeight,
     ) -> Result<Vec<f32>, FitError> {
+        let of_labels = self.label_weights(rows, wanted)?;
+        let fair = self.fair.as_ref();
+        let Some(factors) = fair.and_then(|fair| fair.factors(rows, |row| self.code(row))) else {
+            return Ok(of_labels);
+        };
+        let weight = |at: usize| of_labels.get(at).map_or(1.0, |w| f64::from(*w));
+        let both = factors.iter().enumerate();
+        Ok(both
+            .map(|(at, factor)| (factor * weight(at)) as f32)
+            .collect())
+    }
+
+    /// Balanced: n / (classes · rows of the class).
+    fn label_weights(&self, rows: &[u32], wanted: &ClassWeight) -> Result<Vec<f32>, FitError> {
         let by_class: Vec<f64> = match wanted {
             ClassWeight::None => return Ok(Vec::new()),
             _ if !matches!(self.task, Task::Binary | Task::Multiclass | Task::Ordinal) => {

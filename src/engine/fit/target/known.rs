@@ -187,6 +187,7 @@ impl Answers {
             sets: Vec::new(),
             label_rows: Vec::new(),
             marks: Vec::new(),
+            fair: None,
         };
         match truth {
             Truth::Values(values) => {

@@ -102,6 +102,7 @@ pub(super) fn prepare(
         sets,
         label_rows: Vec::new(),
         marks: Vec::new(),
+        fair: None,
     };
     answers.label_rows = answers.counts(&answers.rows);
     Ok(answers)

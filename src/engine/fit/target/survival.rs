@@ -60,6 +60,7 @@ pub(super) fn prepare(
         sets: Vec::new(),
         label_rows: Vec::new(),
         marks: marks.into_iter().map(Option::unwrap_or_default).collect(),
+        fair: None,
     })
 }
 

@@ -1,0 +1,42 @@
+//! What a model may reveal of the rows it was trained on.
+
+use crate::error::or_raise;
+use crate::job::leak;
+use pgrx::prelude::*;
+use pgrx::{JsonB, pg_sys};
+
+/// Attacks models trained as a version was; a row per figure.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn insight_leak_test(
+    model: Option<&str>,
+    options: default!(Option<JsonB>, "'{}'"),
+) -> TableIterator<
+    'static,
+    (
+        name!(attack, String),
+        name!(metric, String),
+        name!(value, Option<f64>),
+        name!(low, Option<f64>),
+        name!(high, Option<f64>),
+    ),
+> {
+    // SAFETY: raises 25006 in a read-only transaction and on a standby; a plain read of this process's identity.
+    let role = unsafe {
+        pg_sys::PreventCommandIfReadOnly(c"insight_leak_test()".as_ptr());
+        pg_sys::GetUserId()
+    };
+    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let found = or_raise(leak::leak_test(model, &options, role));
+    let lines = found.findings.into_iter();
+    TableIterator::new(lines.map(|f| (f.attack, f.metric, f.value, f.low, f.high)))
+}
+
+extension_sql!(
+    r#"
+COMMENT ON FUNCTION insight_leak_test(text, jsonb) IS
+'what somebody who may ask a model learns of the rows it was trained on: membership inference, attribute inference and canaries on models trained as it was on halves of the rows; what is found is kept in insight.leaks';
+"#,
+    name = "comment_leak",
+    requires = [insight_leak_test]
+);

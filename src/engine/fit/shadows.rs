@@ -1,0 +1,498 @@
+//! Models of halves of the rows, and what somebody who may ask them learns of the rows: see [`crate::privacy::leak`].
+
+use super::finish::predictor;
+use super::split::{Divider, Parts};
+use super::target::Answers;
+use super::{Cleaning, FitError, Leakage, Progress, Request, on, target};
+use crate::evaluate::{Truth, fairness::has_fairness};
+use crate::explain::told;
+use crate::frame::{Column, Frame, Kind};
+use crate::infer::Predictor;
+use crate::privacy::leak::{Findings, Guesses, Observed, Plan, attribute, likeliest, membership};
+use crate::random::Random;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+/// Fewer rows make no halves to train on.
+const FEWEST_ROWS: usize = 50;
+/// A shadow is scored on so many of the rows it has not seen: its scores are of no interest.
+const SCORED: usize = 50;
+/// The rows of the first two shadows whose columns are guessed, at most.
+const GUESSED: usize = 1_000;
+/// Columns that are guessed where none are named.
+const COLUMNS: usize = 3;
+/// Values of a column that is guessed, at most.
+const VALUES: usize = 20;
+/// Probabilities nearer to 0 and 1 are taken for these.
+const NEAREST: f64 = 1e-7;
+
+/// Trains shadows and attacks them.
+///
+/// # Errors
+/// Those of a fit, a task without one label or number for each row, a column that is no input of the model.
+pub fn leak_test(
+    mut request: Request,
+    plan: &Plan,
+    report: &mut dyn FnMut(&Progress) -> bool,
+) -> Result<Findings, FitError> {
+    let started = Instant::now();
+    if request.leakage == Leakage::Error {
+        // The model is there: what it was trained on was let pass.
+        request.leakage = Leakage::Warn;
+    }
+    let mut random = Random::new(plan.seed);
+    let own = request.frame.rows();
+    let known = target::prepare(&request)?;
+    if !has_fairness(known.task) {
+        return Err(FitError::new(
+            "0A000",
+            format!("leak tests are not for the task {}", known.task.name()),
+        )
+        .hint("They look at models of one label or number for each row."));
+    }
+    add_canaries(&mut request.frame, &known, 2 * plan.canaries, &mut random);
+    let mut answers = target::prepare(&request)?;
+    Cleaning::start(&request, &mut answers)?;
+    let rows = sample(&request, &mut answers, own, plan.rows, &mut random)?;
+    let canaries: Vec<u32> = (own..request.frame.rows()).map(|row| row as u32).collect();
+    let all: Vec<u32> = rows.iter().chain(&canaries).copied().collect();
+    let (limit, most) = (plan.max_seconds, request.params.max_seconds);
+    let mut shadows = Shadows {
+        answers: &answers,
+        rows: &rows,
+        canaries: &canaries,
+        truth: answers.truth(&all),
+        all: &all,
+        observed: Observed::default(),
+        guesses: BTreeMap::new(),
+        cut_short: 0,
+    };
+    let mut trained = 0;
+    while trained < plan.shadows {
+        let gone = started.elapsed().as_secs_f64();
+        let enough = trained >= Plan::FEWEST;
+        // The next pair would take as long as those before did.
+        if enough && gone * (1.0 + 2.0 / trained as f64) > limit {
+            break;
+        }
+        let pair = shadows.halves(&request, &mut random)?;
+        for (side, parts) in pair.into_iter().enumerate() {
+            let gone = started.elapsed().as_secs_f64();
+            let left = (limit - gone).max(limit / 20.0) / (plan.shadows - trained) as f64;
+            request.params.max_seconds = Some(most.map_or(left, |most| left.min(most)));
+            let mut of_shadow = |progress: &Progress| {
+                report(&Progress {
+                    fold: trained as u32 + 1,
+                    folds: plan.shadows as u32,
+                    ..progress.clone()
+                })
+            };
+            // Of the first two shadows each has seen what the other has not.
+            let guess = (trained < 2).then_some(plan.columns.as_deref());
+            shadows.train(&mut request, parts, side, guess, &mut of_shadow)?;
+            trained += 1;
+        }
+    }
+    Ok(shadows.findings(plan, trained))
+}
+
+/// What is known of the shadows so far.
+struct Shadows<'a> {
+    answers: &'a Answers,
+    rows: &'a [u32],
+    canaries: &'a [u32],
+    /// Both, and what is true of them.
+    all: &'a [u32],
+    truth: Truth,
+    observed: Observed,
+    /// By column.
+    guesses: BTreeMap<String, Guesses>,
+    /// Shadows that `max_seconds` ended.
+    cut_short: usize,
+}
+
+/// The rows of a shadow: which of all it has seen, and in which part they stand.
+struct Half {
+    parts: Parts,
+    members: Vec<bool>,
+}
+
+impl Shadows<'_> {
+    /// Two shadows' rows: what one sees the other does not.
+    fn halves(&self, request: &Request, random: &mut Random) -> Result<[Half; 2], FitError> {
+        let params = request
+            .params
+            .check(self.answers.task, self.rows.len() / 2)?;
+        let divider = Divider::new(&request.frame, self.answers, &request.split, &params)?;
+        let rows = divider.halves(self.rows, random);
+        let mut canaries = self.canaries.to_vec();
+        random.shuffle(&mut canaries);
+        let (first, second) = canaries.split_at(canaries.len() / 2);
+        let mut half = |own: usize, canaries: &[u32]| {
+            let mut seen = vec![false; request.frame.rows()];
+            rows[own]
+                .iter()
+                .chain(canaries)
+                .for_each(|row| seen[*row as usize] = true);
+            let mut parts = divider.dealt(&rows[own], random);
+            // What is only looked at to stop is hardly learned.
+            parts.train.extend(canaries);
+            parts.train.sort_unstable();
+            parts.test = rows[1 - own].iter().take(SCORED).copied().collect();
+            parts.test.sort_unstable();
+            let members = self.all.iter().map(|row| seen[*row as usize]).collect();
+            match self.answers.lacking(&parts.train) {
+                None => Ok(Half { parts, members }),
+                Some(class) => Err(FitError::new(
+                    "22023",
+                    format!(
+                        "a half of {} rows has no training row of class \"{}\"",
+                        rows[own].len(),
+                        self.answers.labels[class]
+                    ),
+                )
+                .hint("Raise the option \"rows\".")),
+            }
+        };
+        Ok([half(0, first)?, half(1, second)?])
+    }
+
+    /// Trains a shadow and notes what it answers. `guess`: the columns to guess, or none by name; `side` says whose turn it is.
+    fn train(
+        &mut self,
+        request: &mut Request,
+        half: Half,
+        side: usize,
+        guess: Option<Option<&[String]>>,
+        report: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Result<(), FitError> {
+        let Half { parts, members } = half;
+        let mut answers = self.answers.clone();
+        let cleaning = Cleaning::start(request, &mut answers)?;
+        let judged = on(
+            request,
+            self.answers,
+            parts,
+            cleaning,
+            Instant::now(),
+            report,
+        )?;
+        let artifact = judged.artifact;
+        self.cut_short += usize::from(artifact.provenance.stopped_by == "max_seconds");
+        let predictor = predictor(artifact)?;
+        let predictions = predictor.predict_frame(&request.frame, self.all, 1);
+        let (mut losses, mut statistics) = (Vec::new(), Vec::new());
+        let width = predictor.width().max(1);
+        for (row, answered) in predictions.chunks_exact(width).enumerate() {
+            let (loss, statistic) = looked_at(&self.truth, row, answered);
+            losses.push(loss);
+            statistics.push(statistic);
+        }
+        if let Some(named) = guess {
+            for column in guessable(&predictor, &request.frame, self.rows, named)? {
+                self.guess(&predictor, &request.frame, &column, &members, &losses, side);
+            }
+        }
+        self.observed.members.push(members);
+        self.observed.losses.push(losses);
+        self.observed.statistics.push(statistics);
+        Ok(())
+    }
+
+    /// Guesses a column of rows by what a shadow says of their labels.
+    fn guess(
+        &mut self,
+        predictor: &Predictor,
+        frame: &Frame,
+        name: &str,
+        members: &[bool],
+        losses: &[f64],
+        side: usize,
+    ) {
+        let Some(column) = frame.column(name) else {
+            return;
+        };
+        let values = values(column, self.rows);
+        let place: HashMap<&str, usize> = values.iter().map(|v| v.text.as_str()).zip(0..).collect();
+        let value = |row: u32| Some(*place.get(told(column.cell(row as usize))?.as_str())?);
+        let known: Vec<usize> = (0..self.rows.len())
+            .filter(|at| value(self.rows[*at]).is_some())
+            .collect();
+        let total = values.iter().map(|v| v.rows as f64).sum::<f64>();
+        let shares: Vec<f64> = values.iter().map(|v| v.rows as f64 / total).collect();
+        // Who has no model goes by the label alone.
+        let group = |at: usize| self.group(at);
+        let mut by_group: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in &known {
+            let counts = by_group.entry(group(*at)).or_insert(vec![0; values.len()]);
+            counts[value(self.rows[*at]).unwrap_or(0)] += 1;
+        }
+        let most = |at: usize| {
+            let counts = by_group.get(&group(at));
+            counts.and_then(|own| (0..own.len()).max_by_key(|v| (own[*v], usize::MAX - v)))
+        };
+        // The same rows for both shadows, which see different halves of them.
+        let every = known.len().div_ceil(GUESSED).max(1);
+        let asked: Vec<usize> = known.into_iter().step_by(every).collect();
+        let picked: Vec<u32> = asked.iter().map(|at| self.rows[*at]).collect();
+        let mut small = some_rows(predictor, frame, &picked);
+        let unseen: Vec<f64> = (members.iter().zip(losses))
+            .filter(|(member, _)| !**member)
+            .map(|(_, loss)| *loss)
+            .collect();
+        let variance = (unseen.iter().sum::<f64>() / unseen.len().max(1) as f64).max(1e-12);
+        let every: Vec<u32> = (0..picked.len() as u32).collect();
+        let width = predictor.width().max(1);
+        let mut likelihoods = Vec::new();
+        for candidate in &values {
+            if let Some(own) = small.columns.iter_mut().find(|c| c.name == name) {
+                let mut all = Column::new(name, column.type_name.as_str(), column.kind);
+                let cell = column.cell(candidate.row as usize);
+                every.iter().for_each(|_| all.push(cell));
+                *own = all;
+            }
+            let answered = predictor.predict_frame(&small, &every, 1);
+            let each = answered.chunks_exact(width).zip(&asked);
+            let likelihood = each.map(|(answered, at)| {
+                let (loss, _) = looked_at(&self.truth, *at, answered);
+                match self.truth {
+                    Truth::Values(_) => (-loss / (2.0 * variance)).exp().max(f64::MIN_POSITIVE),
+                    _ => (-loss).exp(),
+                }
+            });
+            likelihoods.push(likelihood.collect::<Vec<f64>>());
+        }
+        let guessed = likeliest(&likelihoods, &shares);
+        let right: Vec<(usize, bool)> = (asked.iter().zip(guessed))
+            .map(|(at, guess)| (*at, value(self.rows[*at]) == Some(guess)))
+            .collect();
+        let without: Vec<bool> = (asked.iter())
+            .map(|at| most(*at) == value(self.rows[*at]))
+            .collect();
+        let own = self.guesses.entry(name.to_owned()).or_default();
+        if side == 0 {
+            own.without = without;
+            own.seen = vec![false; right.len()];
+            own.unseen = vec![false; right.len()];
+        }
+        // Of each row one of both shadows is a model that has seen it.
+        for (place, (at, right)) in right.into_iter().enumerate() {
+            let part = if members[at] {
+                &mut own.seen
+            } else {
+                &mut own.unseen
+            };
+            if let Some(own) = part.get_mut(place) {
+                *own = right;
+            }
+        }
+    }
+
+    /// What is known of a row's label without a model: the class, or the quarter of numbers it is in.
+    fn group(&self, at: usize) -> usize {
+        match &self.truth {
+            Truth::Classes(codes) => codes[at] as usize,
+            Truth::Values(values) => {
+                let less = values.iter().filter(|v| **v < values[at]).count();
+                4 * less / values.len().max(1)
+            }
+            _ => 0,
+        }
+    }
+
+    fn findings(self, plan: &Plan, shadows: usize) -> Findings {
+        let (rows, all) = (self.rows.len(), self.all.len());
+        let mut findings = membership(&self.observed.some(0..rows), "");
+        if all > rows {
+            findings.extend(membership(&self.observed.some(rows..all), "canary_"));
+        }
+        for (column, guesses) in &self.guesses {
+            findings.extend(attribute(column, guesses));
+        }
+        let mut notes = Vec::new();
+        if shadows < plan.shadows {
+            notes.push(format!(
+                "max_seconds left time for {shadows} of {} models",
+                plan.shadows
+            ));
+        }
+        if self.cut_short > 0 {
+            notes.push(format!(
+                "max_seconds ended the training of {} of {shadows} models: the real one has learned longer and may reveal more",
+                self.cut_short
+            ));
+        }
+        let untold = |attack: &str| {
+            let lacks =
+                |f: &&crate::privacy::leak::Finding| f.attack == attack && f.value.is_none();
+            findings.iter().any(|f| lacks(&f))
+        };
+        if untold("lira") {
+            notes.push(format!(
+                "{rows} rows are too few to tell rates at the smallest shares of false positives"
+            ));
+        }
+        Findings {
+            findings,
+            shadows,
+            rows,
+            notes,
+        }
+    }
+}
+
+/// The loss of a row, and what Gaussians are fitted to.
+fn looked_at(truth: &Truth, row: usize, answered: &[f64]) -> (f64, f64) {
+    match truth {
+        Truth::Values(values) => {
+            let error = answered[0] - values[row];
+            (error * error, error)
+        }
+        Truth::Classes(codes) => {
+            let code = codes[row] as usize;
+            let p = match answered {
+                [positive] if code == 0 => 1.0 - positive,
+                [positive] => *positive,
+                all => all.get(code).copied().unwrap_or(0.0),
+            };
+            let p = p.clamp(NEAREST, 1.0 - NEAREST);
+            (-p.ln(), (p / (1.0 - p)).ln())
+        }
+        _ => (0.0, 0.0),
+    }
+}
+
+/// Rows that were never there: each value from another row, and any label.
+fn add_canaries(frame: &mut Frame, answers: &Answers, count: usize, random: &mut Random) {
+    let rows = &answers.rows;
+    let labels = answers.labels.len();
+    let targets: Vec<u32> = (0..count)
+        .map(|_| match labels {
+            0 => rows[random.below(rows.len())],
+            _ => {
+                let label = random.below(labels) as u32;
+                let start = random.below(rows.len());
+                let mut turned = rows[start..].iter().chain(&rows[..start]);
+                let found = turned.find(|row| answers.code(**row) == label);
+                found.copied().unwrap_or(rows[start])
+            }
+        })
+        .collect();
+    if count == 0 {
+        return;
+    }
+    for (at, column) in frame.columns.iter_mut().enumerate() {
+        let before = column.clone();
+        for target in &targets {
+            let row = match at == answers.column {
+                true => *target,
+                false => rows[random.below(rows.len())],
+            };
+            column.push(before.cell(row as usize));
+        }
+    }
+}
+
+/// The rows that take part, ascending: as many as are wanted of the first `own` rows, whole groups where rows are grouped.
+fn sample(
+    request: &Request,
+    answers: &mut Answers,
+    own: usize,
+    wanted: usize,
+    random: &mut Random,
+) -> Result<Vec<u32>, FitError> {
+    let (mut rows, canaries): (Vec<u32>, Vec<u32>) =
+        answers.rows.iter().partition(|row| (**row as usize) < own);
+    if rows.len() > wanted {
+        let params = request.params.check(answers.task, rows.len())?;
+        let divider = Divider::new(&request.frame, answers, &request.split, &params)?;
+        rows = divider.share(&rows, wanted, random);
+    }
+    if rows.len() < FEWEST_ROWS {
+        let found = rows.len();
+        return Err(
+            FitError::new("22023", format!("{found} rows are too few for a leak test"))
+                .hint(format!("There must be {FEWEST_ROWS} with a target.")),
+        );
+    }
+    answers.rows = rows.iter().chain(&canaries).copied().collect();
+    Ok(rows)
+}
+
+/// A value of a column, a row that has it, and how many have.
+struct Candidate {
+    text: String,
+    row: u32,
+    rows: usize,
+}
+
+fn values(column: &Column, rows: &[u32]) -> Vec<Candidate> {
+    let mut found: BTreeMap<String, (u32, usize)> = BTreeMap::new();
+    for row in rows {
+        if let Some(text) = told(column.cell(*row as usize)) {
+            found.entry(text).or_insert((*row, 0)).1 += 1;
+            if found.len() > VALUES {
+                break;
+            }
+        }
+    }
+    let each = found.into_iter();
+    each.map(|(text, (row, rows))| Candidate { text, row, rows })
+        .collect()
+}
+
+/// The columns to guess: those named, which must be inputs of few values, or the first categories among the inputs.
+fn guessable(
+    predictor: &Predictor,
+    frame: &Frame,
+    rows: &[u32],
+    named: Option<&[String]>,
+) -> Result<Vec<String>, FitError> {
+    let inputs = predictor.artifact().recipe.columns();
+    let few = |column: &Column| {
+        let simple = [Kind::Number, Kind::Boolean, Kind::Category].contains(&column.kind);
+        simple && (2..=VALUES).contains(&values(column, rows).len())
+    };
+    let Some(named) = named else {
+        let found = inputs.iter().filter(|input| input.kind != Kind::Number);
+        let found = found.filter(|input| frame.column(&input.name).is_some_and(few));
+        return Ok(found.take(COLUMNS).map(|own| own.name.clone()).collect());
+    };
+    for name in named {
+        let column = frame
+            .column(name)
+            .filter(|_| inputs.iter().any(|i| i.name == *name));
+        let refuse = |what: String, hint: &str| Err(FitError::new("22023", what).hint(hint));
+        match column {
+            None => {
+                return refuse(
+                    format!("column \"{name}\" is no input of the model"),
+                    "What the model does not know it cannot reveal: name one of its inputs.",
+                );
+            }
+            Some(column) if !few(column) => {
+                return refuse(
+                    format!("column \"{name}\" does not have 2 to {VALUES} different values"),
+                    "Attackers try each value in turn: name a column of few values.",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(named.to_vec())
+}
+
+/// The model's columns of some rows.
+fn some_rows(predictor: &Predictor, frame: &Frame, rows: &[u32]) -> Frame {
+    let inputs = predictor.artifact().recipe.columns();
+    let columns = inputs.iter().filter_map(|input| frame.column(&input.name));
+    let pick = |column: &Column| {
+        let mut own = Column::new(column.name.as_str(), column.type_name.as_str(), column.kind);
+        rows.iter()
+            .for_each(|row| own.push(column.cell(*row as usize)));
+        own
+    };
+    Frame {
+        columns: columns.map(pick).collect(),
+    }
+}

@@ -24,7 +24,9 @@ fn insight_fairness(
         name!(high, Option<f64>),
     ),
 > {
-    let predictor = or_raise(required(model, "model").and_then(|model| cache::predictor(model, Right::Explain)));
+    let predictor = or_raise(
+        required(model, "model").and_then(|model| cache::predictor(model, Right::Explain)),
+    );
     let found = or_raise(fairness::lines(&predictor, relation));
     TableIterator::new(found.into_iter().map(|line| {
         let rows = line.rows as i64;

@@ -2,10 +2,9 @@
 
 #![no_main]
 
-use arbitrary::Arbitrary;
 use insight_engine::frame::Kind;
 use insight_engine::infer::Predictor;
-use insight_fuzz::rows::{Own, Row, frame};
+use insight_fuzz::rows::{frame, rows};
 use insight_fuzz::{models, work};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -13,13 +12,8 @@ use std::sync::LazyLock;
 static MODEL: LazyLock<Predictor> =
     LazyLock::new(|| Predictor::new(models::every_kind()).expect("a fitted model fits together"));
 
-#[derive(Debug, Arbitrary)]
-struct Input {
-    rows: Vec<Vec<Own>>,
-}
-
-fuzz_target!(|input: Input| {
-    let rows: Vec<Row> = input.rows.into_iter().take(4).map(Row::new).collect();
+fuzz_target!(|data: &[u8]| {
+    let rows = rows(data, MODEL.artifact().recipe.columns().len());
     for row in &rows {
         work::row_of(&MODEL, &row.cells());
     }

@@ -1,10 +1,10 @@
 //! Values of every sort, right and wrong, as cells of a row.
 
-use arbitrary::Arbitrary;
 use insight_engine::frame::{Cell, Column, Frame, Kind};
 use insight_engine::picture;
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
-#[derive(Debug, Clone, Arbitrary)]
+#[derive(Debug, Clone)]
 pub enum Own {
     Null,
     Number(f64),
@@ -19,6 +19,36 @@ pub enum Own {
     /// A colour of a whole picture.
     Image(u8),
     NoImage,
+}
+
+impl Own {
+    fn of(from: &mut Unstructured<'_>) -> Result<Own> {
+        Ok(match from.int_in_range(0..=11)? {
+            0 => Own::Null,
+            1 => Own::Number(from.arbitrary()?),
+            2 => Own::Small(from.arbitrary()?),
+            3 => Own::Boolean(from.arbitrary()?),
+            4 => Own::Text(from.arbitrary()?),
+            5 => Own::Time(from.arbitrary()?),
+            6 => Own::Duration(from.arbitrary()?),
+            7 => Own::Vector(from.arbitrary()?),
+            8 => Own::Tags(from.arbitrary()?),
+            9 => Own::Json(from.arbitrary()?),
+            10 => Own::Image(from.arbitrary()?),
+            _ => Own::NoImage,
+        })
+    }
+}
+
+/// At most four rows of so many values each.
+pub fn rows(data: &[u8], width: usize) -> Vec<Row> {
+    let mut from = Unstructured::new(data);
+    let mut rows = Vec::new();
+    while !from.is_empty() && rows.len() < 4 {
+        let values = (0..width).map_while(|_| Own::of(&mut from).ok());
+        rows.push(Row::new(values.collect()));
+    }
+    rows
 }
 
 /// Values whose cells borrow from them.

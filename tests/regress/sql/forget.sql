@@ -91,4 +91,22 @@ SELECT insight_train('forget_clients', 'leaves', 'fg_wrong', '{"key": "idd"}');
 SELECT count(insight_drop(name)) FROM insight.model WHERE name LIKE 'fg\_%';
 SELECT count(*) FROM insight.fingerprint;
 SELECT count(*) FROM insight.forgotten;
+-- With a key the secret of fingerprints is sealed, and so are kept predictions, which are found all the same.
+DELETE FROM insight.salt;
+SELECT current_database() AS db \gset
+ALTER DATABASE :"db" SET insight.key_command = 'echo 1:1111111111111111111111111111111111111111111111111111111111111111';
+\c
+SET client_min_messages = warning;
+SELECT version FROM insight_train('forget_clients', 'leaves', 'fg_sealed', '{"algorithm": "linear", "key": "id"}');
+SELECT contained, keyed FROM insight_contains('fg_sealed', '9007199254741010');
+SELECT active FROM insight_log('fg_sealed', true, '{"key": "id"}');
+SELECT count(insight_predict_logged('fg_sealed', c, c.id)) FROM forget_clients c;
+SELECT version, action, proof FROM insight_forget('9007199254741010');
+SELECT count(*) AS kept, count(*) FILTER (WHERE key = '9007199254741010') AS of_one FROM insight.predictions WHERE model = 'fg_sealed';
+ALTER DATABASE :"db" RESET insight.key_command;
+\c
+SET client_min_messages = warning;
+SELECT insight_contains('fg_sealed', '9007199254741010');
+SELECT insight_drop('fg_sealed');
+DELETE FROM insight.salt;
 DROP TABLE forget_clients, forget_orders;

@@ -5,7 +5,6 @@ use super::{again, submit};
 use crate::error::{Error, Result, required};
 use crate::settings;
 use crate::store::cache::{self, Loaded};
-use crate::store::catalog::{self, as_owner};
 use crate::store::rights::Right;
 use crate::store::{leak, record};
 use insight_engine::privacy::leak::{Findings, Plan};
@@ -59,8 +58,8 @@ pub fn leak_test(model: Option<&str>, given: &Value, role: pg_sys::Oid) -> Resul
         &options,
         Work::Leak(plan),
     )?;
-    let (job, found) = submit::ask(&call.spec, |_, bytes| {
-        serde_json::from_slice::<Findings>(bytes).map_err(|e| {
+    let (job, found) = submit::ask(&call.spec, |_, handed| {
+        serde_json::from_slice::<Findings>(handed.bytes).map_err(|e| {
             Error::new("XX000", "the worker's answer cannot be read").detail(e.to_string())
         })
     })?;

@@ -215,6 +215,12 @@ pub fn check(
         options
     };
     let sensitive = sensitive::sensitive(options, &source, target)?;
+    if sensitive.names().next().is_some() {
+        privacy::refuse(
+            options,
+            "models with sensitive columns, whose groups are told exactly",
+        )?;
+    }
     let sources = sensitive::without(sources::parse(related, &source)?, &sensitive);
     let base = source.clone();
     let source = match &sources {

@@ -10,7 +10,6 @@ use insight_engine::evaluate::{Evaluation, Outcomes};
 use insight_engine::explain;
 use insight_engine::infer::Predictor;
 use insight_engine::report::{self, DrawingError, Insight, Kind, Picture, Subject};
-use pgrx::pg_sys;
 use std::rc::Rc;
 
 fn undrawn(error: DrawingError) -> Error {

@@ -61,6 +61,7 @@ pub(in crate::fit) fn of_told(
         sets: Vec::new(),
         label_rows: Vec::new(),
         marks: Vec::new(),
+        fair: None,
     })
 }
 

@@ -120,7 +120,7 @@ impl Generalize {
 }
 
 impl Unit {
-    /// The unit a time lies in; it is stood for by its beginning.
+    /// The unit a time lies in; it is stood for by its beginning. Times beyond what microseconds can tell stay within.
     fn span(self, at: i64) -> Value {
         let days = at.div_euclid(DAY);
         let (year, month, day) = calendar::date(days);
@@ -132,7 +132,7 @@ impl Unit {
             Unit::Week => {
                 // 2000-01-03 was a Monday.
                 let monday = days - (days - 2).rem_euclid(7);
-                (monday, monday + 7, iso(monday * DAY))
+                (monday, monday + 7, iso(monday.saturating_mul(DAY)))
             }
             Unit::Month => {
                 let next = first(year + i64::from(month / 12), month % 12 + 1);
@@ -154,10 +154,10 @@ impl Unit {
             ),
         };
         Value::Span {
-            low: low * DAY,
-            high: high * DAY,
+            low: low.saturating_mul(DAY),
+            high: high.saturating_mul(DAY),
             closed: false,
-            centre: low * DAY,
+            centre: low.saturating_mul(DAY),
             label,
         }
     }

@@ -121,7 +121,7 @@ fn options_are_checked() {
     let plan = |options: serde_json::Value| Plan::from_json(options.as_object().unwrap());
     assert_eq!(plan(json!({})).unwrap().shadows, 16);
     for (options, words) in [
-        (json!({"shadows": 5}), "even"),
+        (json!({"shadows": 7}), "even"),
         (json!({"shadows": 2}), "from 6 to 256"),
         (json!({"rows": 10}), "from 50"),
         (json!({"columns": "plan"}), "array"),

@@ -23,6 +23,10 @@ pub struct Record {
     pub imported: bool,
 }
 
+fn gone() -> Error {
+    Error::new("42704", "the version was dropped")
+}
+
 /// The record of a version.
 pub fn record(id: i64) -> Result<Record> {
     as_owner(|| {
@@ -35,10 +39,13 @@ pub fn record(id: i64) -> Result<Record> {
                 &[id.into()],
             )?;
             let row = rows.first();
+            if row.is_empty() {
+                return Err(gone());
+            }
             let (Some(model), Some(version), Some(relation)) =
                 row.get_three::<String, i32, String>()?
             else {
-                return Err(Error::new("42704", "the version was dropped"));
+                return Err(gone());
             };
             let target = row.get::<String>(4)?.unwrap_or_default();
             let options = row.get::<JsonB>(5)?.map_or(serde_json::json!({}), |o| o.0);
@@ -70,9 +77,11 @@ pub fn artifact(id: i64) -> Result<Vec<u8>> {
                 None,
                 &[id.into()],
             )?;
-            rows.first()
-                .get_one::<Vec<u8>>()?
-                .ok_or_else(|| Error::new("42704", "the version was dropped"))
+            // Nor does a worker see one of a transaction that has not committed.
+            match rows.is_empty() {
+                true => Err(gone()),
+                false => rows.first().get_one::<Vec<u8>>()?.ok_or_else(gone),
+            }
         })
     })?;
     keys::open("the model", &place(id), stored)

@@ -421,6 +421,11 @@ fn check_owner(table: pg_sys::Oid, name: &str) -> Result<()> {
     trust::check_rows(table)
 }
 
+/// A type's name without its schema, which stands before it where another type of that name comes first in the search path.
+fn plain(kind: &str) -> &str {
+    kind.strip_prefix("pg_catalog.").unwrap_or(kind)
+}
+
 /// An error where a table has not the columns of a table of scores with such a key.
 fn check_columns(table: pg_sys::Oid, name: &str, key_type: &str) -> Result<()> {
     let foreign = |detail: String| {
@@ -445,7 +450,7 @@ fn check_columns(table: pg_sys::Oid, name: &str, key_type: &str) -> Result<()> {
     for (column, kind) in std::iter::once(("key", key_type)).chain(own) {
         match found.iter().find(|(name, _)| name == column) {
             None => return Err(foreign(format!("It has no column \"{column}\"."))),
-            Some((_, found)) if found != kind => {
+            Some((_, found)) if plain(found) != plain(kind) => {
                 return Err(foreign(format!(
                     "Its column \"{column}\" is {found}, not {kind}."
                 )));

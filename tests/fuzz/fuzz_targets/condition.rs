@@ -2,15 +2,18 @@
 
 #![no_main]
 
-use insight_engine::condition::Condition;
+use insight_engine::condition::{Condition, Quantity};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let Ok(condition) = Condition::parse(text) else {
         return;
     };
-    let told = condition.to_string();
-    let again = Condition::parse(&told).expect("what is told can be read");
-    assert_eq!(again.to_string(), told);
-    let _ = condition.holds(|_| Ok::<f64, ()>(0.3));
+    let _ = condition.asks_for(Quantity::Drift);
+    let _ = condition.holds(|comparison| {
+        // What is told can be read again.
+        let told = comparison.to_string();
+        assert!(Condition::parse(&told).is_ok(), "{told}");
+        Ok::<f64, ()>(0.3)
+    });
 });

@@ -26,7 +26,11 @@ fuzz_target!(|data: &[u8]| {
     let options = json!({"missing": missing, "duplicates": duplicates, "variants": true, "numbers": true, "dates": true,
         "outliers": "robust", "text": {"trim": true, "case": "fold", "unicode": "nfkc"}});
     let params = CleanParams::from_json(&options, "").expect("options that exist");
-    let kinds = [("text", Kind::Category), ("jsonb", Kind::Json), ("text[]", Kind::Tags)];
+    let kinds = [
+        ("text", Kind::Category),
+        ("jsonb", Kind::Json),
+        ("text[]", Kind::Tags),
+    ];
     let mut columns = kinds.map(|(type_name, kind)| Column::new(type_name, type_name, kind));
     for text in &texts {
         let tag = format!("{text}\0{}\0", text.len());
@@ -48,8 +52,11 @@ fuzz_target!(|data: &[u8]| {
         let _ = recipe.transform(frame, &rows);
         let mut features = recipe.scratch();
         for row in rows.iter().take(3) {
-            let cells: Vec<Cell<'_>> =
-                frame.columns.iter().map(|c| c.cell(*row as usize)).collect();
+            let cells: Vec<Cell<'_>> = frame
+                .columns
+                .iter()
+                .map(|c| c.cell(*row as usize))
+                .collect();
             recipe.apply(&cells, &mut features);
         }
     }

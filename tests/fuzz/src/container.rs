@@ -19,7 +19,9 @@ pub fn open(bytes: &[u8]) -> Option<Parts<'_>> {
     let mut values = Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     let (header, words) = rest.split_at(values.byte_offset());
-    let words = words.get(..words.len().saturating_sub(8)).unwrap_or_default();
+    let words = words
+        .get(..words.len().saturating_sub(8))
+        .unwrap_or_default();
     Some(Parts {
         start,
         header,

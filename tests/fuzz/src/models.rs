@@ -35,7 +35,9 @@ pub fn customers(rows: usize) -> Frame {
     ];
     let mut columns = columns.map(|(name, type_name, kind)| Column::new(name, type_name, kind));
     let mut choices = Choices(7);
-    let words = ["late", "parcel", "broken", "very", "good", "support", "never", "again"];
+    let words = [
+        "late", "parcel", "broken", "very", "good", "support", "never", "again",
+    ];
     for row in 0..rows {
         let age = 18.0 + choices.below(60) as f64;
         let plan = ["basic", "plus", "\"pro\" ü"][choices.below(3)];
@@ -84,9 +86,13 @@ fn request(target: &str, leave_out: &[&str], options: Value) -> Request {
         let name = c.name.as_str();
         name == target || !targets.contains(&name) && !leave_out.contains(&name)
     });
-    let mut all = json!({"epochs": 1, "hidden": [4], "members": 1, "text_features": 8, "batch_size": 64});
+    let mut all =
+        json!({"epochs": 1, "hidden": [4], "members": 1, "text_features": 8, "batch_size": 64});
     let own = options.as_object().cloned().unwrap_or_default();
-    if own.get("algorithm").is_some_and(|a| a != "dnn" && a != "mlp") {
+    if own
+        .get("algorithm")
+        .is_some_and(|a| a != "dnn" && a != "mlp")
+    {
         all = json!({});
     }
     let all = all.as_object_mut().map(|all| {
@@ -126,7 +132,9 @@ fn log() -> Frame {
                 ["tea", "milk", "bread", "jam"][(customer + step + choices.below(2)) % 4],
             ];
             columns[0].push(Cell::Text(cells[0]));
-            columns[1].push(Cell::Time((customer * 1000 + step * 86_400) as i64 * 1_000_000));
+            columns[1].push(Cell::Time(
+                (customer * 1000 + step * 86_400) as i64 * 1_000_000,
+            ));
             columns[2].push(Cell::Text(cells[2]));
             columns[3].push(Cell::Number(choices.below(50) as f64));
         }
@@ -195,6 +203,7 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     let small = |algorithm: &str| json!({"algorithm": algorithm, "hidden": [4], "embedding_dim": 4, "epochs": 1});
     let mut attention = small("transformer");
     attention["attention_heads"] = json!(1);
+    attention["hidden"] = json!([8]);
     found.extend([
         ("lstm", sequence(item(), small("lstm")).to_bytes()),
         ("gru_gap", sequence(TargetOf::Gap, small("gru")).to_bytes()),

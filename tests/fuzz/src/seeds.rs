@@ -8,8 +8,8 @@ use std::path::Path;
 
 fn put(folder: &Path, target: &str, name: &str, bytes: &[u8]) {
     let folder = folder.join(target);
-    let written = std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(folder.join(name), bytes));
+    let written =
+        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(name), bytes));
     written.expect("the corpus can be written");
 }
 
@@ -33,9 +33,17 @@ fn main() {
     for (at, text) in options.iter().enumerate() {
         put(folder, "options", &format!("options{at}"), text.as_bytes());
     }
-    let conditions = ["drift > 0.2 or new_rows > 10%", "new_rows >= 1000 and drift<=.5"];
+    let conditions = [
+        "drift > 0.2 or new_rows > 10%",
+        "new_rows >= 1000 and drift<=.5",
+    ];
     for (at, text) in conditions.iter().enumerate() {
-        put(folder, "condition", &format!("condition{at}"), text.as_bytes());
+        put(
+            folder,
+            "condition",
+            &format!("condition{at}"),
+            text.as_bytes(),
+        );
     }
     let texts = [
         "\u{1}2024-02-29\n29.02.2024\n02/29/2024 12:30\n2024-02-29T12:30:00+02:00",
@@ -48,7 +56,9 @@ fn main() {
         put(folder, "texts", &format!("texts{at}"), text.as_bytes());
     }
     for at in 0..4u8 {
-        let row: Vec<u8> = (0..160).map(|i: u8| i.wrapping_mul(37).wrapping_add(at)).collect();
+        let row: Vec<u8> = (0..160)
+            .map(|i: u8| i.wrapping_mul(37).wrapping_add(at))
+            .collect();
         put(folder, "rows", &format!("rows{at}"), &row);
     }
 }

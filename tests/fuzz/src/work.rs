@@ -1,7 +1,9 @@
 //! Everything that is done with a model, on rows like and unlike those it knows.
 
 use insight_engine::artifact::Artifact;
-use insight_engine::explain::{Goal, Ways, counterfactuals, dependence, explain, importance, rules};
+use insight_engine::explain::{
+    Goal, Ways, counterfactuals, dependence, explain, importance, rules,
+};
 use insight_engine::export::{self, Origin};
 use insight_engine::frame::{Cell, Kind};
 use insight_engine::infer::{Predictor, answer};
@@ -66,7 +68,13 @@ fn table(artifact: Artifact) {
     let Ok(predictor) = Predictor::new(artifact) else {
         return;
     };
-    let kinds: Vec<Kind> = predictor.artifact().recipe.columns().iter().map(|c| c.kind).collect();
+    let kinds: Vec<Kind> = predictor
+        .artifact()
+        .recipe
+        .columns()
+        .iter()
+        .map(|c| c.kind)
+        .collect();
     let mut scratch = predictor.scratch();
     for which in 0..3 {
         let row: Vec<Cell<'_>> = kinds.iter().map(|kind| cells(*kind, which)).collect();
@@ -82,7 +90,14 @@ fn table(artifact: Artifact) {
                 left -= 1;
                 left > 0
             };
-            let _ = counterfactuals(&predictor, &row, Goal::Above(0.9), &ways, &mut scratch, &mut go);
+            let _ = counterfactuals(
+                &predictor,
+                &row,
+                Goal::Above(0.9),
+                &ways,
+                &mut scratch,
+                &mut go,
+            );
         }
     }
     let mut left = 12;

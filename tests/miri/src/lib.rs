@@ -19,12 +19,10 @@ pub mod picture {
     pub const BYTES: usize = 32 * 32 * 3;
 }
 
+#[path = "../../../src/engine/clean"]
 pub mod clean {
-    #[path = "../../../../src/engine/clean/dates.rs"]
     pub mod dates;
-    #[path = "../../../../src/engine/clean/numbers.rs"]
     pub mod numbers;
-    #[path = "../../../../src/engine/clean/text.rs"]
     pub mod text;
 }
 

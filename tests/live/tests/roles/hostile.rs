@@ -103,7 +103,7 @@ fn use_everything(s: &mut Session) {
          SELECT * FROM public.insight_drift('hers', 'public.t');
          SELECT * FROM public.insight_import(public.insight_export('hers'), 'copied');
          SELECT public.insight_drop('copied');
-         SELECT * FROM public.insight_train('public.t', 'y', 'keyed', '{\"epochs\": 2, \"hidden\": [4], \"key\": \"x\"}');
+         SELECT * FROM public.insight_train('SELECT row_number() OVER () AS id, * FROM public.t', 'y', 'keyed', '{\"epochs\": 2, \"hidden\": [4], \"key\": \"id\"}');
          SELECT * FROM public.insight_contains('keyed', '7'), public.insight_forget('7', 'keyed');
          SELECT public.insight_drop('keyed');
          SELECT public.insight_rollback('hers');

@@ -1,6 +1,7 @@
 """Private models beside Opacus and dp_accounting. See tests/quality/private."""
 
 import json
+import logging
 import math
 import os
 import sys
@@ -21,6 +22,8 @@ DELTA = 1e-5
 SEEDS = int(os.environ.get("PRIVATE_SEEDS", "3"))
 EPOCHS, SAMPLES, HIDDEN, RATE = 20, 20, 32, 0.01
 data = sys.argv[1]
+# Orders that do not matter fail to converge.
+logging.disable(logging.WARNING)
 passed = failed = 0
 
 
@@ -77,7 +80,7 @@ run('CREATE TABLE telco AS SELECT * FROM telco_all WHERE part < 0.75')
 run('CREATE TABLE telco_unseen AS SELECT * FROM telco_all WHERE part >= 0.75')
 for table in ("telco", "telco_unseen"):
     run(f'ALTER TABLE {table} DROP COLUMN part, DROP COLUMN "customerID"')
-TABLES = {"adult": ("income", ">50K"), "telco": ("Churn", "Yes")}
+TABLES = {"telco": ("Churn", "Yes"), "adult": ("income", ">50K")}
 
 
 def train(table, target, options):

@@ -1,4 +1,8 @@
--- Whose rows a model was trained on, and forgetting somebody.
+-- Whose rows a model was trained on, and forgetting somebody. In a database of its own.
+SELECT current_database() AS start_db \gset
+CREATE DATABASE regress_forget;
+\c regress_forget
+CREATE EXTENSION insight;
 SET client_min_messages = warning;
 \set VERBOSITY default
 CREATE TABLE forget_clients AS SELECT 9007199254740992 + i AS id, 18 + i * 7919 % 60 AS age, (ARRAY['basic', 'plus', 'premium'])[1 + i % 3] AS plan,
@@ -110,3 +114,5 @@ SELECT insight_contains('fg_sealed', '9007199254741010');
 SELECT insight_drop('fg_sealed');
 DELETE FROM insight.salt;
 DROP TABLE forget_clients, forget_orders;
+\c :"start_db"
+DROP DATABASE regress_forget;

@@ -39,6 +39,7 @@ SELECT * FROM insight_leak_test('leak_tags', '{"shadows": 6}');
 CREATE ROLE leak_stranger;
 CREATE ROLE leak_member;
 GRANT USAGE ON SCHEMA public TO leak_stranger, leak_member;
+SELECT insight_grant('by_heart', 'leak_stranger', 'explain');
 SET ROLE leak_stranger;
 SELECT * FROM insight_leak_test('amounts');
 SELECT count(*) FROM insight.leaks;

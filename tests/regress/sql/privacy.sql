@@ -4,101 +4,101 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS insight;
 SELECT setseed(0.25);
 CREATE TYPE plan AS ENUM ('basic', 'plus', 'pro');
-CREATE TABLE subscribers AS
+CREATE TABLE dp_clients AS
 SELECT i AS subscriber_id, age, (ARRAY['basic', 'plus', 'pro'])[1 + (i % 3)]::plan AS plan,
   CASE WHEN i = 77 THEN 'canary island' ELSE (ARRAY['DE', 'FR', 'IT', 'ES'])[1 + floor(random() * 4)::int] END AS land,
   random() < 0.3 AS newsletter, date '2020-01-01' + floor(random() * 900)::int AS since,
   CASE WHEN random() < 1 / (1 + exp(-(age - 45) / 6.0)) THEN 'yes' ELSE 'no' END AS cancels
 FROM (SELECT i, 18 + floor(random() * 60)::int AS age FROM generate_series(1, 6000) i) s;
-ALTER TABLE subscribers ADD PRIMARY KEY (subscriber_id);
-ANALYZE subscribers;
+ALTER TABLE dp_clients ADD PRIMARY KEY (subscriber_id);
+ANALYZE dp_clients;
 
 -- What goes with privacy and what does not.
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3, "eps": 1}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": -1}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3, "unit": "nobody"}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3, "unit": "cancels"}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3, "bounds": {"land": [0, 1]}}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "gbdt"}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3, "eps": 1}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": -1}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3, "unit": "nobody"}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3, "unit": "cancels"}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3, "bounds": {"land": [0, 1]}}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "gbdt"}');
 \set VERBOSITY terse
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "tune": true}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "early_stopping": true}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "warm_start": true}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "clean": {}}');
-SELECT insight_train('subscribers', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "threshold": "f1"}');
-SELECT insight_train('subscribers', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "gan"}');
-SELECT insight_train('subscribers', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "kmeans"}');
-SELECT insight_train('subscribers', 'land', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');
-SELECT insight_cross_validate('subscribers', 'cancels', 3, '{"privacy": {"epsilon": 3}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "tune": true}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "early_stopping": true}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "warm_start": true}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "clean": {}}');
+SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "threshold": "f1"}');
+SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "gan"}');
+SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "kmeans"}');
+SELECT insight_train('dp_clients', 'land', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');
+SELECT insight_cross_validate('dp_clients', 'cancels', 3, '{"privacy": {"epsilon": 3}}');
 \set VERBOSITY default
 
 -- A model that is private: what it states, that it predicts, and that a rare text is nowhere in it.
 SELECT version, status, task, algorithm, metric, score > 0.75 AS good, deployed
-FROM insight_train('subscribers', 'cancels', 'private', '{"privacy": {"epsilon": 4, "delta": 1e-5, "unit": "subscriber_id"}}');
+FROM insight_train('dp_clients', 'cancels', 'private', '{"privacy": {"epsilon": 4, "delta": 1e-5, "unit": "subscriber_id"}}');
 SELECT metric, round(value::numeric, 6) AS value FROM insight.metrics WHERE model = 'private' AND metric IN ('epsilon', 'delta') ORDER BY position;
 SELECT p ->> 'accountant' AS accountant, (p ->> 'steps')::int > 50 AS steps, (p ->> 'noise_multiplier')::float8 > 0.3 AS noise,
   (p ->> 'sampling_rate')::float8 BETWEEN 0.01 AND 0.5 AS rate, p ->> 'unit' AS unit, p -> 'prepared' AS asked
 FROM (SELECT provenance -> 'privacy' AS p FROM insight.versions WHERE model = 'private') s;
-SELECT corr(insight_predict('private', s), age) > 0.6 AS predicts FROM subscribers s;
+SELECT corr(insight_predict('private', s), age) > 0.6 AS predicts FROM dp_clients s;
 SELECT count(*) FROM insight.history WHERE model = 'private';
 SELECT position('canary' IN encode(artifact, 'escape')) AS in_artifact,
   position('canary' IN summary::text) AS in_summary, position('FR' IN encode(artifact, 'escape')) > 0 AS common_text
 FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE m.name = 'private';
 -- What would need rows is refused; what is told of the test rows has noise.
-SELECT * FROM insight_drift('private', 'subscribers');
-SELECT e.* FROM subscribers s, insight_explain('private', s) e WHERE subscriber_id = 1;
+SELECT * FROM insight_drift('private', 'dp_clients');
+SELECT e.* FROM dp_clients s, insight_explain('private', s) e WHERE subscriber_id = 1;
 SELECT insight_reproduce('private');
 SELECT count(*) > 5 AS points FROM insight_roc('private');
 -- Numbers are estimated too, with bounds that are known.
-SELECT task, metric, algorithm FROM insight_train('subscribers', 'age', 'private_age', '{"privacy": {"epsilon": 8, "bounds": {"age": [18, 78]}}, "exclude": ["subscriber_id"]}');
+SELECT task, metric, algorithm FROM insight_train('dp_clients', 'age', 'private_age', '{"privacy": {"epsilon": 8, "bounds": {"age": [18, 78]}}, "exclude": ["subscriber_id"]}');
 -- A delta that allows too much is said.
 SET client_min_messages = notice;
 \set VERBOSITY terse
-DO $$ BEGIN PERFORM insight_train('subscribers', 'cancels', 'loose', '{"privacy": {"epsilon": 1, "delta": 0.01}, "epochs": 1, "test_size": 0}'); END $$;
+DO $$ BEGIN PERFORM insight_train('dp_clients', 'cancels', 'loose', '{"privacy": {"epsilon": 1, "delta": 0.01}, "epochs": 1, "test_size": 0}'); END $$;
 \set VERBOSITY default
 SET client_min_messages = warning;
 
 -- A budget: set by the owner, spent by trainings, refused when it is spent.
 CREATE ROLE analyst_of_privacy LOGIN;
-GRANT SELECT ON subscribers TO analyst_of_privacy;
+GRANT SELECT ON dp_clients TO analyst_of_privacy;
 GRANT CREATE ON SCHEMA public TO analyst_of_privacy;
-SELECT relation, epsilon, delta, epsilon_spent > 10 AS spent_before, epsilon_left FROM insight_privacy_budget('subscribers', 14, 0.02);
+SELECT relation, epsilon, delta, epsilon_spent > 10 AS spent_before, epsilon_left FROM insight_privacy_budget('dp_clients', 14, 0.02);
 SELECT relation, epsilon, uses FROM insight.privacy;
 SELECT epsilon, what, job IS NOT NULL AS by_job, model, version, role = current_user AS me FROM insight.privacy_ledger ORDER BY entry;
-SELECT insight_privacy_budget('subscribers', -1);
+SELECT insight_privacy_budget('dp_clients', -1);
 SELECT insight_privacy_budget('SELECT 1 AS one', 1);
-CREATE VIEW subscribers_view AS SELECT * FROM subscribers WHERE age > 0;
-GRANT SELECT ON subscribers_view TO analyst_of_privacy;
-SELECT insight_privacy_budget('subscribers_view', 1);
-SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight_privacy_budget('subscribers', (SELECT 2 + sum(epsilon) FROM insight.privacy_ledger), 0.02);
+CREATE VIEW dp_clients_view AS SELECT * FROM dp_clients WHERE age > 0;
+GRANT SELECT ON dp_clients_view TO analyst_of_privacy;
+SELECT insight_privacy_budget('dp_clients_view', 1);
+SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight_privacy_budget('dp_clients', (SELECT 2 + sum(epsilon) FROM insight.privacy_ledger), 0.02);
 SET ROLE analyst_of_privacy;
-SELECT insight_privacy_budget('subscribers', 100);
+SELECT insight_privacy_budget('dp_clients', 100);
 -- Others than the owner learn from it under differential privacy alone, through a view and a query, too.
 \set VERBOSITY terse
-SELECT insight_train('subscribers', 'cancels', 'plain', '{"algorithm": "linear"}');
-SELECT insight_train('subscribers_view', 'cancels', 'plain', '{"algorithm": "linear"}');
-SELECT insight_train('SELECT * FROM subscribers WHERE age < 50', NULL, 'plain', '{"algorithm": "kmeans"}');
-SELECT insight_train('subscribers', 'cancels', 'theirs', '{"privacy": {"epsilon": 3}, "epochs": 1}');
+SELECT insight_train('dp_clients', 'cancels', 'plain', '{"algorithm": "linear"}');
+SELECT insight_train('dp_clients_view', 'cancels', 'plain', '{"algorithm": "linear"}');
+SELECT insight_train('SELECT * FROM dp_clients WHERE age < 50', NULL, 'plain', '{"algorithm": "kmeans"}');
+SELECT insight_train('dp_clients', 'cancels', 'theirs', '{"privacy": {"epsilon": 3}, "epochs": 1}');
 \set VERBOSITY default
-SELECT status FROM insight_train('subscribers_view', 'cancels', 'theirs', '{"privacy": {"epsilon": 1.5}, "epochs": 1}');
-SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight.privacy WHERE relation = 'subscribers'::regclass;
-SELECT insight_train('subscribers', 'cancels', 'theirs', '{"privacy": {"epsilon": 1}, "epochs": 1}');
+SELECT status FROM insight_train('dp_clients_view', 'cancels', 'theirs', '{"privacy": {"epsilon": 1.5}, "epochs": 1}');
+SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight.privacy WHERE relation = 'dp_clients'::regclass;
+SELECT insight_train('dp_clients', 'cancels', 'theirs', '{"privacy": {"epsilon": 1}, "epochs": 1}');
 -- What was spent stays spent, whatever becomes of the caller's transaction.
 BEGIN;
-SELECT status FROM insight_train('subscribers', 'cancels', 'gone', '{"privacy": {"epsilon": 0.4, "delta": 1e-4}, "epochs": 1}');
+SELECT status FROM insight_train('dp_clients', 'cancels', 'gone', '{"privacy": {"epsilon": 0.4, "delta": 1e-4}, "epochs": 1}');
 ROLLBACK;
-SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight.privacy WHERE relation = 'subscribers'::regclass;
+SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight.privacy WHERE relation = 'dp_clients'::regclass;
 SELECT epsilon, what, model FROM insight.privacy_ledger ORDER BY entry DESC LIMIT 2;
 RESET ROLE;
 -- The owner may do as before; without a budget everybody may.
-SELECT status FROM insight_train('subscribers', 'cancels', 'plain', '{"algorithm": "linear"}');
-SELECT count(*) FROM insight_privacy_budget('subscribers', NULL);
-SELECT count(*) FROM insight.privacy WHERE relation = 'subscribers'::regclass;
+SELECT status FROM insight_train('dp_clients', 'cancels', 'plain', '{"algorithm": "linear"}');
+SELECT count(*) FROM insight_privacy_budget('dp_clients', NULL);
+SELECT count(*) FROM insight.privacy WHERE relation = 'dp_clients'::regclass;
 -- Who may not read a table does not see what was told of it.
-REVOKE SELECT ON subscribers FROM analyst_of_privacy;
+REVOKE SELECT ON dp_clients FROM analyst_of_privacy;
 SET ROLE analyst_of_privacy;
-SELECT count(*) FROM insight.privacy_ledger WHERE relation = 'subscribers'::regclass;
+SELECT count(*) FROM insight.privacy_ledger WHERE relation = 'dp_clients'::regclass;
 SELECT count(*) FROM insight.privacy_spent;
 RESET ROLE;
 -- A partition counts for the whole, and the whole for its partitions.
@@ -113,8 +113,8 @@ SELECT epsilon_left FROM insight.privacy WHERE relation = 'visits'::regclass;
 SELECT insight_train('visits_late', 'returns', 'visits_private', '{"privacy": {"epsilon": 1}, "epochs": 1}');
 SELECT insight_drop('private'), insight_drop('private_age'), insight_drop('loose'), insight_drop('theirs'), insight_drop('plain'), insight_drop('visits_private');
 DROP TABLE visits;
-DROP VIEW subscribers_view;
-DROP TABLE subscribers;
+DROP VIEW dp_clients_view;
+DROP TABLE dp_clients;
 DROP TYPE plan;
 REVOKE CREATE ON SCHEMA public FROM analyst_of_privacy;
 DROP ROLE analyst_of_privacy;

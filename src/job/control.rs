@@ -74,9 +74,14 @@ pub fn wait(job: i64, timeout: Option<f64>) -> Result<String> {
     }
 }
 
-/// The status by a snapshot of this moment.
+/// The status by a snapshot of this moment. A worker that ends after the snapshot is taken and gives its lock back before that is
+/// looked at seems to have died: a later snapshot has what it wrote before it gave the lock back.
 fn latest(job: i64) -> Result<Status> {
-    now(|| known(job))
+    let status = now(|| known(job))?;
+    match status.status == "failed" {
+        true => now(|| known(job)),
+        false => Ok(status),
+    }
 }
 
 /// Starts a worker for the first queued job that has none; where its role may not start one, a worker that says so.

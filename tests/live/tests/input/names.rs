@@ -55,7 +55,10 @@ fn hostile_names_of_tables_columns_and_models_work() {
             "SELECT job FROM insight_train({relation}, {text}, {text}, {options}::jsonb || '{{\"wait\": false}}')"
         ));
         let ended: String = s.one(&format!("SELECT insight_wait({job}, 60)"));
-        assert_eq!(ended, "succeeded", "{name}");
+        let error: Option<String> = s.one(&format!(
+            "SELECT concat_ws(' ', sqlstate, error, detail) FROM insight.jobs WHERE job = {job}"
+        ));
+        assert_eq!(ended, "succeeded", "{name}: {error:?}");
         let differences: i64 = s.one(&format!(
             "SELECT count(*) FROM {id}.{id} t WHERE insight_predict({text}, t) IS DISTINCT FROM insight_predict({text}, to_jsonb(t))
                OR insight_predict({text}, t) IS NULL"
@@ -99,7 +102,9 @@ fn hostile_names_of_tables_columns_and_models_work() {
             "SELECT rows FROM insight_score({text}, {relation}, {into}, 'key')"
         ));
         assert_eq!(scored, 200, "{name}");
-        s.exec(&format!("SELECT insight_log({text}, true, '{{\"key\": \"key\"}}')"));
+        s.exec(&format!(
+            "SELECT insight_log({text}, true, '{{\"key\": \"key\"}}')"
+        ));
         s.exec(&format!(
             "SELECT insight_predict_logged({text}, t, {text}) FROM {id}.{id} t WHERE key = 1"
         ));

@@ -39,6 +39,11 @@ pub fn leak_test(model: Option<&str>, given: &Value, role: pg_sys::Oid) -> Resul
     if let Value::Object(all) = &mut options {
         all.remove("wait");
         all.remove("deploy");
+        // Shadows are trained in the plain way, whose models reveal more than this one does.
+        spec::privacy::refuse(
+            all,
+            "leak tests: what they would attack is another kind of model",
+        )?;
         let start = all.get("warm_start").filter(|start| !start.is_null());
         if start.is_some_and(|start| *start != Value::Bool(false)) {
             return Err(Error::new(

@@ -59,6 +59,7 @@ pub fn leak_test(
         truth: answers.truth(&all),
         all: &all,
         observed: Observed::default(),
+        guessed: Vec::new(),
         guesses: BTreeMap::new(),
         cut_short: 0,
     };
@@ -100,6 +101,7 @@ struct Shadows<'a> {
     all: &'a [u32],
     truth: Truth,
     observed: Observed,
+    guessed: Vec<String>,
     /// By column.
     guesses: BTreeMap<String, Guesses>,
     /// Shadows that `max_seconds` ended.
@@ -184,7 +186,11 @@ impl Shadows<'_> {
             statistics.push(statistic);
         }
         if let Some(named) = guess {
-            for column in guessable(&predictor, &request.frame, self.rows, named)? {
+            // The second of a pair guesses what the first has guessed: each has seen half of the rows.
+            if side == 0 {
+                self.guessed = guessable(&predictor, &request.frame, self.rows, named)?;
+            }
+            for column in self.guessed.clone() {
                 self.guess(&predictor, &request.frame, &column, &members, &losses, side);
             }
         }

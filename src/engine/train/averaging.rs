@@ -26,6 +26,14 @@ impl Average {
         })
     }
 
+    /// That goes back so many steps.
+    pub(super) fn over(steps: f64) -> Average {
+        Average {
+            horizon: steps.max(1.0),
+            steps: 0.0,
+        }
+    }
+
     /// The share of the next step, above 0 and at most 1.
     pub(super) fn next(&mut self) -> f64 {
         self.steps += 1.0;

@@ -42,6 +42,7 @@ pub(crate) fn train_privately(
         expected: expected.max(1.0),
     };
     let mut learner = Cpu::private(&task, start::network(&task));
+    learner.average_over(params.learning.averaging_epochs / plan.rate);
     let started = Instant::now();
     let deadline = task.deadline(started);
     let mut last_report = started;

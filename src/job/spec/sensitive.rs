@@ -122,6 +122,9 @@ pub(super) fn without(sources: Option<Sources>, sensitive: &Sensitive) -> Option
     for related in &mut sources.related {
         let is_sensitive = |name: &str| sensitive.names().any(|own| own == name);
         related.fields.retain(|field| !is_sensitive(&field.name));
+        if let Some(clv) = &mut related.clv {
+            clv.amount = clv.amount.take().filter(|amount| !is_sensitive(amount));
+        }
     }
     Some(sources)
 }

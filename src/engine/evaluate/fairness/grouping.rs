@@ -80,7 +80,13 @@ impl Grouping {
     /// The groups of some rows of the column, or of another one of its kind.
     pub fn of(&self, column: &Column, rows: &[u32]) -> Groups {
         let mut names = match &self.by {
-            By::Values(values) => values.clone(),
+            // A value that is called as a group of the others is told from it by quotes.
+            By::Values(values) => (values.iter())
+                .map(|value| match [OTHERS, NULL].contains(&value.as_str()) {
+                    true => format!("\"{value}\""),
+                    false => value.clone(),
+                })
+                .collect(),
             By::Edges(edges) => bands(edges),
         };
         let others = names.len() as u32;

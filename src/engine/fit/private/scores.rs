@@ -29,6 +29,8 @@ const UNTOLD: [&str; 7] = [
 /// An error counts as so many standard deviations of the target at most, in so many steps.
 const LARGEST_ERROR: f64 = 4.0;
 const GRAIN: f64 = 1024.0;
+/// The noise of steps has a scale of so many at most.
+const MOST_SCALE: f64 = 5e7;
 /// Within so many scales a Laplace number is in 95 of 100 cases: ln 20.
 const LAPLACE_95: f64 = 2.996;
 
@@ -167,25 +169,28 @@ fn of_values(
 ) -> Result<(), FitError> {
     let largest = LARGEST_ERROR * scale.deviation;
     let (mut errors, mut squares) = (0i64, 0i64);
+    let grain = GRAIN
+        .min((MOST_SCALE * cost.epsilon / (2.0 * cost.rows_per_unit as f64)).floor())
+        .max(1.0);
     for (truth, prediction) in truth.iter().zip(predictions) {
         let error = ((truth - prediction).abs() / largest).min(1.0);
         // A number that is none is an error as large as they can be.
         let error = if error.is_nan() { 1.0 } else { error };
-        errors += (GRAIN * error).round() as i64;
-        squares += (GRAIN * error * error).round() as i64;
+        errors += (grain * error).round() as i64;
+        squares += (grain * error * error).round() as i64;
     }
     // Two sums share the budget.
-    let spread = GRAIN * cost.rows_per_unit as f64 * 2.0 / cost.epsilon;
+    let spread = grain * cost.rows_per_unit as f64 * 2.0 / cost.epsilon;
     let count = truth.len().max(1) as f64;
     let mut mean = |sum: i64| -> Result<f64, FitError> {
         let sum = (sum + noise.discrete_laplace(spread)?) as f64;
-        Ok((sum / GRAIN / count).clamp(0.0, 1.0))
+        Ok((sum / grain / count).clamp(0.0, 1.0))
     };
     let (error, square) = (mean(errors)?, mean(squares)?);
     let (mae, mse) = (error * largest, square * largest * largest);
     let variance = scale.deviation * scale.deviation;
     // What the noise, and what other rows with normal errors would make of it.
-    let unsure = LAPLACE_95 * spread / GRAIN / count;
+    let unsure = LAPLACE_95 * spread / grain / count;
     let about = |value: f64, noise: f64, rows: f64| {
         let apart = noise.hypot(1.96 * rows * value / count.sqrt());
         ((value - apart).max(0.0), value + apart)

@@ -42,6 +42,11 @@ impl<'a> Cpu<'a> {
         cpu
     }
 
+    /// Averages weights over so many steps, where they are averaged: by the number of rows it would tell how many have labels.
+    pub(in crate::train) fn average_over(&mut self, steps: f64) {
+        self.average = self.average.map(|_| super::Average::over(steps));
+    }
+
     /// One step on a sample, which may be empty.
     pub(in crate::train) fn private_step(
         &mut self,

@@ -102,17 +102,17 @@ SELECT count(*) FROM insight.privacy_ledger WHERE relation = 'dp_clients'::regcl
 SELECT count(*) FROM insight.privacy_spent;
 RESET ROLE;
 -- A partition counts for the whole, and the whole for its partitions.
-CREATE TABLE visits (visitor integer, month integer, pages integer, returns boolean) PARTITION BY RANGE (month);
-CREATE TABLE visits_early PARTITION OF visits FOR VALUES FROM (1) TO (7);
-CREATE TABLE visits_late PARTITION OF visits FOR VALUES FROM (7) TO (13);
-INSERT INTO visits SELECT i, 1 + i % 12, i % 37, i % 37 > 15 FROM generate_series(1, 1200) i;
-SELECT epsilon_left FROM insight_privacy_budget('visits', 2, 0.01);
-SELECT status FROM insight_train('visits_early', 'returns', 'visits_private', '{"privacy": {"epsilon": 1.5}, "epochs": 1}');
-SELECT epsilon_left FROM insight.privacy WHERE relation = 'visits'::regclass;
+CREATE TABLE dp_visits (visitor integer, month integer, pages integer, returns boolean) PARTITION BY RANGE (month);
+CREATE TABLE dp_visits_early PARTITION OF dp_visits FOR VALUES FROM (1) TO (7);
+CREATE TABLE dp_visits_late PARTITION OF dp_visits FOR VALUES FROM (7) TO (13);
+INSERT INTO dp_visits SELECT i, 1 + i % 12, i % 37, i % 37 > 15 FROM generate_series(1, 1200) i;
+SELECT epsilon_left FROM insight_privacy_budget('dp_visits', 2, 0.01);
+SELECT status FROM insight_train('dp_visits_early', 'returns', 'dp_visits_private', '{"privacy": {"epsilon": 1.5}, "epochs": 1}');
+SELECT epsilon_left FROM insight.privacy WHERE relation = 'dp_visits'::regclass;
 \set VERBOSITY terse
-SELECT insight_train('visits_late', 'returns', 'visits_private', '{"privacy": {"epsilon": 1}, "epochs": 1}');
-SELECT insight_drop('private'), insight_drop('private_age'), insight_drop('loose'), insight_drop('theirs'), insight_drop('plain'), insight_drop('visits_private');
-DROP TABLE visits;
+SELECT insight_train('dp_visits_late', 'returns', 'dp_visits_private', '{"privacy": {"epsilon": 1}, "epochs": 1}');
+SELECT insight_drop('private'), insight_drop('private_age'), insight_drop('loose'), insight_drop('theirs'), insight_drop('plain'), insight_drop('dp_visits_private');
+DROP TABLE dp_visits;
 DROP VIEW dp_clients_view;
 DROP TABLE dp_clients;
 DROP TYPE plan;

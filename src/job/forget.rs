@@ -2,6 +2,7 @@
 
 use super::{again, submit};
 use crate::error::{Error, Result, required};
+use crate::store::cache::split;
 use crate::store::catalog;
 use crate::store::membership::{self, Contained};
 use crate::store::record;
@@ -25,7 +26,7 @@ pub fn contains(
     role: pg_sys::Oid,
 ) -> Result<Vec<Contained>> {
     let (reference, key) = (required(model, "model")?, required(key, "key")?);
-    let (model, version) = split(reference);
+    let (model, version) = split(reference)?;
     let mut found = membership::contains(model, key, role)?;
     if let Some(wanted) = version {
         found.retain(|own| own.version == wanted);
@@ -38,17 +39,6 @@ pub fn contains(
         }
     }
     Ok(found)
-}
-
-/// A model reference taken apart.
-fn split(reference: &str) -> (&str, Option<i32>) {
-    match reference.rsplit_once('@') {
-        Some((model, version)) => match version.parse() {
-            Ok(version) => (model, Some(version)),
-            Err(_) => (reference, None),
-        },
-        None => (reference, None),
-    }
 }
 
 /// Forgets a key in a model, or in all models of the role that know whom they saw: its rows are left out from now on, deployed
@@ -118,7 +108,7 @@ impl Asked<'_> {
             if !looked.insert(name.clone()) {
                 return None;
             }
-            let (model, version) = split(name);
+            let (model, version) = split(name).ok()?;
             // Of a model that is gone, or another owner's, nothing is known.
             let all = membership::contains(model, self.key, self.role).ok()?;
             let own = all.into_iter().find(|own| match version {
@@ -192,7 +182,7 @@ fn without(asked: &Asked<'_>, before: &Contained) -> Result<(i32, String)> {
         // Segments name the version by which rows are alike; the deployed one has been trained again by now.
         let options = record::record(before.id)?.options;
         if let Some(name) = options.get("model").and_then(Value::as_str) {
-            changes.insert("model".into(), split(name).0.into());
+            changes.insert("model".into(), split(name)?.0.into());
         }
     }
     let call = again::retrain(Some(asked.model), &Value::Object(changes))?;

@@ -35,17 +35,36 @@ impl<'a> Entry<'a> {
 
 /// Writes an entry. On a standby and in a read-only transaction, where nothing can be written, a line in the server's log.
 pub fn write(entry: &Entry<'_>) -> Result<()> {
-    // SAFETY: plain reads of this process's state.
-    let (role, read_only) = unsafe {
-        (
-            entry.role.unwrap_or(pg_sys::GetUserId()),
-            pg_sys::XactReadOnly || pg_sys::RecoveryInProgress(),
-        )
-    };
-    if read_only {
-        log_line(entry, role);
-        return Ok(());
+    match read_only() {
+        true => log_line(entry),
+        false => insert(entry)?,
     }
+    Ok(())
+}
+
+/// The same for what lets data out of the database: the line in the log stays when the transaction is rolled back.
+pub fn write_out(entry: &Entry<'_>) -> Result<()> {
+    log_line(entry);
+    match read_only() {
+        true => Ok(()),
+        false => insert(entry),
+    }
+}
+
+fn read_only() -> bool {
+    // SAFETY: plain reads of this process's state.
+    unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() }
+}
+
+impl Entry<'_> {
+    fn role(&self) -> pg_sys::Oid {
+        // SAFETY: a plain read of this process's identity.
+        self.role.unwrap_or_else(|| unsafe { pg_sys::GetUserId() })
+    }
+}
+
+fn insert(entry: &Entry<'_>) -> Result<()> {
+    let role = entry.role();
     as_owner(|| {
         Spi::connect_mut(|client| {
             client.update(
@@ -69,28 +88,13 @@ pub fn write(entry: &Entry<'_>) -> Result<()> {
     })
 }
 
-/// The same for what lets data out of the database: the line in the log stays when the transaction is rolled back.
-pub fn write_out(entry: &Entry<'_>) -> Result<()> {
-    // SAFETY: plain reads of this process's state.
-    let (role, read_only) = unsafe {
-        (
-            entry.role.unwrap_or(pg_sys::GetUserId()),
-            pg_sys::XactReadOnly || pg_sys::RecoveryInProgress(),
-        )
-    };
-    if !read_only {
-        log_line(entry, role);
-    }
-    write(entry)
-}
-
-fn log_line(entry: &Entry<'_>, role: pg_sys::Oid) {
+fn log_line(entry: &Entry<'_>) {
     let version = entry.version.map_or(String::new(), |v| format!("@{v}"));
     log_server(format!(
         "insight audit: {} of model \"{}{version}\" by role \"{}\" {}",
         entry.action,
         entry.model.unwrap_or_default(),
-        role_name(role),
+        role_name(entry.role()),
         entry.detail
     ));
 }

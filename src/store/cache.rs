@@ -449,7 +449,7 @@ fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>)
 }
 
 /// `name@3` as name and version.
-fn split(reference: &str) -> Result<(&str, Option<i32>)> {
+pub fn split(reference: &str) -> Result<(&str, Option<i32>)> {
     match reference.rsplit_once('@') {
         None => Ok((reference, None)),
         Some((name, version)) => match version.parse::<i32>() {

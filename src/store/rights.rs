@@ -25,6 +25,11 @@ pub enum Right {
 impl Right {
     const ALL: [Right; 3] = [Right::Predict, Right::Explain, Right::Manage];
 
+    fn names(which: impl Fn(Right) -> bool) -> Vec<&'static str> {
+        let which = Self::ALL.into_iter().filter(|right| which(*right));
+        which.map(Right::name).collect()
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Right::Predict => "predict",
@@ -144,16 +149,8 @@ pub fn grant(model: &str, to: &str, right: Right, caller: pg_sys::Oid) -> Result
     let changed = as_owner(|| {
         Spi::connect_mut(|client| {
             let id = to_change(client, model, caller)?;
-            let stronger: Vec<&str> = Right::ALL
-                .iter()
-                .filter(|r| **r >= right)
-                .map(|r| r.name())
-                .collect();
-            let weaker: Vec<&str> = Right::ALL
-                .iter()
-                .filter(|r| **r < right)
-                .map(|r| r.name())
-                .collect();
+            let stronger = Right::names(|own| own >= right);
+            let weaker = Right::names(|own| own < right);
             let row = client.update(
                 "WITH added AS (INSERT INTO insight.privilege (model, role, \"right\", granted_by) \
                  SELECT $1, $2::name, $3, pg_get_userbyid($4) WHERE NOT EXISTS (SELECT FROM insight.privilege g WHERE g.model = $1 \
@@ -177,11 +174,7 @@ pub fn revoke(model: &str, from: &str, right: Right, caller: pg_sys::Oid) -> Res
     let changed = as_owner(|| {
         Spi::connect_mut(|client| {
             let id = to_change(client, model, caller)?;
-            let stronger: Vec<&str> = Right::ALL
-                .iter()
-                .filter(|r| **r >= right)
-                .map(|r| r.name())
-                .collect();
+            let stronger = Right::names(|own| own >= right);
             let row = client.update(
                 "WITH gone AS (DELETE FROM insight.privilege g WHERE g.model = $1 AND g.role = $2::name AND g.\"right\" = ANY ($3) RETURNING 1) \
                  SELECT count(*) FROM gone",

@@ -1,5 +1,6 @@
 //! The option `privacy`: what it needs to know of columns' types, and what budgets of tables say about a call.
 
+use super::aside;
 use super::task::enum_labels;
 use crate::error::{Error, Result};
 use crate::relation::decode::Decoder;
@@ -82,9 +83,8 @@ pub(super) fn leave_out_key(
     };
     // The target stands last.
     let is_target = columns.last() == Some(&key);
-    if columns.contains(&key) && !is_target && !include.contains(&key) {
-        columns.retain(|name| *name != key);
-        excluded.push((key, "the primary key".into()));
+    if !is_target {
+        aside(&key, "the primary key", include, columns, excluded);
     }
 }
 

@@ -15,11 +15,7 @@ pub unsafe extern "C-unwind" fn insight_keep_audit(
         .raise()
 }
 
-/// The calling convention of [`insight_keep_audit`].
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_insight_keep_audit() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+super::call::version_1!(pg_finfo_insight_keep_audit);
 
 extension_sql!(
     r#"

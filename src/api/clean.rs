@@ -33,10 +33,7 @@ pub unsafe extern "C-unwind" fn insight_clean(fcinfo: pg_sys::FunctionCallInfo) 
     pg_sys::Datum::from(0usize)
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_insight_clean() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+super::call::version_1!(pg_finfo_insight_clean);
 
 extension_sql!(
     r#"

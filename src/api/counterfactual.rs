@@ -81,7 +81,7 @@ pub unsafe extern "C-unwind" fn insight_counterfactual(
     }
     pg_sys::Datum::from(0usize)
 }
-predict::version_1!(pg_finfo_insight_counterfactual);
+super::call::version_1!(pg_finfo_insight_counterfactual);
 
 extension_sql!(
     r#"

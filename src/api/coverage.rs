@@ -94,7 +94,7 @@ pub unsafe extern "C-unwind" fn insight_classes(fcinfo: pg_sys::FunctionCallInfo
     }
 }
 
-super::predict::version_1!(pg_finfo_insight_interval, pg_finfo_insight_classes);
+super::call::version_1!(pg_finfo_insight_interval, pg_finfo_insight_classes);
 
 extension_sql!(
     r#"

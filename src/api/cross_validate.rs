@@ -1,5 +1,6 @@
 //! How good models of a relation are, by cross-validation.
 
+use super::call::given;
 use crate::error::or_raise;
 use crate::job::cross_validate;
 use pgrx::prelude::*;
@@ -28,7 +29,7 @@ fn insight_cross_validate(
 > {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_cross_validate()".as_ptr()) };
-    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let options = given(options);
     let found = or_raise(cross_validate::cross_validate(
         relation, target, folds, options,
     ));

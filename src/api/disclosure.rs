@@ -1,5 +1,6 @@
 //! What a table tells about people, and rows and figures that tell less.
 
+use super::call::given;
 use super::rows;
 use crate::error::{Result, or_raise, required};
 use crate::relation::{aggregates, anonymize, pii, risk};
@@ -25,7 +26,7 @@ fn insight_find_pii(
         name!(evidence, String),
     ),
 > {
-    let options = options.map_or_else(|| Value::Object(Map::new()), |options| options.0);
+    let options = given(options);
     let found = or_raise(required(relation, "relation").and_then(|r| pii::find(r, &options)));
     TableIterator::new(found.into_iter().map(|found| {
         let kind = found.finding.kind;
@@ -55,7 +56,7 @@ fn insight_risk(
         name!(value, f64),
     ),
 > {
-    let options = options.map_or_else(|| Value::Object(Map::new()), |options| options.0);
+    let options = given(options);
     let found = || {
         let quasi = required(quasi_identifiers, "quasi_identifiers")?;
         risk::of(required(relation, "relation")?, &quasi, &options)
@@ -83,7 +84,7 @@ fn insight_private_profile(
         name!(epsilon, f64),
     ),
 > {
-    let options = options.map_or_else(|| Value::Object(Map::new()), |options| options.0);
+    let options = given(options);
     let (found, by) =
         or_raise(required(relation, "relation").and_then(|r| aggregates::of(r, &options)));
     TableIterator::new(found.figures.into_iter().map(move |figure| {
@@ -139,10 +140,7 @@ pub unsafe extern "C-unwind" fn insight_anonymize(
     pg_sys::Datum::from(0usize)
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_insight_anonymize() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+super::call::version_1!(pg_finfo_insight_anonymize);
 
 extension_sql!(
     r#"

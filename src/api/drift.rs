@@ -78,7 +78,7 @@ pub unsafe extern "C-unwind" fn insight_novelty(fcinfo: pg_sys::FunctionCallInfo
     let novelty = or_raise(novelty.and_then(|novelty| novelty));
     pg_sys::Datum::from(novelty.to_bits())
 }
-predict::version_1!(pg_finfo_insight_novelty);
+super::call::version_1!(pg_finfo_insight_novelty);
 
 extension_sql!(
     r#"

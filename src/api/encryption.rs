@@ -1,9 +1,8 @@
 //! What is stored encrypted.
 
 use super::lifecycle::{caller, must_write};
-use crate::error::{Error, or_raise};
+use crate::error::or_raise;
 use crate::store::log::sealed::{self, Content};
-use crate::store::{catalog, rights};
 use insight_engine::privacy::seal;
 use pgrx::prelude::*;
 
@@ -21,19 +20,7 @@ fn insight_rotate_key(
     ),
 > {
     must_write(c"insight_rotate_key()");
-    let owner = catalog::role_name(catalog::owner());
-    if !rights::is_member(caller(), &owner) {
-        Error::new(
-            "42501",
-            "must be owner of the extension insight to rotate its key",
-        )
-        .hint(format!("The owner is \"{owner}\"."))
-        .raise();
-    }
-    if most.is_some_and(|most| most < 1) {
-        Error::new("22023", "most must be 1 or more").raise();
-    }
-    TableIterator::once(or_raise(sealed::rotate(most)))
+    TableIterator::once(or_raise(sealed::rotate(most, caller())))
 }
 
 /// The version of the key that stored bytes were encrypted with, by their head; NULL where they are not.

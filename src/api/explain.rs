@@ -89,7 +89,7 @@ pub unsafe extern "C-unwind" fn insight_explain(fcinfo: pg_sys::FunctionCallInfo
     }
     pg_sys::Datum::from(0usize)
 }
-predict::version_1!(pg_finfo_insight_explain);
+super::call::version_1!(pg_finfo_insight_explain);
 
 /// A model that keeps rows it was judged on.
 pub(super) fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {

@@ -65,10 +65,7 @@ pub unsafe extern "C-unwind" fn insight_generate(
     pg_sys::Datum::from(0usize)
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_insight_generate() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+super::call::version_1!(pg_finfo_insight_generate);
 
 /// How true generated rows are to real ones, and how much they give away.
 #[pg_extern(volatile)]

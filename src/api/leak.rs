@@ -1,5 +1,6 @@
 //! What a model may reveal of the rows it was trained on.
 
+use super::call::given;
 use crate::error::or_raise;
 use crate::job::leak;
 use pgrx::prelude::*;
@@ -26,7 +27,7 @@ fn insight_leak_test(
         pg_sys::PreventCommandIfReadOnly(c"insight_leak_test()".as_ptr());
         pg_sys::GetUserId()
     };
-    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let options = given(options);
     let found = or_raise(leak::leak_test(model, &options, role));
     let lines = found.findings.into_iter();
     TableIterator::new(lines.map(|f| (f.attack, f.metric, f.value, f.low, f.high)))

@@ -75,11 +75,7 @@ pub unsafe extern "C-unwind" fn insight_say_what_goes(
     pg_sys::Datum::from(0usize)
 }
 
-/// The calling convention of [`insight_say_what_goes`].
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_insight_say_what_goes() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+super::call::version_1!(pg_finfo_insight_say_what_goes);
 
 extension_sql!(
     r#"

@@ -1,6 +1,7 @@
 //! Predictions that are kept, and how good they turned out to be. `insight_predict_logged` is a raw call frame, because it takes
 //! any row.
 
+use super::call::given;
 use super::predict;
 use crate::error::{Result, or_raise, required};
 use crate::relation::performance;
@@ -12,10 +13,6 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 use std::cell::RefCell;
 use std::rc::Rc;
-
-fn given(options: Option<JsonB>) -> serde_json::Value {
-    options.map_or_else(|| serde_json::json!({}), |options| options.0)
-}
 
 /// Keeps a model's predictions from now on, or no longer.
 #[pg_extern]
@@ -213,7 +210,7 @@ pub unsafe extern "C-unwind" fn insight_predict_logged(
         value
     }
 }
-predict::version_1!(pg_finfo_insight_predict_logged);
+super::call::version_1!(pg_finfo_insight_predict_logged);
 
 extension_sql!(
     r#"

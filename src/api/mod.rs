@@ -2,6 +2,7 @@
 
 mod activity;
 mod audit;
+mod call;
 mod clean;
 mod coefficients;
 mod compare;

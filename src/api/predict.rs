@@ -242,17 +242,7 @@ fn insight_predict_table(
     }))
 }
 
-/// The calling convention of the functions above.
-macro_rules! version_1 {
-    ($($name:ident),*) => { $(
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $name() -> &'static pg_sys::Pg_finfo_record {
-            &pg_sys::Pg_finfo_record { api_version: 1 }
-        }
-    )* };
-}
-pub(super) use version_1;
-version_1!(
+super::call::version_1!(
     pg_finfo_insight_predict,
     pg_finfo_insight_classify,
     pg_finfo_insight_probabilities

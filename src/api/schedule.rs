@@ -1,15 +1,11 @@
 //! Training again by a condition, and schedules of pg_cron.
 
+use super::call::given;
 use super::train::{Row, train};
 use crate::error::{or_raise, required};
 use crate::job::{cron, due};
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
-use serde_json::Value;
-
-fn given(options: Option<JsonB>) -> Value {
-    options.map_or_else(|| serde_json::json!({}), |options| options.0)
-}
 
 /// Trains a model again where a condition holds and no job trains it already; answers one row that says why.
 #[pg_extern]

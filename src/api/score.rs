@@ -1,5 +1,6 @@
 //! Scores in a table, for dashboards.
 
+use super::call::given;
 use crate::error::or_raise;
 use crate::relation::scores::{self, Call};
 use pgrx::prelude::*;
@@ -30,7 +31,7 @@ fn insight_score(
 > {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_score()".as_ptr()) };
-    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let options = given(options);
     let done = or_raise(scores::refresh(&Call {
         model,
         relation,

@@ -1,5 +1,6 @@
 //! Customers in segments that nobody named before.
 
+use super::call::given;
 use crate::error::{Error, Result, or_raise, required};
 use crate::job::options::{boolean, text};
 use crate::job::{notices, spec, submit};
@@ -10,7 +11,7 @@ use insight_engine::segment::Clustering;
 use insight_engine::trained::TrainedModel;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Trains a model of segments and answers the segment of each row.
 fn trained(
@@ -57,7 +58,7 @@ fn insight_segments(
 > {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_segments()".as_ptr()) };
-    let options = options.map_or_else(|| Value::Object(Map::new()), |options| options.0);
+    let options = given(options);
     let (rows, clustering) = or_raise(trained(relation, options));
     TableIterator::new(
         rows.into_iter()

@@ -50,10 +50,7 @@ pub unsafe extern "C-unwind" fn insight_survival_points(
     }
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_insight_survival_points() -> &'static pg_sys::Pg_finfo_record {
-    &pg_sys::Pg_finfo_record { api_version: 1 }
-}
+super::call::version_1!(pg_finfo_insight_survival_points);
 
 extension_sql!(
     r#"

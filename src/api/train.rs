@@ -1,5 +1,6 @@
 //! `insight_train` and what goes with its jobs.
 
+use super::call::given;
 use crate::error::or_raise;
 use crate::job::spec::Call;
 use crate::job::{self, again, submit, targets};
@@ -33,7 +34,7 @@ fn insight_train(
 > {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_train()".as_ptr()) };
-    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let options = given(options);
     let calls = or_raise(targets::calls(relation, target, model, &options));
     TableIterator::new(calls.into_iter().map(train).collect::<Vec<Row>>())
 }
@@ -62,7 +63,7 @@ fn insight_retrain(
 > {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_retrain()".as_ptr()) };
-    let options = options.map_or_else(|| serde_json::json!({}), |options| options.0);
+    let options = given(options);
     TableIterator::once(train(or_raise(again::retrain(model, &options))))
 }
 

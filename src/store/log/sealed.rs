@@ -3,7 +3,7 @@
 use super::Line;
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Stamp};
-use crate::store::catalog::as_owner;
+use crate::store::catalog::{self, as_owner};
 use crate::store::rights::{self, Right};
 use crate::store::{keys, membership, record};
 use insight_engine::infer::Answer;
@@ -106,7 +106,21 @@ pub fn may_read(model: i64) -> Result<bool> {
 
 /// Encrypts all that is stored with the newest key: at most so many versions, and the kept predictions once no version is left.
 /// Answers how many versions and predictions were encrypted, how many versions are left, and the key's version.
-pub fn rotate(most: Option<i32>) -> Result<(i64, i64, i64, i32)> {
+///
+/// # Errors
+/// 42501 for a role that is no member of the extension's owner, 22023 for fewer than one, 55000 without a key.
+pub fn rotate(most: Option<i32>, role: pg_sys::Oid) -> Result<(i64, i64, i64, i32)> {
+    let owner = catalog::role_name(catalog::owner());
+    if !rights::is_member(role, &owner) {
+        return Err(Error::new(
+            "42501",
+            "must be owner of the extension insight to rotate its key",
+        )
+        .hint(format!("The owner is \"{owner}\".")));
+    }
+    if most.is_some_and(|most| most < 1) {
+        return Err(Error::new("22023", "most must be 1 or more"));
+    }
     let Some(ring) = keys::ring()? else {
         return Err(Error::new("55000", "there is no key to encrypt with").hint(
             "Have a superuser set insight.key_file or insight.key_command, in postgresql.conf or by ALTER DATABASE.",

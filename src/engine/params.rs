@@ -1,6 +1,7 @@
 //! Hyper-parameters: `Params` (as given) → `check()` → `ValidParams` (only these can train).
 
 mod attention;
+mod boosting;
 mod check;
 mod choices;
 mod decision;
@@ -17,6 +18,7 @@ use crate::recipe::{CategoryEncoding, Construct, Preparation, Standardise, Trans
 use crate::select::Select;
 use crate::tune::Tune;
 pub use attention::{Attention, AttentionParams};
+pub use boosting::Boosting;
 use choices::{
     ACTIVATIONS, ALGORITHMS, CATEGORY_ENCODINGS, CONSTRUCT, LOSSES, NUMBER_ENCODINGS, OPTIMIZERS,
     SELECT, STANDARDISE, TRANSFORMS,
@@ -274,35 +276,6 @@ pub struct ValidParams {
     pub decision: Decision,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
-}
-
-/// How boosted trees grow.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Boosting {
-    /// Leaves of a tree, at most.
-    pub max_leaf_nodes: usize,
-    /// An ensemble has trees of so many leaves, too; of boosted trees alone the validation rows choose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub or_max_leaf_nodes: Option<usize>,
-    /// Rows of a leaf, at least.
-    pub min_samples_leaf: usize,
-    /// Share of the features that a tree looks at.
-    pub max_features: f64,
-    pub l2: f64,
-    pub learning_rate: f64,
-}
-
-impl Default for Boosting {
-    fn default() -> Boosting {
-        Boosting {
-            max_leaf_nodes: 31,
-            or_max_leaf_nodes: None,
-            min_samples_leaf: 20,
-            max_features: 0.7,
-            l2: 1.0,
-            learning_rate: 0.05,
-        }
-    }
 }
 
 impl Params {

@@ -4,7 +4,7 @@ use super::options::text;
 use super::spec::{self, Work};
 use super::submit;
 use crate::error::{Error, Result, required};
-use crate::relation::resolve;
+use crate::relation::names::quoted_name;
 use insight_engine::fit::{CrossValidation, Folds, OutOfFold};
 use pgrx::prelude::*;
 use serde_json::Value;
@@ -52,7 +52,7 @@ pub fn cross_validate(
     };
     let into = text(&options, "into")?;
     options.remove("into");
-    let into = into.map(|table| resolve::quoted_name(&table)).transpose()?;
+    let into = into.map(|table| quoted_name(&table)).transpose()?;
     let work = Work::CrossValidate(Folds {
         folds: folds as usize,
         repeats: repeats as usize,

@@ -1,45 +1,31 @@
 //! One job in its worker: its turn, reading as the calling role, watching the trainer.
 
 mod deliver;
+mod rows;
 
 use super::duty::Duty;
 use super::queue::{self, Kick, Turn};
-use super::session;
 use super::shared::{Control, State};
-use super::spec::sequence::Sequence;
 use super::spec::{Spec, Work};
 use super::trainer::{self, Message};
 use super::usage::{self, Usage};
 use super::worker::{held, transaction};
 use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
-use crate::relation::{read, resolve};
-use crate::store::budget::{self, Use};
-use crate::store::{membership, record};
+use crate::store::record;
 use insight_engine::artifact::Artifact;
 use insight_engine::fit::{Augment, Progress, Request, Start};
 use insight_engine::frame::Frame;
-use insight_engine::privacy;
 use insight_engine::segment;
 use insight_engine::sequence;
 use insight_engine::synth::{self, Synthesizer};
 use pgrx::pg_sys;
+use rows::Beside;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often flags are looked at while waiting; the latch wakes earlier.
 const POLL: Duration = Duration::from_millis(50);
-
-const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
-const SECURITY_RESTRICTED_OPERATION: i32 = 2;
-
-/// Settings under which a query reads rows in the same order each time: parts are drawn, and data is recognised, by their place.
-fn in_one_order() -> [(String, String); 2] {
-    [
-        ("max_parallel_workers_per_gather".into(), "0".into()),
-        ("synchronize_seqscans".into(), "off".into()),
-    ]
-}
 
 /// Shows what the worker does in pg_stat_activity.
 pub fn activity(what: Option<&str>) {
@@ -62,16 +48,6 @@ pub fn activity(what: Option<&str>) {
 pub fn answer(control: &Control, state: State, error: &Error) {
     control.write_note(&serde_json::to_vec(error).unwrap_or_default());
     control.set_state(state);
-}
-
-/// Rows about the keys of histories.
-#[derive(Default)]
-struct Beside {
-    labels: Option<Frame>,
-    statics: Option<Frame>,
-    children: Vec<Frame>,
-    /// The relations that all rows come from.
-    relations: Vec<pg_sys::Oid>,
 }
 
 /// A job from its turn to its model.
@@ -222,146 +198,6 @@ impl Run<'_> {
             pgrx::log!("insight: what the job took is not known: {}", error.message);
         }
         fitted
-    }
-
-    /// Leaves out the rows of forgotten keys, and notes whose are left.
-    fn take_keys(&mut self, frame: &mut Frame, beside: &mut Beside) -> Result<()> {
-        let Some(member) = &self.spec.member else {
-            return Ok(());
-        };
-        let model = &self.spec.model;
-        let asked = &self.spec.forgotten;
-        let (members, left_out) = transaction(|| {
-            // Somebody may have been forgotten since the call.
-            let mut all = membership::forgotten(model)?;
-            all.extend(asked);
-            // What is told of a key beside its history goes with it.
-            for own in [&mut beside.labels, &mut beside.statics]
-                .into_iter()
-                .flatten()
-            {
-                membership::take(own, &member.column, &all)?;
-            }
-            membership::take(frame, &member.column, &all)
-        })?;
-        if left_out > 0 {
-            pgrx::log!("insight: {left_out} rows of forgotten keys are left out of model {model}");
-        }
-        if member.aside {
-            frame.columns.retain(|column| column.name != member.column);
-        }
-        self.seen = members.to_bytes();
-        Ok(())
-    }
-
-    /// Reads the relation, and that of labels if there is one, as the calling role, in a read-only transaction.
-    fn read(&self) -> Result<(Frame, Beside)> {
-        let spec = &self.spec;
-        let control = self.control;
-        let started = Instant::now();
-        transaction(|| {
-            // SAFETY: sets this transaction read-only and takes on the calling role; both end with the transaction,
-            // the identity below or by the abort.
-            let mut before = (pg_sys::InvalidOid, 0);
-            unsafe {
-                pg_sys::XactReadOnly = true;
-                pg_sys::GetUserIdAndSecContext(&mut before.0, &mut before.1);
-                session::apply(
-                    &spec.settings,
-                    pg_sys::superuser_arg(spec.session_role.into()),
-                );
-                session::apply(&in_one_order(), false);
-                pg_sys::SetUserIdAndSecContext(
-                    spec.role.into(),
-                    SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION,
-                );
-            }
-            let names: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
-            let mut on_rows = |rows| {
-                control.report_rows(
-                    rows,
-                    rows as f64 / started.elapsed().as_secs_f64().max(1e-9),
-                );
-                if self.caller && (control.cancel.load(std::sync::atomic::Ordering::Relaxed) != 0) {
-                    // SAFETY: asks PostgreSQL to cancel this query at its next check.
-                    unsafe {
-                        pg_sys::QueryCancelPending = 1;
-                        pg_sys::InterruptPending = 1;
-                    }
-                }
-                pgrx::check_for_interrupts!();
-            };
-            let source = spec.source()?;
-            let frame = read::read(&source, &names, spec.max_bytes, &mut on_rows)?;
-            let mut beside = Beside {
-                relations: source.relations,
-                ..Beside::default()
-            };
-            if let Work::Sequence(Sequence {
-                key,
-                labels,
-                statics,
-                ..
-            }) = &spec.work
-            {
-                let mut left = spec.max_bytes.saturating_sub(frame.bytes());
-                if let Some(labels) = labels {
-                    let source = resolve::resolve_from(&labels.relation, &labels.from)?;
-                    let own = read::read(&source, &[key, &labels.target], left, &mut on_rows)?;
-                    beside.relations.extend(source.relations);
-                    left = left.saturating_sub(own.bytes());
-                    beside.labels = Some(own);
-                }
-                if let Some(statics) = statics {
-                    let source = resolve::resolve_from(&statics.relation, &statics.from)?;
-                    let names: Vec<&str> = statics.columns.iter().map(String::as_str).collect();
-                    beside.statics = Some(read::read(&source, &names, left, &mut on_rows)?);
-                    beside.relations.extend(source.relations);
-                }
-            }
-            if let Work::Generate(work) = &spec.work {
-                let mut left = spec.max_bytes.saturating_sub(frame.bytes());
-                for child in &work.children {
-                    let source = resolve::resolve_from(&child.table.relation, &child.from)?;
-                    let names: Vec<&str> = child.columns.iter().map(String::as_str).collect();
-                    let own = read::read(&source, &names, left, &mut on_rows)?;
-                    left = left.saturating_sub(own.bytes());
-                    beside.children.push(own);
-                    beside.relations.extend(source.relations);
-                }
-            }
-            // SAFETY: the identity that was there before.
-            unsafe { pg_sys::SetUserIdAndSecContext(before.0, before.1) };
-            Ok((frame, beside))
-        })
-    }
-
-    /// Spends from the budgets of the relations what a training under differential privacy was asked to cost, before it looks at the
-    /// rows: one that fails or is cancelled then cannot be repeated for nothing.
-    fn charge(&mut self, rows: usize, relations: &[pg_sys::Oid]) -> Result<()> {
-        let Some(options) = self.spec.options.as_object_mut() else {
-            return Ok(());
-        };
-        // What attackers learn of models is not told privately, whatever the models are.
-        let given = privacy::given(options)?;
-        let Some(given) = given.filter(|_| !matches!(self.spec.work, Work::Leak(_))) else {
-            let role = self.spec.role.into();
-            return transaction(|| budget::check_plain_of(relations, role));
-        };
-        let delta = given.delta.unwrap_or(0.1 / rows.max(1) as f64);
-        if let Some(own) = options.get_mut("privacy") {
-            // What is spent is what the trainer goes by.
-            own["delta"] = delta.into();
-        }
-        let what = format!("model {}", self.spec.model);
-        let of = Use {
-            epsilon: given.epsilon,
-            delta,
-            what: &what,
-            job: Some(self.job),
-            role: self.spec.role.into(),
-        };
-        transaction(|| budget::charge(relations, &of))
     }
 
     /// The version from which training goes on, or by which rows are alike.

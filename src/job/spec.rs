@@ -1,6 +1,7 @@
 //! What to train, checked in the caller's session before anything is queued.
 
 pub mod augment;
+mod columns;
 pub mod generate;
 mod name;
 pub(in crate::job) mod privacy;
@@ -17,11 +18,12 @@ use super::{access, session};
 use crate::error::{Error, Result, required};
 use crate::relation::clean;
 pub use crate::relation::resolve::Member;
-use crate::relation::sources::{self, AsOf, Sources};
+use crate::relation::sources::{self, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::store::deployments::{Champion, Promote};
 use crate::store::membership;
 use crate::{settings, store};
+use columns::{Chosen, aside, choose_columns, leave_out, without};
 use insight_engine::{
     artifact::Task,
     clean::CleanParams,
@@ -463,49 +465,6 @@ fn key(options: &Map<String, Value>, base: &Source) -> Result<Option<String>> {
     }
 }
 
-/// The source without the columns that are not to be read; those it does not have are somebody else's error.
-/// What the features need stays: it is left out later.
-fn without(mut source: Source, exclude: &[String], sources: &Sources) -> Source {
-    let needed = |name: &str| name == sources.key || sources.moments().contains(&Some(name));
-    source
-        .columns
-        .retain(|c| needed(&c.name) || !exclude.contains(&c.name));
-    source
-}
-
-/// What finds a customer's rows is no feature of the customer, unless it is asked for.
-fn leave_out(
-    sources: &Sources,
-    include: &[String],
-    columns: &mut Vec<String>,
-    excluded: &mut Vec<(String, String)>,
-) {
-    aside(
-        &sources.key,
-        "identifies the customer",
-        include,
-        columns,
-        excluded,
-    );
-    if let AsOf::Column { name, .. } = &sources.as_of {
-        aside(name, "the cut-off", include, columns, excluded);
-    }
-}
-
-/// A column that is no feature, unless it is asked for.
-fn aside(
-    name: &str,
-    why: &str,
-    include: &[String],
-    columns: &mut Vec<String>,
-    excluded: &mut Vec<(String, String)>,
-) {
-    if columns.iter().any(|c| c == name) && !include.iter().any(|i| i == name) {
-        columns.retain(|c| c != name);
-        excluded.push((name.to_owned(), why.to_owned()));
-    }
-}
-
 /// Outcomes of different times and one look at the sources now: what came after an outcome would tell it.
 fn check_cut_off(sources: &Sources, base: &Source, outcome_time: Option<&str>) -> Result<()> {
     let Some(name) = outcome_time.filter(|_| sources.looks_now(base)) else {
@@ -520,73 +479,6 @@ fn check_cut_off(sources: &Sources, base: &Source, outcome_time: Option<&str>) -
         "Give the moment at which you would have predicted, such as {}.",
         serde_json::json!({"as_of": {"column": name, "lag": "30 days"}})
     )))
-}
-
-/// The columns to read in order (features, then the target) and those left out.
-type Chosen = (Vec<String>, Vec<(String, String)>);
-
-fn choose_columns(
-    source: &Source,
-    target: &str,
-    task: Option<Task>,
-    include: &[String],
-    exclude: &[String],
-) -> Result<Chosen> {
-    for name in include.iter().chain(exclude) {
-        source.require(name)?;
-    }
-    if include.iter().any(|name| name == target) || exclude.iter().any(|name| name == target) {
-        return Err(Error::new(
-            "22023",
-            format!("the target \"{target}\" is neither included nor excluded"),
-        )
-        .hint("Name only features in include and exclude."));
-    }
-    if let Some(both) = include.iter().find(|name| exclude.contains(name)) {
-        return Err(Error::new(
-            "22023",
-            format!("column \"{both}\" is both included and excluded"),
-        ));
-    }
-    let given: Vec<&str> = if include.is_empty() {
-        source
-            .columns
-            .iter()
-            .map(|c| c.name.as_str())
-            .filter(|n| *n != target)
-            .collect()
-    } else {
-        include.iter().map(String::as_str).collect()
-    };
-    let (mut columns, mut excluded) = (Vec::new(), Vec::new());
-    for name in given {
-        let column = source.require(name)?;
-        if source.columns.iter().filter(|c| c.name == name).count() > 1
-            || columns.iter().any(|c| c == name)
-        {
-            return Err(repeated(name));
-        }
-        if exclude.iter().any(|e| e == name) {
-            excluded.push((name.to_owned(), EXCLUDED.to_owned()));
-        } else if Decoder::for_type(column.type_oid).is_none() {
-            excluded.push((
-                name.to_owned(),
-                format!("type {} is not supported", column.type_name),
-            ));
-        } else {
-            columns.push(name.to_owned());
-        }
-    }
-    if columns.is_empty() {
-        return Err(Error::new(
-            "22023",
-            format!("{} has no usable feature column", source.label()),
-        )
-        .hint("Numbers, booleans, text, enums, dates, timestamps, intervals, arrays, JSON and images can be used."));
-    }
-    task::check_target(source, target, task)?;
-    columns.push(target.to_owned());
-    Ok((columns, excluded))
 }
 
 impl Spec {

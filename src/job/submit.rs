@@ -6,7 +6,7 @@ use super::spec::Spec;
 use super::{error_of, worker};
 use crate::error::{Error, Result};
 use crate::settings;
-use crate::store::catalog::{self, Publication, Published};
+use crate::store::publish::{self, Publication, Published};
 use insight_engine::trained::TrainedModel;
 use pgrx::bgworkers::DynamicBackgroundWorker;
 use pgrx::prelude::*;
@@ -258,7 +258,7 @@ fn store(
         seconds: started.elapsed().as_secs_f64(),
         seen,
     };
-    let published = catalog::publish(&publication, &model.card(), bytes)?;
+    let published = publish::publish(&publication, &model.card(), bytes)?;
     Ok((published, model))
 }
 

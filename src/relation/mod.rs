@@ -14,6 +14,7 @@ pub mod fairness;
 pub mod fidelity;
 pub mod generate;
 pub mod histories;
+pub mod names;
 mod nested;
 pub mod performance;
 pub mod personas;

@@ -2,7 +2,8 @@
 
 use super::audit::{self, Entry};
 use super::cache;
-use super::catalog::{self, Publication, Published, as_owner};
+use super::catalog::as_owner;
+use super::publish::{self, Publication, Published};
 use super::record;
 use super::rights::Right;
 use crate::error::{Error, Result};
@@ -190,7 +191,7 @@ pub fn import(file: &[u8], name: Option<&str>, role: pg_sys::Oid) -> Result<(Str
         seconds: if seconds.is_finite() { seconds } else { 0.0 },
         seen: &[],
     };
-    let published = catalog::publish(&publication, &card, &imported.bytes)?;
+    let published = publish::publish(&publication, &card, &imported.bytes)?;
     Ok((model.to_owned(), published))
 }
 

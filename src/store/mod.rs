@@ -12,5 +12,6 @@ pub mod leak;
 pub mod live;
 pub mod log;
 pub mod membership;
+pub mod publish;
 pub mod record;
 pub mod rights;

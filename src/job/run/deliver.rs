@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::job::queue::{self, Ending};
 use crate::job::shared::{Segment, State};
 use crate::job::worker::transaction;
-use crate::store::catalog::{self, Publication};
+use crate::store::publish::{self, Publication};
 use insight_engine::trained::TrainedModel;
 use pgrx::pg_sys;
 
@@ -62,7 +62,7 @@ impl Run<'_> {
                 seconds: self.started.elapsed().as_secs_f64(),
                 seen: &self.seen,
             };
-            let published = catalog::publish(&publication, &model.card(), bytes)?;
+            let published = publish::publish(&publication, &model.card(), bytes)?;
             queue::finish(
                 self.job,
                 &Ending::Succeeded {

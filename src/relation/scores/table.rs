@@ -2,7 +2,7 @@
 
 use super::{Moment, not_unique};
 use crate::error::{Error, Result};
-use crate::relation::resolve;
+use crate::relation::names::quoted_name;
 use crate::relation::sources::trust;
 use crate::store::log::Version;
 use insight_engine::infer::Answer;
@@ -64,7 +64,7 @@ pub struct Row<'a> {
 impl Table {
     /// The table of that name, locked against other writers, not against readers; made where there is none.
     pub fn open(into: &str, model: &str, key_type: pg_sys::Oid) -> Result<Table> {
-        let quoted = resolve::quoted_name(into)?;
+        let quoted = quoted_name(into)?;
         let equals = equality(key_type)?;
         let key_type = one_text("SELECT pg_catalog.format_type($1, -1)", &[key_type.into()])?
             .unwrap_or_default();

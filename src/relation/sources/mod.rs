@@ -198,7 +198,7 @@ pub fn show(relation: Option<&str>, options: &serde_json::Value) -> Result<Strin
     match options.get("into") {
         None | Some(serde_json::Value::Null) => {}
         Some(serde_json::Value::String(table)) => {
-            let table = resolve::quoted_name(table)?;
+            let table = crate::relation::names::quoted_name(table)?;
             let create = format!("CREATE TABLE {table} AS {sql}");
             Spi::connect_mut(|client| client.update(create.as_str(), None, &[]).map(|_| ()))?;
         }

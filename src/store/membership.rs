@@ -9,7 +9,7 @@ use insight_engine::frame::{Cell, Frame};
 use insight_engine::members::Members;
 use insight_engine::privacy::seal::{self, KEY};
 use pgrx::prelude::*;
-use pgrx::{pg_sys, spi::SpiClient};
+use pgrx::{pg_sys, spi::SpiClient, spi::SpiTupleTable};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
@@ -135,6 +135,12 @@ pub fn take(frame: &mut Frame, column: &str, forgotten: &[u64]) -> Result<(Membe
     Ok((Members::of(fingerprints), out))
 }
 
+/// The first column as fingerprints.
+fn fingerprints(rows: SpiTupleTable<'_>) -> Vec<u64> {
+    let one = |row: pgrx::spi::SpiHeapTupleData<'_>| row.get::<i64>(1).ok()?;
+    rows.filter_map(one).map(|print| print as u64).collect()
+}
+
 /// Whose rows must be left out of a model's training; none of a model that is not there.
 pub fn forgotten(model: &str) -> Result<Vec<u64>> {
     as_owner(|| {
@@ -144,8 +150,7 @@ pub fn forgotten(model: &str) -> Result<Vec<u64>> {
                 None,
                 &[model.into()],
             )?;
-            let one = |row: pgrx::spi::SpiHeapTupleData<'_>| row.get::<i64>(1).ok()?;
-            Ok(rows.filter_map(one).map(|f| f as u64).collect())
+            Ok(fingerprints(rows))
         })
     })
 }
@@ -181,8 +186,7 @@ pub fn store(
         None,
         &[model.0.into()],
     )?;
-    let one = |row: pgrx::spi::SpiHeapTupleData<'_>| row.get::<i64>(1).ok()?;
-    let forgotten: Vec<u64> = rows.filter_map(one).map(|f| f as u64).collect();
+    let forgotten = fingerprints(rows);
     check_key(model.1, seen.is_some(), &forgotten)?;
     let Some(seen) = seen else { return Ok(()) };
     // A filter takes others for members, too; of those it cannot be told.

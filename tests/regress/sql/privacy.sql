@@ -35,27 +35,27 @@ SELECT insight_cross_validate('dp_clients', 'cancels', 3, '{"privacy": {"epsilon
 
 -- A model that is private: what it states, that it predicts, and that a rare text is nowhere in it.
 SELECT version, status, task, algorithm, metric, score > 0.75 AS good, deployed
-FROM insight_train('dp_clients', 'cancels', 'private', '{"privacy": {"epsilon": 4, "delta": 1e-5, "unit": "subscriber_id"}}');
-SELECT metric, round(value::numeric, 6) AS value FROM insight.metrics WHERE model = 'private' AND metric IN ('epsilon', 'delta') ORDER BY position;
+FROM insight_train('dp_clients', 'cancels', 'dp_private', '{"privacy": {"epsilon": 4, "delta": 1e-5, "unit": "subscriber_id"}}');
+SELECT metric, round(value::numeric, 6) AS value FROM insight.metrics WHERE model = 'dp_private' AND metric IN ('epsilon', 'delta') ORDER BY position;
 SELECT p ->> 'accountant' AS accountant, (p ->> 'steps')::int > 50 AS steps, (p ->> 'noise_multiplier')::float8 > 0.3 AS noise,
   (p ->> 'sampling_rate')::float8 BETWEEN 0.01 AND 0.5 AS rate, p ->> 'unit' AS unit, p -> 'prepared' AS asked
-FROM (SELECT provenance -> 'privacy' AS p FROM insight.versions WHERE model = 'private') s;
-SELECT corr(insight_predict('private', s), age) > 0.6 AS predicts FROM dp_clients s;
-SELECT count(*) FROM insight.history WHERE model = 'private';
+FROM (SELECT provenance -> 'privacy' AS p FROM insight.versions WHERE model = 'dp_private') s;
+SELECT corr(insight_predict('dp_private', s), age) > 0.6 AS predicts FROM dp_clients s;
+SELECT count(*) FROM insight.history WHERE model = 'dp_private';
 SELECT position('canary' IN encode(artifact, 'escape')) AS in_artifact,
   position('canary' IN summary::text) AS in_summary, position('FR' IN encode(artifact, 'escape')) > 0 AS common_text
-FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE m.name = 'private';
+FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE m.name = 'dp_private';
 -- What would need rows is refused; what is told of the test rows has noise.
-SELECT * FROM insight_drift('private', 'dp_clients');
-SELECT e.* FROM dp_clients s, insight_explain('private', s) e WHERE subscriber_id = 1;
-SELECT insight_reproduce('private');
-SELECT count(*) > 5 AS points FROM insight_roc('private');
+SELECT * FROM insight_drift('dp_private', 'dp_clients');
+SELECT e.* FROM dp_clients s, insight_explain('dp_private', s) e WHERE subscriber_id = 1;
+SELECT insight_reproduce('dp_private');
+SELECT count(*) > 5 AS points FROM insight_roc('dp_private');
 -- Numbers are estimated too, with bounds that are known.
-SELECT task, metric, algorithm FROM insight_train('dp_clients', 'age', 'private_age', '{"privacy": {"epsilon": 8, "bounds": {"age": [18, 78]}}, "exclude": ["subscriber_id"]}');
+SELECT task, metric, algorithm FROM insight_train('dp_clients', 'age', 'dp_private_age', '{"privacy": {"epsilon": 8, "bounds": {"age": [18, 78]}}, "exclude": ["subscriber_id"]}');
 -- A delta that allows too much is said.
 SET client_min_messages = notice;
 \set VERBOSITY terse
-DO $$ BEGIN PERFORM insight_train('dp_clients', 'cancels', 'loose', '{"privacy": {"epsilon": 1, "delta": 0.01}, "epochs": 1, "test_size": 0}'); END $$;
+DO $$ BEGIN PERFORM insight_train('dp_clients', 'cancels', 'dp_loose', '{"privacy": {"epsilon": 1, "delta": 0.01}, "epochs": 1, "test_size": 0}'); END $$;
 \set VERBOSITY default
 SET client_min_messages = warning;
 
@@ -76,14 +76,14 @@ SET ROLE analyst_of_privacy;
 SELECT insight_privacy_budget('dp_clients', 100);
 -- Others than the owner learn from it under differential privacy alone, through a view and a query, too.
 \set VERBOSITY terse
-SELECT insight_train('dp_clients', 'cancels', 'plain', '{"algorithm": "linear"}');
-SELECT insight_train('dp_clients_view', 'cancels', 'plain', '{"algorithm": "linear"}');
-SELECT insight_train('SELECT * FROM dp_clients WHERE age < 50', NULL, 'plain', '{"algorithm": "kmeans"}');
-SELECT insight_train('dp_clients', 'cancels', 'theirs', '{"privacy": {"epsilon": 3}, "epochs": 1}');
+SELECT insight_train('dp_clients', 'cancels', 'dp_plain', '{"algorithm": "linear"}');
+SELECT insight_train('dp_clients_view', 'cancels', 'dp_plain', '{"algorithm": "linear"}');
+SELECT insight_train('SELECT * FROM dp_clients WHERE age < 50', NULL, 'dp_plain', '{"algorithm": "kmeans"}');
+SELECT insight_train('dp_clients', 'cancels', 'dp_theirs', '{"privacy": {"epsilon": 3}, "epochs": 1}');
 \set VERBOSITY default
-SELECT status FROM insight_train('dp_clients_view', 'cancels', 'theirs', '{"privacy": {"epsilon": 1.5}, "epochs": 1}');
+SELECT status FROM insight_train('dp_clients_view', 'cancels', 'dp_theirs', '{"privacy": {"epsilon": 1.5}, "epochs": 1}');
 SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight.privacy WHERE relation = 'dp_clients'::regclass;
-SELECT insight_train('dp_clients', 'cancels', 'theirs', '{"privacy": {"epsilon": 1}, "epochs": 1}');
+SELECT insight_train('dp_clients', 'cancels', 'dp_theirs', '{"privacy": {"epsilon": 1}, "epochs": 1}');
 -- What was spent stays spent, whatever becomes of the caller's transaction.
 BEGIN;
 SELECT status FROM insight_train('dp_clients', 'cancels', 'gone', '{"privacy": {"epsilon": 0.4, "delta": 1e-4}, "epochs": 1}');
@@ -92,7 +92,7 @@ SELECT round(epsilon_left::numeric, 6) AS epsilon_left FROM insight.privacy WHER
 SELECT epsilon, what, model FROM insight.privacy_ledger ORDER BY entry DESC LIMIT 2;
 RESET ROLE;
 -- The owner may do as before; without a budget everybody may.
-SELECT status FROM insight_train('dp_clients', 'cancels', 'plain', '{"algorithm": "linear"}');
+SELECT status FROM insight_train('dp_clients', 'cancels', 'dp_plain', '{"algorithm": "linear"}');
 SELECT count(*) FROM insight_privacy_budget('dp_clients', NULL);
 SELECT count(*) FROM insight.privacy WHERE relation = 'dp_clients'::regclass;
 -- Who may not read a table does not see what was told of it.
@@ -111,7 +111,7 @@ SELECT status FROM insight_train('dp_visits_early', 'returns', 'dp_visits_privat
 SELECT epsilon_left FROM insight.privacy WHERE relation = 'dp_visits'::regclass;
 \set VERBOSITY terse
 SELECT insight_train('dp_visits_late', 'returns', 'dp_visits_private', '{"privacy": {"epsilon": 1}, "epochs": 1}');
-SELECT insight_drop('private'), insight_drop('private_age'), insight_drop('loose'), insight_drop('theirs'), insight_drop('plain'), insight_drop('dp_visits_private');
+SELECT insight_drop('dp_private'), insight_drop('dp_private_age'), insight_drop('dp_loose'), insight_drop('dp_theirs'), insight_drop('dp_plain'), insight_drop('dp_visits_private');
 DROP TABLE dp_visits;
 DROP VIEW dp_clients_view;
 DROP TABLE dp_clients;

@@ -36,14 +36,10 @@ pub fn leak_test(model: Option<&str>, given: &Value, role: pg_sys::Oid) -> Resul
     }
     let record = again::trusted(record)?;
     let mut options = record.options;
+    let private = options.get("privacy").is_some_and(|own| !own.is_null());
     if let Value::Object(all) = &mut options {
         all.remove("wait");
         all.remove("deploy");
-        // Shadows are trained in the plain way, whose models reveal more than this one does.
-        spec::privacy::refuse(
-            all,
-            "leak tests: what they would attack is another kind of model",
-        )?;
         let start = all.get("warm_start").filter(|start| !start.is_null());
         if start.is_some_and(|start| *start != Value::Bool(false)) {
             return Err(Error::new(
@@ -69,6 +65,9 @@ pub fn leak_test(model: Option<&str>, given: &Value, role: pg_sys::Oid) -> Resul
         })
     })?;
     leak::keep(id, job, role, &found)?;
+    if private {
+        notice!("these figures have no noise: they are for those who may read the rows, and no budget counts them");
+    }
     for note in &found.notes {
         notice!("{note}");
     }

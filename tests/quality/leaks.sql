@@ -6,6 +6,7 @@ INSERT INTO kind VALUES
   (2, 'dnn', '{"algorithm": "dnn"}'),
   (3, 'gbdt', '{"algorithm": "gbdt"}'),
   (4, 'linear', '{"algorithm": "linear"}'),
+  (6, 'private', '{"algorithm": "dnn", "privacy": {"epsilon": 3, "delta": 1e-5}}'),
   (5, 'overfitted', '{"algorithm": "mlp", "hidden": [256, 128], "epochs": 100, "early_stopping": false, "dropout": 0, "l2": 0, "validation_size": 0, "calibration": "none"}');
 CREATE TABLE outcome (relation text, position integer, name text, attack text, metric text, value float8, low float8, high float8, score float8, seconds float8);
 SELECT set_config('leaks.options', :'options', false) \g /dev/null
@@ -31,5 +32,6 @@ SELECT relation, name AS model, round(min(score)::numeric, 3) AS roc_auc,
   max(round(value::numeric, 4)) FILTER (WHERE attack = 'lira' AND metric = 'tpr_at_fpr_0.01') AS lira_at_1,
   max(round(value::numeric, 4)) FILTER (WHERE attack = 'lira' AND metric = 'tpr_at_fpr_0.001') AS lira_at_01,
   max(round(value::numeric, 3)) FILTER (WHERE attack = 'canary_lira' AND metric = 'roc_auc') AS canaries,
+  max(round(value::numeric, 2)) FILTER (WHERE metric = 'exposure') AS exposure,
   max(round(value::numeric, 3)) FILTER (WHERE metric = 'advantage') AS attribute, round(max(seconds)::numeric) AS seconds
 FROM outcome GROUP BY relation, position, name ORDER BY relation DESC, position;

@@ -57,7 +57,7 @@ pub fn fit(
     let started = Instant::now();
     go(report(&Progress::phase("preparing")))?;
     if let Some(privacy) = &request.params.privacy {
-        let mut artifact = private::fit(&request, privacy, report)?;
+        let mut artifact = private::fit(&request, privacy, None, report)?;
         artifact.provenance.challenge = request.champion.as_ref().map(|champion| {
             let reason = "a private model keeps no rows to be compared on".into();
             Challenge::refused(&champion.name, reason)

@@ -53,15 +53,16 @@ impl Dealt {
     }
 }
 
-/// Fits a model as `privacy` asks; `report` answers whether to go on.
+/// Fits a model as `privacy` asks, on some rows, ascending, or on all; `report` answers whether to go on.
 pub(super) fn fit(
     request: &Request,
     privacy: &Privacy,
+    rows: Option<&[u32]>,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Artifact, FitError> {
     let started = Instant::now();
     let mut noise = Noise::from_system()?;
-    let units = units(request, privacy, &mut noise)?;
+    let units = units(request, privacy, rows, &mut noise)?;
     let delta = privacy.delta.unwrap_or(0.1 / units.len() as f64);
     let test_size = request.params.test_size.unwrap_or(0.2);
     let is_test: Vec<bool> = units.iter().map(|_| noise.chance(test_size)).collect();
@@ -226,15 +227,18 @@ fn stated_metric(name: &str, value: f64) -> Metric {
 fn units(
     request: &Request,
     privacy: &Privacy,
+    rows: Option<&[u32]>,
     noise: &mut Noise,
 ) -> Result<Vec<Vec<u32>>, FitError> {
     let frame = &request.frame;
     let missing = |name: &str| FitError::new("42703", format!("column \"{name}\" does not exist"));
     let target = frame.column(&request.target);
     let target = target.ok_or_else(|| missing(&request.target))?;
-    let rows: Vec<u32> = (0..target.len() as u32)
-        .filter(|row| !target.nulls.get(*row as usize))
-        .collect();
+    let known = |row: &u32| !target.nulls.get(*row as usize);
+    let rows: Vec<u32> = match rows {
+        Some(rows) => rows.iter().copied().filter(known).collect(),
+        None => (0..target.len() as u32).filter(known).collect(),
+    };
     let mut units = match &privacy.unit {
         None => rows.into_iter().map(|row| vec![row]).collect(),
         Some(name) => grouped(frame.column(name).ok_or_else(|| missing(name))?, &rows),

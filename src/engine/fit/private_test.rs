@@ -237,7 +237,7 @@ fn a_unit_has_no_more_rows_than_it_may() {
         json!({"privacy": {"epsilon": 1, "unit": "customer"}}),
     );
     let privacy = request.params.privacy.clone().expect("given");
-    let found = units(&request, &privacy, &mut Noise::from_seed(1)).expect("enough");
+    let found = units(&request, &privacy, None, &mut Noise::from_seed(1)).expect("enough");
     assert_eq!(found.len(), 300);
     assert!(found.iter().all(|unit| unit.len() == 1));
     // Either of the two rows of a customer.

@@ -3,12 +3,12 @@
 mod guess;
 
 use super::finish::predictor;
-use super::split::{Divider, Parts};
+use super::split::{Divider, Parts, Split};
 use super::target::Answers;
-use super::{Cleaning, FitError, Leakage, Progress, Request, on, target};
+use super::{Cleaning, FitError, Leakage, Progress, Request, on, private, target};
 use crate::evaluate::{Truth, fairness::has_fairness};
 use crate::frame::Frame;
-use crate::privacy::leak::{Findings, Guesses, Observed, Plan, attribute, membership};
+use crate::privacy::leak::{Findings, Guesses, Observed, Plan, attribute, exposure, membership};
 use crate::random::Random;
 use guess::guessable;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ const SCORED: usize = 50;
 /// Probabilities nearer to 0 and 1 are taken for these.
 const NEAREST: f64 = 1e-7;
 
-/// Trains shadows and attacks them.
+/// Trains shadows and attacks them: of a private model, models that are as private.
 ///
 /// # Errors
 /// Those of a fit, a task without one label or number for each row, a column that is no input of the model.
@@ -47,7 +47,10 @@ pub fn leak_test(
     }
     add_canaries(&mut request.frame, &known, 2 * plan.canaries, &mut random);
     let mut answers = target::prepare(&request)?;
-    Cleaning::start(&request, &mut answers)?;
+    match request.params.privacy {
+        Some(_) => make_private(&mut request, &answers),
+        None => drop(Cleaning::start(&request, &mut answers)?),
+    }
     let rows = sample(&request, &mut answers, own, plan.rows, &mut random)?;
     let canaries: Vec<u32> = (own..request.frame.rows()).map(|row| row as u32).collect();
     let all: Vec<u32> = rows.iter().chain(&canaries).copied().collect();
@@ -131,12 +134,21 @@ impl Shadows<'_> {
                 .iter()
                 .chain(canaries)
                 .for_each(|row| seen[*row as usize] = true);
-            let mut parts = divider.dealt(&rows[own], random);
+            let mut parts = match request.params.privacy {
+                // It learns from all of its rows, and the other half is none of it, not even for scores.
+                Some(_) => Parts {
+                    train: rows[own].clone(),
+                    ..Parts::default()
+                },
+                None => divider.dealt(&rows[own], random),
+            };
             // What is only looked at to stop is hardly learned.
             parts.train.extend(canaries);
             parts.train.sort_unstable();
-            parts.test = rows[1 - own].iter().take(SCORED).copied().collect();
-            parts.test.sort_unstable();
+            if request.params.privacy.is_none() {
+                parts.test = rows[1 - own].iter().take(SCORED).copied().collect();
+                parts.test.sort_unstable();
+            }
             let members = self.all.iter().map(|row| seen[*row as usize]).collect();
             match self.answers.lacking(&parts.train) {
                 None => Ok(Half { parts, members }),
@@ -164,17 +176,15 @@ impl Shadows<'_> {
         report: &mut dyn FnMut(&Progress) -> bool,
     ) -> Result<(), FitError> {
         let Half { parts, members } = half;
-        let mut answers = self.answers.clone();
-        let cleaning = Cleaning::start(request, &mut answers)?;
-        let judged = on(
-            request,
-            self.answers,
-            parts,
-            cleaning,
-            Instant::now(),
-            report,
-        )?;
-        let artifact = judged.artifact;
+        let artifact = match &request.params.privacy {
+            Some(privacy) => private::fit(request, privacy, Some(&parts.train), report)?,
+            None => {
+                let mut answers = self.answers.clone();
+                let cleaning = Cleaning::start(request, &mut answers)?;
+                let started = Instant::now();
+                on(request, self.answers, parts, cleaning, started, report)?.artifact
+            }
+        };
         self.cut_short += usize::from(artifact.provenance.stopped_by == "max_seconds");
         let predictor = predictor(artifact)?;
         let predictions = predictor.predict_frame(&request.frame, self.all, 1);
@@ -204,7 +214,9 @@ impl Shadows<'_> {
         let (rows, all) = (self.rows.len(), self.all.len());
         let mut findings = membership(&self.observed.some(0..rows), "");
         if all > rows {
-            findings.extend(membership(&self.observed.some(rows..all), "canary_"));
+            let canaries = self.observed.some(rows..all);
+        findings.extend(membership(&canaries, "canary_"));
+        findings.extend(exposure(&canaries, "canary_loss_threshold"));
         }
         for (column, guesses) in &self.guesses {
             findings.extend(attribute(column, guesses));
@@ -237,6 +249,22 @@ impl Shadows<'_> {
             shadows,
             rows,
             notes,
+        }
+    }
+}
+
+/// Settles what shadows of a private model must have in common, which is known of the model: its task and its labels. All rows of a unit
+/// are in one half, and all that a shadow has are trained on.
+fn make_private(request: &mut Request, answers: &Answers) {
+    request.task = Some(answers.task);
+    request.params.test_size = Some(0.0);
+    if let Some(privacy) = &mut request.params.privacy {
+        if let Some(unit) = &privacy.unit {
+            request.split = Split::Group(unit.clone());
+        }
+        if !answers.labels.is_empty() {
+            let labels = answers.labels.clone();
+            privacy.categories.insert(request.target.clone(), labels);
         }
     }
 }

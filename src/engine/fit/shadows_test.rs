@@ -64,6 +64,8 @@ fn a_model_that_learned_by_heart_is_found_out() {
         let auc = figure(&found, attack, "roc_auc");
         assert!(auc > bound, "{attack}: {auc}");
     }
+    let bits = figure(&found, "canary_loss_threshold", "exposure");
+    assert!(bits > 1.7, "{bits}");
     // It gives what it knows of a row to who knows the rest.
     let own = |metric| figure(&found, "attribute:plan", metric);
     assert!(
@@ -93,6 +95,30 @@ fn a_model_that_learned_nothing_reveals_nothing() {
             .all(|f| !f.attack.starts_with("canary"))
     );
     assert!(found.notes.iter().any(|note| note.contains("too few")));
+}
+
+#[test]
+fn models_like_a_private_one_are_private_and_learn_nothing_by_heart() {
+    let mut frame = chance(400);
+    let mut customer = Column::new("customer", "integer", Kind::Number);
+    (0..400).for_each(|row| customer.push(Cell::Number(f64::from(row / 2))));
+    frame.columns.push(customer);
+    for privacy in [
+        json!({"epsilon": 2, "delta": 0.001}),
+        json!({"epsilon": 2, "delta": 0.001, "unit": "customer", "rows_per_unit": 2}),
+    ] {
+        let options = json!({"algorithm": "mlp", "hidden": [64], "epochs": 100, "privacy": privacy});
+        let own = json!({"shadows": 6, "canaries": 20});
+        let found = tested(frame.clone(), "label", options, own);
+        assert_eq!((found.shadows, found.rows), (6, 400));
+        for attack in ["loss_threshold", "lira"] {
+            let auc = figure(&found, attack, "roc_auc");
+            assert!((auc - 0.5).abs() < 0.08, "{attack}: {auc}");
+        }
+        // Of 21 places in a line, each as likely.
+        let bits = figure(&found, "canary_loss_threshold", "exposure");
+        assert!((0.8..2.2).contains(&bits), "{bits}");
+    }
 }
 
 #[test]

@@ -22,6 +22,13 @@ SELECT status FROM insight_train('SELECT a, b, kind, amount FROM chances', 'amou
 SELECT attack, metric FROM insight_leak_test('amounts@1', '{"shadows": 6, "rows": 300, "canaries": 0, "columns": ["kind"]}') WHERE attack LIKE 'attribute%' ORDER BY 2;
 SELECT model, status, phase FROM insight.jobs j WHERE job = (SELECT min(job) FROM insight.leaks WHERE model = 'amounts');
 SELECT count(*) AS rows, count(DISTINCT measured_at) AS tests FROM insight.leaks WHERE model = 'amounts';
+-- A private model is tested by models that are as private; what there is of chance it does not learn by heart.
+SELECT status FROM insight_train('SELECT a, b, c, kind, label FROM chances', 'label', 'leak_private', '{"algorithm": "mlp", "hidden": [16], "epochs": 20, "privacy": {"epsilon": 2, "delta": 0.001}}');
+SET client_min_messages = notice;
+CREATE TABLE of_private AS SELECT * FROM insight_leak_test('leak_private', '{"shadows": 8, "canaries": 10, "columns": []}');
+SET client_min_messages = warning;
+SELECT attack, abs(value - 0.5) < 0.12 AS guess FROM of_private WHERE metric = 'roc_auc' AND attack NOT LIKE 'canary%' ORDER BY 1;
+SELECT attack, value BETWEEN 0 AND log(2, 11.0) AS inside FROM of_private WHERE metric = 'exposure';
 -- What cannot be tested says why.
 SELECT * FROM insight_leak_test('by_hart');
 SELECT * FROM insight_leak_test(NULL);

@@ -131,3 +131,18 @@ fn options_are_checked() {
         assert!(error.message.contains(words), "{}", error.message);
     }
 }
+
+#[test]
+fn exposure_counts_the_bits_of_a_rank() {
+    // Ranks among two others: 1 and 2; 1.5, for it equals one, and 3.
+    let observed = Observed {
+        members: vec![vec![true, true, false, false], vec![false, false, true, true]],
+        losses: vec![vec![0.1, 0.5, 0.4, 0.6], vec![1.0, 2.0, 1.0, 3.0]],
+        statistics: Vec::new(),
+    };
+    let found = exposure(&observed, "canary").unwrap();
+    let bits = [3f64, 1.5, 3.0 / 1.5, 1.0].map(f64::log2);
+    let mean = bits.iter().sum::<f64>() / 4.0;
+    assert!((found.value.unwrap() - mean).abs() < 1e-9, "{found:?}");
+    assert!(found.low.unwrap() < mean && found.high.unwrap() > mean);
+}

@@ -197,10 +197,14 @@ fn without(asked: &Asked<'_>, before: &Contained) -> Result<(i32, String)> {
         Some(false) => Ok((
             published.version,
             format!(
-                "it is trained on {} rows of {keys} keys, of which this is none; version {} saw {}",
+                "it is trained on {} rows of {keys} keys, of which this is none; version {} saw {}{}",
                 published.rows,
                 before.version,
-                before.keys.unwrap_or(0)
+                before.keys.unwrap_or(0),
+                match after.shards {
+                    (0, _) => String::new(),
+                    (all, kept) => format!("; {kept} of its {all} shards are as they were"),
+                }
             ),
         )),
         // A filter may take it for another.

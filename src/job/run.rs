@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
 use crate::store::record;
 use insight_engine::artifact::Artifact;
-use insight_engine::fit::{Augment, Progress, Request, Start};
+use insight_engine::fit::{Augment, Progress, Request, Shards, Start};
 use insight_engine::frame::Frame;
 use insight_engine::segment;
 use insight_engine::sequence;
@@ -322,6 +322,10 @@ impl Run<'_> {
             champion: self.champion()?,
             augment: self.augment()?,
             partition: spec.partition.clone(),
+            shards: spec.shards.map(|count| Shards {
+                count,
+                keys: beside.keys,
+            }),
             sources: spec.sources.clone(),
             max_bytes: Some(spec.max_bytes),
             purchases: match &spec.sources {

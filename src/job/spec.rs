@@ -8,6 +8,8 @@ pub(in crate::job) mod privacy;
 pub mod segment;
 mod sensitive;
 pub mod sequence;
+mod shards;
+mod start;
 mod task;
 
 use super::options::{
@@ -21,7 +23,7 @@ pub use crate::relation::resolve::Member;
 use crate::relation::sources::{self, Sources};
 use crate::relation::{decode::Decoder, resolve, resolve::Source, resolve::did_you_mean};
 use crate::store::deployments::{Champion, Promote};
-use crate::store::membership;
+use crate::store::{budget, membership};
 use crate::{settings, store};
 use columns::{Chosen, aside, choose_columns, leave_out, without};
 use insight_engine::{
@@ -98,6 +100,9 @@ pub struct Spec {
     /// Generated rows to train with, too.
     #[serde(default)]
     pub augment: Option<augment::Wanted>,
+    /// In how many shards rows are dealt, by their keys.
+    #[serde(default)]
+    pub shards: Option<usize>,
     /// The column that tells rows apart, where it is wanted.
     #[serde(default)]
     pub key: Option<String>,
@@ -150,6 +155,7 @@ const KEYS: &[&str] = &[
     "partition",
     "positive",
     "sensitive",
+    "shards",
     "sources",
     "split",
     "targets",
@@ -271,7 +277,8 @@ pub fn check(
             columns.insert(0, name.to_owned());
         }
     }
-    let start = warm_start(options, &model)?;
+    let start = start::warm_start(options, &model)?;
+    let shards = shards::wanted(options, &work)?;
     let augment = augment::wanted(options, &base, target, of_task.companion())?;
     let partition = text(options, "partition")?;
     if let Some(name) = &partition {
@@ -305,7 +312,11 @@ pub fn check(
         None => (source, needed.iter().map(|&name| name.to_owned()).collect()),
     };
     access::check_visible(&source)?;
-    privacy::check_budget(&source, options)?;
+    match work {
+        // What attackers learn is not told privately.
+        Work::Leak(_) => budget::check_plain(&source.relations)?,
+        _ => privacy::check_budget(&source, options)?,
+    }
     access::check_privileges(
         &base,
         &read,
@@ -355,6 +366,7 @@ pub fn check(
         start,
         partition,
         augment,
+        shards,
         key,
         sources: sources.and_then(|s| serde_json::to_value(s).ok()),
         text_model,
@@ -434,27 +446,6 @@ fn repeated(name: &str) -> Error {
         format!("column name \"{name}\" appears more than once"),
     )
     .hint("Give each column of the query its own name with AS.")
-}
-
-/// The version that the option `warm_start` stands for: true is the model's deployed one.
-fn warm_start(options: &Map<String, Value>, model: &str) -> Result<Option<(String, i64)>> {
-    let reference = match options.get("warm_start") {
-        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
-        Some(Value::Bool(true)) => model,
-        Some(Value::String(reference)) => reference,
-        Some(_) => {
-            return Err(wrong_type(
-                "warm_start",
-                "true or a model reference such as \"m@3\"",
-            ));
-        }
-    };
-    let record = store::record::record(store::cache::version(
-        reference,
-        store::rights::Right::Manage,
-    )?)?;
-    let name = format!("{}@{}", record.model, record.version);
-    Ok(Some((name, record.id)))
 }
 
 /// The column that tells rows apart: the one asked for, else the primary key.

@@ -5,7 +5,7 @@ use super::catalog::{as_owner, owned};
 use super::keys;
 use super::log::sealed;
 use crate::error::{Error, Result};
-use insight_engine::frame::{Cell, Frame};
+use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::members::Members;
 use insight_engine::privacy::seal::{self, KEY};
 use pgrx::prelude::*;
@@ -110,9 +110,7 @@ pub fn reseal() -> Result<bool> {
 /// nobody's.
 pub fn take(frame: &mut Frame, column: &str, forgotten: &[u64]) -> Result<(Members, usize)> {
     let secret = secret()?;
-    let keys = frame
-        .column(column)
-        .ok_or_else(|| Error::new("XX000", "the key was not read"))?;
+    let keys = keys_of(frame, column)?;
     // A key has many rows in a log.
     let mut known: HashMap<&str, (u64, bool)> = HashMap::new();
     let mut kept = Vec::with_capacity(keys.len());
@@ -139,6 +137,22 @@ pub fn take(frame: &mut Frame, column: &str, forgotten: &[u64]) -> Result<(Membe
 fn fingerprints(rows: SpiTupleTable<'_>) -> Vec<u64> {
     let one = |row: pgrx::spi::SpiHeapTupleData<'_>| row.get::<i64>(1).ok()?;
     rows.filter_map(one).map(|print| print as u64).collect()
+}
+
+/// The fingerprint of each row's key; those without one have 0.
+pub fn hashes(frame: &Frame, column: &str) -> Result<Vec<u64>> {
+    let secret = secret()?;
+    let keys = keys_of(frame, column)?;
+    let hash = |row| match keys.cell(row) {
+        Cell::Text(text) => secret.fingerprint(text),
+        _ => 0,
+    };
+    Ok((0..keys.len()).map(hash).collect())
+}
+
+fn keys_of<'a>(frame: &'a Frame, column: &str) -> Result<&'a Column> {
+    let found = frame.column(column);
+    found.ok_or_else(|| Error::new("XX000", "the key was not read"))
 }
 
 /// Whose rows must be left out of a model's training; none of a model that is not there.
@@ -222,6 +236,8 @@ pub struct Contained {
     pub keys: Option<i64>,
     /// The versions and models that it was made from, as they are named in its record.
     pub made_from: Vec<String>,
+    /// Of how many shards it is, and how many of these another version had already.
+    pub shards: (i64, i64),
 }
 
 /// Every version of a model that the role manages, and whether it saw a key.
@@ -232,7 +248,9 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
             let rows = client.select(
                 "SELECT v.id, v.version, v.version IS NOT DISTINCT FROM m.deployed, f.keys, f.members, \
                  array_remove(ARRAY[v.summary #>> '{provenance,started_from}', v.summary #>> '{provenance,model}', \
-                   v.options #>> '{augment,gan}'], NULL) \
+                   v.options #>> '{augment,gan}'], NULL), \
+                 coalesce(jsonb_array_length(v.summary #> '{provenance,shards}'), 0)::bigint, \
+                 jsonb_array_length(jsonb_path_query_array(v.summary, '$.provenance.shards[*] ? (@.reused == true)'))::bigint \
                  FROM insight.version v JOIN insight.model m ON m.id = v.model LEFT JOIN insight.fingerprint f ON f.version = v.id \
                  WHERE v.model = $1 ORDER BY v.version",
                 None,
@@ -249,6 +267,10 @@ pub fn contains(model: &str, key: &str, role: pg_sys::Oid) -> Result<Vec<Contain
                     keyed: None,
                     keys: row.get::<i64>(4)?,
                     made_from: row.get::<Vec<String>>(6)?.unwrap_or_default(),
+                    shards: (
+                        row.get::<i64>(7)?.unwrap_or_default(),
+                        row.get::<i64>(8)?.unwrap_or_default(),
+                    ),
                 };
                 found.push((own, row.get::<Vec<u8>>(5)?));
             }

@@ -221,6 +221,22 @@ pub struct Provenance {
     /// Whom it treats how, by the option `sensitive`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fairness: Option<Fairness>,
+    /// The models of which it consists, where they are of shards of the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Shard>,
+}
+
+/// A model of some of the rows alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Training rows.
+    pub rows: u64,
+    /// How many of the artifact's parts are its own; they stand in the order of the shards.
+    pub parts: usize,
+    /// SHA-256, in hexadecimal, of its prepared rows, the hashes of their keys, and how it is trained.
+    pub digest: String,
+    /// Whether the version before had it already.
+    pub reused: bool,
 }
 
 /// Models of their own for some values of a column.

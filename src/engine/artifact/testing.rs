@@ -182,6 +182,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             personal: Vec::new(),
             privacy: None,
             fairness: None,
+            shards: Vec::new(),
         },
         coefficients: Vec::new(),
         kept: Kept::default(),

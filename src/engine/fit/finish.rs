@@ -113,6 +113,7 @@ pub(super) fn artifact(
             personal,
             privacy: None,
             fairness: None,
+            shards: Vec::new(),
         },
         coefficients,
         kept: Kept::default(),

@@ -16,6 +16,7 @@ mod private;
 mod request;
 mod settle;
 mod shadows;
+mod shards;
 mod split;
 mod spread;
 mod target;
@@ -38,6 +39,7 @@ pub use guard::Leakage;
 pub(crate) use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
 pub use shadows::leak_test;
+pub use shards::Shards;
 pub use split::Split;
 use split::{Divider, Parts};
 use std::time::Instant;
@@ -69,8 +71,13 @@ pub fn fit(
     // The sizes of the parts do not depend on how many rows are left for training; the other defaults do.
     let sizes = request.params.check(answers.task, answers.rows.len())?;
     answers.check_loss(&request.target, &sizes)?;
-    let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
-    let mut judged = on(&mut request, &answers, parts, cleaning, started, report)?;
+    let mut judged = match request.shards.take() {
+        Some(shards) => shards::on(&mut request, &answers, &shards, cleaning, started, report)?,
+        None => {
+            let parts = Divider::new(&request.frame, &answers, &request.split, &sizes)?.parts()?;
+            on(&mut request, &answers, parts, cleaning, started, report)?
+        }
+    };
     if let Some(champion) = request.champion.take() {
         if let Some(encoder) = &request.params.text_model {
             champion.artifact.recipe.attach(encoder);

@@ -1,6 +1,6 @@
 //! What to fit, how far it is, and why it failed.
 
-use super::{Augment, Leakage, Sensitive, Split, Start};
+use super::{Augment, Leakage, Sensitive, Shards, Split, Start};
 use crate::{
     artifact::{Task, UpliftMethod},
     clean::CleanParams,
@@ -46,6 +46,8 @@ pub struct Request {
     pub augment: Option<Augment>,
     /// A column that tells rows apart; not a feature.
     pub key: Option<String>,
+    /// How rows are dealt to models of their own, for one to be forgotten in a part of the time.
+    pub shards: Option<Shards>,
     /// Where some of the columns come from, for who predicts; kept in the model and not looked at.
     pub sources: Option<serde_json::Value>,
     /// Columns that tell of purchases, from which forecasts are made.
@@ -98,6 +100,7 @@ impl Request {
             augment: None,
             start: None,
             champion: None,
+            shards: None,
             sources: None,
             purchases: Vec::new(),
             max_bytes: None,

@@ -49,6 +49,7 @@ pub(super) struct Answers {
 }
 
 /// How targets become what a model learns.
+#[derive(Clone)]
 pub(super) struct Scale {
     /// Of the target (regression), else 0 and 1. With logarithms the factor is the mean.
     pub mean: f64,

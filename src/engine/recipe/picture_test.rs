@@ -2,12 +2,10 @@
 
 use super::*;
 use crate::artifact::Task;
-use crate::clean::CleanParams;
-use crate::fit::{Leakage, Request, fit};
+use crate::fit::{Request, fit};
 use crate::params::Params;
 use crate::picture;
 use crate::random::Random;
-use crate::train::Device;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
 
@@ -81,31 +79,12 @@ fn auc(rows: usize, draw: fn(bool, &mut Random) -> RgbImage) -> f64 {
         noise.push(Cell::Number(random.normal()));
         label.push(Cell::Boolean(yes));
     }
+    let frame = Frame {
+        columns: vec![noise, photo, label],
+    };
     let request = Request {
-        frame: Frame {
-            columns: vec![noise, photo, label],
-        },
-        target: "label".into(),
         task: Some(Task::Binary),
-        include: Vec::new(),
-        excluded: Vec::new(),
-        params: Params::default(),
-        device: Device::Cpu,
-        positive: None,
-        of_task: Default::default(),
-        clean: CleanParams::default(),
-        leakage: Leakage::Warn,
-        outcome_time: None,
-        sensitive: Default::default(),
-        split: Default::default(),
-        key: None,
-        partition: None,
-        augment: None,
-        start: None,
-        champion: None,
-        sources: None,
-        purchases: Vec::new(),
-        max_bytes: None,
+        ..Request::new(frame, "label", Params::default())
     };
     let artifact = fit(request, &mut |_| true).unwrap();
     let unreadable: Vec<_> = artifact.recipe.unreadable().collect();

@@ -31,6 +31,8 @@ pub(super) struct Beside {
     pub labels: Option<Frame>,
     pub statics: Option<Frame>,
     pub children: Vec<Frame>,
+    /// Of each row a hash of its key, where rows are dealt to shards.
+    pub keys: Vec<u64>,
     /// The relations that all rows come from.
     pub relations: Vec<pg_sys::Oid>,
 }
@@ -54,7 +56,11 @@ impl Run<'_> {
             {
                 membership::take(own, &member.column, &all)?;
             }
-            membership::take(frame, &member.column, &all)
+            let taken = membership::take(frame, &member.column, &all)?;
+            if self.spec.shards.is_some() {
+                beside.keys = membership::hashes(frame, &member.column)?;
+            }
+            Ok(taken)
         })?;
         if left_out > 0 {
             pgrx::log!("insight: {left_out} rows of forgotten keys are left out of model {model}");

@@ -57,6 +57,22 @@ SELECT version FROM insight_train('SELECT * FROM forget_clients WHERE id > 90071
 SELECT contained FROM insight_contains('fg_on', '9007199254740999');
 SELECT model, version, action, proof FROM insight_forget('9007199254740999') WHERE model IN ('fg_base', 'fg_on');
 SELECT v.version, v.summary #>> '{provenance,started_from}' AS started_from FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE m.name = 'fg_on';
+-- In shards, somebody is forgotten by training one of them again; those of the first shard, which columns are prepared by, take all.
+CREATE TABLE forget_many AS SELECT i AS id, 18 + i * 7919 % 60 AS age, (ARRAY['basic', 'plus', 'premium'])[1 + i % 3] AS plan,
+  (i * 7919 % 60 > 30) <> (hashint4(i) % 10 = 0) AS leaves FROM generate_series(1, 1200) i;
+SELECT version, rows, score > 0.7 AS good FROM insight_train('forget_many', 'leaves', 'fg_shards', '{"algorithm": "mlp", "hidden": [8], "epochs": 6, "key": "id", "shards": 4}');
+SELECT count(*) AS shards, sum((s ->> 'rows')::int) = max((summary #>> '{provenance,train_rows}')::int) AS all_rows, bool_or((s ->> 'reused')::bool) AS reused
+FROM insight.version v JOIN insight.model m ON m.id = v.model, jsonb_array_elements(summary #> '{provenance,shards}') s WHERE m.name = 'fg_shards' GROUP BY v.id;
+CREATE TABLE forget_done AS SELECT i, f.* FROM generate_series(11, 22) i, insight_forget(i::text, 'fg_shards') f WHERE f.action = 'trained';
+SELECT count(*) AS forgotten, bool_and(proof ~ '; [034] of its 4 shards are as they were$') AS told, count(*) FILTER (WHERE proof ~ '; [34] of its') > count(*) / 2 AS cheap FROM forget_done;
+DELETE FROM forget_many WHERE id BETWEEN 11 AND 22;
+SELECT same, detail FROM insight_reproduce('fg_shards');
+SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "mlp", "shards": 4}');
+SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "mlp", "key": "id", "shards": 1}');
+SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "linear", "key": "id", "shards": 4}');
+SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"key": "id", "shards": 4, "tune": true}');
+SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "mlp", "key": "id", "shards": 64, "epochs": 1}');
+SELECT count(*) FROM insight_leak_test('fg_shards');
 -- Histories, segments and generated rows know their customers, too.
 CREATE TABLE forget_orders AS SELECT 'c' || i % 40 AS customer, timestamp '2026-01-01' + i * interval '1 hour' AS at, (ARRAY['tea', 'milk', 'jam'])[1 + (i / 40 + i) % 3] AS item FROM generate_series(0, 399) i;
 SELECT version FROM insight_train('forget_orders', 'item', 'fg_orders', '{"algorithm": "gru", "hidden": [4], "embedding_dim": 4, "epochs": 1, "key": "customer", "order": "at"}');

@@ -34,12 +34,16 @@ pub(crate) struct Cost {
 pub(crate) struct Errors {
     pub(crate) mae: f64,
     pub(crate) mse: f64,
-    /// By how much the noise alone may have moved `mae`, and, times the largest error, `mse`.
+    /// By how much the noise alone may have moved `mae` and, times the largest error, `mse`.
     pub(crate) unsure: f64,
 }
 
 /// Counts with noise, none below 0, which together are about as many as there were.
-pub(crate) fn counts(counts: &[i64], cost: Cost, noise: &mut Noise) -> Result<Vec<usize>, NoiseError> {
+pub(crate) fn counts(
+    counts: &[i64],
+    cost: Cost,
+    noise: &mut Noise,
+) -> Result<Vec<usize>, NoiseError> {
     let scale = cost.rows_per_unit as f64 / cost.epsilon;
     let mut noisy = Vec::with_capacity(counts.len());
     for count in counts {
@@ -105,7 +109,6 @@ pub(crate) fn many(
         predictions: made,
     })
 }
-
 
 /// Of numbers, as pairs of truth and prediction, about `count` of them; an error counts as `largest` at most.
 pub(crate) fn errors(

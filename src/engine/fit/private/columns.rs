@@ -172,10 +172,7 @@ impl Columns {
             };
             match told {
                 Some(told) => columns.push((input(column), told)),
-                None => excluded.push((
-                    column.name.clone(),
-                    UNTOLD.into(),
-                )),
+                None => excluded.push((column.name.clone(), UNTOLD.into())),
             }
         }
         if columns.is_empty() {

@@ -258,6 +258,17 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
                 .map(|(name, value)| of(Some(name), *value, None)),
         );
     }
+    if let Some(spent) = &model.privacy {
+        let stated = [("epsilon", spent.epsilon), ("delta", spent.delta)];
+        metrics.extend(stated.map(|(name, value)| Metric {
+            metric: name.into(),
+            class: None,
+            value,
+            low: value,
+            high: value,
+            baseline: None,
+        }));
+    }
     let named = |name: &&str| {
         metrics
             .iter()
@@ -272,6 +283,11 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
         .into_iter()
         .chain(encoder.order.iter().map(String::as_str))
         .chain(columns);
+    // How many rows the keys have is told of models that are not private alone.
+    let rows = match model.privacy {
+        Some(_) => model.keys,
+        None => model.steps,
+    };
     let few = encoder.classes() <= FEW_CATEGORIES;
     let mut headlines = HEADLINES
         .iter()
@@ -281,7 +297,7 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
         algorithm: model.params.cell.name(),
         target: target.unwrap_or_default(),
         headline: headlines.find_map(|name| named(&name)).cloned(),
-        rows: model.steps,
+        rows,
         device: "cpu",
         history: &model.history,
         trials: &[],
@@ -292,7 +308,7 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
                 "algorithm": model.params.cell.name(),
                 "params": model.params,
                 "seed": model.params.seed,
-                "rows": model.steps,
+                "rows": rows,
                 "keys": model.keys,
                 "dropped_rows": model.dropped,
                 "train_answers": model.train_answers,
@@ -304,6 +320,7 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
                 "fit_seconds": model.seconds,
                 "engine_version": env!("CARGO_PKG_VERSION"),
                 "excluded": encoder.excluded,
+                "privacy": model.privacy,
                 "selection": [], "construction": [], "segments": [],
             },
         }),

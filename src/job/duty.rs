@@ -144,6 +144,19 @@ impl Duty {
                 {
                     log = log.with_labels(keys, own, source.classes)?;
                 }
+                if let Some(privacy) = &params.privacy {
+                    let (target, statics) = (&work.target, statics.as_ref());
+                    let model = sequence::fit_privately(
+                        &log,
+                        statics,
+                        target,
+                        &[],
+                        &params,
+                        privacy,
+                        report,
+                    )?;
+                    return Ok(model.to_bytes());
+                }
                 let mut known = sequence::Statics::default();
                 if let Some(frame) = &statics {
                     known = sequence::Statics::of(frame, &work.key, &[]);

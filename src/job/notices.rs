@@ -33,6 +33,9 @@ fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Ca
             model.dropped
         );
     }
+    if let Some(spent) = &model.privacy {
+        tell_privacy(spent);
+    }
     let headline = card
         .headline
         .as_ref()
@@ -43,8 +46,12 @@ fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Ca
             _ => model.validation_answers,
         };
         let beside = baseline.map_or(String::new(), |b| format!(", the best baseline {b:.4}"));
+        let unseen = match model.privacy {
+            Some(_) => "unseen keys, about: scores have noise",
+            None => "unseen answers",
+        };
         notice!(
-            "{} {metric} {value:.4}{beside} ({answers} unseen answers)",
+            "{} {metric} {value:.4}{beside} ({answers} {unseen})",
             model.evaluated_on
         );
     }

@@ -18,10 +18,12 @@ use crate::explain::Kept;
 use crate::models::{Output, Part};
 use crate::params::{Params, ValidParams};
 use crate::privacy::noise::{Noise, NoiseError};
+use crate::privacy::outcomes::Cost;
 use crate::privacy::{Plan, Privacy, Spent, ask};
 use crate::settled::Settled;
 use crate::train::{Examples, Step, train_privately};
 use columns::Columns;
+pub(crate) use columns::{UNTOLD, known, of_answer, question};
 use std::time::Instant;
 
 /// Fewer units are too few to hide one among.
@@ -184,7 +186,7 @@ pub(super) fn fit(
         let begun = Instant::now();
         let predictions = predictor.predict_frame(&request.frame, &parts.test, 1);
         let seconds = begun.elapsed().as_secs_f64();
-        let cost = scores::Cost {
+        let cost = Cost {
             epsilon: plan.left_without_training(),
             rows_per_unit: privacy.rows_per_unit,
         };
@@ -243,26 +245,31 @@ fn units(
         None => rows.into_iter().map(|row| vec![row]).collect(),
         Some(name) => grouped(frame.column(name).ok_or_else(|| missing(name))?, &rows),
     };
-    if units.len() < MIN_UNITS {
-        return Err(too_few(units.len()));
-    }
+    enough(units.len())?;
     for unit in &mut units {
         noise.choose(unit, privacy.rows_per_unit);
     }
     Ok(units)
 }
 
-fn too_few(units: usize) -> FitError {
-    FitError::new(
+/// Whether there are units enough.
+///
+/// # Errors
+/// 22023 where there are too few.
+pub(crate) fn enough(units: usize) -> Result<(), FitError> {
+    if units >= MIN_UNITS {
+        return Ok(());
+    }
+    Err(FitError::new(
         "22023",
         format!("{units} units are too few to train on under differential privacy"),
     )
     .detail(format!(
-        "At least {MIN_UNITS} rows, or values of the column \"privacy.unit\", with a known target are needed."
-    ))
+        "At least {MIN_UNITS} rows, or values of the column that says whose rows they are, with a known target are needed."
+    )))
 }
 
-fn no_noise(privacy: &Privacy, delta: f64) -> FitError {
+pub(crate) fn no_noise(privacy: &Privacy, delta: f64) -> FitError {
     FitError::new(
         "22023",
         format!(
@@ -273,7 +280,7 @@ fn no_noise(privacy: &Privacy, delta: f64) -> FitError {
     .hint("Give a larger epsilon or delta.")
 }
 
-fn warnings(delta: f64, units: usize) -> Vec<String> {
+pub(crate) fn warnings(delta: f64, units: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     if delta * units as f64 >= 1.0 {
         warnings.push(format!(

@@ -14,6 +14,7 @@ pub mod leak;
 mod marginals;
 pub mod noise;
 mod options;
+pub(crate) mod outcomes;
 pub mod pii;
 mod plan;
 pub mod pseudonym;

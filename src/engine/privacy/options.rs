@@ -296,6 +296,32 @@ impl Privacy {
         Ok(())
     }
 
+    /// The same for a model of histories: the unit is the key, with all its rows.
+    ///
+    /// # Errors
+    /// Another unit; more than one row of it.
+    pub fn of_key(&self, key: &str) -> Result<Privacy, ParamError> {
+        if let Some(unit) = self.unit.as_ref().filter(|unit| *unit != key) {
+            return Err(refused(
+                "privacy",
+                format!("option \"privacy.unit\" must be the key \"{key}\", not \"{unit}\""),
+                "A model of histories hides all rows of a key together: leave the option out."
+                    .into(),
+            ));
+        }
+        if self.rows_per_unit != 1 {
+            return Err(refused(
+                "privacy",
+                "option \"privacy.rows_per_unit\" cannot be used with a model of histories".into(),
+                "All rows of a key that are read count as one: leave the option out.".into(),
+            ));
+        }
+        Ok(Privacy {
+            unit: Some(key.into()),
+            ..self.clone()
+        })
+    }
+
     /// Defaults that do well under noise: a small network, as each weight has noise of its own; large samples and few epochs, as
     /// each step costs; an average of the weights, which costs nothing; no rows held out but for testing.
     pub(crate) fn complete(&self, params: &Params, rows: usize) -> Params {

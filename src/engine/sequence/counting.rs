@@ -122,6 +122,7 @@ pub(super) fn fit(
         validation_answers: validated.max(counted),
         test_answers: judged as u64,
         seconds: started.elapsed().as_secs_f64(),
+        privacy: None,
         params: valid.clone(),
         encoder,
     })

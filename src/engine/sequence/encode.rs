@@ -203,7 +203,7 @@ impl Encoder {
     }
 
     /// An encoder of nothing yet.
-    fn new(log: &Log<'_>) -> Encoder {
+    pub(super) fn new(log: &Log<'_>) -> Encoder {
         let none = || Scale::fit("", std::iter::empty());
         Encoder {
             key: log.key.clone(),
@@ -223,7 +223,7 @@ impl Encoder {
     }
 
     /// Columns that may be inputs.
-    fn inputs<'l>(&self, log: &Log<'l>, aside: &[String]) -> Vec<&'l Column> {
+    pub(super) fn inputs<'l>(&self, log: &Log<'l>, aside: &[String]) -> Vec<&'l Column> {
         let taken = |name: &String| aside.contains(name) || self.order.contains(name);
         let own = |c: &&Column| c.name != self.key && !taken(&c.name);
         log.frame.columns.iter().filter(own).collect()
@@ -525,7 +525,7 @@ fn static_scales(log: &Log<'_>, seen: &[usize]) -> Vec<Scale> {
 }
 
 /// The logarithm of 1 + the time since the step before, of a step that has one before it.
-fn gap(log: &Log<'_>, step: usize) -> f64 {
+pub(super) fn gap(log: &Log<'_>, step: usize) -> f64 {
     (log.times[step] - log.times[step - 1]).max(0.0).ln_1p()
 }
 

@@ -35,6 +35,9 @@ pub fn fit(
     params: &Params,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<SequenceModel, FitError> {
+    if let Some(privacy) = &params.privacy {
+        return super::private::fit(log, None, target, aside, params, privacy, report);
+    }
     if let TargetOf::Count { horizon } = target {
         return super::counting::fit(log, *horizon, aside, params, report);
     }
@@ -112,6 +115,7 @@ pub fn fit(
         validation_answers: answers(&stretches.validation),
         test_answers: answers(&stretches.test),
         seconds: started.elapsed().as_secs_f64(),
+        privacy: None,
         params: ValidParams {
             max_seconds: whole,
             ..params.clone()

@@ -33,6 +33,8 @@ pub struct Log<'a> {
     pub statics_width: usize,
     /// What is to be learned of each key as a whole, if that is the target.
     pub labels: Option<Labels>,
+    /// The column that the labels are from.
+    pub label: String,
 }
 
 /// What is to be learned of each key.
@@ -119,12 +121,37 @@ impl<'a> Log<'a> {
             statics: Vec::new(),
             statics_width: 0,
             labels: None,
+            label: String::new(),
         })
     }
 
     /// Steps of all keys.
     pub fn steps(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The same keys with the last `most` steps of each.
+    pub(super) fn last(&self, most: usize) -> Log<'a> {
+        let (mut offsets, mut steps) = (vec![0], Vec::new());
+        for range in self.offsets.windows(2) {
+            steps.extend(range[1].saturating_sub(most).max(range[0])..range[1]);
+            offsets.push(steps.len());
+        }
+        Log {
+            frame: self.frame,
+            key: self.key.clone(),
+            order: self.order.clone(),
+            keys: self.keys.clone(),
+            offsets,
+            rows: steps.iter().map(|step| self.rows[*step]).collect(),
+            times: steps.iter().map(|step| self.times[*step]).collect(),
+            calendar: self.calendar,
+            dropped: self.dropped,
+            statics: self.statics.clone(),
+            statics_width: self.statics_width,
+            labels: self.labels.clone(),
+            label: self.label.clone(),
+        }
     }
 
     /// Adds what is known of each key: `of` gives `width` numbers for a key, NaN where one is missing, or nothing.
@@ -169,6 +196,7 @@ impl<'a> Log<'a> {
                 .map_or(Cell::Null, |row| labels.cell(*row))
         };
         let cells = self.keys.iter().map(cell);
+        self.label.clone_from(&labels.name);
         self.labels = Some(match labels.kind {
             Kind::Number | Kind::Duration if !classes => {
                 let value = |cell| match cell {

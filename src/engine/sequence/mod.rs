@@ -22,6 +22,7 @@ mod packed;
 mod params;
 mod periods;
 mod predict;
+mod private;
 mod sample;
 mod softmax;
 mod split;
@@ -37,6 +38,7 @@ pub use model::SequenceModel;
 pub use network::{Network, Output, Table};
 pub use params::{Cell, Params, ValidParams};
 pub use predict::{Event, Predictor, State};
+pub use private::fit as fit_privately;
 pub use split::{Part, SplitBy, by_key, by_step};
 pub use statics::{Static, Statics};
 

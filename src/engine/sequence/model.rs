@@ -6,6 +6,7 @@ use super::mixture::Mixture;
 use super::network::Network;
 use super::params::ValidParams;
 use crate::artifact::Epoch;
+use crate::privacy::Spent;
 use crate::value::{Behaviour, BgNbd};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct SequenceModel {
     pub validation_answers: u64,
     pub test_answers: u64,
     pub seconds: f64,
+    /// What a model that was trained under differential privacy has spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Spent>,
 }
 
 /// A model of purchases beside a network, and its share in what is answered.

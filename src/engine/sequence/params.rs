@@ -3,6 +3,7 @@
 use super::split::SplitBy;
 use crate::models::WIDTH_STEP;
 use crate::params::{ParamError, Reader};
+use crate::privacy::{self, Privacy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -65,6 +66,8 @@ pub struct Params {
     pub test_size: Option<f64>,
     pub seed: Option<u64>,
     pub max_seconds: Option<f64>,
+    /// Differential privacy, where it is asked for.
+    pub privacy: Option<Privacy>,
 }
 
 /// Checked and completed hyper-parameters.
@@ -122,6 +125,7 @@ impl Params {
         "mixture",
         "negatives",
         "patience",
+        "privacy",
         "seed",
         "split",
         "test_size",
@@ -155,11 +159,16 @@ impl Params {
     /// | test_size | 0.1 | 0 to 0.9 | steps that are not learned from |
     /// | seed | 42 | 0 to 2^53 | same seed and data: same model |
     /// | max_seconds | none | above 0 | the best so far is kept |
+    /// | privacy | none | see [`privacy::given`] | other defaults go with it |
     pub fn from_json(options: &Map<String, Value>) -> Result<Params, ParamError> {
         let reader = Reader { options };
         let size = |name, low, high| -> Result<Option<usize>, ParamError> {
             Ok(reader.integer(name, low, high)?.map(|n| n as usize))
         };
+        let privacy = privacy::given(options)?;
+        if privacy.is_some() {
+            super::private::check_beside(options)?;
+        }
         Ok(Params {
             cell: reader.choice("algorithm", CELLS)?,
             hidden: reader.widths("hidden")?,
@@ -183,6 +192,7 @@ impl Params {
             test_size: reader.number("test_size", 0.0, 0.9)?,
             seed: reader.integer("seed", 0, 1 << 53)?,
             max_seconds: reader.number("max_seconds", 1e-3, 1e9)?,
+            privacy,
         })
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// A category with more values tells keys apart and little else.
-const MOST_LEVELS: usize = 64;
+pub(super) const MOST_LEVELS: usize = 64;
 
 /// The columns and how each enters.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::params::Averaging;
 /// How much the next step counts in an exponential moving average. The first steps count alike, until there are as many as the
 /// average goes back: so it is never drawn to where training began.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Average {
+pub(crate) struct Average {
     /// Steps that it goes back.
     horizon: f64,
     steps: f64,
@@ -27,7 +27,7 @@ impl Average {
     }
 
     /// That goes back so many steps.
-    pub(super) fn over(steps: f64) -> Average {
+    pub(crate) fn over(steps: f64) -> Average {
         Average {
             horizon: steps.max(1.0),
             steps: 0.0,
@@ -35,7 +35,7 @@ impl Average {
     }
 
     /// The share of the next step, above 0 and at most 1.
-    pub(super) fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.steps += 1.0;
         1.0 / self.steps.min(self.horizon)
     }

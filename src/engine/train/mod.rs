@@ -1,6 +1,6 @@
 //! Training: batches, optimisers, early stopping; generic over Burn's backends.
 
-mod averaging;
+pub(crate) mod averaging;
 #[cfg(any(test, feature = "cuda"))]
 mod batch;
 mod blend;
@@ -26,7 +26,7 @@ pub(crate) use batch::gather;
 pub(crate) use cpu::vector;
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
-pub(crate) use private::train_privately;
+pub(crate) use private::{Course, take_steps, train_privately};
 pub use rows::Rows;
 
 use crate::{

@@ -40,14 +40,42 @@ pub(super) fn wanted(
             }));
         }
     }
-    // Here, too, for a training that fails once the rows are read has spent what it was to cost.
+    check_given(&privacy, &[source], target)?;
+    Ok(Some(privacy))
+}
+
+/// The same for a model of histories of a `key`, whose columns are in one of several relations.
+///
+/// # Errors
+/// Another unit than the key; bounds or categories of columns that are not there or not of that kind.
+pub(super) fn wanted_of_key(
+    options: &Map<String, Value>,
+    sources: &[&Source],
+    (key, target): (&str, &str),
+) -> Result<Option<Privacy>> {
+    let Some(privacy) = given(options)? else {
+        return Ok(None);
+    };
+    let privacy = privacy.of_key(key)?;
+    check_given(&privacy, sources, target)?;
+    Ok(Some(privacy))
+}
+
+/// Whether the columns that the option tells of are there and of a kind that can be told of. Here, too, for a training that fails once
+/// the rows are read has spent what it was to cost.
+fn check_given(privacy: &Privacy, sources: &[&Source], target: &str) -> Result<()> {
     for (option, name) in privacy
         .bounds
         .keys()
         .map(|name| ("bounds", name))
         .chain(privacy.categories.keys().map(|name| ("categories", name)))
     {
-        let column = source.require(name)?;
+        let found = sources.iter().find_map(|source| source.column(name));
+        let column = match (found, sources.first()) {
+            (None, Some(first)) => first.require(name)?,
+            (None, None) => continue,
+            (Some(column), _) => column,
+        };
         let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
         let (fits, of) = match option {
             "bounds" => (
@@ -68,7 +96,7 @@ pub(super) fn wanted(
             .detail(format!("\"{name}\" is of type {}.", column.type_name)));
         }
     }
-    Ok(Some(privacy))
+    Ok(())
 }
 
 /// A primary key is no feature unless it is asked for. Elsewhere identifiers are known by their values, which nobody looks at here.
@@ -135,6 +163,6 @@ pub(in crate::job) fn refuse(options: &Map<String, Value>, what: &str) -> Result
             "0A000",
             format!("differential privacy is not done for {what}"),
         )
-        .hint("Networks that predict a column can be trained with the option \"privacy\".")),
+        .hint("Networks that predict a column, and models of histories, can be trained with the option \"privacy\".")),
     }
 }

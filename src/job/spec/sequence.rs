@@ -87,7 +87,6 @@ pub fn check(
     let (relation, target) = (required(relation, "relation")?, required(target, "target")?);
     let empty = Map::new();
     let options = options.as_object().unwrap_or(&empty);
-    privacy::refuse(options, "models of histories")?;
     check_keys(options, &[KEYS, Params::KEYS], " of a model of histories")?;
     let mut own = options.clone();
     if own
@@ -107,6 +106,9 @@ pub fn check(
     source.require(&key)?;
     let order = order(options, &source)?;
     let (target, labels) = aim(options, &source, target, &order)?;
+    if matches!(target, TargetOf::Count { .. }) {
+        privacy::refuse(options, "counts of what is to come (option \"horizon\")")?;
+    }
     let (columns, excluded) = choose(&source, options, &key, &order, &target)?;
     access::check_visible(&source)?;
     privacy::check_budget(&source, options)?;
@@ -139,11 +141,26 @@ pub fn check(
     };
     let (model, named) = (model_name(model, &source, named)?, named.to_owned());
     let from = source.keyed(&key, &columns).from;
-    let member = Member {
+    let private = {
+        let of_labels = labels
+            .as_ref()
+            .map(|own| (&own.relation, vec![own.target.clone()]));
+        let of_statics = statics
+            .as_ref()
+            .map(|own| (&own.relation, own.columns.clone()));
+        let beside = of_labels.into_iter().chain(of_statics);
+        let beside = beside.map(|(relation, names)| Ok((resolve::resolve(relation)?, names)));
+        let beside = beside.collect::<Result<Vec<_>>>()?;
+        let mut read: Vec<(&Source, &[String])> = vec![(&source, &columns)];
+        read.extend(beside.iter().map(|(source, names)| (source, &**names)));
+        private(&mut options, &read, (&key, &named))?
+    };
+    // A private model says of nobody that their rows were there.
+    let member = (!private).then(|| Member {
         column: key.clone(),
         aside: false,
-    };
-    let Call { spec, wait } = common(model, &source, options, true, Some(member))?;
+    });
+    let Call { spec, wait } = common(model, &source, options, true, member)?;
     let spec = Spec {
         work: Work::Sequence(Sequence {
             key,
@@ -159,6 +176,23 @@ pub fn check(
         ..spec
     };
     Ok(Call { spec, wait })
+}
+
+/// Whether differential privacy is asked for; what is known of columns by their types is added to the option. `read` are the relations,
+/// each with the columns that are read of it.
+fn private(
+    options: &mut Map<String, Value>,
+    read: &[(&Source, &[String])],
+    (key, target): (&str, &str),
+) -> Result<bool> {
+    let sources: Vec<&Source> = read.iter().map(|(source, _)| *source).collect();
+    if privacy::wanted_of_key(options, &sources, (key, target))?.is_none() {
+        return Ok(false);
+    }
+    for (source, columns) in read {
+        privacy::add_enums(options, source, columns)?;
+    }
+    Ok(true)
 }
 
 /// The columns that put a key's rows in order.

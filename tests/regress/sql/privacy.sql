@@ -29,7 +29,10 @@ SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, 
 SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "threshold": "f1"}');
 SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "gan"}');
 SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "kmeans"}');
-SELECT insight_train('dp_clients', 'land', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');
+SELECT insight_train('dp_clients', 'since', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "lstm", "key": "subscriber_id", "order": "since", "horizon": "30 days"}');
+SELECT insight_train('dp_clients', 'land', 'p', '{"privacy": {"epsilon": 3, "unit": "land"}, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');
+SELECT insight_train('dp_clients', 'land', 'p', '{"privacy": {"epsilon": 3}, "mixture": true, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');
+SELECT insight_train('dp_clients', 'land', 'p', '{"privacy": {"epsilon": 3, "bounds": {"land": [0, 1]}}, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');
 SELECT insight_cross_validate('dp_clients', 'cancels', 3, '{"privacy": {"epsilon": 3}}');
 \set VERBOSITY default
 
@@ -58,6 +61,36 @@ SET client_min_messages = notice;
 DO $$ BEGIN PERFORM insight_train('dp_clients', 'cancels', 'dp_loose', '{"privacy": {"epsilon": 1, "delta": 0.01}, "epochs": 1, "test_size": 0}'); END $$;
 \set VERBOSITY default
 SET client_min_messages = warning;
+
+-- Models of histories hide all rows of a key. Each subscriber goes through the same circle of shows.
+CREATE TABLE dp_plays AS
+SELECT i AS subscriber_id, timestamp '2024-01-01' + make_interval(days => s * (1 + i % 3), hours => i % 24) AS at,
+  CASE WHEN i = 77 THEN 'canary show' ELSE (ARRAY['news', 'film', 'sport', 'music'])[1 + (s + i) % 4] END AS show, 10 * ((s + i) % 4) + i % 3 AS minutes
+FROM generate_series(1, 3000) i, generate_series(1, 2 + i % 9) s;
+CREATE TABLE dp_homes AS SELECT i AS subscriber_id, 18 + i % 60 AS age, CASE WHEN i = 77 THEN 'canary home' ELSE (ARRAY['town', 'village'])[1 + i % 2] END AS home, i % 3 = 0 AS quick
+FROM generate_series(1, 3000) i;
+SELECT status, task, algorithm, metric, score > 0.8 AS good, rows
+FROM insight_train('dp_plays', 'show', 'dp_next_show', '{"privacy": {"epsilon": 8, "delta": 1e-5}, "algorithm": "lstm", "key": "subscriber_id", "order": "at", "static_relation": "dp_homes", "epochs": 15}');
+SELECT metric, class, value BETWEEN 0 AND 1 AS a_share FROM insight.metrics WHERE model = 'dp_next_show' AND metric LIKE 'hit%' ORDER BY position;
+SELECT metric, value FROM insight.metrics WHERE model = 'dp_next_show' AND metric IN ('epsilon', 'delta') ORDER BY position;
+SELECT p ->> 'unit' AS unit, p -> 'prepared' AS asked, (p ->> 'units')::int BETWEEN 2200 AND 2600 AS units, (p ->> 'noise_multiplier')::float8 > 0.3 AS noise
+FROM (SELECT provenance -> 'privacy' AS p FROM insight.versions WHERE model = 'dp_next_show') s;
+SELECT position('canary' IN encode(artifact, 'escape')) AS in_artifact, position('canary' IN summary::text) AS in_summary, position('village' IN encode(artifact, 'escape')) > 0 AS common_text
+FROM insight.version v JOIN insight.model m ON m.id = v.model WHERE m.name = 'dp_next_show';
+SELECT count(*) FROM insight.history WHERE model = 'dp_next_show';
+SELECT label, probability > 0.5 AS likely FROM insight_next('dp_next_show', 'SELECT 1 AS subscriber_id, timestamp ''2024-06-01'' + make_interval(days => n) AS at, (ARRAY[''news'', ''film'', ''sport''])[n] AS show, 10 * (n - 1) AS minutes FROM generate_series(1, 3) n');
+SELECT insight_classify('dp_next_show', 4) IN ('news', 'film', 'sport', 'music') AS one;
+SELECT epsilon, delta, what, model FROM insight.privacy_ledger WHERE relation IN ('dp_plays'::regclass, 'dp_homes'::regclass) ORDER BY entry;
+SELECT insight_reproduce('dp_next_show');
+SELECT task, metric, score > 0.8 AS good FROM insight_train('dp_plays', 'quick', 'dp_quick', '{"privacy": {"epsilon": 8, "delta": 1e-5}, "algorithm": "gru", "key": "subscriber_id", "order": "at", "label_relation": "dp_homes", "include": ["minutes"]}');
+SELECT task, metric FROM insight_train('dp_plays', 'minutes', 'dp_minutes', '{"privacy": {"epsilon": 8, "bounds": {"minutes": [0, 40]}}, "algorithm": "lstm", "key": "subscriber_id", "order": "at", "epochs": 2}');
+SELECT task, metric FROM insight_train('dp_plays', 'at', 'dp_next_play', '{"privacy": {"epsilon": 8}, "algorithm": "lstm", "key": "subscriber_id", "order": "at", "epochs": 2, "test_size": 0}');
+SELECT epsilon_left FROM insight_privacy_budget('dp_plays', 33, 0.5);
+\set VERBOSITY terse
+SELECT insight_train('dp_plays', 'show', 'dp_next_show', '{"privacy": {"epsilon": 2}, "algorithm": "lstm", "key": "subscriber_id", "order": "at"}');
+\set VERBOSITY default
+SELECT insight_drop('dp_next_show'), insight_drop('dp_quick'), insight_drop('dp_minutes'), insight_drop('dp_next_play');
+DROP TABLE dp_plays, dp_homes;
 
 -- A budget: set by the owner, spent by trainings, refused when it is spent.
 CREATE ROLE analyst_of_privacy LOGIN;

@@ -15,6 +15,9 @@ const GRID: usize = 64;
 const FEW_LABELS: usize = 10;
 const MOST_ROWS: f64 = 0.95;
 
+/// Why a column is left out of which too little came out.
+pub(crate) const UNTOLD: &str = "what it looks like could not be told within the budget (options privacy.bounds and privacy.categories say it)";
+
 /// The columns of a request, in its order.
 pub(super) struct Columns {
     /// Features, with what is known of them; `None`: it is asked.
@@ -169,11 +172,7 @@ impl Columns {
             };
             match told {
                 Some(told) => columns.push((input(column), told)),
-                None => excluded.push((
-                    column.name.clone(),
-                    "what it looks like could not be told within the budget (options privacy.bounds and privacy.categories say it)"
-                        .into(),
-                )),
+                None => excluded.push((column.name.clone(), UNTOLD.into())),
             }
         }
         if columns.is_empty() {
@@ -206,7 +205,8 @@ impl Columns {
     }
 }
 
-fn question(kind: Kind) -> Option<Asked> {
+/// What can be asked of columns of a kind; `None`: nothing.
+pub(crate) fn question(kind: Kind) -> Option<Asked> {
     match kind {
         Kind::Number | Kind::Duration => Some(Asked::Numbers),
         Kind::Category => Some(Asked::Levels),
@@ -224,7 +224,7 @@ fn input(column: &Values) -> Input {
 }
 
 /// What is known of a column without a look at its rows. Whether values are missing is not: it is made room for.
-fn known(column: &Values, privacy: &Privacy) -> Option<Told> {
+pub(crate) fn known(column: &Values, privacy: &Privacy) -> Option<Told> {
     if column.kind == Kind::Boolean {
         return Some(Told::Levels {
             levels: vec!["false".into(), "true".into()],
@@ -245,7 +245,8 @@ fn known(column: &Values, privacy: &Privacy) -> Option<Told> {
     })
 }
 
-fn of_answer(kind: Kind, own: Marginals) -> Option<Told> {
+/// What came out about a column; `None`: nothing did.
+pub(crate) fn of_answer(kind: Kind, own: Marginals) -> Option<Told> {
     let missing = own.missing > 0.0;
     if kind == Kind::Category {
         let levels: Vec<String> = own.levels.into_iter().map(|(level, _)| level).collect();

@@ -9,7 +9,7 @@ mod heads;
 mod inputs;
 pub(crate) mod norm;
 pub(crate) mod parameters;
-pub(super) mod private;
+pub(crate) mod private;
 #[cfg(test)]
 mod tests;
 pub(crate) mod vector;

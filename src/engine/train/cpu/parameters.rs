@@ -232,6 +232,11 @@ impl Dense {
         Dense { norm, ..self }
     }
 
+    /// The weights that would be kept: their average, where there is one.
+    pub(crate) fn into_kept(self) -> Vec<f32> {
+        self.average.unwrap_or(self.weights)
+    }
+
     /// One step along the sum of `gradients`, which are cleared; `share` is that of the step in the average.
     pub(crate) fn step(&mut self, gradients: &mut [&mut Vec<f32>], rate: f64, share: f32) {
         self.step = self.step.saturating_add(1);

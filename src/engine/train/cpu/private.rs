@@ -17,15 +17,22 @@ use rayon::prelude::*;
 /// Norms are computed in single precision: gradients are made this much shorter than they may be.
 const MARGIN: f64 = 1.0 - 1e-5;
 
-/// What hides a row in a step.
+/// What hides a row, or a unit, in a step.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::train) struct Cover {
+pub(crate) struct Cover {
     /// The norm to which a row's gradient is shortened.
     pub clip: f64,
     /// Standard deviation of the noise in each number of the sum.
     pub noise: f64,
     /// Rows of a sample on average: what the sum is divided by. How many there are in truth would tell something.
     pub expected: f64,
+}
+
+impl Cover {
+    /// A number of a sum of gradients as it is learned from.
+    pub(crate) fn covered(&self, sum: f32, noise: &mut Noise) -> f32 {
+        ((f64::from(sum) + self.noise * noise.gaussian()) / self.expected) as f32
+    }
 }
 
 impl<'a> Cpu<'a> {
@@ -69,8 +76,7 @@ impl<'a> Cpu<'a> {
             self.chunks.push(Chunk::default());
         }
         let share = self.average.as_mut().map_or(1.0, super::Average::next);
-        let mut covered =
-            |sum: f32| ((f64::from(sum) + cover.noise * noise.gaussian()) / cover.expected) as f32;
+        let mut covered = |sum: f32| cover.covered(sum, noise);
         let (first, others) = self.chunks.split_at_mut(1);
         let sum = &mut first[0].gradient;
         if used == 0 {
@@ -183,17 +189,10 @@ impl Chunk {
         for (square, dx) in self.squares.iter_mut().zip(dx.chunks_exact(learned.max(1))) {
             *square += norm_squared(dx);
         }
-        let limit = clip * MARGIN;
         for (r, square) in self.squares.iter().enumerate() {
-            let factor = (limit / square.sqrt()).min(1.0) as f32;
+            let factor = shortening(*square, clip);
             let shorten = |values: &mut [f32], width: usize| {
-                let own = &mut values[r * width..(r + 1) * width];
-                match square.is_finite() {
-                    true if factor < 1.0 => own.iter_mut().for_each(|v| *v *= factor),
-                    true => {}
-                    // A row that makes numbers too large to hold teaches nothing, and must not stop the others from it.
-                    false => own.fill(0.0),
-                }
+                shorten(&mut values[r * width..(r + 1) * width], factor);
             };
             shorten(&mut self.sums, outputs);
             for (delta, (_, b)) in self.deltas.iter_mut().zip(&layout.layers) {
@@ -238,7 +237,23 @@ fn add_squares(
     }
 }
 
-fn norm_squared(values: &[f32]) -> f64 {
+/// What a gradient with this square of its norm is multiplied by to be no longer than `clip`; `None` where it is too large to hold.
+pub(crate) fn shortening(square: f64, clip: f64) -> Option<f32> {
+    let factor = (clip * MARGIN / square.sqrt()).min(1.0) as f32;
+    square.is_finite().then_some(factor)
+}
+
+fn shorten(values: &mut [f32], factor: Option<f32>) {
+    match factor {
+        Some(factor) if factor < 1.0 => values.iter_mut().for_each(|v| *v *= factor),
+        Some(_) => {}
+        // What makes numbers too large to hold teaches nothing, and must not stop the others from it.
+        None => values.fill(0.0),
+    }
+}
+
+/// The square of the norm of numbers.
+pub(crate) fn norm_squared(values: &[f32]) -> f64 {
     let each = values.chunks(64);
     each.map(|c| f64::from(c.iter().map(|v| v * v).sum::<f32>()))
         .sum()

@@ -11,21 +11,38 @@ use super::vector::{View, add_rows, multiply, product, resize};
 use super::{Cpu, Task};
 use crate::models::Network;
 use crate::privacy::noise::Noise;
+use crate::privacy::{Plan, Privacy};
 use crate::random::Random;
 use rayon::prelude::*;
 
 /// Norms are computed in single precision: gradients are made this much shorter than they may be.
 const MARGIN: f64 = 1.0 - 1e-5;
 
-/// What hides a row in a step.
+/// What hides a unit in a step.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::train) struct Cover {
+pub(crate) struct Cover {
     /// The norm to which a row's gradient is shortened.
     pub clip: f64,
     /// Standard deviation of the noise in each number of the sum.
     pub noise: f64,
     /// Rows of a sample on average: what the sum is divided by. How many there are in truth would tell something.
     pub expected: f64,
+}
+
+impl Cover {
+    /// Of steps on `expected` units on average.
+    pub fn of(privacy: &Privacy, plan: &Plan, expected: f64) -> Cover {
+        Cover {
+            clip: privacy.clip / privacy.rows_per_unit as f64,
+            noise: plan.noise_multiplier * privacy.clip,
+            expected: expected.max(1.0),
+        }
+    }
+
+    /// What a step goes by instead of a number of the sum of gradients.
+    pub fn covered(&self, sum: f32, noise: &mut Noise) -> f32 {
+        ((f64::from(sum) + self.noise * noise.gaussian()) / self.expected) as f32
+    }
 }
 
 impl<'a> Cpu<'a> {
@@ -69,8 +86,7 @@ impl<'a> Cpu<'a> {
             self.chunks.push(Chunk::default());
         }
         let share = self.average.as_mut().map_or(1.0, super::Average::next);
-        let mut covered =
-            |sum: f32| ((f64::from(sum) + cover.noise * noise.gaussian()) / cover.expected) as f32;
+        let mut covered = |sum: f32| cover.covered(sum, noise);
         let (first, others) = self.chunks.split_at_mut(1);
         let sum = &mut first[0].gradient;
         if used == 0 {

@@ -23,8 +23,8 @@ use std::time::Instant;
 
 /// Share of the budget that finds what columns look like, by default: all that is known of single columns comes of it.
 const PREPARATION: f64 = 0.3;
-/// Epochs, samples that make one, and layers of the critic, by default.
-const EPOCHS: u32 = 60;
+/// Steps of the critic, samples that make an epoch, and layers of the critic, by default.
+const STEPS: usize = 3000;
 const SAMPLES: usize = 50;
 const CRITIC: [usize; 1] = [64];
 
@@ -88,13 +88,17 @@ pub(super) fn given(
 /// The options with defaults that do well under noise: a small critic, as each of its weights has noise of its own, and large samples.
 pub(super) fn complete(options: &Map<String, Value>, rows: usize) -> Map<String, Value> {
     let mut own = options.clone();
+    let usual = (rows / SAMPLES).clamp(64, 2048);
+    let batch = options.get("batch_size").and_then(Value::as_u64);
+    let batch = batch.map_or(usual, |own| own as usize);
+    let epochs = STEPS.saturating_mul(batch).div_ceil(rows.max(1));
     let defaults = [
         ("pac", json!(1)),
         ("dropout", json!(0)),
-        ("batch_size", json!((rows / SAMPLES).clamp(64, 2048))),
-        ("epochs", json!(EPOCHS)),
+        ("batch_size", json!(usual)),
+        ("epochs", json!(epochs.min(10_000))),
         ("critic_layers", json!(CRITIC)),
-        ("learning_rate", json!(5e-4)),
+        ("learning_rate", json!(1e-3)),
     ];
     for (option, value) in defaults {
         let place = own.entry(option).or_insert(Value::Null);

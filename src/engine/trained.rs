@@ -133,6 +133,7 @@ impl TrainedModel {
                         "fit_seconds": synthesizer.fit_seconds,
                         "engine_version": env!("CARGO_PKG_VERSION"),
                         "notes": synthesizer.notes,
+                        "privacy": synthesizer.spent,
                         "excluded": [], "selection": [], "construction": [], "segments": [],
                     },
                 }),

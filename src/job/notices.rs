@@ -97,16 +97,20 @@ fn tell_synthesizer(synthesizer: &Synthesizer, excluded: &[(String, String)]) {
     for note in &synthesizer.notes {
         notice!("{note}");
     }
+    if let Some(spent) = &synthesizer.spent {
+        tell_privacy(spent);
+    }
     let shown: Vec<String> = synthesizer
         .metrics
         .iter()
-        .filter(|m| m.class.is_none())
+        .filter(|m| m.class.is_none() && !matches!(m.metric.as_str(), "epsilon" | "delta"))
         .map(|m| format!("{} {:.4}", m.metric, m.value))
         .collect();
-    notice!(
-        "{} (generated rows beside those that were learned)",
-        shown.join(", ")
-    );
+    let beside = match synthesizer.is_private() {
+        true => "what was told of those that were learned, with noise",
+        false => "those that were learned",
+    };
+    notice!("{} (generated rows beside {beside})", shown.join(", "));
 }
 
 /// `dropped`: leaking rows were left out.

@@ -261,7 +261,7 @@ pub fn check(
     }
     let split = split(options, &base, target)?;
     // Read, but no features.
-    let privacy = privacy::wanted(options, &base, target)?;
+    let privacy = privacy::wanted(options, &base, Some(target))?;
     let unit = privacy.as_ref().and_then(|p| p.unit.as_deref());
     if privacy.is_some() {
         privacy::leave_out_key(&base, &include, &mut columns, &mut excluded);

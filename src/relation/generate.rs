@@ -86,10 +86,11 @@ fn parents(
     Ok(form.free())
 }
 
-/// Parents must be the same when their children are made, whatever has come into the tables since.
+/// Parents must be the same when their children are made, whatever has come into the tables since; and rows of a private model would
+/// tell of those that are in the tables.
 fn scope(model: &Synthesizer) -> Scope {
     Scope {
-        tables: model.children().next().is_none(),
+        tables: model.children().next().is_none() && !model.is_private(),
         except: None,
     }
 }

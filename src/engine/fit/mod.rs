@@ -12,7 +12,7 @@ mod finish;
 mod guard;
 mod partition;
 mod prepare;
-mod private;
+pub(crate) mod private;
 mod request;
 mod settle;
 mod shadows;

@@ -5,7 +5,7 @@
 //! what the steps of training cost, and those of the test part what the scores cost. As no unit is in both, a model costs the greater
 //! of the two (parallel composition: McSherry 2009, "Privacy integrated queries").
 
-mod columns;
+pub(crate) mod columns;
 mod scores;
 
 use super::split::{Parts, grouped};
@@ -13,8 +13,9 @@ use super::target::{self, Answers};
 use super::{FitError, Progress, Request, finish, prepare};
 use crate::artifact::{Artifact, Provenance, Seen, Target};
 use crate::drift::Statistics;
-use crate::evaluate::{Evaluation, Metric};
+use crate::evaluate::Evaluation;
 use crate::explain::Kept;
+use crate::frame::Frame;
 use crate::models::{Output, Part};
 use crate::params::{Params, ValidParams};
 use crate::privacy::noise::{Noise, NoiseError};
@@ -205,24 +206,9 @@ pub(super) fn fit(
     }
     let mut artifact = predictor.into_artifact();
     if let Some(spent) = &artifact.provenance.privacy {
-        let stated = [("epsilon", spent.epsilon), ("delta", spent.delta)];
-        artifact
-            .evaluation
-            .metrics
-            .extend(stated.map(|(name, value)| stated_metric(name, value)));
+        artifact.evaluation.metrics.extend(spent.metrics());
     }
     Ok(artifact)
-}
-
-fn stated_metric(name: &str, value: f64) -> Metric {
-    Metric {
-        metric: name.into(),
-        class: None,
-        value,
-        low: value,
-        high: value,
-        baseline: None,
-    }
 }
 
 /// The rows of each unit that has a target, so many of them at most, chosen at random.
@@ -233,7 +219,6 @@ fn units(
     noise: &mut Noise,
 ) -> Result<Vec<Vec<u32>>, FitError> {
     let frame = &request.frame;
-    let missing = |name: &str| FitError::new("42703", format!("column \"{name}\" does not exist"));
     let target = frame.column(&request.target);
     let target = target.ok_or_else(|| missing(&request.target))?;
     let known = |row: &u32| !target.nulls.get(*row as usize);
@@ -241,6 +226,19 @@ fn units(
         Some(rows) => rows.iter().copied().filter(known).collect(),
         None => (0..target.len() as u32).filter(known).collect(),
     };
+    units_of(frame, rows, privacy, noise)
+}
+
+/// The units that some rows belong to, and so many rows of each at most, chosen at random.
+///
+/// # Errors
+/// 42703 for a column that is not there, 22023 for too few units.
+pub(crate) fn units_of(
+    frame: &Frame,
+    rows: Vec<u32>,
+    privacy: &Privacy,
+    noise: &mut Noise,
+) -> Result<Vec<Vec<u32>>, FitError> {
     let mut units = match &privacy.unit {
         None => rows.into_iter().map(|row| vec![row]).collect(),
         Some(name) => grouped(frame.column(name).ok_or_else(|| missing(name))?, &rows),
@@ -250,6 +248,10 @@ fn units(
         noise.choose(unit, privacy.rows_per_unit);
     }
     Ok(units)
+}
+
+fn missing(name: &str) -> FitError {
+    FitError::new("42703", format!("column \"{name}\" does not exist"))
 }
 
 /// Whether there are units enough.
@@ -265,7 +267,7 @@ pub(crate) fn enough(units: usize) -> Result<(), FitError> {
         format!("{units} units are too few to train on under differential privacy"),
     )
     .detail(format!(
-        "At least {MIN_UNITS} rows, or values of the column that says whose rows they are, with a known target are needed."
+        "At least {MIN_UNITS} rows, or values of the column that says whose rows they are, are needed; without a known target they do not count."
     )))
 }
 
@@ -280,6 +282,7 @@ pub(crate) fn no_noise(privacy: &Privacy, delta: f64) -> FitError {
     .hint("Give a larger epsilon or delta.")
 }
 
+/// What the user should know of such a delta.
 pub(crate) fn warnings(delta: f64, units: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     if delta * units as f64 >= 1.0 {

@@ -39,6 +39,15 @@ pub enum Asked {
 pub struct Column<'a> {
     pub column: &'a Values,
     pub asked: Asked,
+    /// The levels there can be, where they are known: each is counted, however rare, and no other. Empty where they are not.
+    pub listed: &'a [String],
+}
+
+impl Column<'_> {
+    /// Whether texts are asked for that are not known beforehand.
+    pub fn is_open(&self) -> bool {
+        self.asked == Asked::Levels && self.listed.is_empty()
+    }
 }
 
 /// What the answers may cost.
@@ -78,13 +87,13 @@ pub fn ask(
     // Two rounds of this noise cost as much as one of the noise that is paid for.
     let round = cost.noise_multiplier * if numbers { 2f64.sqrt() } else { 1.0 };
     let first = round * each * (columns.len() as f64).sqrt();
-    let texts = columns.iter().filter(|c| c.asked == Asked::Levels).count();
+    let texts = columns.iter().filter(|c| c.is_open()).count();
     let rare = each + 1.0 + first * upper_quantile(cost.delta / (each * texts.max(1) as f64));
     let mut found = Vec::with_capacity(columns.len());
     let mut narrow: Vec<(usize, Range)> = Vec::new();
     for (place, of) in columns.iter().enumerate() {
         found.push(match of.asked {
-            Asked::Levels => levels(of.column, rows, first, rare, noise)?,
+            Asked::Levels => levels(of, rows, first, rare, noise)?,
             Asked::Times => times(of.column, rows, first, noise)?,
             Asked::Numbers => {
                 let (marginals, range) = powers(of.column, rows, first, noise)?;
@@ -131,7 +140,7 @@ fn significant(count: f64, sigma: f64) -> f64 {
 }
 
 fn levels(
-    column: &Values,
+    of: &Column<'_>,
     rows: &[u32],
     sigma: f64,
     rare: f64,
@@ -140,13 +149,20 @@ fn levels(
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     let mut missing = 0;
     for &row in rows {
-        match column.cell(row as usize) {
+        match of.column.cell(row as usize) {
             Cell::Null => missing += 1,
             cell => *counts.entry(label_of(cell)).or_default() += 1,
         }
     }
     let missing = noisy(&[missing], sigma, noise)?[0];
     let mut levels = Vec::new();
+    if !of.listed.is_empty() {
+        let known = |level| counts.get(level).copied().unwrap_or(0);
+        let known: Vec<i64> = of.listed.iter().map(known).collect();
+        let told = projected(&noisy(&known, sigma, noise)?);
+        levels = of.listed.iter().cloned().zip(told).collect();
+        counts.clear();
+    }
     for (level, count) in counts {
         let count = (count + noise.discrete_gaussian(sigma)?) as f64;
         if count >= rare {
@@ -344,134 +360,5 @@ fn upper_quantile(probability: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame::Kind;
-    use crate::random::Random;
-
-    fn column(type_name: &str, kind: Kind, cells: &[Cell<'_>]) -> Values {
-        let mut column = Values::new("c", type_name, kind);
-        cells.iter().for_each(|cell| column.push(*cell));
-        column
-    }
-
-    fn cost(noise_multiplier: f64) -> Cost {
-        Cost {
-            noise_multiplier,
-            delta: 1e-6,
-            rows_per_unit: 1,
-        }
-    }
-
-    fn one(column: &Values, asked: Asked, noise: f64) -> Marginals {
-        let rows: Vec<u32> = (0..column.len() as u32).collect();
-        let columns = [Column { column, asked }];
-        let found = ask(&columns, &rows, &cost(noise), &mut Noise::from_seed(5));
-        found.expect("there is noise").remove(0)
-    }
-
-    #[test]
-    fn common_texts_are_found_and_rare_ones_are_not_told() {
-        let mut cells = vec![Cell::Text("often"); 3000];
-        cells.extend(vec![Cell::Text("at times"); 900]);
-        cells.extend(vec![Cell::Null; 700]);
-        cells.extend([Cell::Text("canary"), Cell::Text("pair"), Cell::Text("pair")]);
-        let found = one(&column("text", Kind::Category, &cells), Asked::Levels, 20.0);
-        let names: Vec<&str> = found.levels.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["at times", "often"]);
-        assert!(
-            (found.levels[1].1 - 3000.0).abs() < 120.0 && (found.missing - 700.0).abs() < 120.0
-        );
-    }
-
-    #[test]
-    fn a_text_of_one_row_is_told_with_a_probability_below_delta() {
-        let cells = [Cell::Text("canary")];
-        let own = column("text", Kind::Category, &cells);
-        let cost = Cost {
-            noise_multiplier: 3.0,
-            delta: 0.05,
-            rows_per_unit: 1,
-        };
-        let mut noise = Noise::from_seed(6);
-        let mut told = 0;
-        for _ in 0..20_000 {
-            let columns = [Column {
-                column: &own,
-                asked: Asked::Levels,
-            }];
-            let found = ask(&columns, &[0], &cost, &mut noise).expect("there is noise");
-            told += usize::from(!found[0].levels.is_empty());
-        }
-        assert!(told < 1000, "{told} of 20000");
-    }
-
-    #[test]
-    fn numbers_are_distributed_about_as_they_were() {
-        let mut random = Random::new(9);
-        let ages: Vec<f64> = (0..5000)
-            .map(|_| (45.0 + 12.0 * random.normal()).clamp(18.0, 90.0).floor())
-            .collect();
-        let amounts: Vec<f64> = (0..5000)
-            .map(|_| (6.0 + 1.5 * random.normal()).exp())
-            .collect();
-        let years: Vec<f64> = (0..5000)
-            .map(|_| 1990.0 + (30.0 * random.uniform()).floor())
-            .collect();
-        for (values, whole, close) in [
-            (ages, true, 0.15),
-            (amounts, false, 0.5),
-            (years, true, 3.0),
-        ] {
-            let cells: Vec<Cell<'_>> = values.iter().map(|x| Cell::Number(*x)).collect();
-            let name = if whole { "integer" } else { "double precision" };
-            let found = one(&column(name, Kind::Number, &cells), Asked::Numbers, 10.0);
-            let median = |v: &[f64]| {
-                let mut v = v.to_vec();
-                v.sort_by(f64::total_cmp);
-                (v[v.len() / 2], v[v.len() / 4], v[3 * v.len() / 4])
-            };
-            let (own, was) = (median(&found.values), median(&values));
-            let range = was.2 - was.1;
-            assert!((own.0 - was.0).abs() < close * range, "{own:?} {was:?}");
-            assert_eq!(found.missing, 0.0);
-        }
-    }
-
-    #[test]
-    fn times_are_found_to_a_quarter() {
-        let day = 86_400_000_000i64;
-        let cells: Vec<Cell<'_>> = (0..2000)
-            .map(|i| Cell::Time((7000 + i % 700) * day))
-            .collect();
-        let found = one(&column("date", Kind::Time, &cells), Asked::Times, 5.0);
-        let (first, last) = (found.values[0], found.values[found.values.len() - 1]);
-        assert!(
-            (first / day as f64 - 7000.0).abs() < 182.0
-                && (last / day as f64 - 7700.0).abs() < 182.0
-        );
-    }
-
-    #[test]
-    fn too_much_noise_finds_nothing() {
-        let cells = vec![Cell::Number(7.0); 50];
-        let own = column("integer", Kind::Number, &cells);
-        assert_eq!(one(&own, Asked::Numbers, 100.0).values, Vec::<f64>::new());
-    }
-
-    #[test]
-    fn projected_counts_keep_their_sum_and_are_not_negative() {
-        let counts = [10.0, -3.0, 4.0, 0.5, -0.5];
-        let made = projected(&counts);
-        assert!((made.iter().sum::<f64>() - 11.0).abs() < 1e-9, "{made:?}");
-        assert!(made.iter().all(|c| *c >= 0.0) && made[0] > made[2] && made[1] == 0.0);
-        assert_eq!(projected(&[-1.0, 0.5]), [0.0, 0.0]);
-        assert_eq!(projected(&[1.0, 2.0]), [1.0, 2.0]);
-    }
-
-    #[test]
-    fn far_quantiles_are_right() {
-        assert!((upper_quantile(0.025) - 1.959_964).abs() < 1e-5);
-        assert!((upper_quantile(1e-9) - 5.997_807).abs() < 1e-5);
-    }
-}
+#[path = "marginals_test.rs"]
+mod tests;

@@ -70,6 +70,11 @@ impl Noise {
         self.whole_below(n as u128) as usize
     }
 
+    /// From 0 (included) to 1 (excluded), a multiple of 2^-53.
+    pub fn uniform(&mut self) -> f64 {
+        (self.generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// Some of `items`, chosen at random: at most `count` stay.
     pub fn choose<T>(&mut self, items: &mut Vec<T>, count: usize) {
         for at in 0..count.min(items.len()) {

@@ -3,6 +3,7 @@
 use super::Privacy;
 use super::accountant::Accountant;
 use super::marginals::Cost;
+use crate::evaluate::Metric;
 use serde::{Deserialize, Serialize};
 
 /// Of a delta, the share that is for texts which should not be known.
@@ -52,6 +53,20 @@ pub struct Spent {
     /// What the user should know.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+impl Spent {
+    /// Beside a model's scores.
+    pub(crate) fn metrics(&self) -> [Metric; 2] {
+        [("epsilon", self.epsilon), ("delta", self.delta)].map(|(name, value)| Metric {
+            metric: name.into(),
+            class: None,
+            value,
+            low: value,
+            high: value,
+            baseline: None,
+        })
+    }
 }
 
 impl Plan {

@@ -103,11 +103,7 @@ pub fn fit(
         of_key,
         keys: &keys,
         params: &valid,
-        cover: Cover {
-            clip: privacy.clip,
-            noise: plan.noise_multiplier * privacy.clip,
-            expected: (rate * training.len() as f64).max(1.0),
-        },
+        cover: Cover::of(&privacy, &plan, rate * training.len() as f64),
     };
     let left = |s: f64| started + Duration::from_secs_f64((FOR_TRAINING * s).min(1e9));
     let course = Course {

@@ -5,6 +5,8 @@
 
 mod critic;
 mod generator;
+mod pairs;
+mod private;
 
 use super::layers::Adam;
 use super::layout::{Condition, Layout, Sampler, corrections};
@@ -14,7 +16,8 @@ use crate::random::Random;
 use crate::train::TrainError;
 use critic::{Critic, Seen};
 pub(super) use generator::Generator;
-use generator::{Mode, Pass};
+use generator::{GeneratorGradient, Mode, Pass};
+pub(super) use private::{Game, train as train_privately};
 use rayon::prelude::*;
 
 /// The temperature of the softmax by which alternatives are drawn.
@@ -117,6 +120,93 @@ pub(super) fn mark(layout: &Layout, condition: Option<Condition>, out: &mut [f32
     }
 }
 
+/// A generator at work: what it makes of conditions, and what it learns of what the critic says.
+struct Maker<'a> {
+    params: &'a Params,
+    layout: &'a Layout,
+    generator: Generator,
+    adam: Adam,
+    gradient: GeneratorGradient,
+    pass: Pass,
+    seen: Seen,
+    input: Vec<f32>,
+    dx: Vec<f32>,
+    dlogits: Vec<f32>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(params: &'a Params, layout: &'a Layout, random: &mut Random) -> Maker<'a> {
+        let generator = Generator::new(params, layout, random);
+        Maker {
+            params,
+            layout,
+            gradient: generator.zero(),
+            generator,
+            adam: Adam::new(params.learning_rate, BETAS, GENERATOR_DECAY),
+            pass: Pass::default(),
+            seen: Seen::default(),
+            input: Vec::new(),
+            dx: Vec::new(),
+            dlogits: Vec::new(),
+        }
+    }
+
+    /// Makes a row for each condition, with it behind: `fake` is `[rows][width + conditions]`.
+    fn make(&mut self, conditions: &[Option<Condition>], random: &mut Random, fake: &mut [f32]) {
+        let (layout, seed) = (self.layout, random.next_u64());
+        noise(layout, self.params.noise, conditions, seed, &mut self.input);
+        let rows = conditions.len();
+        self.generator
+            .forward(&self.input, rows, Mode::Train, &mut self.pass);
+        fake.fill(0.0);
+        let stride = layout.width + layout.conditions;
+        activate(layout, &self.pass.logits, random.next_u64(), fake, stride);
+        for (own, condition) in fake.chunks_exact_mut(stride).zip(conditions) {
+            mark(layout, *condition, &mut own[layout.width..]);
+        }
+    }
+
+    /// A step by what the critic says of new rows, which are made in `fake`; answers the loss.
+    fn learn(
+        &mut self,
+        conditions: &[Option<Condition>],
+        critic: &Critic,
+        random: &mut Random,
+        fake: &mut [f32],
+    ) -> f32 {
+        self.make(conditions, random, fake);
+        let (layout, rows) = (self.layout, conditions.len());
+        let stride = layout.width + layout.conditions;
+        let packs = rows / self.params.pac;
+        critic.forward(fake, packs, random, &mut self.seen);
+        let wasserstein = self.params.loss == Loss::Wasserstein;
+        let (mut loss, slopes) = persuade(&self.seen.answers, packs, wasserstein);
+        critic.back(fake, packs, &slopes, &self.seen, None, Some(&mut self.dx));
+        deactivate(layout, fake, &self.dx, stride, &mut self.dlogits);
+        loss += meet(layout, conditions, &self.pass.logits, &mut self.dlogits);
+        self.generator
+            .back(&self.pass, &self.dlogits, rows, &mut self.gradient);
+        self.generator.step(&mut self.gradient, &mut self.adam);
+        loss
+    }
+}
+
+/// Puts between each two packs a point of the line that joins them, at the share that is drawn.
+fn between(
+    out: &mut [f32],
+    (real, fake): (&[f32], &[f32]),
+    pack: usize,
+    mut share: impl FnMut() -> f32,
+) {
+    let both = real.chunks_exact(pack).zip(fake.chunks_exact(pack));
+    for (between, (real, fake)) in out.chunks_exact_mut(pack).zip(both) {
+        let share = share();
+        for ((b, r), f) in between.iter_mut().zip(real).zip(fake) {
+            *b = share * r + (1.0 - share) * f;
+        }
+    }
+}
+
 /// Trains a generator.
 pub(super) fn train(
     params: &Params,
@@ -130,13 +220,10 @@ pub(super) fn train(
     let packs = rows / params.pac;
     // A row as the critic sees it, with its condition.
     let stride = layout.width + layout.conditions;
-    let mut generator = Generator::new(params, layout, &mut random);
+    let mut maker = Maker::new(params, layout, &mut random);
     let mut critic = Critic::new(params, stride * params.pac, &mut random);
-    let mut generator_adam = Adam::new(params.learning_rate, BETAS, GENERATOR_DECAY);
     let mut critic_adam = Adam::new(params.learning_rate, BETAS, 0.0);
-    let (mut generator_gradient, mut critic_gradient) = (generator.zero(), critic.zero());
-    let (mut pass, mut seen) = (Pass::default(), Seen::default());
-    let (mut input, mut dx, mut dlogits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut critic_gradient, mut seen) = (critic.zero(), Seen::default());
     let wasserstein = params.loss == Loss::Wasserstein;
     // Generated rows, real rows and points between them.
     let mut x = vec![0.0f32; rows * stride * if wasserstein { 3 } else { 2 }];
@@ -145,44 +232,21 @@ pub(super) fn train(
         let (mut critic_loss, mut generator_loss) = (0.0, 0.0);
         for _ in 0..steps {
             let conditions: Vec<_> = (0..rows).map(|_| sampler.condition(&mut random)).collect();
-            noise(
-                layout,
-                params.noise,
-                &conditions,
-                random.next_u64(),
-                &mut input,
-            );
-            generator.forward(&input, rows, Mode::Train, &mut pass);
-            x.fill(0.0);
             let (fake, others) = x.split_at_mut(rows * stride);
-            activate(layout, &pass.logits, random.next_u64(), fake, stride);
+            maker.make(&conditions, &mut random, fake);
+            others.fill(0.0);
             let mut order: Vec<usize> = (0..rows).collect();
             random.shuffle(&mut order);
-            for (at, own) in order.iter().enumerate() {
-                mark(
-                    layout,
-                    conditions[at],
-                    &mut fake[at * stride + layout.width..(at + 1) * stride],
-                );
-                let real = &mut others[at * stride..(at + 1) * stride];
+            for (own, real) in order.iter().zip(others.chunks_exact_mut(stride)) {
                 // The same conditions in another order: the critic must not learn by their place.
                 let condition = conditions[*own];
                 layout.write(table, sampler.row(condition, &mut random), real);
                 mark(layout, condition, &mut real[layout.width..]);
             }
             if wasserstein {
-                let (real, between) = others.split_at_mut(rows * stride);
-                let pack = stride * params.pac;
-                for ((between, real), fake) in between
-                    .chunks_exact_mut(pack)
-                    .zip(real.chunks_exact(pack))
-                    .zip(fake.chunks_exact(pack))
-                {
-                    let share = random.uniform() as f32;
-                    for ((b, r), f) in between.iter_mut().zip(real).zip(fake) {
-                        *b = share * r + (1.0 - share) * f;
-                    }
-                }
+                let (real, points) = others.split_at_mut(rows * stride);
+                let share = || random.uniform() as f32;
+                between(points, (real, fake), stride * params.pac, share);
             }
             critic.forward(&x, x.len() / (stride * params.pac), &mut random, &mut seen);
             let (loss, slopes) = judge(&seen.answers[..2 * packs], packs, wasserstein);
@@ -202,27 +266,8 @@ pub(super) fn train(
             critic_loss += f64::from(loss);
 
             let conditions: Vec<_> = (0..rows).map(|_| sampler.condition(&mut random)).collect();
-            noise(
-                layout,
-                params.noise,
-                &conditions,
-                random.next_u64(),
-                &mut input,
-            );
-            generator.forward(&input, rows, Mode::Train, &mut pass);
             let fake = &mut x[..rows * stride];
-            fake.fill(0.0);
-            activate(layout, &pass.logits, random.next_u64(), fake, stride);
-            for (own, condition) in fake.chunks_exact_mut(stride).zip(&conditions) {
-                mark(layout, *condition, &mut own[layout.width..]);
-            }
-            critic.forward(fake, packs, &mut random, &mut seen);
-            let (mut loss, slopes) = persuade(&seen.answers, packs, wasserstein);
-            critic.back(fake, packs, &slopes, &seen, None, Some(&mut dx));
-            deactivate(layout, fake, &dx, stride, &mut dlogits);
-            loss += meet(layout, &conditions, &pass.logits, &mut dlogits);
-            generator.back(&pass, &dlogits, rows, &mut generator_gradient);
-            generator.step(&mut generator_gradient, &mut generator_adam);
+            let loss = maker.learn(&conditions, &critic, &mut random, fake);
             generator_loss += f64::from(loss);
             watch.pause(epoch, generator_loss / steps as f64)?;
             if watch.out_of_time() {
@@ -241,6 +286,7 @@ pub(super) fn train(
             break;
         }
     }
+    let mut generator = maker.generator;
     settle(&mut generator, layout, table, &sampler, &mut random);
     Ok(generator)
 }

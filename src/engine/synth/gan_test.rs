@@ -16,6 +16,7 @@ fn params() -> Params {
         critic: vec![5, 4],
         seed: 1,
         max_seconds: None,
+        privacy: None,
     }
 }
 

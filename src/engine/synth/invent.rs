@@ -78,6 +78,14 @@ impl Known {
 }
 
 impl Invention {
+    /// Texts of a shape, by no known key.
+    pub(super) fn code(shape: &str) -> Invention {
+        Invention::Code {
+            shapes: vec![(shape.into(), 1)],
+            known: Known::of(std::iter::empty(), 1),
+        }
+    }
+
     /// Whether what was made must be remembered.
     pub(super) fn remembers(&self) -> bool {
         matches!(self, Invention::Code { .. })

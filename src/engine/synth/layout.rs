@@ -180,6 +180,22 @@ impl Sampler {
         })
     }
 
+    /// A condition that a row of a table meets; `below` draws the block.
+    pub(super) fn of_row(
+        &self,
+        layout: &Layout,
+        table: &Encoded,
+        row: usize,
+        below: impl FnOnce(usize) -> usize,
+    ) -> Option<Condition> {
+        let block = match self.blocks.len() {
+            0 => return None,
+            n => self.blocks[below(n)],
+        };
+        let code = usize::from(table.codes[layout.blocks[block].field][row]);
+        Some(Condition { block, code })
+    }
+
     /// A row that meets the condition.
     pub(super) fn row(&self, condition: Option<Condition>, random: &mut Random) -> usize {
         let own = condition.and_then(|c| {

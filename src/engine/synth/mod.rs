@@ -16,6 +16,7 @@ mod layout;
 mod medoids;
 mod mixture;
 mod personas;
+mod private;
 mod schema;
 mod train;
 mod vae;
@@ -24,6 +25,7 @@ use crate::artifact::Epoch;
 use crate::evaluate::Metric;
 use crate::fit::{FitError, Progress};
 use crate::frame::{Frame, Kind};
+use crate::privacy::Spent;
 use crate::random::Random;
 use crate::train::Step;
 pub use bytes::MAGIC;
@@ -87,6 +89,9 @@ pub struct Synthesizer {
     pub notes: Vec<String>,
     pub stopped_by: String,
     pub fit_seconds: f64,
+    /// What it has spent of its table's privacy; `None`: it was not trained under differential privacy.
+    #[serde(default)]
+    pub spent: Option<Spent>,
 }
 
 impl Synthesizer {
@@ -135,6 +140,16 @@ impl Synthesizer {
         let started = Instant::now();
         if !report(&Progress::phase("preparing")) {
             return Err(crate::train::TrainError::Canceled.into());
+        }
+        if let Some(privacy) = params.privacy.clone() {
+            if !prepared.is_empty() {
+                return Err(FitError::new(
+                    "0A000",
+                    "tables of children cannot be learned under differential privacy",
+                )
+                .hint("Leave the option children out: one table is learned."));
+            }
+            return private::fit(frame, columns, params, &privacy, report);
         }
         if frame.rows() < MIN_ROWS {
             return Err(FitError::new(
@@ -201,6 +216,7 @@ impl Synthesizer {
             stopped_by: if out_of_time { "max_seconds" } else { "epochs" }.into(),
             fit_seconds: started.elapsed().as_secs_f64(),
             history,
+            spent: None,
             params,
         };
         if !report(&Progress::phase("evaluating")) {
@@ -215,7 +231,7 @@ impl Synthesizer {
         Ok(synthesizer)
     }
 
-    /// Compares generated rows with those it was trained on.
+    /// Compares generated rows with those it was trained on, or with what was told of them.
     fn judge(&mut self, real: &Frame) {
         let count = real.rows().min(JUDGED);
         let Ok(made) = self
@@ -238,12 +254,12 @@ impl Synthesizer {
             baseline: None,
         };
         let quality = pair.map_or(shape, |pair| (shape + pair) / 2.0);
-        self.metrics = vec![
-            metric("quality", None, quality),
-            metric("column_shapes", None, shape),
-        ];
-        if let Some(pair) = pair {
-            self.metrics.push(metric("column_pair_trends", None, pair));
+        self.metrics = vec![metric("column_shapes", None, shape)];
+        // Columns that were told one by one do not hang together.
+        if !self.is_private() {
+            self.metrics.insert(0, metric("quality", None, quality));
+            let pair = pair.map(|pair| metric("column_pair_trends", None, pair));
+            self.metrics.extend(pair);
         }
         self.metrics.extend(
             shapes
@@ -274,7 +290,7 @@ impl Synthesizer {
         for (field, column) in self.fields.iter().zip(&made.columns) {
             let name = &field.name;
             match &field.how {
-                How::Nothing => notes.push(format!(
+                How::Nothing if !self.is_private() => notes.push(format!(
                     "column \"{name}\" is NULL in generated rows: {} cannot be imitated",
                     field.type_name
                 )),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// A number with at most so many different values is one of a list.
-const FEW_NUMBERS: usize = 12;
+pub(super) const FEW_NUMBERS: usize = 12;
 /// A value that so large a share of the rows has stands for itself beside the modes (0 in amounts, say).
 const SPIKE: f64 = 0.05;
 const MOST_SPIKES: usize = 8;
@@ -21,7 +21,8 @@ const MOST_KEPT: usize = 200_000;
 /// A dependence between two columns is believed where each value of the first stands in so many rows, on average.
 const ROWS_PER_VALUE: usize = 3;
 /// Steps of times that are looked for, in microseconds: day, hour, minute, second, millisecond.
-const TIME_STEPS: [i64; 5] = [86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000];
+pub(super) const TIME_STEPS: [i64; 5] =
+    [86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000];
 
 /// One value of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,7 +210,11 @@ pub(super) fn fit(frame: &Frame, known: &Columns, random: &mut Random) -> (Vec<F
                 let code = |c: &u32| (*c as usize).min(*rare) as u16;
                 (listed.codes.iter().map(code).collect(), Vec::new())
             }
-            (How::Number { .. }, _) => encode_number(&field.how, column, random),
+            (How::Number { .. }, _) => {
+                let value = |row| number(column.cell(row));
+                let code = |row| field.how.encode(value(row), &mut || random.uniform());
+                (0..column.len()).map(code).unzip()
+            }
             _ => (Vec::new(), Vec::new()),
         };
         encoded.codes.push(codes);
@@ -219,14 +224,14 @@ pub(super) fn fit(frame: &Frame, known: &Columns, random: &mut Random) -> (Vec<F
 }
 
 /// A column's different values, most frequent first, and which one each row has.
-struct Listed {
-    values: Vec<Level>,
-    counts: Vec<u64>,
-    codes: Vec<u32>,
+pub(super) struct Listed {
+    pub(super) values: Vec<Level>,
+    pub(super) counts: Vec<u64>,
+    pub(super) codes: Vec<u32>,
 }
 
 /// `None` for values that cannot be told apart, or more of them than `most`.
-fn list(column: &Column, most: usize) -> Option<Listed> {
+pub(super) fn list(column: &Column, most: usize) -> Option<Listed> {
     let mut places: HashMap<Vec<u8>, u32> = HashMap::new();
     let (mut values, mut counts, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for row in 0..column.len() {
@@ -311,7 +316,7 @@ pub(crate) fn number(cell: Cell<'_>) -> Option<f64> {
     }
 }
 
-fn number_field(column: &Column, random: &mut Random) -> How {
+pub(super) fn number_field(column: &Column, random: &mut Random) -> How {
     let values: Vec<f64> = (0..column.len())
         .filter_map(|row| number(column.cell(row)))
         .collect();
@@ -363,30 +368,6 @@ pub(super) fn step(values: &[f64], kind: Kind) -> f64 {
         .map_or(0.0, |digits| 10f64.powi(-digits))
 }
 
-fn encode_number(how: &How, column: &Column, random: &mut Random) -> (Vec<u16>, Vec<f32>) {
-    let How::Number { modes, spikes, .. } = how else {
-        return (Vec::new(), Vec::new());
-    };
-    let mut shares = vec![0.0; modes.len()];
-    let (mut codes, mut places) = (Vec::new(), Vec::new());
-    for row in 0..column.len() {
-        let (code, place) = match number(column.cell(row)) {
-            None => (modes.len() + spikes.len(), 0.0),
-            Some(x) => match spikes.iter().position(|s| *s == x) {
-                Some(at) => (modes.len() + at, 0.0),
-                None => {
-                    mixture::responsibilities(modes, x, &mut shares);
-                    let code = draw(&shares, random.uniform());
-                    (code, place(&modes[code], x))
-                }
-            },
-        };
-        codes.push(code as u16);
-        places.push(place as f32);
-    }
-    (codes, places)
-}
-
 /// Where a value lies near a mode, as in CTGAN.
 fn place(mode: &Mode, x: f64) -> f64 {
     ((x - mode.mean) / (4.0 * mode.deviation)).clamp(-0.99, 0.99)
@@ -405,6 +386,25 @@ pub(super) fn draw(shares: &[f64], at: f64) -> usize {
 }
 
 impl How {
+    /// Which alternative a number is, or its lack, and where it lies near its mode; `uniform` draws one of the modes it may belong to.
+    pub(super) fn encode(&self, x: Option<f64>, uniform: &mut dyn FnMut() -> f64) -> (u16, f32) {
+        let How::Number { modes, spikes, .. } = self else {
+            return (0, 0.0);
+        };
+        let Some(x) = x else {
+            return ((modes.len() + spikes.len()) as u16, 0.0);
+        };
+        let far = |at: &usize| (spikes[*at] - x).abs();
+        let near = (0..spikes.len()).min_by(|a, b| far(a).total_cmp(&far(b)));
+        if let Some(at) = near.filter(|at| spikes[*at] == x || modes.is_empty()) {
+            return ((modes.len() + at) as u16, 0.0);
+        }
+        let mut shares = vec![0.0; modes.len()];
+        mixture::responsibilities(modes, x, &mut shares);
+        let code = draw(&shares, uniform());
+        (code as u16, place(&modes[code], x) as f32)
+    }
+
     /// The value of an alternative the network chose, near its mode.
     pub(super) fn number_at(&self, code: usize, place: f64) -> Option<f64> {
         let How::Number {

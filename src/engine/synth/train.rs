@@ -1,7 +1,9 @@
 //! What is trained, how long, and what is told of it.
 
+use super::private;
 use crate::artifact::Epoch;
 use crate::params::{ParamError, reader::Reader};
+use crate::privacy::Privacy;
 use crate::train::{Step, TrainError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -83,6 +85,9 @@ pub struct Params {
     pub critic: Vec<usize>,
     pub seed: u64,
     pub max_seconds: Option<f64>,
+    /// Differential privacy that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
 }
 
 impl Params {
@@ -99,6 +104,7 @@ impl Params {
         "max_seconds",
         "noise_size",
         "pac",
+        "privacy",
         "seed",
     ];
 
@@ -113,6 +119,7 @@ impl Params {
     /// | generator_layers, critic_layers | [256, 256], tvae [128, 128] | 1 to 8 layers of 1 to 4,096 | CTGAN's, TVAE's |
     /// | loss | `wasserstein` | `wasserstein`, `vanilla` | of a GAN |
     /// | seed | 0 | whole | same seed, same rows |
+    /// | privacy | none | an object | differential privacy; other defaults then, see [`private::complete`] |
     ///
     /// # Errors
     /// A value of the wrong type or out of range.
@@ -122,6 +129,10 @@ impl Params {
         let algorithm = reader
             .choice("algorithm", &names)?
             .unwrap_or(Algorithm::Gan);
+        let privacy = private::given(options, algorithm)?;
+        let completed = privacy.as_ref().map(|_| private::complete(options, rows));
+        let options = completed.as_ref().unwrap_or(options);
+        let reader = Reader { options };
         let gan = algorithm == Algorithm::Gan;
         let only_gan = ["loss", "pac", "dropout"]
             .into_iter()
@@ -166,6 +177,7 @@ impl Params {
             critic: layers("critic_layers")?,
             seed: reader.integer("seed", 0, 1 << 53)?.unwrap_or(0),
             max_seconds: reader.number("max_seconds", 1e-3, 1e9)?,
+            privacy,
         })
     }
 

@@ -23,7 +23,7 @@ mod start;
 pub(crate) use batch::Batch;
 #[cfg(test)]
 pub(crate) use batch::gather;
-pub(crate) use cpu::vector;
+pub(crate) use cpu::{private::Cover, vector};
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
 pub(crate) use private::{Course, take_steps, train_privately};

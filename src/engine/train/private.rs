@@ -36,11 +36,7 @@ pub(crate) fn train_privately(
         params,
         extra: 0,
     };
-    let cover = Cover {
-        clip: privacy.clip / privacy.rows_per_unit as f64,
-        noise: plan.noise_multiplier * privacy.clip,
-        expected: expected.max(1.0),
-    };
+    let cover = Cover::of(privacy, plan, expected);
     let mut learner = Cpu::private(&task, start::network(&task));
     learner.average_over(params.learning.averaging_epochs / plan.rate);
     let course = Course {

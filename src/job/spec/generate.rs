@@ -57,13 +57,33 @@ pub fn check(
             .hint("Give the target as NULL; insight_generate(..., given => '{\"column\": \"value\"}') sets a column."));
     }
     let of = format!(" of algorithm {algorithm}");
-    privacy::refuse(options, &format!("the algorithm {algorithm}"))?;
     check_keys(options, &[KEYS, Params::KEYS], &of)?;
+    if algorithm != Algorithm::Gan.name() {
+        privacy::refuse(options, &format!("the algorithm {algorithm}"))?;
+    }
+    let is_given = |option: &str| options.get(option).is_some_and(|own| !own.is_null());
+    if is_given("children") {
+        privacy::refuse(options, "tables of children")?;
+    }
+    if is_given("key") {
+        privacy::refuse(
+            options,
+            "models that remember whose rows they have learned (option \"key\")",
+        )?;
+    }
     // How many rows there are is known when they are read; the rest is checked now.
     Params::from_json(options, 1)?;
     let source = resolve::resolve(relation)?;
     let model = model_name(model, &source, &algorithm)?;
-    let (mut columns, excluded) = choose(&source, options)?;
+    let (mut columns, mut excluded) = choose(&source, options)?;
+    let private = privacy::wanted(options, &source, None)?;
+    if let Some(unit) = private.as_ref().and_then(|own| own.unit.as_ref())
+        && !columns.contains(unit)
+    {
+        // Read, to tell whose rows they are.
+        excluded.retain(|(name, _)| name != unit);
+        columns.push(unit.clone());
+    }
     access::check_visible(&source)?;
     privacy::check_budget(&source, options)?;
     access::check_privileges(
@@ -79,6 +99,9 @@ pub fn check(
     }
     let (children, again) = children::children(options, &source)?;
     let mut options = options.clone();
+    if private.is_some() {
+        privacy::add_enums(&mut options, &source, &columns)?;
+    }
     let exact = exact(&source, &known, &columns);
     let mut from = exact.from.clone();
     if !children.is_empty() {

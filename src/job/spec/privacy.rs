@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 pub(super) fn wanted(
     options: &Map<String, Value>,
     source: &Source,
-    target: &str,
+    target: Option<&str>,
 ) -> Result<Option<Privacy>> {
     let Some(privacy) = given(options)? else {
         return Ok(None);
@@ -29,12 +29,12 @@ pub(super) fn wanted(
             kind,
             Some(Kind::Number | Kind::Category | Kind::Boolean | Kind::Time)
         );
-        if unit == target || !groups {
+        if Some(unit.as_str()) == target || !groups {
             return Err(Error::new(
                 "22023",
                 "option \"privacy.unit\" must be the name of a column that says whose rows they are",
             )
-            .hint(match unit == target {
+            .hint(match Some(unit.as_str()) == target {
                 true => "It is the target.".into(),
                 false => format!("\"{unit}\" is of type {}.", column.type_name),
             }));
@@ -84,7 +84,8 @@ fn check_given(privacy: &Privacy, sources: &[&Source], target: &str) -> Result<(
             ),
             _ => (
                 matches!(kind, Some(Kind::Category))
-                    || name == target && matches!(kind, Some(Kind::Number | Kind::Boolean)),
+                    || Some(name.as_str()) == target
+                        && matches!(kind, Some(Kind::Number | Kind::Boolean)),
                 "texts, or the target",
             ),
         };
@@ -163,6 +164,6 @@ pub(in crate::job) fn refuse(options: &Map<String, Value>, what: &str) -> Result
             "0A000",
             format!("differential privacy is not done for {what}"),
         )
-        .hint("Networks that predict a column, and models of histories, can be trained with the option \"privacy\".")),
+        .hint("Networks that predict a column, models of histories, and the algorithm gan for one table can be trained with the option \"privacy\".")),
     }
 }

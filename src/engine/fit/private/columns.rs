@@ -4,7 +4,7 @@ use crate::artifact::Task;
 use crate::evaluate::Baseline;
 use crate::fit::target::{Answers, Scale, Told as TargetTold};
 use crate::fit::{FitError, Request};
-use crate::frame::{Column as Values, Kind};
+use crate::frame::{Column as Values, Frame, Kind};
 use crate::params::ValidParams;
 use crate::privacy::{Asked, Column, Marginals, Privacy};
 use crate::recipe::{Input, Told};
@@ -51,7 +51,7 @@ impl Columns {
     /// made private.
     pub(super) fn of(request: &Request, privacy: &Privacy) -> Result<Columns, FitError> {
         super::check_task(&request.params, request.task)?;
-        check_given(request, privacy)?;
+        check_given(&request.frame, Some(&request.target), privacy)?;
         let (mut features, mut excluded) = (Vec::new(), request.excluded.clone());
         let (mut asked, mut target) = (Vec::new(), 0);
         for (at, column) in request.frame.columns.iter().enumerate() {
@@ -146,6 +146,7 @@ impl Columns {
         let of = |(at, asked): &(usize, Asked)| Column {
             column: &request.frame.columns[*at],
             asked: *asked,
+            listed: &[],
         };
         self.asked.iter().map(of).collect()
     }
@@ -258,9 +259,17 @@ pub(crate) fn of_answer(kind: Kind, own: Marginals) -> Option<Told> {
     })
 }
 
-fn check_given(request: &Request, privacy: &Privacy) -> Result<(), FitError> {
+/// Whether bounds and categories are given for columns that can have them.
+///
+/// # Errors
+/// 42703 for a column that is not there, 22023 for one of another kind.
+pub(crate) fn check_given(
+    frame: &Frame,
+    target: Option<&str>,
+    privacy: &Privacy,
+) -> Result<(), FitError> {
     let given = |option: &str, name: &String, kinds: &[Kind], of: &str| {
-        let Some(column) = request.frame.column(name) else {
+        let Some(column) = frame.column(name) else {
             return Err(FitError::new(
                 "42703",
                 format!("column \"{name}\" of option \"privacy.{option}\" is not among those that are read"),
@@ -280,7 +289,7 @@ fn check_given(request: &Request, privacy: &Privacy) -> Result<(), FitError> {
         given("bounds", name, &[Kind::Number, Kind::Duration], "numbers")?;
     }
     for name in privacy.categories.keys() {
-        let kinds = match *name == request.target {
+        let kinds = match target == Some(name) {
             true => &[Kind::Category, Kind::Boolean, Kind::Number][..],
             false => &[Kind::Category],
         };

@@ -24,6 +24,14 @@ pub(super) struct Seen {
     pub(super) answers: Vec<f32>,
 }
 
+/// What a penalty of slopes says of the weights: of each layer the product of `up`, `[packs][inputs]`, and `down`,
+/// `[packs][outputs]`; of the last layer's one output, `up` alone.
+pub(super) struct Steepness {
+    penalty: f32,
+    pub(super) up: Vec<Vec<f32>>,
+    pub(super) down: Vec<Vec<f32>>,
+}
+
 impl Critic {
     pub(super) fn new(params: &Params, inputs: usize, random: &mut Random) -> Critic {
         let mut width = inputs;
@@ -61,6 +69,32 @@ impl Critic {
         self.last.forward(input, packs, &mut seen.answers);
     }
 
+    /// What a layer is given: `x` itself, or what the one before it answers.
+    pub(super) fn input<'s>(&self, at: usize, x: &'s [f32], seen: &'s Seen) -> &'s [f32] {
+        match at {
+            0 => x,
+            _ => &seen.outputs[at - 1],
+        }
+    }
+
+    /// The gradients of the sums of each hidden layer for those of the answers of the first packs, `[packs][outputs]`.
+    pub(super) fn deltas(&self, packs: usize, answers: &[f32], seen: &Seen) -> Vec<Vec<f32>> {
+        let count = self.layers.len();
+        let mut deltas = vec![Vec::new(); count];
+        for at in (0..count).rev() {
+            let mut own = Vec::new();
+            match deltas.get(at + 1) {
+                Some(above) => self.layers[at + 1].back(above, packs, &mut own),
+                None => self.last.back(answers, packs, &mut own),
+            }
+            own.iter_mut()
+                .zip(&seen.slopes[at])
+                .for_each(|(d, s)| *d *= s);
+            deltas[at] = own;
+        }
+        deltas
+    }
+
     /// The gradients for that of the answers of the first packs, and their inputs' if `dx` is given.
     pub(super) fn back(
         &self,
@@ -68,37 +102,19 @@ impl Critic {
         packs: usize,
         answers: &[f32],
         seen: &Seen,
-        mut out: Option<&mut [Gradient]>,
+        out: Option<&mut [Gradient]>,
         dx: Option<&mut Vec<f32>>,
     ) {
-        let input = |at: usize| match at {
-            0 => x,
-            _ => seen.outputs[at - 1].as_slice(),
-        };
-        let count = self.layers.len();
-        if let Some(out) = &mut out {
-            self.last
-                .gradient(input(count), answers, packs, &mut out[count]);
-        }
-        let (mut own, mut next) = (Vec::new(), Vec::new());
-        self.last.back(answers, packs, &mut own);
-        for at in (0..count).rev() {
-            own.iter_mut()
-                .zip(&seen.slopes[at])
-                .for_each(|(d, s)| *d *= s);
-            if let Some(out) = &mut out {
-                self.layers[at].gradient(input(at), &own, packs, &mut out[at]);
-            }
-            if at > 0 {
-                self.layers[at].back(&own, packs, &mut next);
-                std::mem::swap(&mut own, &mut next);
+        let deltas = self.deltas(packs, answers, seen);
+        if let Some(out) = out {
+            let all = deltas.iter().map(Vec::as_slice).chain([answers]);
+            let layers = self.layers.iter().chain([&self.last]);
+            for (at, ((layer, delta), out)) in layers.zip(all).zip(out).enumerate() {
+                layer.gradient(self.input(at, x, seen), delta, packs, out);
             }
         }
-        if let Some(dx) = dx {
-            match self.layers.first() {
-                Some(first) => first.back(&own, packs, dx),
-                None => *dx = own,
-            }
+        if let (Some(dx), Some(first), Some(delta)) = (dx, self.layers.first(), deltas.first()) {
+            first.back(delta, packs, dx);
         }
     }
 
@@ -111,55 +127,64 @@ impl Critic {
         seen: &Seen,
         out: &mut [Gradient],
     ) -> f32 {
+        let steepness = self.steepness(first, packs, seen, packs as f32);
+        for (at, (layer, down)) in self.layers.iter().zip(&steepness.down).enumerate() {
+            multiply(
+                &mut out[at].weights,
+                View::new(&steepness.up[at], packs, layer.inputs).transposed(),
+                View::new(down, packs, layer.outputs),
+                true,
+            );
+        }
+        let count = self.layers.len();
+        crate::train::vector::add_rows(&mut out[count].weights, &steepness.up[count]);
+        steepness.penalty
+    }
+
+    /// The gradients of λ·(|∂answer/∂x| - 1)² / `share` of each of some packs, as products.
+    pub(super) fn steepness(
+        &self,
+        first: usize,
+        packs: usize,
+        seen: &Seen,
+        share: f32,
+    ) -> Steepness {
         let slopes = |at: usize| {
             let width = self.layers[at].outputs;
             &seen.slopes[at][first * width..(first + packs) * width]
         };
         // On the way down: the gradient of the answer with regard to the sums of each layer.
         let count = self.layers.len();
-        let mut sums: Vec<Vec<f32>> = vec![Vec::new(); count];
+        let mut down: Vec<Vec<f32>> = vec![Vec::new(); count];
         for at in (0..count).rev() {
             let mut own = Vec::new();
-            match sums.get(at + 1).filter(|_| at + 1 < count) {
+            match down.get(at + 1) {
                 Some(above) => self.layers[at + 1].back(above, packs, &mut own),
                 None => (0..packs).for_each(|_| own.extend_from_slice(&self.last.weights)),
             }
             own.iter_mut().zip(slopes(at)).for_each(|(d, s)| *d *= s);
-            sums[at] = own;
+            down[at] = own;
         }
         let mut gradient = Vec::new();
-        self.layers[0].back(&sums[0], packs, &mut gradient);
+        self.layers[0].back(&down[0], packs, &mut gradient);
         let inputs = self.layers[0].inputs;
         let mut penalty = 0.0;
         for row in gradient.chunks_exact_mut(inputs) {
             let norm = row.iter().map(|g| g * g).sum::<f32>().sqrt().max(1e-12);
-            penalty += PENALTY * (norm - 1.0) * (norm - 1.0) / packs as f32;
-            let factor = PENALTY * 2.0 * (norm - 1.0) / norm / packs as f32;
+            penalty += PENALTY * (norm - 1.0) * (norm - 1.0) / share;
+            let factor = PENALTY * 2.0 * (norm - 1.0) / norm / share;
             row.iter_mut().for_each(|g| *g *= factor);
         }
         // On the way up: of the penalty with regard to those gradients, through the same linear network.
-        let mut own = gradient;
-        for at in 0..count {
-            let layer = &self.layers[at];
-            let down = View::new(&sums[at], packs, layer.outputs);
-            multiply(
-                &mut out[at].weights,
-                View::new(&own, packs, layer.inputs).transposed(),
-                down,
-                true,
-            );
+        let mut up = vec![gradient];
+        for (at, layer) in self.layers.iter().enumerate() {
             let mut next = vec![0.0; packs * layer.outputs];
-            multiply(
-                &mut next,
-                View::new(&own, packs, layer.inputs),
-                layer.matrix(),
-                false,
-            );
+            let own = View::new(&up[at], packs, layer.inputs);
+            multiply(&mut next, own, layer.matrix(), false);
             next.iter_mut().zip(slopes(at)).for_each(|(d, s)| *d *= s);
-            own = next;
+            up.push(next);
         }
-        crate::train::vector::add_rows(&mut out[count].weights, &own);
-        penalty
+        Steepness { penalty, down, up }
     }
 
     pub(super) fn zero(&self) -> Vec<Gradient> {

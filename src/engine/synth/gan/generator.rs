@@ -125,6 +125,22 @@ impl Generator {
         }
     }
 
+    /// Moves all weights towards those of another, by a share of the way.
+    pub(super) fn approach(&mut self, other: &Generator, share: f32) {
+        let to = |own: &mut [f32], other: &[f32]| {
+            let both = own.iter_mut().zip(other);
+            both.for_each(|(own, other)| *own += share * (other - *own));
+        };
+        for ((linear, norm), (l, n)) in self.blocks.iter_mut().zip(&other.blocks) {
+            to(&mut linear.weights, &l.weights);
+            to(&mut linear.bias, &l.bias);
+            to(&mut norm.scale, &n.scale);
+            to(&mut norm.shift, &n.shift);
+        }
+        to(&mut self.last.weights, &other.last.weights);
+        to(&mut self.last.bias, &other.last.bias);
+    }
+
     pub(super) fn zero(&self) -> GeneratorGradient {
         GeneratorGradient {
             blocks: self

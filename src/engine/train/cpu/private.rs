@@ -11,6 +11,7 @@ use super::vector::{View, add_rows, multiply, product, resize};
 use super::{Cpu, Task};
 use crate::models::Network;
 use crate::privacy::noise::Noise;
+use crate::privacy::{Plan, Privacy};
 use crate::random::Random;
 use rayon::prelude::*;
 
@@ -29,6 +30,15 @@ pub(crate) struct Cover {
 }
 
 impl Cover {
+    /// Of steps on `expected` units on average.
+    pub fn of(privacy: &Privacy, plan: &Plan, expected: f64) -> Cover {
+        Cover {
+            clip: privacy.clip / privacy.rows_per_unit as f64,
+            noise: plan.noise_multiplier * privacy.clip,
+            expected: expected.max(1.0),
+        }
+    }
+
     /// A number of a sum of gradients as it is learned from.
     pub(crate) fn covered(&self, sum: f32, noise: &mut Noise) -> f32 {
         ((f64::from(sum) + self.noise * noise.gaussian()) / self.expected) as f32

@@ -66,7 +66,9 @@ pub fn leak_test(model: Option<&str>, given: &Value, role: pg_sys::Oid) -> Resul
     })?;
     leak::keep(id, job, role, &found)?;
     if private {
-        notice!("these figures have no noise: they are for those who may read the rows, and no budget counts them");
+        notice!(
+            "these figures have no noise: they are for those who may read the rows, and no budget counts them"
+        );
     }
     for note in &found.notes {
         notice!("{note}");

@@ -215,8 +215,8 @@ impl Shadows<'_> {
         let mut findings = membership(&self.observed.some(0..rows), "");
         if all > rows {
             let canaries = self.observed.some(rows..all);
-        findings.extend(membership(&canaries, "canary_"));
-        findings.extend(exposure(&canaries, "canary_loss_threshold"));
+            findings.extend(membership(&canaries, "canary_"));
+            findings.extend(exposure(&canaries, "canary_loss_threshold"));
         }
         for (column, guesses) in &self.guesses {
             findings.extend(attribute(column, guesses));

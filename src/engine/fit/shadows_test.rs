@@ -103,11 +103,15 @@ fn models_like_a_private_one_are_private_and_learn_nothing_by_heart() {
     let mut customer = Column::new("customer", "integer", Kind::Number);
     (0..400).for_each(|row| customer.push(Cell::Number(f64::from(row / 2))));
     frame.columns.push(customer);
-    for privacy in [
-        json!({"epsilon": 2, "delta": 0.001}),
-        json!({"epsilon": 2, "delta": 0.001, "unit": "customer", "rows_per_unit": 2}),
-    ] {
-        let options = json!({"algorithm": "mlp", "hidden": [64], "epochs": 100, "privacy": privacy});
+    // So few rows tell too little of columns within the budget.
+    let bounds: serde_json::Map<_, _> = (0..6).map(|i| (format!("x{i}"), json!([-3, 3]))).collect();
+    let known = json!({"epsilon": 2, "delta": 0.001, "bounds": bounds, "categories": {"plan": ["a", "b", "c"]}});
+    let mut of_customers = known.clone();
+    of_customers["unit"] = "customer".into();
+    of_customers["rows_per_unit"] = 2.into();
+    for privacy in [known, of_customers] {
+        let options =
+            json!({"algorithm": "mlp", "hidden": [64], "epochs": 100, "privacy": privacy});
         let own = json!({"shadows": 6, "canaries": 20});
         let found = tested(frame.clone(), "label", options, own);
         assert_eq!((found.shadows, found.rows), (6, 400));

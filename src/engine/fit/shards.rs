@@ -51,15 +51,15 @@ pub(super) fn on(
     started: Instant,
     report: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<Judged, FitError> {
-    // Rows of one key stay together.
-    request.params.folds = Some(1);
     let sizes = request.params.check(answers.task, answers.rows.len())?;
     let Dealt {
         shards: mut dealt,
         test,
     } = deal(shards, answers, &sizes);
     check(&dealt, answers)?;
-    let prepared = prepare(request, answers, &mut dealt[0], cleaning, report)?;
+    let mut prepared = prepare(request, answers, &mut dealt[0], cleaning, report)?;
+    // Rows of one key stay together.
+    prepared.params.folds = 1;
     super::go(report(&Progress::phase("training")))?;
     let mut fitting = Fitting {
         request,
@@ -80,6 +80,7 @@ pub(super) fn on(
         let seconds = prepared.params.max_seconds.map(left);
         let mut params = request.params.check(answers.task, parts.train.len())?;
         params.preparation = prepared.params.preparation.clone();
+        params.folds = 1;
         let first = &prepared.matrices;
         if at == 0 {
             fitting.shard(first, params, parts, seconds, report)?;
@@ -211,7 +212,11 @@ fn check(shards: &[Parts], answers: &Answers) -> Result<(), FitError> {
         let rows = parts.train.len();
         return Err(FitError::new(
             "22023",
-            format!("shard {} of {} has no training rows {what}", at + 1, shards.len()),
+            format!(
+                "shard {} of {} has no training rows {what}",
+                at + 1,
+                shards.len()
+            ),
         )
         .detail(format!("It has {rows} training rows in all."))
         .hint("Give fewer shards."));

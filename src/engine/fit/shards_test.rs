@@ -67,7 +67,8 @@ fn where_rows_stand_does_not_depend_on_the_others() {
     turned.frame = Frame {
         columns: (frame.columns.iter())
             .map(|column| {
-                let mut own = crate::frame::Column::new(&column.name, &column.type_name, column.kind);
+                let mut own =
+                    crate::frame::Column::new(&column.name, &column.type_name, column.kind);
                 order.iter().for_each(|row| own.push(column.cell(*row)));
                 own
             })
@@ -94,5 +95,9 @@ fn shards_without_rows_enough_are_refused() {
     let options = json!({"algorithm": "mlp", "epochs": 2});
     let error = fit(wanted(400, 60, &[], options), &mut |_| true).unwrap_err();
     assert_eq!(error.sqlstate, "22023");
-    assert!(error.message.contains("of 60 has no training rows"), "{}", error.message);
+    assert!(
+        error.message.contains("of 60 has no training rows"),
+        "{}",
+        error.message
+    );
 }

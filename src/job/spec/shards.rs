@@ -4,9 +4,10 @@ use super::{Error, Map, Result, Value, Work};
 
 const MOST: u64 = 64;
 /// Rows are dealt by their keys alone, and the models of shards are trained as they come.
-const EXCLUDED: [&str; 9] = [
+const EXCLUDED: [&str; 10] = [
     "augment",
     "clean",
+    "folds",
     "partition",
     "privacy",
     "sensitive",
@@ -34,8 +35,10 @@ pub(super) fn wanted(options: &Map<String, Value>, work: &Work) -> Result<Option
         ));
     };
     if *work != Work::Train {
-        return Err(Error::new("0A000", "option \"shards\" is for insight_train alone")
-            .hint("Train without it, and test that model."));
+        return Err(
+            Error::new("0A000", "option \"shards\" is for insight_train alone")
+                .hint("Train without it, and test that model."),
+        );
     }
     if !given("key") {
         return Err(
@@ -45,8 +48,10 @@ pub(super) fn wanted(options: &Map<String, Value>, work: &Work) -> Result<Option
         );
     }
     if options.get("algorithm").and_then(Value::as_str) == Some("linear") {
-        return Err(Error::new("22023", "option \"shards\" is not for the algorithm linear")
-            .hint("It is trained in no time as a whole."));
+        return Err(
+            Error::new("22023", "option \"shards\" is not for the algorithm linear")
+                .hint("It is trained in no time as a whole."),
+        );
     }
     match EXCLUDED.into_iter().find(|name| given(name)) {
         None => Ok(Some(count as usize)),

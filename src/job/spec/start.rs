@@ -25,4 +25,3 @@ pub(super) fn warm_start(
     let name = format!("{}@{}", record.model, record.version);
     Ok(Some((name, record.id)))
 }
-

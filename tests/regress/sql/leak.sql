@@ -23,7 +23,7 @@ SELECT attack, metric FROM insight_leak_test('amounts@1', '{"shadows": 6, "rows"
 SELECT model, status, phase FROM insight.jobs j WHERE job = (SELECT min(job) FROM insight.leaks WHERE model = 'amounts');
 SELECT count(*) AS rows, count(DISTINCT measured_at) AS tests FROM insight.leaks WHERE model = 'amounts';
 -- A private model is tested by models that are as private; what there is of chance it does not learn by heart.
-SELECT status FROM insight_train('SELECT a, b, c, kind, label FROM chances', 'label', 'leak_private', '{"algorithm": "mlp", "hidden": [16], "epochs": 20, "privacy": {"epsilon": 2, "delta": 0.001}}');
+SELECT status FROM insight_train('SELECT a, b, c, kind, label FROM chances', 'label', 'leak_private', '{"algorithm": "mlp", "hidden": [16], "epochs": 20, "privacy": {"epsilon": 2, "delta": 0.001, "bounds": {"a": [0, 10.1], "b": [0, 10.2], "c": [0, 8]}, "categories": {"kind": ["x", "y", "z"]}}}');
 SET client_min_messages = notice;
 CREATE TABLE of_private AS SELECT * FROM insight_leak_test('leak_private', '{"shadows": 8, "canaries": 10, "columns": []}');
 SET client_min_messages = warning;

@@ -136,7 +136,10 @@ fn options_are_checked() {
 fn exposure_counts_the_bits_of_a_rank() {
     // Ranks among two others: 1 and 2; 1.5, for it equals one, and 3.
     let observed = Observed {
-        members: vec![vec![true, true, false, false], vec![false, false, true, true]],
+        members: vec![
+            vec![true, true, false, false],
+            vec![false, false, true, true],
+        ],
         losses: vec![vec![0.1, 0.5, 0.4, 0.6], vec![1.0, 2.0, 1.0, 3.0]],
         statistics: Vec::new(),
     };

@@ -239,6 +239,7 @@ impl<'a> Columns<'a> {
         let of = asked.map(|(column, asked)| Question {
             column,
             asked: *asked,
+            listed: &[],
         });
         of.collect()
     }

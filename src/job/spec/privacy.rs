@@ -57,13 +57,13 @@ pub(super) fn wanted_of_key(
         return Ok(None);
     };
     let privacy = privacy.of_key(key)?;
-    check_given(&privacy, sources, target)?;
+    check_given(&privacy, sources, Some(target))?;
     Ok(Some(privacy))
 }
 
 /// Whether the columns that the option tells of are there and of a kind that can be told of. Here, too, for a training that fails once
 /// the rows are read has spent what it was to cost.
-fn check_given(privacy: &Privacy, sources: &[&Source], target: &str) -> Result<()> {
+fn check_given(privacy: &Privacy, sources: &[&Source], target: Option<&str>) -> Result<()> {
     for (option, name) in privacy
         .bounds
         .keys()

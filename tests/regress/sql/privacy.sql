@@ -27,7 +27,7 @@ SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, 
 SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "warm_start": true}');
 SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "clean": {}}');
 SELECT insight_train('dp_clients', 'cancels', 'p', '{"privacy": {"epsilon": 3}, "threshold": "f1"}');
-SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "gan"}');
+SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "tvae"}');
 SELECT insight_train('dp_clients', NULL, 'p', '{"privacy": {"epsilon": 3}, "algorithm": "kmeans"}');
 SELECT insight_train('dp_clients', 'since', 'p', '{"privacy": {"epsilon": 3}, "algorithm": "lstm", "key": "subscriber_id", "order": "since", "horizon": "30 days"}');
 SELECT insight_train('dp_clients', 'land', 'p', '{"privacy": {"epsilon": 3, "unit": "land"}, "algorithm": "lstm", "key": "subscriber_id", "order": "since"}');

@@ -203,20 +203,15 @@ fn deal(shards: &Shards, answers: &Answers, sizes: &ValidParams) -> Dealt {
 
 fn check(shards: &[Parts], answers: &Answers) -> Result<(), FitError> {
     for (at, parts) in shards.iter().enumerate() {
-        let lacking = answers.lacking(&parts.train);
-        let what = match lacking {
-            Some(class) => format!("of class \"{}\"", answers.labels[class]),
-            None if parts.train.len() < FEWEST_ROWS => "enough".into(),
+        let what = match answers.lacking(&parts.train) {
+            Some(class) => format!("no training row of class \"{}\"", answers.labels[class]),
+            None if parts.train.len() < FEWEST_ROWS => "too few training rows".into(),
             None => continue,
         };
         let rows = parts.train.len();
         return Err(FitError::new(
             "22023",
-            format!(
-                "shard {} of {} has no training rows {what}",
-                at + 1,
-                shards.len()
-            ),
+            format!("shard {} of {} has {what}", at + 1, shards.len()),
         )
         .detail(format!("It has {rows} training rows in all."))
         .hint("Give fewer shards."));

@@ -1,7 +1,7 @@
 //! Named, typed columns with null bitmaps: what a relation becomes before it is prepared.
 
 use crate::picture::BYTES;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
@@ -252,6 +252,19 @@ impl Column {
         self.nulls.push(null);
     }
 
+    /// How many different values there are; of vectors and images, how many rows have one.
+    pub fn distinct(&self) -> usize {
+        let rows = (0..self.len()).filter(|row| !self.nulls.get(*row));
+        let values: HashSet<u64> = match &self.values {
+            Values::Number(v) => rows.map(|row| (v[row] + 0.0).to_bits()).collect(),
+            Values::Boolean(v) => rows.map(|row| u64::from(v[row])).collect(),
+            Values::Time(v) => rows.map(|row| v[row] as u64).collect(),
+            Values::Category { codes, .. } => rows.map(|row| u64::from(codes[row])).collect(),
+            Values::Vector { .. } | Values::Image { .. } => return rows.count(),
+        };
+        values.len()
+    }
+
     /// The value of one row.
     #[inline]
     pub fn cell(&self, row: usize) -> Cell<'_> {
@@ -348,6 +361,20 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn different_values_are_counted() {
+        let mut column = Column::new("key", "bigint", Kind::Number);
+        for cell in [
+            Cell::Number(0.0),
+            Cell::Null,
+            Cell::Number(-0.0),
+            Cell::Number(7.0),
+        ] {
+            column.push(cell);
+        }
+        assert_eq!(column.distinct(), 2);
+    }
 
     #[test]
     fn a_column_gives_back_what_was_pushed() {

@@ -260,15 +260,7 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
         );
     }
     if let Some(spent) = &model.privacy {
-        let stated = [("epsilon", spent.epsilon), ("delta", spent.delta)];
-        metrics.extend(stated.map(|(name, value)| Metric {
-            metric: name.into(),
-            class: None,
-            value,
-            low: value,
-            high: value,
-            baseline: None,
-        }));
+        metrics.extend(spent.metrics());
     }
     let named = |name: &&str| {
         metrics

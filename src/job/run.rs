@@ -179,7 +179,7 @@ impl Run<'_> {
         )));
         let (mut frame, mut beside) = self.read()?;
         self.take_keys(&mut frame, &mut beside)?;
-        self.charge(frame.rows(), &beside.relations)?;
+        self.charge(&frame, &beside.relations)?;
         let rows = frame.rows() as i64;
         let read_seconds = self.started.elapsed().as_secs_f64();
         transaction(|| queue::note_reading(self.job, rows, read_seconds))?;
@@ -256,7 +256,7 @@ impl Run<'_> {
         let left = |limit: f64| (limit - self.started.elapsed().as_secs_f64()).max(0.1);
         if let Work::Generate(work) = &spec.work {
             let options = spec.options.as_object().cloned().unwrap_or_default();
-            let mut params = synth::Params::from_json(&options, frame.rows())?;
+            let mut params = synth::Params::from_json(&options, self.units(&frame)?)?;
             params.max_seconds = params.max_seconds.map(left);
             return Ok(Duty::Generate {
                 frame,

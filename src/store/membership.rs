@@ -139,10 +139,21 @@ fn fingerprints(rows: SpiTupleTable<'_>) -> Vec<u64> {
     rows.filter_map(one).map(|print| print as u64).collect()
 }
 
-/// The fingerprint of each row's key; those without one have 0.
+/// The fingerprint of each row's key.
+///
+/// # Errors
+/// 22004 where a row has none.
 pub fn hashes(frame: &Frame, column: &str) -> Result<Vec<u64>> {
     let secret = secret()?;
     let keys = keys_of(frame, column)?;
+    let missing = keys.nulls.count();
+    if missing > 0 {
+        return Err(Error::new(
+            "22004",
+            format!("the key is NULL in {missing} rows, which belong to no shard"),
+        )
+        .hint("Leave them out with a query, or train without the option shards."));
+    }
     let hash = |row| match keys.cell(row) {
         Cell::Text(text) => secret.fingerprint(text),
         _ => 0,

@@ -237,6 +237,8 @@ pub struct Shard {
     pub digest: String,
     /// Whether the version before had it already.
     pub reused: bool,
+    /// Whether `max_seconds` ended its training.
+    pub cut_short: bool,
 }
 
 /// Models of their own for some values of a column.

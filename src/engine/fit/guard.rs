@@ -3,6 +3,7 @@
 
 use super::{FitError, Request, split::Parts, target::Answers};
 use crate::profile::{duplicates::row_hashes, leakage, leakage::Leak};
+use crate::recipe::Recipe;
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,14 @@ pub(super) fn watch(
         }
     }
     Ok((leaks, shared.len()))
+}
+
+/// How many test rows equal a training row in every column of a recipe.
+pub(super) fn shared(request: &Request, recipe: &Recipe, parts: &Parts) -> usize {
+    let place = |name: &str| request.frame.columns.iter().position(|c| c.name == name);
+    let columns = recipe.columns().iter();
+    let columns: Vec<usize> = columns.filter_map(|c| place(&c.name)).collect();
+    shared_rows(request, &columns, parts).len()
 }
 
 /// Test rows that equal a training row in every feature. Where rows repeat by their nature, because few columns have few

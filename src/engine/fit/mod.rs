@@ -45,6 +45,7 @@ pub use split::Split;
 use split::{Divider, Parts};
 use std::time::Instant;
 use target::Answers;
+pub(crate) use target::MAX_CLASSES;
 pub use target::{known_truth_of, label_of, truth_of};
 pub use warm::Start;
 

@@ -152,12 +152,12 @@ impl Matrices {
         params: &ValidParams,
     ) -> Result<Matrices, FitError> {
         let scale = answers.scale(&parts.train, params)?;
-        Matrices::scaled(recipe, frame, answers, parts, params, scale)
+        Matrices::scaled((recipe, true), frame, answers, parts, params, scale)
     }
 
-    /// The same with targets on a scale that is known.
+    /// The same with targets on a scale that is known, and whether the recipe was fitted to the training rows.
     pub(super) fn scaled(
-        recipe: Recipe,
+        (recipe, fitted): (Recipe, bool),
         frame: &Frame,
         answers: &Answers,
         parts: &Parts,
@@ -167,7 +167,10 @@ impl Matrices {
         let (output, outputs) = answers.output(&scale);
         Ok(Matrices {
             train: Rows {
-                matrix: recipe.transform_training(frame, &parts.train),
+                matrix: match fitted {
+                    true => recipe.transform_training(frame, &parts.train),
+                    false => recipe.transform(frame, &parts.train),
+                },
                 targets: answers.network_targets(&parts.train, &scale),
                 weights: answers.weights(&parts.train, &params.class_weight)?,
             },

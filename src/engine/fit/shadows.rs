@@ -3,12 +3,14 @@
 mod guess;
 
 use super::finish::predictor;
-use super::split::{Divider, Parts, Split};
+use super::split::{Divider, Parts, Split, grouped};
 use super::target::Answers;
 use super::{Cleaning, FitError, Leakage, Progress, Request, on, private, target};
 use crate::evaluate::{Truth, fairness::has_fairness};
-use crate::frame::Frame;
-use crate::privacy::leak::{Findings, Guesses, Observed, Plan, attribute, exposure, membership};
+use crate::frame::{Cell, Column, Frame, Kind, Values};
+use crate::privacy::leak::{
+    Findings, Guesses, Observed, Plan, attribute, exposure, exposure_by_chance, membership,
+};
 use crate::random::Random;
 use guess::guessable;
 use std::collections::BTreeMap;
@@ -45,7 +47,13 @@ pub fn leak_test(
         )
         .hint("They look at models of one label or number for each row."));
     }
-    add_canaries(&mut request.frame, &known, 2 * plan.canaries, &mut random);
+    let unit = request
+        .params
+        .privacy
+        .as_ref()
+        .and_then(|own| own.unit.clone());
+    let of = (&known, unit.as_deref());
+    add_canaries(&mut request.frame, of, 2 * plan.canaries, &mut random);
     let mut answers = target::prepare(&request)?;
     match request.params.privacy {
         Some(_) => make_private(&mut request, &answers),
@@ -212,16 +220,23 @@ impl Shadows<'_> {
 
     fn findings(self, plan: &Plan, shadows: usize) -> Findings {
         let (rows, all) = (self.rows.len(), self.all.len());
+        let mut notes = Vec::new();
         let mut findings = membership(&self.observed.some(0..rows), "");
         if all > rows {
             let canaries = self.observed.some(rows..all);
             findings.extend(membership(&canaries, "canary_"));
-            findings.extend(exposure(&canaries, "canary_loss_threshold"));
+            let own = exposure(&canaries, "canary_loss_threshold");
+            if let Some(bits) = own.as_ref().and_then(|own| own.value) {
+                let chance = exposure_by_chance((all - rows) / 2);
+                notes.push(format!(
+                    "canaries stand out by {bits:.2} bits, of which {chance:.2} are chance"
+                ));
+            }
+            findings.extend(own);
         }
         for (column, guesses) in &self.guesses {
             findings.extend(attribute(column, guesses));
         }
-        let mut notes = Vec::new();
         if shadows < plan.shadows {
             notes.push(format!(
                 "max_seconds left time for {shadows} of {} models",
@@ -290,8 +305,13 @@ fn looked_at(truth: &Truth, row: usize, answered: &[f64]) -> (f64, f64) {
     }
 }
 
-/// Rows that were never there: each value from another row, and any label.
-fn add_canaries(frame: &mut Frame, answers: &Answers, count: usize, random: &mut Random) {
+/// Rows that were never there: each value from another row, and any label. Each is a unit by itself.
+fn add_canaries(
+    frame: &mut Frame,
+    (answers, unit): (&Answers, Option<&str>),
+    count: usize,
+    random: &mut Random,
+) {
     let rows = &answers.rows;
     let labels = answers.labels.len();
     let targets: Vec<u32> = (0..count)
@@ -311,12 +331,37 @@ fn add_canaries(frame: &mut Frame, answers: &Answers, count: usize, random: &mut
     }
     for (at, column) in frame.columns.iter_mut().enumerate() {
         let before = column.clone();
+        if unit == Some(column.name.as_str()) {
+            add_strangers(column, count);
+            continue;
+        }
         for target in &targets {
             let row = match at == answers.column {
                 true => *target,
                 false => rows[random.below(rows.len())],
             };
             column.push(before.cell(row as usize));
+        }
+    }
+}
+
+/// Values that no row has.
+fn add_strangers(column: &mut Column, count: usize) {
+    let numbers = match &column.values {
+        Values::Number(own) => own.iter().copied().fold(0.0, f64::max),
+        _ => 0.0,
+    };
+    let times = match &column.values {
+        Values::Time(own) => own.iter().copied().max().unwrap_or(0),
+        _ => 0,
+    };
+    for i in 1..=count {
+        match column.kind {
+            Kind::Number => column.push(Cell::Number(numbers + i as f64)),
+            Kind::Time => column.push(Cell::Time(times.saturating_add(i as i64))),
+            Kind::Category => column.push(Cell::Text(&format!("\u{1}canary {i}"))),
+            // Two units are too few to train on.
+            _ => column.push(Cell::Null),
         }
     }
 }
@@ -335,6 +380,20 @@ fn sample(
         let params = request.params.check(answers.task, rows.len())?;
         let divider = Divider::new(&request.frame, answers, &request.split, &params)?;
         rows = divider.share(&rows, wanted, random);
+    }
+    let privacy = request.params.privacy.as_ref();
+    let unit = privacy.and_then(|own| Some((own.unit.as_ref()?, own.rows_per_unit)));
+    if let Some((name, most)) = unit
+        && let Some(column) = request.frame.column(name)
+    {
+        // Those that a training would leave out are no members.
+        let mut kept = Vec::new();
+        for mut own in grouped(column, &rows) {
+            random.shuffle(&mut own);
+            kept.extend(own.into_iter().take(most));
+        }
+        kept.sort_unstable();
+        rows = kept;
     }
     if rows.len() < FEWEST_ROWS {
         let found = rows.len();

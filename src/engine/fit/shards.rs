@@ -7,6 +7,7 @@
 //! version there is keeps that version's model: training is the same for the same rows, so that it would come out the same.
 
 use super::finish::{self, Judged};
+use super::guard;
 use super::prepare::{Matrices, prepare};
 use super::split::Parts;
 use super::target::Answers;
@@ -56,7 +57,7 @@ pub(super) fn on(
         shards: mut dealt,
         test,
     } = deal(shards, answers, &sizes);
-    check(&dealt, answers)?;
+    check(&dealt, answers, request.champion.is_some())?;
     let mut prepared = prepare(request, answers, &mut dealt[0], cleaning, report)?;
     // Rows of one key stay together.
     prepared.params.folds = 1;
@@ -87,12 +88,14 @@ pub(super) fn on(
         } else {
             let (recipe, scale) = (first.recipe.clone(), first.scale.clone());
             let frame = &request.frame;
-            let matrices = Matrices::scaled(recipe, frame, answers, parts, &params, scale)?;
+            let matrices =
+                Matrices::scaled((recipe, false), frame, answers, parts, &params, scale)?;
             fitting.shard(&matrices, params, parts, seconds, report)?;
         }
     }
     let Fitting { trained, notes, .. } = fitting;
     let parts = together(dealt, test);
+    prepared.notes.shared_rows = guard::shared(request, &prepared.matrices.recipe, &parts);
     super::go(report(&Progress::phase("evaluating")))?;
     let held_out = held_out(&prepared.matrices, request, &parts, &trained.parts);
     let params = prepared.params.clone();
@@ -124,10 +127,11 @@ impl Fitting<'_> {
     ) -> Result<(), FitError> {
         let keys = parts.train.iter().chain(&parts.validation);
         let keys = keys.map(|row| self.shards.keys[*row as usize]);
-        let digest = digest(self.answers, matrices, &params, keys);
+        let digest = self.digest(matrices, &params, keys)?;
         let before = self.request.champion.as_ref();
         let kept = before.and_then(|before| model_of(&before.artifact, &digest));
         let reused = kept.is_some();
+        let mut stopped_by = "";
         let mut own: Vec<Part> = match kept {
             Some(kept) => kept.to_vec(),
             None => {
@@ -146,6 +150,7 @@ impl Fitting<'_> {
                     self.trained.best_epoch = trained.best_epoch;
                     self.trained.history = trained.history;
                 }
+                stopped_by = trained.stopped_by;
                 let mut own = trained.parts;
                 let share = 1.0 / self.shards.count as f64;
                 own.iter_mut().for_each(|part| part.share *= share);
@@ -157,9 +162,37 @@ impl Fitting<'_> {
             parts: own.len(),
             digest,
             reused,
+            cut_short: stopped_by == "max_seconds",
         });
         self.trained.parts.append(&mut own);
         Ok(())
+    }
+
+    /// What a shard's model depends on: its prepared rows and their keys, how it is trained, and by what.
+    fn digest(
+        &self,
+        matrices: &Matrices,
+        params: &ValidParams,
+        keys: impl Iterator<Item = u64>,
+    ) -> Result<String, FitError> {
+        let (answers, request) = (self.answers, self.request);
+        let mut sha = Sha256::new();
+        let how = ValidParams {
+            max_seconds: None,
+            ..params.clone()
+        };
+        let by = (env!("CARGO_PKG_VERSION"), format!("{:?}", request.device));
+        let what = (&how, &answers.labels, answers.task, self.shards.count, by);
+        let what = serde_json::to_vec(&what).map_err(|e| {
+            FitError::new("XX000", "options cannot be written").detail(e.to_string())
+        })?;
+        sha.update(what);
+        sha.update(format!("{:?} {}", matrices.output, matrices.outputs));
+        keys.for_each(|key| sha.update(key.to_le_bytes()));
+        add_rows(&mut sha, &matrices.train);
+        add_rows(&mut sha, &matrices.validation);
+        let hash = sha.finalize();
+        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
@@ -201,9 +234,11 @@ fn deal(shards: &Shards, answers: &Answers, sizes: &ValidParams) -> Dealt {
     dealt
 }
 
-fn check(shards: &[Parts], answers: &Answers) -> Result<(), FitError> {
+/// Whether there is enough to learn in each; to forget somebody, less is enough.
+fn check(shards: &[Parts], answers: &Answers, again: bool) -> Result<(), FitError> {
     for (at, parts) in shards.iter().enumerate() {
         let what = match answers.lacking(&parts.train) {
+            _ if again && !parts.train.is_empty() => continue,
             Some(class) => format!("no training row of class \"{}\"", answers.labels[class]),
             None if parts.train.len() < FEWEST_ROWS => "too few training rows".into(),
             None => continue,
@@ -217,28 +252,6 @@ fn check(shards: &[Parts], answers: &Answers) -> Result<(), FitError> {
         .hint("Give fewer shards."));
     }
     Ok(())
-}
-
-/// What a shard's model depends on: its prepared rows and their keys, and how it is trained.
-fn digest(
-    answers: &Answers,
-    matrices: &Matrices,
-    params: &ValidParams,
-    keys: impl Iterator<Item = u64>,
-) -> String {
-    let mut sha = Sha256::new();
-    let how = ValidParams {
-        max_seconds: None,
-        ..params.clone()
-    };
-    let what = (&how, &answers.labels, answers.task);
-    sha.update(serde_json::to_vec(&what).unwrap_or_default());
-    sha.update(format!("{:?} {}", matrices.output, matrices.outputs));
-    keys.for_each(|key| sha.update(key.to_le_bytes()));
-    add_rows(&mut sha, &matrices.train);
-    add_rows(&mut sha, &matrices.validation);
-    let hash = sha.finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn add_rows(sha: &mut Sha256, rows: &Rows) {
@@ -271,7 +284,7 @@ fn model_of<'a>(before: &'a Artifact, digest: &str) -> Option<&'a [Part]> {
     let mut first = 0;
     for own in &before.provenance.shards {
         let parts = before.parts.get(first..first + own.parts)?;
-        if own.digest == digest {
+        if own.digest == digest && !own.cut_short {
             return Some(parts);
         }
         first += own.parts;

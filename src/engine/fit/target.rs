@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) use told::{Told, of_told};
 
 /// More labels than this are no classes.
-const MAX_CLASSES: usize = 1000;
+pub(crate) const MAX_CLASSES: usize = 1000;
 /// Integers with at most this many values are classes.
 const FEW_INTEGERS: usize = 10;
 /// A model needs at least this many rows.

@@ -107,7 +107,7 @@ pub(super) fn prepare(
         uplift: None,
     };
     Ok(Prepared {
-        matrices: Matrices::scaled(recipe, frame, answers, parts, &params, scale)?,
+        matrices: Matrices::scaled((recipe, false), frame, answers, parts, &params, scale)?,
         params,
         notes: Notes {
             excluded,

@@ -64,6 +64,11 @@ pub fn fit(
     let is_test: Vec<bool> = log.keys.iter().map(|_| noise.chance(test_size)).collect();
     let (test, training): (Vec<usize>, Vec<usize>) =
         (0..log.keys.len()).partition(|key| is_test[*key]);
+    if training.is_empty() {
+        return Err(
+            FitError::new("22023", "no key is left to train on").hint("Give a smaller test_size.")
+        );
+    }
     let params = options::complete(params, &privacy, training.len());
     let valid = params.check(log.calendar, 1.0, 0)?;
     // What a sample is and how often each key is drawn must be known before anything is asked.

@@ -86,7 +86,7 @@ impl Course<'_> {
 }
 
 /// Takes the steps that are planned: `take` learns from a sample of the units, with so many epochs done, and answers how many rows it
-/// has read. Answers how many steps there were, and what ended them: `epochs` or `max_seconds`.
+/// has read, or how many units. Answers how many steps there were, and what ended them: `epochs` or `max_seconds`.
 ///
 /// # Errors
 /// [`TrainError::Canceled`] where `report` says so.

@@ -9,7 +9,7 @@ use crate::job::worker::transaction;
 use crate::relation::{read, resolve};
 use crate::store::budget::{self, Use};
 use crate::store::membership;
-use insight_engine::frame::Frame;
+use insight_engine::frame::{Column, Frame};
 use insight_engine::privacy;
 use pgrx::pg_sys;
 use std::time::Instant;
@@ -154,9 +154,22 @@ impl Run<'_> {
         })
     }
 
+    /// How many units of privacy there are: customers where rows belong to some, of whom nobody is to learn how many rows they have.
+    pub(super) fn units(&self, frame: &Frame) -> Result<usize> {
+        let options = self.spec.options.as_object();
+        let given = options.map(privacy::given).transpose()?.flatten();
+        let unit = match &self.spec.work {
+            Work::Sequence(own) => Some(own.key.clone()),
+            _ => given.and_then(|own| own.unit),
+        };
+        let column = unit.and_then(|name| frame.column(&name));
+        Ok(column.map_or(frame.rows(), Column::distinct))
+    }
+
     /// Spends from the budgets of the relations what a training under differential privacy was asked to cost, before it looks at the
     /// rows: one that fails or is cancelled then cannot be repeated for nothing.
-    pub(super) fn charge(&mut self, rows: usize, relations: &[pg_sys::Oid]) -> Result<()> {
+    pub(super) fn charge(&mut self, frame: &Frame, relations: &[pg_sys::Oid]) -> Result<()> {
+        let units = self.units(frame)?;
         let Some(options) = self.spec.options.as_object_mut() else {
             return Ok(());
         };
@@ -166,7 +179,7 @@ impl Run<'_> {
             let role = self.spec.role.into();
             return transaction(|| budget::check_plain_of(relations, role));
         };
-        let delta = given.delta.unwrap_or(0.1 / rows.max(1) as f64);
+        let delta = given.delta.unwrap_or(0.1 / units.max(1) as f64);
         if let Some(own) = options.get_mut("privacy") {
             // What is spent is what the trainer goes by.
             own["delta"] = delta.into();

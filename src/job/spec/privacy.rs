@@ -4,10 +4,11 @@ use super::aside;
 use super::task::enum_labels;
 use crate::error::{Error, Result};
 use crate::relation::decode::Decoder;
-use crate::relation::resolve::{self, Source};
+use crate::relation::resolve::{self, Source, SourceColumn};
 use crate::store::budget;
 use insight_engine::frame::Kind;
 use insight_engine::privacy::{Privacy, given};
+use pgrx::pg_sys;
 use serde_json::{Map, Value, json};
 
 /// The option, checked against the relation.
@@ -70,26 +71,27 @@ fn check_given(privacy: &Privacy, sources: &[&Source], target: Option<&str>) -> 
         .map(|name| ("bounds", name))
         .chain(privacy.categories.keys().map(|name| ("categories", name)))
     {
-        let found = sources.iter().find_map(|source| source.column(name));
-        let column = match (found, sources.first()) {
+        let mut found = sources.iter().filter_map(|source| source.column(name));
+        let column = match (found.next(), sources.first()) {
             (None, Some(first)) => first.require(name)?,
             (None, None) => continue,
             (Some(column), _) => column,
         };
-        let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
-        let (fits, of) = match option {
-            "bounds" => (
-                matches!(kind, Some(Kind::Number | Kind::Duration)),
-                "numbers",
-            ),
-            _ => (
-                matches!(kind, Some(Kind::Category))
-                    || Some(name.as_str()) == target
-                        && matches!(kind, Some(Kind::Number | Kind::Boolean)),
-                "texts, or the target",
-            ),
+        let fits = |column: &SourceColumn| {
+            let kind = Decoder::for_type(column.type_oid).map(|d| d.kind);
+            match option {
+                "bounds" => matches!(kind, Some(Kind::Number | Kind::Duration)),
+                _ => {
+                    let of_target = matches!(kind, Some(Kind::Number | Kind::Boolean));
+                    kind == Some(Kind::Category) || Some(name.as_str()) == target && of_target
+                }
+            }
         };
-        if !fits {
+        let of = match option {
+            "bounds" => "numbers",
+            _ => "texts, or the target",
+        };
+        if !fits(column) && !found.any(fits) {
             return Err(Error::new(
                 "22023",
                 format!("option \"privacy.{option}\" is for columns of {of}"),
@@ -141,6 +143,23 @@ pub(super) fn add_enums(
         privacy.insert("categories".into(), Value::Object(found));
     }
     Ok(())
+}
+
+/// Adds the values of a target of type boolean to the option's categories, in whichever relation it is.
+pub(super) fn add_boolean(options: &mut Map<String, Value>, sources: &[&Source], target: &str) {
+    let is_boolean = |source: &&Source| {
+        let column = source.column(target);
+        column.is_some_and(|own| own.type_oid == pg_sys::BOOLOID)
+    };
+    if let Some(Value::Object(privacy)) = options.get_mut("privacy")
+        && sources.iter().any(is_boolean)
+    {
+        let categories = privacy.entry("categories").or_insert_with(|| json!({}));
+        if let Some(all) = categories.as_object_mut() {
+            all.entry(target)
+                .or_insert_with(|| json!(["false", "true"]));
+        }
+    }
 }
 
 /// Whether the budgets of a source's tables allow a call: under differential privacy what is left of them, else what their owners

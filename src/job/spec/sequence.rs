@@ -189,9 +189,13 @@ fn private(
     if privacy::wanted_of_key(options, &sources, (key, target))?.is_none() {
         return Ok(false);
     }
-    for (source, columns) in read {
-        privacy::add_enums(options, source, columns)?;
+    for (at, (source, columns)) in read.iter().enumerate() {
+        // A name stands for the column of the first relation that has it.
+        let is_new = |name: &&String| !read[..at].iter().any(|(_, own)| own.contains(name));
+        let own: Vec<String> = columns.iter().filter(is_new).cloned().collect();
+        privacy::add_enums(options, source, &own)?;
     }
+    privacy::add_boolean(options, &sources, target);
     Ok(true)
 }
 

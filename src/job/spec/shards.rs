@@ -4,10 +4,11 @@ use super::{Error, Map, Result, Value, Work};
 
 const MOST: u64 = 64;
 /// Rows are dealt by their keys alone, and the models of shards are trained as they come.
-const EXCLUDED: [&str; 10] = [
+const EXCLUDED: [&str; 11] = [
     "augment",
     "clean",
     "folds",
+    "leakage",
     "partition",
     "privacy",
     "sensitive",

@@ -85,6 +85,8 @@ SELECT insight_reproduce('dp_next_show');
 SELECT task, metric, score > 0.8 AS good FROM insight_train('dp_plays', 'quick', 'dp_quick', '{"privacy": {"epsilon": 8, "delta": 1e-5}, "algorithm": "gru", "key": "subscriber_id", "order": "at", "label_relation": "dp_homes", "include": ["minutes"]}');
 SELECT task, metric FROM insight_train('dp_plays', 'minutes', 'dp_minutes', '{"privacy": {"epsilon": 8, "bounds": {"minutes": [0, 40]}}, "algorithm": "lstm", "key": "subscriber_id", "order": "at", "epochs": 2}');
 SELECT task, metric FROM insight_train('dp_plays', 'at', 'dp_next_play', '{"privacy": {"epsilon": 8}, "algorithm": "lstm", "key": "subscriber_id", "order": "at", "epochs": 2, "test_size": 0}');
+-- The delta by default goes by keys: one by rows would tell how many rows a customer has.
+SELECT m.value = 0.1 / (SELECT count(DISTINCT subscriber_id) FROM dp_plays) AS by_keys FROM insight.metrics m WHERE model = 'dp_next_play' AND metric = 'delta';
 SELECT epsilon_left FROM insight_privacy_budget('dp_plays', 33, 0.5);
 \set VERBOSITY terse
 SELECT insight_train('dp_plays', 'show', 'dp_next_show', '{"privacy": {"epsilon": 2}, "algorithm": "lstm", "key": "subscriber_id", "order": "at"}');

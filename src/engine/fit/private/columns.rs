@@ -6,6 +6,7 @@ use crate::fit::target::{Answers, Scale, Told as TargetTold};
 use crate::fit::{FitError, Request};
 use crate::frame::{Column as Values, Frame, Kind};
 use crate::params::ValidParams;
+use crate::privacy::outcomes::LARGEST_ERROR;
 use crate::privacy::{Asked, Column, Marginals, Privacy};
 use crate::recipe::{Input, Told};
 
@@ -43,6 +44,8 @@ pub(super) struct TargetScale {
     labels: Vec<(String, f64)>,
     pub(super) mean: f64,
     pub(super) deviation: f64,
+    /// The mean square of what the mean is off, as errors are counted.
+    pub(super) variance: f64,
 }
 
 impl Columns {
@@ -232,13 +235,17 @@ pub(crate) fn known(column: &Values, privacy: &Privacy) -> Option<Told> {
             missing: true,
         });
     }
-    if let Some(levels) = privacy.categories.get(&column.name) {
+    // Of histories, columns of several relations may have the same name.
+    let levels = privacy.categories.get(&column.name);
+    if let Some(levels) = levels.filter(|_| column.kind == Kind::Category) {
         return Some(Told::Levels {
             levels: levels.clone(),
             missing: true,
         });
     }
-    let (low, high) = privacy.bounds.get(&column.name)?;
+    let bounds = privacy.bounds.get(&column.name);
+    let is_number = matches!(column.kind, Kind::Number | Kind::Duration);
+    let (low, high) = bounds.filter(|_| is_number)?;
     let at = |i: usize| low + (high - low) * i as f64 / (GRID - 1) as f64;
     Some(Told::Values {
         values: (0..GRID).map(at).collect(),
@@ -364,6 +371,7 @@ fn target(
             labels,
             mean: 0.0,
             deviation: 1.0,
+            variance: 1.0,
         };
         return Ok((TargetTold::Labels { task, names }, scale));
     }
@@ -392,12 +400,19 @@ fn target(
         d if d > 0.0 && d.is_finite() => d,
         _ => 1.0,
     };
+    let largest = LARGEST_ERROR * deviation;
+    let square = |x: &f64| (x - mean).abs().min(largest).powi(2);
+    let variance = match values.iter().map(square).sum::<f64>() / count {
+        v if v > 0.0 => v,
+        _ => 1.0,
+    };
     Ok((
         TargetTold::Values,
         TargetScale {
             labels: Vec::new(),
             mean,
             deviation,
+            variance,
         },
     ))
 }

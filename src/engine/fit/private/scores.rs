@@ -81,7 +81,7 @@ fn of_values(
     let count = truth.len().max(1) as f64;
     let pairs = truth.iter().copied().zip(predictions.iter().copied());
     let Errors { mae, mse, unsure } = outcomes::errors(pairs, count, largest, cost, noise)?;
-    let variance = scale.deviation * scale.deviation;
+    let variance = scale.variance;
     // What the noise, and what other rows with normal errors would make of it.
     let about = |value: f64, noise: f64, rows: f64| {
         let apart = noise.hypot(1.96 * rows * value / count.sqrt());
@@ -101,7 +101,7 @@ fn of_values(
     let rmse = (of_square.0.sqrt(), of_square.1.sqrt());
     artifact.evaluation.rows = truth.len() as u64;
     artifact.evaluation.metrics = vec![
-        metric("rmse", mse.sqrt(), rmse, Some(scale.deviation)),
+        metric("rmse", mse.sqrt(), rmse, Some(variance.sqrt())),
         metric("mae", mae, of_error, None),
         metric(
             "r2",

@@ -134,18 +134,26 @@ fn options_are_checked() {
 
 #[test]
 fn exposure_counts_the_bits_of_a_rank() {
-    // Ranks among two others: 1 and 2; 1.5, for it equals one, and 3.
+    // Ranks among two others: 1 and 2; 1.5, for it equals one, and 3. The second pair has learned nothing.
     let observed = Observed {
-        members: vec![
-            vec![true, true, false, false],
-            vec![false, false, true, true],
+        members: [[true, true, false, false], [false, false, true, true]]
+            .repeat(2)
+            .iter()
+            .map(|m| m.to_vec())
+            .collect(),
+        losses: vec![
+            vec![0.1, 0.5, 0.4, 0.6],
+            vec![1.0, 2.0, 1.0, 3.0],
+            vec![1.0; 4],
+            vec![1.0; 4],
         ],
-        losses: vec![vec![0.1, 0.5, 0.4, 0.6], vec![1.0, 2.0, 1.0, 3.0]],
         statistics: Vec::new(),
     };
     let found = exposure(&observed, "canary").unwrap();
-    let bits = [3f64, 1.5, 3.0 / 1.5, 1.0].map(f64::log2);
-    let mean = bits.iter().sum::<f64>() / 4.0;
+    let bits = [3f64, 1.5, 3.0 / 1.5, 1.0, 1.5, 1.5, 1.5, 1.5].map(f64::log2);
+    let mean = bits.iter().sum::<f64>() / 8.0;
     assert!((found.value.unwrap() - mean).abs() < 1e-9, "{found:?}");
     assert!(found.low.unwrap() < mean && found.high.unwrap() > mean);
+    assert!((exposure_by_chance(16) - 1.24).abs() < 0.005);
+    assert!((exposure_by_chance(100) - 1.40).abs() < 0.005);
 }

@@ -7,7 +7,7 @@ use super::super::columns::{Scale, Vocabulary};
 use super::super::encode::{Encoder, Target, TargetOf, gap};
 use super::super::log::{Labels, Log, text_of};
 use super::super::statics::{MOST_LEVELS, Static, Statics};
-use crate::fit::{FitError, UNTOLD, known, of_answer, question};
+use crate::fit::{FitError, MAX_CLASSES, UNTOLD, known, of_answer, question};
 use crate::frame::{Cell, Column, Frame, Kind};
 use crate::privacy::noise::Noise;
 use crate::privacy::{Asked, Column as Question, Marginals, Privacy};
@@ -328,6 +328,14 @@ impl AllTold {
                 .map(|(name, count)| (&**name, whole(*count)))
                 .collect();
             let count = |label: &String| known.get(label.as_str()).copied().unwrap_or(1);
+            if encoder.target == Target::Label && vocabulary.labels.len() > MAX_CLASSES {
+                let message = format!(
+                    "target \"{}\" has {} labels, more than the {MAX_CLASSES} there can be",
+                    need.name,
+                    vocabulary.labels.len()
+                );
+                return Err(FitError::new("22023", message));
+            }
             if encoder.target == Target::Label {
                 encoder.labels = vocabulary.labels;
                 encoder.labels.sort_unstable();

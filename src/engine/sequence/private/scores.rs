@@ -123,6 +123,9 @@ impl Judge<'_> {
             cells[cell] += 1;
         }
         let told = outcomes::counts(&cells, self.cost(1.0), noise)?;
+        if told.iter().all(|count| *count == 0) {
+            return Ok(Vec::new());
+        }
         let mut model = Ranking::default();
         for (cell, count) in told.iter().enumerate() {
             let found = (cell <= RANKS).then_some(((cell + 1) as f64, 1.0));
@@ -179,8 +182,10 @@ impl Judge<'_> {
             }
             false => outcomes::many(&codes, &answers.concat(), labels, self.cost(1.0), noise)?,
         };
-        let Truth::Classes(truths) = told.truth else {
-            return Ok(Vec::new());
+        let truths = match told.truth {
+            Truth::Classes(truths) if !truths.is_empty() => truths,
+            // The noise has left nobody.
+            _ => return Ok(Vec::new()),
         };
         let probabilities: Vec<Vec<f32>> = match two {
             true => (told.predictions.iter())
@@ -220,7 +225,7 @@ impl Judge<'_> {
         let asks = |shared: &Shared<'_>, step, key| shared.is_known(step, key);
         let pairs = self.run(keys, asks, visit, go)?;
         let told: Vec<f64> = match self.encoder.target {
-            Target::Gap => self.values.iter().map(|x| x.exp_m1()).collect(),
+            Target::Gap => times(self.values),
             _ => self.values.to_vec(),
         };
         let mean = |of: &dyn Fn(f64) -> f64| {
@@ -234,18 +239,29 @@ impl Judge<'_> {
         let pairs = pairs.into_iter();
         let errors = outcomes::errors(pairs, count, largest, self.cost(1.0 - FOR_COUNT), noise)?;
         let answer = restore(0.0);
+        // Errors count so much at most, those of the baseline, too.
+        let error = |x: f64| (x - answer).abs().min(largest);
         let score = |metric: &str, value: f64, baseline: f64| Score {
             metric: metric.into(),
             value,
             baselines: vec![("mean".into(), baseline)],
         };
         Ok(vec![
-            score("mae", errors.mae, mean(&|x| (x - answer).abs())),
+            score("mae", errors.mae, mean(&error)),
             score(
                 "rmse",
                 errors.mse.sqrt(),
-                mean(&|x| (x - answer).powi(2)).sqrt(),
+                mean(&|x| error(x).powi(2)).sqrt(),
             ),
         ])
     }
+}
+
+/// Times between steps, of logarithms that were told, without the ends: there noise of the logarithms would be that of years.
+fn times(logarithms: &[f64]) -> Vec<f64> {
+    let mut sorted = logarithms.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| sorted.get((share * sorted.len() as f64) as usize).copied();
+    let (low, high) = (at(0.05).unwrap_or(0.0), at(0.95).unwrap_or(0.0));
+    sorted.iter().map(|x| x.clamp(low, high).exp_m1()).collect()
 }

@@ -175,7 +175,9 @@ pub(super) fn train(
     let mut take = |drawn: &[u32], _: f64, noise: &mut Noise| {
         sample.clear();
         sample.extend(drawn.iter().map(|key| task.keys[*key as usize]));
-        trainer.step(&sample, noise)
+        trainer.step(&sample, noise);
+        // How many rows they have is theirs.
+        sample.len()
     };
     let (steps, stopped_by) = take_steps(course, noise, &mut take, report)?;
     let mut network = trainer.network;

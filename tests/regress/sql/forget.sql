@@ -72,7 +72,6 @@ SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"al
 SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "mlp", "key": "id", "shards": 1}');
 SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "linear", "key": "id", "shards": 4}');
 SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"key": "id", "shards": 4, "tune": true}');
-SELECT status FROM insight_train('forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "mlp", "key": "id", "shards": 64, "epochs": 1}');
 SELECT status FROM insight_train('SELECT nullif(id, 7) AS id, age, plan, leaves FROM forget_many', 'leaves', 'fg_shards_not', '{"algorithm": "mlp", "key": "id", "shards": 4, "epochs": 1}');
 SELECT count(*) FROM insight_leak_test('fg_shards');
 -- Histories, segments and generated rows know their customers, too.

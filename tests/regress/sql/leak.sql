@@ -24,9 +24,7 @@ SELECT model, status, phase FROM insight.jobs j WHERE job = (SELECT min(job) FRO
 SELECT count(*) AS rows, count(DISTINCT measured_at) AS tests FROM insight.leaks WHERE model = 'amounts';
 -- A private model is tested by models that are as private; what there is of chance it does not learn by heart.
 SELECT status FROM insight_train('SELECT a, b, c, kind, label FROM chances', 'label', 'leak_private', '{"algorithm": "mlp", "hidden": [16], "epochs": 20, "privacy": {"epsilon": 2, "delta": 0.001, "bounds": {"a": [0, 10.1], "b": [0, 10.2], "c": [0, 8]}, "categories": {"kind": ["x", "y", "z"]}}}');
-SET client_min_messages = notice;
 CREATE TABLE of_private AS SELECT * FROM insight_leak_test('leak_private', '{"shadows": 8, "canaries": 10, "columns": []}');
-SET client_min_messages = warning;
 SELECT attack, abs(value - 0.5) < 0.12 AS guess FROM of_private WHERE metric = 'roc_auc' AND attack NOT LIKE 'canary%' ORDER BY 1;
 SELECT attack, value BETWEEN 0 AND log(2, 11.0) AS inside FROM of_private WHERE metric = 'exposure';
 -- What cannot be tested says why.

@@ -36,7 +36,7 @@ pub use fairness::Sensitive;
 pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
-pub(crate) use private::{UNTOLD, enough, known, no_noise, of_answer, question, warnings};
+pub(crate) use private::{UNTOLD, enough, known, no_noise, of_answer, question};
 pub(crate) use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
 pub use shadows::leak_test;

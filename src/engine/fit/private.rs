@@ -141,31 +141,13 @@ pub(super) fn fit(
         &mut step,
     )?;
     super::go(report(&Progress::phase("evaluating")))?;
-    let spent = Spent {
-        epsilon: match parts.test.is_empty() {
-            true => plan.spent(learned.steps),
-            // Units of the test part cost all that training may.
-            false => plan.epsilon,
-        },
-        delta,
-        epsilon_asked: privacy.epsilon,
-        accountant: "renyi".into(),
-        noise_multiplier: plan.noise_multiplier,
-        sampling_rate: rate,
-        steps: learned.steps,
-        clip: privacy.clip,
-        unit: privacy.unit.clone(),
-        rows_per_unit: privacy.rows_per_unit,
-        units: to_train as u64,
-        preparation_noise: plan.preparation.map(|cost| cost.noise_multiplier),
+    let spent = plan.spending(
+        privacy,
+        learned.steps,
+        (to_train, units.len()),
         prepared,
-        scores_epsilon: if parts.test.is_empty() {
-            0.0
-        } else {
-            plan.left_without_training()
-        },
-        warnings: warnings(delta, units.len()),
-    };
+        !parts.test.is_empty(),
+    );
     let artifact = artifact(Made {
         request,
         answers: &answers,
@@ -280,17 +262,6 @@ pub(crate) fn no_noise(privacy: &Privacy, delta: f64) -> FitError {
         ),
     )
     .hint("Give a larger epsilon or delta.")
-}
-
-/// What the user should know of such a delta.
-pub(crate) fn warnings(delta: f64, units: usize) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if delta * units as f64 >= 1.0 {
-        warnings.push(format!(
-            "delta {delta:e} is not below 1 / units ({units}): a model that told all of some units would keep to it"
-        ));
-    }
-    warnings
 }
 
 /// What an artifact is made of.

@@ -115,6 +115,42 @@ impl Plan {
             .epsilon(self.rest)
     }
 
+    /// What a training of so many steps has spent. Of all units some were trained on; of the others, if there are such, scores were `told`.
+    pub(crate) fn spending(
+        &self,
+        privacy: &Privacy,
+        steps: u32,
+        (trained, all): (usize, usize),
+        prepared: Vec<String>,
+        told: bool,
+    ) -> Spent {
+        Spent {
+            epsilon: match told {
+                false => self.spent(steps),
+                // Units that scores are told of cost all that training may.
+                true => self.epsilon,
+            },
+            delta: self.delta,
+            epsilon_asked: privacy.epsilon,
+            accountant: "renyi".into(),
+            noise_multiplier: self.noise_multiplier,
+            sampling_rate: self.rate,
+            steps,
+            clip: privacy.clip,
+            unit: privacy.unit.clone(),
+            rows_per_unit: privacy.rows_per_unit,
+            units: trained as u64,
+            preparation_noise: self.preparation.map(|cost| cost.noise_multiplier),
+            prepared,
+            scores_epsilon: if told {
+                self.left_without_training()
+            } else {
+                0.0
+            },
+            warnings: warnings(self.delta, all),
+        }
+    }
+
     /// What is left, of the same budget, for units that no step has seen: they were only asked about.
     pub fn left_without_training(&self) -> f64 {
         match self.preparation {
@@ -122,6 +158,17 @@ impl Plan {
             Some(_) => self.epsilon - self.before.epsilon(self.rest),
         }
     }
+}
+
+/// What the user should know of such a delta.
+fn warnings(delta: f64, units: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if delta * units as f64 >= 1.0 {
+        warnings.push(format!(
+            "delta {delta:e} is not below 1 / units ({units}): a model that told all of some units would keep to it"
+        ));
+    }
+    warnings
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::network::Network;
 use super::packed::Stretch;
 use super::params::Params;
 use super::statics::Statics;
-use crate::fit::{FitError, Progress, canceled, enough, no_noise, warnings};
+use crate::fit::{FitError, Progress, canceled, enough, no_noise};
 use crate::frame::Frame;
 use crate::privacy::noise::Noise;
 use crate::privacy::{Asked, Plan, Privacy, Spent, ask};
@@ -140,29 +140,14 @@ pub fn fit(
         scores = judge.scores(&test, &mut noise, &mut go)?;
     }
     let spent = Spent {
-        epsilon: match test.is_empty() {
-            true => plan.spent(steps),
-            // Keys of the test part cost all that training may.
-            false => plan.epsilon,
-        },
-        delta,
-        epsilon_asked: privacy.epsilon,
-        accountant: "renyi".into(),
-        noise_multiplier: plan.noise_multiplier,
-        sampling_rate: rate,
-        steps,
-        clip: privacy.clip,
-        unit: privacy.unit.clone(),
         rows_per_unit: valid.window,
-        units: training.len() as u64,
-        preparation_noise: plan.preparation.map(|cost| cost.noise_multiplier),
-        prepared,
-        scores_epsilon: if test.is_empty() {
-            0.0
-        } else {
-            plan.left_without_training()
-        },
-        warnings: warnings(delta, log.keys.len()),
+        ..plan.spending(
+            &privacy,
+            steps,
+            (training.len(), log.keys.len()),
+            prepared,
+            !test.is_empty(),
+        )
     };
     told.encoder.excluded.extend(told.statics.excluded.clone());
     told.encoder.static_columns = told.statics;

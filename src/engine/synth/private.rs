@@ -9,7 +9,7 @@ use super::gan::{self, Game};
 use super::layout::Layout;
 use super::train::{Algorithm, Params, Watch};
 use super::{Columns as Declared, Network, Synthesizer};
-use crate::fit::private::{no_noise, units_of, warnings};
+use crate::fit::private::{no_noise, units_of};
 use crate::fit::{FitError, Progress};
 use crate::frame::Frame;
 use crate::params::{ParamError, Reader};
@@ -161,23 +161,8 @@ pub(super) fn fit(
     let mut watch = Watch::new(&params, frame.rows(), &mut step);
     let (generator, steps) = gan::train_privately(&game, &mut noise, &mut watch)?;
     let history = std::mem::take(&mut watch.history);
-    let spent = Spent {
-        epsilon: plan.spent(steps),
-        delta,
-        epsilon_asked: privacy.epsilon,
-        accountant: "renyi".into(),
-        noise_multiplier: plan.noise_multiplier,
-        sampling_rate: rate,
-        steps,
-        clip: privacy.clip,
-        unit: privacy.unit.clone(),
-        rows_per_unit: privacy.rows_per_unit,
-        units: units.len() as u64,
-        preparation_noise: plan.preparation.map(|cost| cost.noise_multiplier),
-        prepared,
-        scores_epsilon: 0.0,
-        warnings: warnings(delta, units.len()),
-    };
+    let all = units.len();
+    let spent = plan.spending(privacy, steps, (all, all), prepared, false);
     let mut synthesizer = Synthesizer {
         fields: told.fields,
         network: Network::Gan(generator),

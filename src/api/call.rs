@@ -1,10 +1,10 @@
 //! What functions of SQL share: options that are left out, and the calling convention of those whose call frames are raw.
 
-use pgrx::JsonB;
+use super::json::Json;
 use serde_json::{Value, json};
 
 /// Options as they are given; NULL gives none.
-pub(super) fn given(options: Option<JsonB>) -> Value {
+pub(super) fn given(options: Option<Json>) -> Value {
     options.map_or_else(|| json!({}), |options| options.0)
 }
 

@@ -1,10 +1,11 @@
 //! Cleaning a table: a raw call frame, because the rows have the caller's own type.
 
+use super::json::Json;
 use super::rows;
 use crate::error::{Result, or_raise, required};
 use crate::relation::clean::Plan;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, JsonB, pg_sys};
+use pgrx::{FromDatum, pg_sys};
 
 /// # Safety
 /// `fcinfo` must be a valid call frame of (anyelement, jsonb, text).
@@ -13,7 +14,7 @@ unsafe fn clean(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
     unsafe {
         let arguments = (*fcinfo).args.as_slice(3);
         let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 0);
-        let options: Option<JsonB> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
+        let options: Option<Json> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
         let relation: Option<&str> = FromDatum::from_datum(arguments[2].value, arguments[2].isnull);
         let options = required(options, "options")?;
         rows::give(fcinfo, "insight_clean(NULL::customers)", |random| {

@@ -1,10 +1,10 @@
 //! Is one model better than another, for whom is a model good, and what do its decisions earn?
 
+use super::json::Json;
 use crate::error::{Error, or_raise, required};
 use crate::relation::{compare, score};
 use crate::store::cache;
 use crate::store::rights::Right;
-use pgrx::JsonB;
 use pgrx::prelude::*;
 
 /// Compares two models on the same rows, metric by metric.
@@ -100,7 +100,7 @@ fn insight_slices(
 fn insight_profit(
     model: Option<&str>,
     relation: default!(Option<&str>, "NULL"),
-    profit: default!(Option<JsonB>, "NULL"),
+    profit: default!(Option<Json>, "NULL"),
     capacity: default!(Option<i64>, "NULL"),
 ) -> TableIterator<
     'static,

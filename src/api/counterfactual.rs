@@ -1,11 +1,12 @@
 //! What would have to be different for another answer: a raw call frame, because it takes any row and answers a set.
 
+use super::json::Json;
 use super::{predict, rows};
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::explain::{go, goal, has_rows, ways};
 use insight_engine::explain;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
+use pgrx::{FromDatum, IntoDatum, pg_sys};
 use serde_json::{Map, Value};
 
 /// The columns of [`insight_counterfactual`].
@@ -25,7 +26,7 @@ unsafe fn how(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
     unsafe {
         let arguments = (*fcinfo).args.as_slice(4);
         let aim: Option<&str> = FromDatum::from_datum(arguments[2].value, arguments[2].isnull);
-        let given: Option<JsonB> = FromDatum::from_datum(arguments[3].value, arguments[3].isnull);
+        let given: Option<Json> = FromDatum::from_datum(arguments[3].value, arguments[3].isnull);
         let aim = required(aim, "goal")?;
         let given = match given.map_or(Value::Null, |given| given.0) {
             Value::Null => Map::new(),

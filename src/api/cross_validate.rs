@@ -1,10 +1,11 @@
 //! How good models of a relation are, by cross-validation.
 
 use super::call::given;
+use super::json::Json;
 use crate::error::or_raise;
 use crate::job::cross_validate;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
 /// Trains and judges a model once per fold, by rows it has not seen; a row per metric.
 #[pg_extern]
@@ -13,7 +14,7 @@ fn insight_cross_validate(
     relation: Option<&str>,
     target: Option<&str>,
     folds: default!(Option<i32>, "5"),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

@@ -1,6 +1,7 @@
 //! Looking at data before learning from it.
 
 use super::call::given;
+use super::json::Json;
 use crate::error::{or_raise, required};
 use crate::relation::profile;
 use insight_engine::profile::{ColumnProfile, Profile};
@@ -131,7 +132,7 @@ fn column_row(column: ColumnProfile) -> Row {
 
 /// The plain SQL that the options sources, key and as_of stand for; with `into`, it is also run into a new table.
 #[pg_extern]
-fn insight_features(relation: Option<&str>, options: default!(Option<JsonB>, "'{}'")) -> String {
+fn insight_features(relation: Option<&str>, options: default!(Option<Json>, "'{}'")) -> String {
     let options = given(options);
     or_raise(crate::relation::sources::show(relation, &options))
 }

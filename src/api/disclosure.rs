@@ -1,6 +1,7 @@
 //! What a table tells about people, and rows and figures that tell less.
 
 use super::call::given;
+use super::json::Json;
 use super::rows;
 use crate::error::{Result, or_raise, required};
 use crate::relation::{aggregates, anonymize, pii, risk};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 #[allow(clippy::type_complexity)]
 fn insight_find_pii(
     relation: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -47,7 +48,7 @@ fn insight_find_pii(
 fn insight_risk(
     relation: Option<&str>,
     quasi_identifiers: Option<Vec<String>>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -70,7 +71,7 @@ fn insight_risk(
 #[allow(clippy::type_complexity)]
 fn insight_private_profile(
     relation: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -113,7 +114,7 @@ unsafe fn make(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
     unsafe {
         let arguments = (*fcinfo).args.as_slice(3);
         let relation: Option<&str> = FromDatum::from_datum(arguments[0].value, arguments[0].isnull);
-        let given: Option<JsonB> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
+        let given: Option<Json> = FromDatum::from_datum(arguments[1].value, arguments[1].isnull);
         let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 2);
         let (relation, given) = (required(relation, "relation")?, given.map(|given| given.0));
         rows::give(

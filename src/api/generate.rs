@@ -1,5 +1,6 @@
 //! New rows: a raw call frame, because they have the caller's own type.
 
+use super::json::Json;
 use super::rows;
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::fidelity;
@@ -7,7 +8,7 @@ use crate::relation::generate::{self, MOST_ROWS, Wanted};
 use crate::store::cache;
 use crate::store::rights::Right;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, JsonB, pg_sys};
+use pgrx::{FromDatum, pg_sys};
 use serde_json::{Map, Value};
 
 /// # Safety
@@ -20,7 +21,7 @@ unsafe fn make(fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         let model: Option<&str> = FromDatum::from_datum(of(0).0, of(0).1);
         let count: Option<i64> = FromDatum::from_datum(of(1).0, of(1).1);
         let seed: Option<i64> = FromDatum::from_datum(of(3).0, of(3).1);
-        let given: Option<JsonB> = FromDatum::from_datum(of(4).0, of(4).1);
+        let given: Option<Json> = FromDatum::from_datum(of(4).0, of(4).1);
         let row_type = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 2);
         let model = cache::synthesizer(required(model, "model")?, Right::Predict)?;
         let count = required(count, "rows")?;
@@ -73,7 +74,7 @@ fn insight_fidelity(
     model: Option<&str>,
     real: Option<&str>,
     synthetic: default!(Option<&str>, "NULL"),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

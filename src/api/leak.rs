@@ -1,17 +1,18 @@
 //! What a model may reveal of the rows it was trained on.
 
 use super::call::given;
+use super::json::Json;
 use crate::error::or_raise;
 use crate::job::leak;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
 /// Attacks models trained as a version was; a row per figure.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_leak_test(
     model: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

@@ -2,6 +2,7 @@
 //! any row.
 
 use super::call::given;
+use super::json::Json;
 use super::predict;
 use crate::error::{Result, or_raise, required};
 use crate::relation::performance;
@@ -9,8 +10,8 @@ use crate::store::cache::{self, Stamp};
 use crate::store::log::{self, Keeper, Line};
 use insight_engine::infer;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -20,7 +21,7 @@ use std::rc::Rc;
 fn insight_log(
     model: Option<&str>,
     on: default!(Option<bool>, true),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -65,7 +66,7 @@ fn insight_log(
 fn insight_performance(
     model: Option<&str>,
     truth: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

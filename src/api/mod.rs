@@ -20,6 +20,7 @@ mod export;
 mod fairness;
 mod forget;
 mod generate;
+mod json;
 mod leak;
 mod lifecycle;
 pub(crate) mod log;

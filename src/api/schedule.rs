@@ -1,11 +1,12 @@
 //! Training again by a condition, and schedules of pg_cron.
 
 use super::call::given;
+use super::json::Json;
 use super::train::{Row, train};
 use crate::error::{or_raise, required};
 use crate::job::{cron, due};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
 /// Trains a model again where a condition holds and no job trains it already; answers one row that says why.
 #[pg_extern]
@@ -13,7 +14,7 @@ use pgrx::{JsonB, pg_sys};
 fn insight_retrain_if(
     model: Option<&str>,
     condition: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -65,7 +66,7 @@ VOLATILE LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 fn insight_run_schedule(
     model: Option<&str>,
     condition: Option<&str>,
-    options: Option<JsonB>,
+    options: Option<Json>,
 ) -> String {
     // SAFETY: raises 25006 in a read-only transaction and on a standby.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"insight.run_schedule()".as_ptr()) };
@@ -77,7 +78,7 @@ fn insight_run_schedule(
 fn insight_schedule(
     model: Option<&str>,
     schedule: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

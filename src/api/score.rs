@@ -1,10 +1,11 @@
 //! Scores in a table, for dashboards.
 
 use super::call::given;
+use super::json::Json;
 use crate::error::or_raise;
 use crate::relation::scores::{self, Call};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
 /// Predicts the rows of a relation into a table.
 #[pg_extern]
@@ -15,7 +16,7 @@ fn insight_score(
     into: Option<&str>,
     key: default!(Option<&str>, "NULL"),
     refresh: default!(Option<&str>, "'full'"),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

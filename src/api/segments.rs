@@ -1,6 +1,7 @@
 //! Customers in segments that nobody named before.
 
 use super::call::given;
+use super::json::Json;
 use crate::error::{Error, Result, or_raise, required};
 use crate::job::options::{boolean, text};
 use crate::job::{notices, spec, submit};
@@ -47,7 +48,7 @@ fn trained(
 #[pg_extern]
 fn insight_segments(
     relation: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

@@ -1,12 +1,13 @@
 //! `insight_train` and what goes with its jobs.
 
 use super::call::given;
+use super::json::Json;
 use crate::error::or_raise;
 use crate::job::spec::Call;
 use crate::job::{self, again, submit, targets};
 use insight_engine::fit::Leakage;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 
 /// Trains a model and answers one row about it; one for each where the option `targets` names several.
 #[pg_extern]
@@ -15,7 +16,7 @@ fn insight_train(
     relation: Option<&str>,
     target: Option<&str>,
     model: default!(Option<&str>, "NULL"),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (
@@ -44,7 +45,7 @@ fn insight_train(
 #[allow(clippy::type_complexity)]
 fn insight_retrain(
     model: Option<&str>,
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> TableIterator<
     'static,
     (

@@ -1,5 +1,6 @@
 //! What a call site keeps from row to row, and the row of a call before its model.
 
+use crate::api::json::Json;
 use crate::error::{Error, Result, or_raise};
 use crate::relation::row::RowReader;
 use crate::store::activity::{self, Counter};
@@ -9,7 +10,7 @@ use insight_engine::frame::Cell;
 use insight_engine::infer::{Predictor, Scratch};
 use insight_engine::segment::{self, Clustering};
 use pgrx::prelude::*;
-use pgrx::{FromDatum, JsonB, pg_sys};
+use pgrx::{FromDatum, pg_sys};
 use std::rc::Rc;
 
 /// What one call site in a query keeps from row to row.
@@ -290,7 +291,7 @@ unsafe fn object(
                         .hint(hint)
                 })?
             }
-            _ => JsonB::from_datum(row, false).map_or(serde_json::Value::Null, |json| json.0),
+            _ => Json::from_datum(row, false).map_or(serde_json::Value::Null, |json| json.0),
         }
     };
     match value {

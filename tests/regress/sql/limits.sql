@@ -30,3 +30,6 @@ SELECT insight_import(decode('4a00000000000000', 'hex') || convert_to(rpad('{"a"
 SELECT insight_import(decode(repeat('5b', 100000), 'hex'), 'lm_file');
 SELECT count(insight_drop(name)) FROM insight.model WHERE name LIKE 'lm\_%';
 DROP TABLE limits_small, limits_odd;
+-- Numbers that no double holds, and what is nested without end.
+SELECT insight_train('limited', 'x', options => '{"epochs": 1e400}');
+SELECT insight_train('limited', 'x', options => (repeat('[', 1000) || repeat(']', 1000))::jsonb);

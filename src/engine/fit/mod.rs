@@ -12,7 +12,7 @@ mod finish;
 mod guard;
 mod partition;
 mod prepare;
-pub(crate) mod private;
+mod private;
 mod request;
 mod settle;
 mod shadows;
@@ -36,7 +36,9 @@ pub use fairness::Sensitive;
 pub use features::Choice;
 use finish::Judged;
 pub use guard::Leakage;
-pub(crate) use private::{UNTOLD, enough, known, no_noise, of_answer, question};
+pub(crate) use private::{
+    UNTOLD, check_given, enough, known, no_noise, of_answer, question, units_of,
+};
 pub(crate) use request::canceled;
 pub use request::{FitError, Progress, Request, TaskOptions};
 pub use shadows::leak_test;

@@ -5,7 +5,7 @@
 //! what the steps of training cost, and those of the test part what the scores cost. As no unit is in both, a model costs the greater
 //! of the two (parallel composition: McSherry 2009, "Privacy integrated queries").
 
-pub(crate) mod columns;
+mod columns;
 mod scores;
 
 use super::split::{Parts, grouped};
@@ -24,7 +24,7 @@ use crate::privacy::{Plan, Privacy, Spent, ask};
 use crate::settled::Settled;
 use crate::train::{Examples, Step, train_privately};
 use columns::Columns;
-pub(crate) use columns::{UNTOLD, known, of_answer, question};
+pub(crate) use columns::{UNTOLD, check_given, known, of_answer, question};
 use std::time::Instant;
 
 /// Fewer units are too few to hide one among.

@@ -8,9 +8,7 @@ use super::target::Answers;
 use super::{Cleaning, FitError, Leakage, Progress, Request, on, private, target};
 use crate::evaluate::{Truth, fairness::has_fairness};
 use crate::frame::{Cell, Column, Frame, Kind, Values};
-use crate::privacy::leak::{
-    Findings, Guesses, Observed, Plan, attribute, exposure, exposure_by_chance, membership,
-};
+use crate::privacy::leak::{Findings, Guesses, Observed, Plan, attribute, exposure, membership};
 use crate::random::Random;
 use guess::guessable;
 use std::collections::BTreeMap;
@@ -225,14 +223,7 @@ impl Shadows<'_> {
         if all > rows {
             let canaries = self.observed.some(rows..all);
             findings.extend(membership(&canaries, "canary_"));
-            let own = exposure(&canaries, "canary_loss_threshold");
-            if let Some(bits) = own.as_ref().and_then(|own| own.value) {
-                let chance = exposure_by_chance((all - rows) / 2);
-                notes.push(format!(
-                    "canaries stand out by {bits:.2} bits, of which {chance:.2} are chance"
-                ));
-            }
-            findings.extend(own);
+            findings.extend(exposure(&canaries, "canary_loss_threshold"));
         }
         for (column, guesses) in &self.guesses {
             findings.extend(attribute(column, guesses));

@@ -266,8 +266,7 @@ fn add_rows(sha: &mut Sha256, rows: &Rows) {
         features,
     } = &rows.matrix;
     sha.update(count.to_le_bytes());
-    sha.update(serde_json::to_vec(inputs).unwrap_or_default());
-    sha.update(format!("{singles:?} {features:?}"));
+    sha.update(format!("{inputs:?} {singles:?} {features:?}"));
     for numbers in [numbers, &rows.targets, &rows.weights] {
         sha.update(numbers.len().to_le_bytes());
         numbers.iter().for_each(|x| sha.update(x.to_le_bytes()));

@@ -95,8 +95,8 @@ fn lira(observed: &Observed) -> Vec<Vec<f64>> {
 
 /// How far rows that were trained on stand out by their loss among as many that were not: the logarithm to base 2 of the number of
 /// candidates by the rank, in bits, the mean over all (Carlini et al. 2019, "The secret sharer"), and its 95% interval by the means of
-/// pairs of shadows, in each of which every row is asked about once. [`exposure_by_chance`] is what there is to expect.
-pub(crate) fn exposure(observed: &Observed, attack: &str) -> Option<Finding> {
+/// pairs of shadows, in each of which every row is asked about once; and beside it what there is to expect of rows nothing was learned of.
+pub(crate) fn exposure(observed: &Observed, attack: &str) -> Vec<Finding> {
     let rows = observed.rows();
     let mut bits = Vec::new();
     for (members, losses) in observed.members.iter().zip(&observed.losses) {
@@ -119,22 +119,27 @@ pub(crate) fn exposure(observed: &Observed, attack: &str) -> Option<Finding> {
         .collect();
     let count = pairs.len() as f64;
     if rows == 0 || count < 2.0 {
-        return None;
+        return Vec::new();
     }
     let mean = pairs.iter().sum::<f64>() / count;
     let squares: f64 = pairs.iter().map(|m| (m - mean).powi(2)).sum();
     let half = NORMAL_975 * (squares / (count - 1.0) / count).sqrt();
-    Some(Finding {
+    let line = |metric: &str, value: f64, low: f64, high: f64| Finding {
         attack: attack.into(),
-        metric: "exposure".into(),
-        value: Some(mean),
-        low: Some((mean - half).max(0.0)),
-        high: Some(mean + half),
-    })
+        metric: metric.into(),
+        value: Some(value),
+        low: Some(low),
+        high: Some(high),
+    };
+    let chance = by_chance(rows / 2);
+    vec![
+        line("exposure", mean, (mean - half).max(0.0), mean + half),
+        line("exposure_by_chance", chance, chance, chance),
+    ]
 }
 
 /// The exposure of rows that nothing was learned of, beside so many others: 1.24 bits of 16, 1.40 of 100.
-pub(crate) fn exposure_by_chance(others: usize) -> f64 {
+pub(super) fn by_chance(others: usize) -> f64 {
     let all = (others + 1) as f64;
     (1..=others + 1)
         .map(|rank| (all / rank as f64).log2())

@@ -6,7 +6,7 @@ mod membership;
 
 use crate::params::{ParamError, Reader};
 pub(crate) use attribute::{Guesses, attribute, likeliest};
-pub(crate) use membership::{Observed, exposure, exposure_by_chance, membership};
+pub(crate) use membership::{Observed, exposure, membership};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -1,3 +1,4 @@
+use super::membership::by_chance;
 use super::*;
 use crate::random::Random;
 use serde_json::json;
@@ -149,11 +150,17 @@ fn exposure_counts_the_bits_of_a_rank() {
         ],
         statistics: Vec::new(),
     };
-    let found = exposure(&observed, "canary").unwrap();
+    let all = exposure(&observed, "canary");
+    let (found, chance) = (&all[0], &all[1]);
     let bits = [3f64, 1.5, 3.0 / 1.5, 1.0, 1.5, 1.5, 1.5, 1.5].map(f64::log2);
     let mean = bits.iter().sum::<f64>() / 8.0;
     assert!((found.value.unwrap() - mean).abs() < 1e-9, "{found:?}");
     assert!(found.low.unwrap() < mean && found.high.unwrap() > mean);
-    assert!((exposure_by_chance(16) - 1.24).abs() < 0.005);
-    assert!((exposure_by_chance(100) - 1.40).abs() < 0.005);
+    assert_eq!(chance.metric, "exposure_by_chance");
+    assert_eq!(
+        chance.value,
+        Some([3f64, 1.5, 1.0].map(f64::log2).iter().sum::<f64>() / 3.0)
+    );
+    assert!((by_chance(16) - 1.24).abs() < 0.005);
+    assert!((by_chance(100) - 1.40).abs() < 0.005);
 }

@@ -1,7 +1,7 @@
 //! Steps that hide keys: each key's gradient is made by itself and shortened before they are added up, and every weight's sum gets noise
 //! (Abadi and others 2016, "Deep learning with differential privacy").
 
-use super::super::encode::Histories;
+use super::super::histories::Histories;
 use super::super::lane::{Lane, Shared};
 use super::super::network::{Layout, Network};
 use super::super::packed::Stretch;
@@ -33,14 +33,12 @@ struct Worker {
     lane: Lane,
     /// Σ of the shortened gradients.
     sum: Vec<f32>,
-    steps: usize,
 }
 
 impl Worker {
     fn begin(&mut self, len: usize) {
         self.sum.clear();
         self.sum.resize(len, 0.0);
-        self.steps = 0;
     }
 
     /// Adds the gradient of the mean loss of a key's answers, no longer than `clip` over all weights.
@@ -65,7 +63,6 @@ impl Worker {
             }
             lane.carry(shared);
         }
-        self.steps += key.len as usize;
         if let Some(factor) = shortening(norm_squared(&lane.gradient), clip) {
             let both = self.sum.iter_mut().zip(&lane.gradient);
             both.for_each(|(sum, g)| *sum += factor * g);
@@ -110,8 +107,8 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The sum of the shortened gradients of some keys, by weight; answers how many steps were read.
-    fn sum(&mut self, keys: &[Stretch]) -> usize {
+    /// The sum of the shortened gradients of some keys, by weight.
+    fn sum(&mut self, keys: &[Stretch]) {
         let shared = Shared {
             network: &self.network,
             layout: &self.layout,
@@ -137,7 +134,6 @@ impl<'a> Trainer<'a> {
             let both = first[0].sum.iter_mut().zip(&other.sum);
             both.for_each(|(sum, own)| *sum += own);
         }
-        self.workers.iter().map(|worker| worker.steps).sum()
     }
 
     /// Hides the sum in noise, by weight, whatever the sample was.
@@ -147,15 +143,14 @@ impl<'a> Trainer<'a> {
         sum.for_each(|sum| *sum = cover.covered(*sum, noise));
     }
 
-    /// One step on a sample of the keys, which may be empty; answers how many steps of theirs were read.
-    fn step(&mut self, keys: &[Stretch], noise: &mut Noise) -> usize {
-        let steps = self.sum(keys);
+    /// One step on a sample of the keys, which may be empty.
+    fn step(&mut self, keys: &[Stretch], noise: &mut Noise) {
+        self.sum(keys);
         self.cover(noise);
         let sum = &mut self.workers[0].sum;
         let share = self.average.next() as f32;
         self.dense
             .step(&mut [sum], self.task.params.learning_rate, share);
-        steps
     }
 }
 

@@ -8,11 +8,9 @@
 use super::critic::{Critic, Seen};
 use super::judge;
 use crate::synth::layers::{Gradient, multiply};
+use crate::train::cpu::private::shortening;
 use crate::train::vector::View;
 use rayon::prelude::*;
-
-/// Sums of gradients are in single precision: gradients are made this much shorter than they may be.
-const MARGIN: f64 = 1.0 - 1e-5;
 
 impl Critic {
     /// Adds up the gradients of the critic's loss on each of `pairs` pairs, shortened to the norm `clip` over all weights and biases.
@@ -72,10 +70,11 @@ impl Critic {
                     }
                 });
         }
-        let factor = |square: &f64| match square.is_finite() {
-            true => (clip * MARGIN / square.max(0.0).sqrt()).min(1.0) as f32,
+        let factor = |square: &f64| {
+            // What inner products leave of nothing may be less than nothing.
+            let square = if *square < 0.0 { 0.0 } else { *square };
             // A pair that makes numbers too large to hold teaches nothing, and must not stop the others from it.
-            false => 0.0,
+            shortening(square, clip).unwrap_or(0.0)
         };
         let factors: Vec<f32> = squares.iter().map(factor).collect();
         let shorten = |values: &mut [f32], width: usize| {

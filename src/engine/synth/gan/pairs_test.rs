@@ -69,7 +69,7 @@ fn the_sum_is_that_of_gradients_shortened_one_by_one() {
         );
         let mut sum = vec![0.0; each[0].len()];
         for own in &each {
-            let factor = (clip * MARGIN / norm(own)).min(1.0);
+            let factor = (clip / norm(own)).min(1.0);
             sum.iter_mut().zip(own).for_each(|(s, v)| *s += factor * v);
         }
         let used = if wasserstein {

@@ -3,8 +3,7 @@
 //! The answers become a table of rows that nobody is, whose columns are distributed as they were told to be, each by itself. Everything is
 //! learned of that table, in place of the real one, but how columns hang together.
 
-use crate::fit::FitError;
-use crate::fit::private::columns::check_given;
+use crate::fit::{FitError, UNTOLD, check_given};
 use crate::frame::{Cell, Column as Values, Frame, Kind};
 use crate::privacy::noise::Noise;
 use crate::privacy::{Asked, Column, Marginals, Privacy};
@@ -18,8 +17,6 @@ use std::collections::HashMap;
 
 /// Rows of the table that is told.
 const TOLD: usize = 8192;
-const UNTOLD: &str = "what it looks like could not be told within the budget \
-     (options privacy.bounds and privacy.categories say it)";
 
 /// How a column comes about.
 enum Part {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod family;
+mod foreign;
 mod form;
 mod index;
 mod keys;

@@ -1,6 +1,7 @@
 //! A model of how often each key comes within a time from now.
 
-use super::encode::{Encoder, Histories};
+use super::encode::Encoder;
+use super::histories::Histories;
 use super::intensity;
 use super::lane::{Lane, Shared};
 use super::log::Log;

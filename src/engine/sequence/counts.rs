@@ -1,6 +1,6 @@
 //! What can be foretold by counting: popularity, transitions, the own history.
 
-use super::encode::Histories;
+use super::histories::Histories;
 use super::neighbours::{NearRoom, Neighbours};
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,8 @@
 //! From a log to a model: split, read, train, mix, judge.
 
 use super::counts::Counts;
-use super::encode::{Encoder, Histories, Target, TargetOf};
+use super::encode::{Encoder, Target, TargetOf};
+use super::histories::Histories;
 use super::judge::{self, Judge};
 use super::log::Log;
 use super::metrics::{self, Score};

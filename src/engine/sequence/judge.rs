@@ -1,7 +1,8 @@
 //! Answers for steps whose truth is known: what the mixture is fitted to and a model is judged by.
 
 use super::counts::{Counts, NAMES, Past, Room, WAYS};
-use super::encode::{Encoder, Histories, Target};
+use super::encode::{Encoder, Target};
+use super::histories::Histories;
 use super::lane::{Lane, Shared};
 use super::metrics::{self, Ranking, Score, rank};
 use super::mixture::{Given, Mixture, Workplace};

@@ -1,7 +1,7 @@
 //! Some histories of a batch on one thread: window by window forward, loss, backward.
 
 use super::attentive::Attentive;
-use super::encode::Histories;
+use super::histories::Histories;
 use super::intensity;
 use super::layer::{Layer, grown, mask};
 use super::network::{Layout, Network, Output};

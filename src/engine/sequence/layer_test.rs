@@ -1,7 +1,7 @@
 //! Layers against PyTorch's with the same weights (tests/fixtures/make_recurrent.py).
 
 use super::*;
-use crate::sequence::encode::Histories;
+use crate::sequence::histories::Histories;
 use crate::sequence::network::{Layout, Network, Output};
 use crate::sequence::packed::Stretch;
 use serde_json::Value;

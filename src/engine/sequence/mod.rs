@@ -8,6 +8,7 @@ mod counting;
 mod counts;
 mod encode;
 mod fit;
+mod histories;
 mod intensity;
 mod judge;
 mod lane;
@@ -30,8 +31,9 @@ mod statics;
 mod train;
 
 pub use columns::{Scale, Vocabulary};
-pub use encode::{Encoder, Histories, Target, TargetOf};
+pub use encode::{Encoder, Target, TargetOf};
 pub use fit::fit;
+pub use histories::Histories;
 pub use log::{Labels, Log, place};
 pub use metrics::Score;
 pub use model::SequenceModel;

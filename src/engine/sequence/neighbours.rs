@@ -2,7 +2,7 @@
 //! Jannach and Ludewig 2017; the nearer to the end a shared item is, the more it counts: VS-kNN, Ludewig and Jannach 2018).
 
 use super::counts::{Past, Room, back, fading};
-use super::encode::Histories;
+use super::histories::Histories;
 use serde::{Deserialize, Serialize};
 
 /// Steps of a piece: long histories are cut, so that what is near in time is near in the piece.

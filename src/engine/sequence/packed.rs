@@ -1,6 +1,6 @@
 //! Windows of several histories side by side.
 
-use super::encode::Histories;
+use super::histories::Histories;
 
 /// A stretch of a history that is read from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Histories as equal periods up to now, to count what comes.
 
 use super::columns::Scale;
-use super::encode::{Histories, number};
+use super::encode::number;
+use super::histories::Histories;
 use super::log::Log;
 use crate::fit::FitError;
 use crate::frame::Column;

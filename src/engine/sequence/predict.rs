@@ -3,7 +3,8 @@
 use super::attentive::Attentive;
 use super::cells::{GruStep, LstmStep, gru, lstm};
 use super::counts::{Room, WAYS};
-use super::encode::{Histories, Target};
+use super::encode::Target;
+use super::histories::Histories;
 use super::intensity;
 use super::layer::grown;
 use super::model::SequenceModel;

@@ -1,6 +1,6 @@
 //! The training loop: batches of histories of similar length, windows, the learning rate, the best weights so far.
 
-use super::encode::Histories;
+use super::histories::Histories;
 use super::lane::{Lane, Shared};
 use super::network::{Layout, Network, Output};
 use super::packed::Stretch;

@@ -1,5 +1,6 @@
-//! Unique keys, exclusion constraints and foreign keys: what the rows made so far have, and what the indexes know.
+//! Keys of a table whose rows are made, unique keys and exclusion constraints: what the rows made so far have, and what the indexes know.
 
+use super::foreign::{Foreign, foreign_keys};
 use super::index::{Equality, Probe};
 use crate::error::Result;
 use pgrx::pg_sys;
@@ -8,7 +9,8 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-const WIDEST: usize = pg_sys::INDEX_MAX_KEYS as usize;
+/// Columns an index has at most.
+pub(super) const WIDEST: usize = pg_sys::INDEX_MAX_KEYS as usize;
 
 /// A row as the expressions of indexes see it.
 #[derive(Clone, Copy)]
@@ -82,23 +84,6 @@ struct Hashed {
     collation: pg_sys::Oid,
     by_value: bool,
     length: i32,
-}
-
-/// A foreign key.
-struct Foreign {
-    name: String,
-    /// For each column of the referenced index the attribute, and the type the operator wants, if not its own.
-    columns: Vec<(usize, Option<Cast>)>,
-    /// MATCH FULL: all columns are NULL or none.
-    full: bool,
-    probes: Vec<Probe>,
-}
-
-/// From one type to another by way of text, as PostgreSQL's implicit casts of keys (integer to numeric) would.
-struct Cast {
-    output: pg_sys::Oid,
-    input: pg_sys::Oid,
-    parameter: pg_sys::Oid,
 }
 
 impl Keys {
@@ -375,82 +360,6 @@ unsafe fn hash(columns: &[Hashed], values: &[pg_sys::Datum], nulls: &[bool]) -> 
     a << 64 | b
 }
 
-impl Foreign {
-    /// # Safety
-    /// The key must be one of the catalog's.
-    unsafe fn open(key: &ForeignKey, leaves: &[pg_sys::Oid]) -> Foreign {
-        let columns = key.columns.iter().map(|column| {
-            // SAFETY: promised by the caller.
-            let cast = unsafe {
-                let fits = pg_sys::IsBinaryCoercible(column.type_oid, column.wanted);
-                (!fits).then(|| Cast::between(column.type_oid, column.wanted))
-            };
-            (column.attribute, cast)
-        });
-        // SAFETY: as above; the columns are in the order of the index.
-        let probes = unsafe {
-            let open = |index: &pg_sys::Oid| {
-                Probe::of_operators(*index, key.columns.iter().map(|c| (c.operator, c.wanted)))
-            };
-            leaves.iter().map(open).collect()
-        };
-        Foreign {
-            name: key.name.clone(),
-            columns: columns.collect(),
-            full: key.full,
-            probes,
-        }
-    }
-
-    /// # Safety
-    /// `values` and `nulls` must be a row of the relation.
-    unsafe fn holds(&mut self, subject: Subject, values: &[pg_sys::Datum], nulls: &[bool]) -> bool {
-        let unknown = self.columns.iter().filter(|(at, _)| nulls[*at]).count();
-        if unknown > 0 {
-            return !self.full || unknown == self.columns.len();
-        }
-        let own = self.columns.iter().map(|(at, cast)| match cast {
-            // SAFETY: promised by the caller.
-            Some(cast) => unsafe { cast.of(values[*at]) },
-            None => values[*at],
-        });
-        let own: Vec<pg_sys::Datum> = own.collect();
-        let none = [false; WIDEST];
-        // SAFETY: values of the types that the operators want.
-        let mut found = self.probes.iter_mut();
-        found.any(|probe| unsafe { probe.finds(subject, &own, &none[..own.len()]) })
-    }
-}
-
-impl Cast {
-    /// # Safety
-    /// The types must exist.
-    unsafe fn between(from: pg_sys::Oid, to: pg_sys::Oid) -> Cast {
-        let (mut output, mut variable) = (pg_sys::InvalidOid, false);
-        let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
-        // SAFETY: promised by the caller.
-        unsafe {
-            pg_sys::getTypeOutputInfo(from, &mut output, &mut variable);
-            pg_sys::getTypeInputInfo(to, &mut input, &mut parameter);
-        }
-        Cast {
-            output,
-            input,
-            parameter,
-        }
-    }
-
-    /// # Safety
-    /// The value must be of the type that is cast from.
-    unsafe fn of(&self, value: pg_sys::Datum) -> pg_sys::Datum {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let text = pg_sys::OidOutputFunctionCall(self.output, value);
-            pg_sys::OidInputFunctionCall(self.input, text, self.parameter, -1)
-        }
-    }
-}
-
 /// Whether the current role may learn what is in `table`: by inserting into `relation`, or by reading.
 fn may_know(relation: pg_sys::Oid, table: pg_sys::Oid) -> bool {
     // SAFETY: syscache look-ups of existing relations.
@@ -500,75 +409,5 @@ fn leaves(index: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
             &[index.into()],
         )?;
         Ok(rows.filter_map(|row| row.get(1).ok().flatten()).collect())
-    })
-}
-
-/// A foreign key as the catalog has it, its columns in the order of the referenced index.
-struct ForeignKey {
-    name: String,
-    full: bool,
-    referenced: pg_sys::Oid,
-    index: pg_sys::Oid,
-    columns: Vec<ForeignColumn>,
-}
-
-struct ForeignColumn {
-    attribute: usize,
-    type_oid: pg_sys::Oid,
-    operator: pg_sys::Oid,
-    /// The type of the operator's right side.
-    wanted: pg_sys::Oid,
-}
-
-fn foreign_keys(relation: pg_sys::Oid) -> Result<Vec<ForeignKey>> {
-    Spi::connect(|client| {
-        // A key that refers to a partitioned table has a copy for each partition, which is no key of its own.
-        let rows = client.select(
-            "SELECT c.conname::pg_catalog.text, c.confmatchtype OPERATOR(pg_catalog.=) 'f', c.confrelid, c.conindid, \
-               a.attnum::pg_catalog.int4, a.atttypid, o.oid, o.oprright \
-             FROM pg_catalog.pg_constraint c CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), \
-               pg_catalog.unnest(c.confkey), pg_catalog.unnest(c.conpfeqop)) k (own, other, operator) \
-             JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.conrelid AND a.attnum OPERATOR(pg_catalog.=) k.own \
-             JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) k.operator \
-             JOIN pg_catalog.pg_index i ON i.indexrelid OPERATOR(pg_catalog.=) c.conindid \
-             WHERE c.conrelid OPERATOR(pg_catalog.=) $1 AND c.contype OPERATOR(pg_catalog.=) 'f' AND NOT EXISTS \
-               (SELECT FROM pg_catalog.pg_constraint p WHERE p.oid OPERATOR(pg_catalog.=) c.conparentid \
-                AND p.conrelid OPERATOR(pg_catalog.=) c.conrelid) \
-             ORDER BY c.oid, pg_catalog.array_position(i.indkey::pg_catalog.int2[], k.other)",
-            None,
-            &[relation.into()],
-        )?;
-        let mut found: Vec<ForeignKey> = Vec::new();
-        for row in rows {
-            let (Some(name), Some(referenced), Some(index)) =
-                (row.get::<String>(1)?, row.get(3)?, row.get(4)?)
-            else {
-                continue;
-            };
-            let (Some(attribute), Some(type_oid), Some(operator), Some(wanted)) =
-                (row.get::<i32>(5)?, row.get(6)?, row.get(7)?, row.get(8)?)
-            else {
-                continue;
-            };
-            if found.last().is_none_or(|last| last.name != name) {
-                found.push(ForeignKey {
-                    name,
-                    full: row.get(2)?.unwrap_or(false),
-                    referenced,
-                    index,
-                    columns: Vec::new(),
-                });
-            }
-            let column = ForeignColumn {
-                attribute: attribute as usize - 1,
-                type_oid,
-                operator,
-                wanted,
-            };
-            if let Some(key) = found.last_mut() {
-                key.columns.push(column);
-            }
-        }
-        Ok(found)
     })
 }

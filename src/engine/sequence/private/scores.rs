@@ -3,7 +3,8 @@
 //! Of categories a histogram of the true one's rank is told, of labels one of answers and truths, of numbers sums of errors: see
 //! [`crate::privacy::outcomes`]. Baselines are made of what was told before.
 
-use super::super::encode::{Encoder, Histories, Target};
+use super::super::encode::{Encoder, Target};
+use super::super::histories::Histories;
 use super::super::lane::{Lane, Shared};
 use super::super::metrics::{self, Ranking, Score, rank};
 use super::super::network::Network;

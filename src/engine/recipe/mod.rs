@@ -109,6 +109,9 @@ pub struct Input {
     pub kind: Kind,
 }
 
+/// Rows that are prepared together, column by column: their inputs stay in the processor's cache.
+const TOGETHER: usize = 256;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Recipe {
     columns: Vec<Input>,
@@ -358,6 +361,17 @@ impl Recipe {
             step.write(cell(i), own_numbers, own_codes);
             (numbers, codes) = (more_numbers, more_codes);
         }
+        self.write_made(cell, numbers, codes);
+    }
+
+    /// What is made of several columns: inputs that follow those of the columns.
+    fn write_made<'a>(
+        &self,
+        cell: impl Fn(usize) -> Cell<'a>,
+        numbers: &mut [f32],
+        codes: &mut [u32],
+    ) {
+        let (mut numbers, mut codes) = (numbers, codes);
         for derived in &self.derived {
             let (own, more) = numbers.split_at_mut(derived.number.width());
             derived.write(&cell, own);
@@ -398,16 +412,32 @@ impl Recipe {
         let mut numbers = vec![0f32; rows.len() * width];
         let mut codes = vec![0u32; rows.len() * categories];
         let (mut tokens, mut token_ends) = (Vec::new(), Vec::new());
-        for (i, &row) in rows.iter().enumerate() {
-            let cell = |c: usize| columns[c].map_or(Cell::Null, |column| column.cell(row as usize));
-            if !inputs.bags.is_empty() {
+        if !inputs.bags.is_empty() {
+            for &row in rows {
+                let cell = |c: usize| cell_of(columns[c], row);
                 self.write_tokens(cell, &mut tokens, &mut token_ends);
             }
-            self.write(
-                cell,
-                &mut numbers[i * width..(i + 1) * width],
-                &mut codes[i * categories..(i + 1) * categories],
-            );
+        }
+        let mut blocks = (&mut numbers[..], &mut codes[..]);
+        for rows in rows.chunks(TOGETHER) {
+            let (numbers, more_numbers) = blocks.0.split_at_mut(rows.len() * width);
+            let (codes, more_codes) = blocks.1.split_at_mut(rows.len() * categories);
+            blocks = (more_numbers, more_codes);
+            let mut at = (0, 0);
+            for (step, column) in self.steps.iter().zip(&columns) {
+                let next = (at.0 + step.numbers(), at.1 + step.codes());
+                for (i, &row) in rows.iter().enumerate() {
+                    let numbers = &mut numbers[i * width..][at.0..next.0];
+                    let codes = &mut codes[i * categories..][at.1..next.1];
+                    step.write(cell_of(*column, row), numbers, codes);
+                }
+                at = next;
+            }
+            for (i, &row) in rows.iter().enumerate() {
+                let numbers = &mut numbers[i * width..(i + 1) * width][at.0..];
+                let codes = &mut codes[i * categories..(i + 1) * categories][at.1..];
+                self.write_made(|c| cell_of(columns[c], row), numbers, codes);
+            }
         }
         Matrix {
             rows: rows.len(),
@@ -450,6 +480,12 @@ impl Recipe {
         }
         matrix
     }
+}
+
+/// A column that is not there is missing in every row.
+#[inline]
+fn cell_of(column: Option<&Column>, row: u32) -> Cell<'_> {
+    column.map_or(Cell::Null, |column| column.cell(row as usize))
 }
 
 /// The values of the rows that have one.

@@ -1,10 +1,11 @@
 //! Numbers: median imputation with a missing flag, a shape closer to normal, one scale for all columns.
 
 use super::options::{Scaling, Standardise, Transform};
-use super::quantiles;
+use super::quantiles::{self, Ranks};
 use super::shape::Shape;
 use crate::frame::Cell;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// A standardised value is kept within this many standard deviations: one odd value at serving must not explode.
 pub(super) const BOUND: f64 = 8.0;
@@ -44,6 +45,9 @@ pub(super) struct Number {
     /// Of method quantile, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) quantiles: Vec<f64>,
+    /// Of the quantiles.
+    #[serde(skip)]
+    ranks: OnceLock<Ranks>,
 }
 
 impl Number {
@@ -57,6 +61,7 @@ impl Number {
             flag: values.len() < rows,
             method: Method::Standard,
             quantiles: Vec::new(),
+            ranks: OnceLock::new(),
         };
         if values.is_empty() {
             return number;
@@ -162,10 +167,15 @@ impl Number {
     fn standardise(&self, value: f64) -> f32 {
         let value = self.shape.apply(value);
         match self.method {
-            Method::Quantile => quantiles::normal_score(&self.quantiles, value) as f32,
+            Method::Quantile => self.ranks().score(value) as f32,
             Method::None => value.clamp(-PLAIN_BOUND, PLAIN_BOUND) as f32,
             _ => ((value - self.mean) * self.scale).clamp(-BOUND, BOUND) as f32,
         }
+    }
+
+    #[inline]
+    fn ranks(&self) -> &Ranks {
+        self.ranks.get_or_init(|| Ranks::of(&self.quantiles))
     }
 
     /// Centre and scale where (x - centre) · scale is all that is done; 0 and 1 for a constant column or a value taken as it is.

@@ -408,7 +408,7 @@ fn shaped(graph: &mut Graph, shape: Shape, x: &str) -> String {
     }
 }
 
-/// [`quantiles::normal_score`].
+/// [`quantiles::Ranks::score`].
 fn normal_score(graph: &mut Graph, quantiles: &[f64], x: &str) -> String {
     let points = quantiles::points(quantiles);
     let (values, ranks): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();

@@ -27,47 +27,95 @@ pub(super) fn are_sound(quantiles: &[f64]) -> bool {
     quantiles.iter().all(|q| q.is_finite()) && quantiles.is_sorted()
 }
 
-/// The value that a normal distribution has at the rank of `x`. Equal quantiles share the rank in their middle, between others
-/// the rank is interpolated, and what lies outside has the rank of the first or the last: a small change of `x` is a small
-/// change of the answer.
-#[inline]
-pub(super) fn normal_score(quantiles: &[f64], x: f64) -> f64 {
-    if quantiles.len() < 2 {
-        return 0.0;
-    }
-    let last = quantiles.len() - 1;
-    // The rank in the middle of the quantiles that equal the one at a place.
-    let middle = |place: usize| {
-        let value = quantiles[place];
-        // Nearly always there are no others.
-        let alone = (place == 0 || quantiles[place - 1] < value)
-            && (place == last || quantiles[place + 1] > value);
-        if alone {
-            return place as f64;
-        }
-        let from = quantiles[..place].partition_point(|q| *q < value);
-        let to = place + quantiles[place..].partition_point(|q| *q <= value);
-        (from + to - 1) as f64 / 2.0
-    };
-    let below = quantiles.partition_point(|q| *q < x);
-    let rank = if below == 0 {
-        middle(0)
-    } else if below > last {
-        middle(last)
-    } else if quantiles[below] == x {
-        middle(below)
-    } else {
-        let (low, high) = (quantiles[below - 1], quantiles[below]);
-        // Halves, so that the difference of two huge numbers does not overflow.
-        let share = (x / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
-        let (from, to) = (middle(below - 1), middle(below));
-        from + share * (to - from)
-    };
-    let edge = 0.5 / quantiles.len() as f64;
-    normal_quantile((rank / last as f64).clamp(edge, 1.0 - edge))
+/// Buckets of equal width in which quantiles are looked up: most hold one or two.
+const BUCKETS: usize = 256;
+
+/// Quantiles, made ready to rank values among them.
+#[derive(Debug, Clone)]
+pub(super) struct Ranks {
+    /// Ascending.
+    quantiles: Vec<f64>,
+    /// Of each quantile, its place; equal ones share the place in their middle.
+    places: Vec<f64>,
+    /// Buckets by unit of the values.
+    density: f64,
+    /// Of each bucket the first quantile that lies in it or beyond; and, at the end, how many there are.
+    starts: Vec<u32>,
 }
 
-/// The quantiles that differ, each with its rank: between them [`normal_score`] goes straight.
+impl Ranks {
+    pub(super) fn of(quantiles: &[f64]) -> Ranks {
+        let mut places = Vec::with_capacity(quantiles.len());
+        for run in quantiles.chunk_by(|a, b| a == b) {
+            let middle = (2 * places.len() + run.len() - 1) as f64 / 2.0;
+            places.extend(std::iter::repeat_n(middle, run.len()));
+        }
+        let (first, last) = match quantiles {
+            [first, .., last] => (*first, *last),
+            _ => (0.0, 0.0),
+        };
+        let mut ranks = Ranks {
+            quantiles: quantiles.to_vec(),
+            places,
+            density: BUCKETS as f64 / (last - first),
+            starts: Vec::new(),
+        };
+        let below = |bucket| quantiles.partition_point(|q| ranks.bucket(*q) < bucket) as u32;
+        ranks.starts = (0..=BUCKETS).map(below).collect();
+        ranks
+    }
+
+    /// Greater for greater values, whatever they are: infinities and NaN, of a range that is no number, go into the first or the last.
+    #[inline]
+    fn bucket(&self, x: f64) -> usize {
+        (((x - self.quantiles[0]) * self.density) as usize).min(BUCKETS - 1)
+    }
+
+    /// The value that a normal distribution has at the rank of `x`. Equal quantiles share the rank in their middle, between others
+    /// the rank is interpolated, and what lies outside has the rank of the first or the last: a small change of `x` is a small
+    /// change of the answer.
+    #[inline]
+    pub(super) fn score(&self, x: f64) -> f64 {
+        match self.quantiles.len() {
+            0 | 1 => 0.0,
+            _ => normal_quantile(self.share(x)),
+        }
+    }
+
+    /// The share of the distribution that lies below `x`.
+    #[inline]
+    fn share(&self, x: f64) -> f64 {
+        let (quantiles, places) = (&self.quantiles[..], &self.places[..]);
+        let last = quantiles.len() - 1;
+        let bucket = self.bucket(x);
+        let own = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
+        let below = own.start + quantiles[own].partition_point(|q| *q < x);
+        let place = if below == 0 {
+            places[0]
+        } else if below > last {
+            places[last]
+        } else {
+            let (low, high) = (quantiles[below - 1], quantiles[below]);
+            let share = between(low, high, x);
+            places[below - 1] + share * (places[below] - places[below - 1])
+        };
+        let edge = 0.5 / quantiles.len() as f64;
+        (place / last as f64).clamp(edge, 1.0 - edge)
+    }
+}
+
+/// Where `x` lies between two different numbers, 0 to 1.
+#[inline]
+fn between(low: f64, high: f64, x: f64) -> f64 {
+    let width = high - low;
+    match width.is_finite() {
+        true => (x - low) / width,
+        // Halves of two huge numbers have a difference.
+        false => (x / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0),
+    }
+}
+
+/// The quantiles that differ, each with its rank: between them [`Ranks::score`] goes straight.
 pub(super) fn points(quantiles: &[f64]) -> Vec<(f64, f64)> {
     let mut at = 0;
     let runs = quantiles.chunk_by(|a, b| a == b);
@@ -154,10 +202,8 @@ mod tests {
         let values: Vec<f64> = (0..5000).map(|i| (f64::from(i) / 500.0).exp()).collect();
         let quantiles = of(values.clone());
         assert_eq!(quantiles.len(), 256);
-        let scores: Vec<f64> = values
-            .iter()
-            .map(|x| normal_score(&quantiles, *x))
-            .collect();
+        let ranks = Ranks::of(&quantiles);
+        let scores: Vec<f64> = values.iter().map(|x| ranks.score(*x)).collect();
         let mean = scores.iter().sum::<f64>() / 5000.0;
         let variance = scores.iter().map(|z| z * z).sum::<f64>() / 5000.0;
         assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.05);
@@ -168,22 +214,76 @@ mod tests {
     fn a_small_change_of_the_value_is_a_small_change_of_the_score() {
         let quantiles = of((0..900).map(|i| f64::from(i / 100) * 0.1).collect());
         for x in [0.0, 0.1, 0.3, 0.5, 0.8] {
-            let score = normal_score(&quantiles, x);
+            let score = Ranks::of(&quantiles).score(x);
             for near in [x - 1e-15, x + 1e-15] {
-                assert!((normal_score(&quantiles, near) - score).abs() < 1e-9, "{x}");
+                assert!(
+                    (Ranks::of(&quantiles).score(near) - score).abs() < 1e-9,
+                    "{x}"
+                );
             }
         }
         assert_eq!(of(vec![0.3, 0.1 + 0.2, 0.5]), [0.3, 0.3, 0.5]);
+    }
+
+    /// As it is defined, place by place.
+    fn share(quantiles: &[f64], x: f64) -> f64 {
+        let last = quantiles.len() - 1;
+        let middle = |value: f64| {
+            let equal = |q: &f64| *q == value;
+            let (from, to) = (
+                quantiles.iter().position(equal),
+                quantiles.iter().rposition(equal),
+            );
+            (from.unwrap() + to.unwrap()) as f64 / 2.0
+        };
+        let place = if x <= quantiles[0] {
+            middle(quantiles[0])
+        } else if x >= quantiles[last] {
+            middle(quantiles[last])
+        } else {
+            let below = quantiles.iter().rposition(|q| *q < x).unwrap();
+            let (low, high) = (quantiles[below], quantiles[below + 1]);
+            middle(low) + between(low, high, x) * (middle(high) - middle(low))
+        };
+        let edge = 0.5 / quantiles.len() as f64;
+        (place / last as f64).clamp(edge, 1.0 - edge)
+    }
+
+    #[test]
+    fn a_rank_is_found_wherever_quantiles_lie() {
+        let mut random = crate::random::Random::new(1);
+        let mut columns: Vec<Vec<f64>> = vec![
+            vec![-1.7e308, 0.0, 1.7e308],
+            vec![0.0, 5e-324, 1e-323],
+            vec![1.0, 1.0, 2.0],
+            vec![f64::MIN, 3.0, 3.0, f64::MAX],
+            vec![7.0; 9],
+        ];
+        for power in [1, 3, 9, 40] {
+            let values = (0..1000).map(|_| random.normal().powi(power));
+            columns.push(of(values.collect()));
+            let values = (0..1000).map(|_| (power as f64 * random.normal()).round());
+            columns.push(of(values.collect()));
+        }
+        for column in columns {
+            let ranks = Ranks::of(&column);
+            let between = column.windows(2).map(|pair| pair[0] / 2.0 + pair[1] / 2.0);
+            let ends = [f64::MIN, f64::MAX, column[0] - 1.0];
+            for x in column.iter().copied().chain(between).chain(ends) {
+                let (own, wanted) = (ranks.share(x), share(&column, x));
+                assert!((own - wanted).abs() < 1e-12, "{x}: {own} {wanted}");
+            }
+        }
     }
 
     #[test]
     fn odd_values_and_odd_columns_have_finite_scores() {
         let huge = of(vec![-1.7e308, 0.0, 1.7e308]);
         for x in [-1.7e308, -1.0, 1.7e308, f64::MAX] {
-            assert!(normal_score(&huge, x).is_finite());
+            assert!(Ranks::of(&huge).score(x).is_finite());
         }
-        assert_eq!(normal_score(&of(vec![3.0; 50]), 3.0), 0.0);
-        assert_eq!(normal_score(&of(vec![3.0]), 9.0), 0.0);
-        assert_eq!(normal_score(&of(vec![]), 9.0), 0.0);
+        assert_eq!(Ranks::of(&of(vec![3.0; 50])).score(3.0), 0.0);
+        assert_eq!(Ranks::of(&of(vec![3.0])).score(9.0), 0.0);
+        assert_eq!(Ranks::of(&of(vec![])).score(9.0), 0.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::options::Transform;
 use super::power::{likeliest, yeo_johnson};
-use super::quantiles;
+use super::quantiles::{self, Ranks};
 use serde::{Deserialize, Serialize};
 
 /// A shape must come closer to normal by so much, in squared correlation, to be preferred to a simpler one.
@@ -113,8 +113,9 @@ fn unit(values: &[f64]) -> Option<f64> {
 /// 1 for a normal distribution. `sorted` are evenly spaced quantiles.
 fn normality(sorted: &[f64], shape: Shape) -> f64 {
     let count = sorted.len() as f64;
+    let ranks = Ranks::of(sorted);
     let value = |x: f64| match shape {
-        Shape::Quantile => quantiles::normal_score(sorted, x),
+        Shape::Quantile => ranks.score(x),
         other => other.apply(x),
     };
     let made: Vec<f64> = sorted.iter().map(|x| value(*x)).collect();

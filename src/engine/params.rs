@@ -177,6 +177,8 @@ pub struct Params {
     pub attention: AttentionParams,
     pub trees: Option<usize>,
     pub folds: Option<usize>,
+    /// Whether a small network takes the model's place.
+    pub distill: Option<bool>,
     pub max_leaf_nodes: Option<usize>,
     pub min_samples_leaf: Option<usize>,
     pub max_features: Option<f64>,
@@ -293,6 +295,7 @@ impl Params {
         "class_weight",
         "construct",
         "d_token",
+        "distill",
         "dropout",
         "early_stopping",
         "epochs",
@@ -381,6 +384,7 @@ impl Params {
     /// | trees | 300 | 1 to 5000 | of a random forest; more only steady the answer |
     /// | max_leaf_nodes, min_samples_leaf, max_features | 31, 20, 0.7 | 2 to 4096, 1 to 1,000,000, 0.01 to 1 | gbdt: LightGBM's, but for the features |
     /// | tune | none | see [`Tune`] | searches the others |
+    /// | distill | false | true, false | a small network answers nearly as well, many times as fast |
     /// | folds | by rows: 5, 3 or 1 | 1 to 20 | auto: on small tables no row is lost for training |
     /// | construct | none | none, pairs, crosses, auto | keeps numbers (pairs) and categories (crosses) made of two columns that pay on validation rows |
     /// | select | none | none, auto, l1, permutation, boruta | leaves out features that do not pay on validation rows, at twice the time |
@@ -412,6 +416,7 @@ impl Params {
             l2: reader.number("l2", 0.0, 10.0)?,
             epochs: reader.integer("epochs", 1, 1_000_000)?.map(|n| n as u32),
             batch_size: reader.integer("batch_size", 1, 65_536)?.map(|n| n as usize),
+            distill: reader.boolean("distill")?,
             early_stopping: reader.boolean("early_stopping")?,
             patience: reader.integer("patience", 1, 10_000)?.map(|n| n as u32),
             validation_size: reader.number("validation_size", 0.0, 0.5)?,

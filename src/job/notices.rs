@@ -3,7 +3,7 @@
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use insight_engine::evaluate::fairness::{Fairness, Line};
-use insight_engine::fit::Augmentation;
+use insight_engine::fit::{Augmentation, Distillation};
 use insight_engine::privacy::{Spent, pii::Finding};
 use insight_engine::segment::Clustering;
 use insight_engine::sequence::SequenceModel;
@@ -159,6 +159,9 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
     if let Some(found) = &provenance.augmentation {
         tell_augmentation(found);
     }
+    if let Some(found) = &provenance.distillation {
+        tell_distillation(found);
+    }
     if provenance.shared_rows > 0 {
         let rows = provenance.shared_rows;
         if dropped {
@@ -294,6 +297,19 @@ fn tell_fairness(fairness: &Fairness) {
                 parity.value
             );
         }
+    }
+}
+
+fn tell_distillation(found: &Distillation) {
+    let layers: Vec<String> = found.hidden.iter().map(usize::to_string).collect();
+    let layers = layers.join("-");
+    match (found.loss_before, found.loss_after) {
+        (Some(before), Some(after)) => notice!(
+            "a network {layers} has learned what the model answers: validation loss {after:.4}, the model's own {before:.4}"
+        ),
+        _ => notice!(
+            "a network {layers} has learned what the model answers; no rows were held out to compare them"
+        ),
     }
 }
 

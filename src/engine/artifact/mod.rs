@@ -12,7 +12,7 @@ use crate::{
     drift::Statistics,
     evaluate::{Evaluation, fairness::Fairness},
     explain::Kept,
-    fit::{Augmentation, Challenge, Choice, Construction},
+    fit::{Augmentation, Challenge, Choice, Construction, Distillation},
     linear::Coefficient,
     models::{Output, Part},
     privacy::{Spent, pii},
@@ -194,6 +194,9 @@ pub struct Provenance {
     /// What became of the option `augment`.
     #[serde(default)]
     pub augmentation: Option<Augmentation>,
+    /// What came of the option `distill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<Distillation>,
     /// What came of the comparison with the version deployed then.
     #[serde(default)]
     pub challenge: Option<Challenge>,

@@ -175,6 +175,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             construction: Vec::new(),
             segments: Vec::new(),
             augmentation: None,
+            distillation: None,
             challenge: None,
             started_from: None,
             calibration: "none".into(),

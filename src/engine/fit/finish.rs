@@ -106,6 +106,7 @@ pub(super) fn artifact(
             construction: notes.construction,
             segments: Vec::new(),
             augmentation: None,
+            distillation: None,
             challenge: None,
             started_from: request.start.as_ref().map(|start| start.name.clone()),
             calibration: String::new(),

@@ -6,6 +6,7 @@ mod cleaning;
 mod columns;
 mod construct;
 mod cross_validate;
+mod distill;
 mod fairness;
 mod features;
 mod finish;
@@ -32,6 +33,7 @@ pub use challenge::Challenge;
 use cleaning::Cleaning;
 pub use construct::Construction;
 pub use cross_validate::{CrossValidation, Folds, OutOfFold, Score, cross_validate};
+pub use distill::Distillation;
 pub use fairness::Sensitive;
 pub use features::Choice;
 use finish::Judged;
@@ -117,9 +119,14 @@ fn on(
     params.max_seconds = params.max_seconds.map(left);
     partition::check(request, answers.task, &parts, &prepared)?;
     augment::check(request, answers.task, &parts)?;
+    distill::check(request, answers.task)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {
         params.max_seconds = whole.map(|s| s * partition::SHARED);
+    }
+    let distills = request.params.distill.unwrap_or(false);
+    if distills {
+        params.max_seconds = params.max_seconds.map(|s| s * distill::TEACHING);
     }
     let training = params.max_seconds;
     if request.augment.is_some() {
@@ -164,6 +171,14 @@ fn on(
         params.max_seconds = training;
     }
     let mut step = |step: &Step| report(&Progress::of_step(step));
+    let distillation = match distills {
+        true => {
+            let (task, matrices) = (answers.task, &prepared.matrices);
+            let found = distill::train(request, task, matrices, &params, &mut trained, &mut step)?;
+            Some(found)
+        }
+        false => None,
+    };
     let proxies = fairness::proxies(request, answers, &parts, &prepared, &params, &mut step)?;
     let mut own = None;
     if let (Some(column), Some(shared)) = (&request.partition, &mut trained.held_out) {
@@ -184,6 +199,7 @@ fn on(
     let mut artifact = finish::artifact(request, answers, &parts, prepared, trained, seconds);
     artifact.trials = trials;
     artifact.provenance.augmentation = augmentation;
+    artifact.provenance.distillation = distillation;
     artifact.provenance.fairness = fairness::beside(answers, proxies);
     if let Some((partition, notes)) = own {
         artifact.partition = Some(partition);
@@ -208,6 +224,8 @@ fn go(ok: bool) -> Result<(), FitError> {
 mod augment_test;
 #[cfg(test)]
 mod challenge_test;
+#[cfg(test)]
+mod distill_test;
 #[cfg(test)]
 mod fairness_test;
 #[cfg(test)]

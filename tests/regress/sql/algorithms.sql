@@ -38,6 +38,12 @@ SELECT insight_train('travellers', 'stays', options => '{"averaging_epochs": 2}'
 SELECT insight_train('travellers', 'stays', options => '{"learning_rate_factors": {"weight": 2}}');
 SELECT score > 0.6 AS good FROM insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'averaged', '{"algorithm": "dnn", "epochs": 20, "weight_averaging": "ema", "averaging_epochs": 2, "learning_rate_factors": {"bias": 0.1, "scale": 6}, "learning_rate_schedule": "constant"}');
 SELECT count(DISTINCT learning_rate) AS rates FROM insight.history WHERE model = 'averaged';
+-- A small network that has learned from a large model takes its place.
+SELECT algorithm, score > 0.6 AS good FROM insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'distilled', '{"algorithm": "gbdt", "distill": true}');
+SELECT d->'hidden' AS hidden, (d->>'loss_after')::float8 < (d->>'loss_before')::float8 + 0.1 AS near, bytes < 100000 AS small
+FROM insight.versions, LATERAL (SELECT provenance->'distillation' AS d) x WHERE model = 'distilled';
+SELECT insight_train('travellers', 'stays', options => '{"algorithm": "linear", "distill": true}');
+SELECT insight_train('travellers', 'stays', options => '{"distill": "yes"}');
 -- Parts held out in turn judge where there are no test rows.
 SELECT insight_train('SELECT visits, plan, stays FROM travellers', 'stays', 'turns', '{"test_size": 0, "epochs": 3}') IS NOT NULL AS trained;
 SELECT provenance->>'evaluated_on' AS judged_on, provenance->>'validation_rows' AS validation FROM insight.versions WHERE model = 'turns';
@@ -55,7 +61,7 @@ ORDER BY q.name, a;
 SELECT insight_train('SELECT even, nothing, none FROM sparse', 'even', 'empty', '{"algorithm": "linear"}');
 DROP VIEW sparse;
 DROP TABLE travellers;
-SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd', 'averaged');
+SELECT count(insight_drop(model)) > 0 AS dropped FROM insight.models WHERE model ~ ' (stays|region|worth)$' OR model IN ('plain', 'turns', 'odd', 'averaged', 'distilled');
 -- Models of their own for the values of a column.
 CREATE TABLE branches AS
 SELECT i AS sale_id, (ARRAY['north', 'south', 'north', 'south', 'east'])[1 + i % 5] AS region, (i * 7919) % 101 / 10.0 AS price,

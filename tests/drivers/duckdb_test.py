@@ -7,7 +7,7 @@ import pathlib
 
 import duckdb
 
-from checks import BACKGROUND, FAST, WRONG, Checks, equal, until
+from checks import BACKGROUND, CANCELLED, FAST, SLOW, WRONG, Checks, equal, until
 
 checks = Checks("DuckDB " + duckdb.__version__)
 check = checks.check
@@ -44,7 +44,7 @@ with check("postgres_execute trains in the background"):
 
 with check("types of predictions"):
     risk, label, probabilities, interval, labels, at = query(
-        """SELECT insight_predict('duckdb', c), insight_classify('duckdb', c), insight_probabilities('duckdb', c), insight_interval('fee', c)::text,
+        """SELECT insight_predict('duckdb', c), insight_classify('duckdb', c), insight_probabilities('duckdb', c), insight_interval('fee', c),
              insight_classes('duckdb', c), now() FROM customers c WHERE customer_id = 1"""
     ).fetchone()
     assert isinstance(risk, float) and label in ("false", "true") and interval[0] in "[(", (risk, label, interval)
@@ -68,6 +68,16 @@ with check("a table of scores, scanned as a table"):
 
 with check("views of insight, scanned as tables"):
     equal(one("SELECT version FROM pg.insight.models WHERE model = 'duckdb'"), 2)
+
+with check("statement_timeout in the address cancels the training, and DuckDB goes on"):
+    # DuckDB's own interrupt() waits for the end of a statement at PostgreSQL.
+    duck.execute("ATTACH 'options=''-c statement_timeout=2s''' AS hasty (TYPE postgres)")
+    try:
+        duck.execute("CALL postgres_execute('hasty', ?)", [train("duckdb_slow", SLOW)])
+        raise AssertionError("no error")
+    except duckdb.Error as error:
+        assert "statement timeout" in str(error), str(error)
+    equal(query(CANCELLED.format("duckdb_slow")).fetchone()[0], "cancelled 57014")
 
 with check("errors have message and hint in their text"):
     for act, words in (

@@ -69,8 +69,10 @@ with check("predictions in batches"):
         count += len(rows)
     equal(count, 2000)
 
-with check("a waiting training answers its row"):
-    equal(connection.execute(TRAIN, "customers", "churn", "odbc", json.dumps(FAST)).fetchone().version, 2)
+with check("a waiting training answers its row and notices"):
+    cursor = connection.execute(TRAIN, "customers", "churn", "odbc", json.dumps(FAST))
+    assert any("customer_id" in message for _, message in cursor.messages), cursor.messages
+    equal(cursor.fetchone().version, 2)
 
 with check("Cursor.cancel cancels the training"):
     cursor, codes = connection.cursor(), []

@@ -102,7 +102,10 @@ BEGIN
       ('insight_train', ' with algorithm gan or tvae', $q$insight_train('-', NULL, '-', '{"algorithm": "gan", "?": 0}')$q$),
       ('insight_train', ' with algorithm kmeans, gmm or hdbscan', $q$insight_train('-', NULL, '-', '{"algorithm": "kmeans", "?": 0}')$q$),
       ('insight_segments', '', $q$insight_segments('-', '{"?": 0}')$q$),
-      ('insight_cross_validate', ', beside those of insight_train', $q$insight_cross_validate('-', '-', 2, '{"?": 0}')$q$),
+      ('insight_retrain', ': those of insight_train, and promote.', NULL),
+      ('insight_retrain_if', ': those of insight_train, and promote.', NULL),
+      ('insight_schedule', ': those of insight_train, and promote.', NULL),
+      ('insight_cross_validate', ': into, repeats, and those of insight_train but deploy, test_size, wait and warm_start.', NULL),
       ('insight_features', '', $q$insight_features('-', '{"?": 0}')$q$),
       ('insight_clean', '', $q$insight_clean(NULL::pg_catalog.pg_class, '{"?": 0}')$q$),
       ('insight_find_pii', '', $q$insight_find_pii('pg_catalog.pg_class', '{"?": 0}')$q$),
@@ -113,17 +116,22 @@ BEGIN
       ('insight_log', '', $q$insight_log('-', true, '{"?": 0}')$q$),
       ('insight_performance', '', $q$insight_performance('-', '-', '{"?": 0}')$q$),
       ('insight_leak_test', '', $q$insight_leak_test('-', '{"?": 0}')$q$),
-      ('insight_fidelity', '', $q$insight_fidelity('-', '-', NULL, '{"?": 0}')$q$),
-      ('insight_counterfactual', '', $q$insight_counterfactual('-', '{}'::pg_catalog.jsonb, '< 0', '{"?": 0}')$q$)
+      -- These need a model before they look at options.
+      ('insight_fidelity', ': holdout, target and others, see README.md, "Virtual customers".', NULL),
+      ('insight_counterfactual', ': actionable, costs, max_changes, alternatives, see README.md, "Understand".', NULL)
     ) AS p (name, whose, statement) WHERE p.name = known_options.name
   LOOP
+    IF asked.statement IS NULL THEN
+      lines := lines || ('Options' || asked.whose);
+      CONTINUE;
+    END IF;
     BEGIN
       EXECUTE 'SELECT @extschema@.' || asked.statement;
       RAISE EXCEPTION 'nothing was refused' USING HINT = '';
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS told = PG_EXCEPTION_HINT;
     END;
-    told := substring(told FROM '(?:Known options are: |options are )(.*)\.$');
+    told := substring(told FROM 'Known (?:options )?are: ([^.]*)\.');
     IF told IS NOT NULL THEN
       lines := lines || pg_catalog.format('Options%s: %s.', asked.whose, told);
     END IF;
@@ -138,7 +146,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT p.proname::text, COALESCE(min(t.family), 'Others'), COALESCE(min(t.position), 2000),
     (array_agg(obj_description(p.oid, 'pg_proc') ORDER BY p.oid))[1],
     string_agg(format(E'%s(%s)\n  returns %s', p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)), E'\n' ORDER BY p.oid)
-      || E'\n\n' || string_agg(DISTINCT obj_description(p.oid, 'pg_proc'), E'\n')
+      || E'\n\n' || (array_agg(obj_description(p.oid, 'pg_proc') ORDER BY p.oid))[1]
       || COALESCE(E'\n\nExample:\n  ' || min(t.example), '')
   FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
   JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'insight'
@@ -173,12 +181,17 @@ BEGIN
     RETURN E'SELECT insight_help(''train'') tells more of insight_train; views and settings are topics, too.\n' || (
       SELECT string_agg(f.family_text, E'\n' ORDER BY f.first)
       FROM (SELECT min(h.position) AS first,
-              format(E'\n%s\n%s', h.family, string_agg(format('  %s  %s', rpad(h.name, 26), substring(h.summary FROM '^.*?(?=[.;:] |\.?$)')), E'\n' ORDER BY h.position, h.name)) AS family_text
+              format(E'\n%s\n%s', h.family, string_agg(format('  %s  %s', rpad(h.name, 26), substring(regexp_replace(h.summary, ' \([^()]*\)', '', 'g') FROM '^.*?(?=[.;:] |\.?$)')), E'\n' ORDER BY h.position, h.name)) AS family_text
             FROM insight.help_texts() h GROUP BY h.family) f);
   END IF;
   SELECT string_agg(h.body || COALESCE(E'\n\n' || NULLIF(insight.known_options(h.name), ''), ''), E'\n\n' ORDER BY h.position) INTO answer
   FROM insight.help_texts() h
   WHERE h.name IN (wanted, 'insight_' || wanted, 'insight.' || wanted);
+  IF answer IS NOT NULL THEN
+    RETURN answer;
+  END IF;
+  SELECT format('"%s" stands among the options of %s, see there, and README.md.', wanted, string_agg(t.name, ', ' ORDER BY t.position)) INTO answer
+  FROM insight.topics t WHERE wanted ~ '^\w+$' AND insight.known_options(t.name) ~ ('\m' || wanted || '\M') HAVING count(*) > 0;
   IF answer IS NOT NULL THEN
     RETURN answer;
   END IF;

@@ -14,7 +14,7 @@ SELECT t.position, t.name, t.family, t.example FROM (VALUES
   (203, 'insight_retrain_if', 'Train', $$SELECT status, reason FROM insight_retrain_if('customers_churn', 'drift > 0.2 or new_rows > 10%');$$),
   (204, 'insight_schedule', 'Train', $$SELECT * FROM insight_schedule('customers_churn', '{"when": "new_rows > 10%", "check": "0 3 * * *"}');$$),
   (205, 'insight_unschedule', 'Train', $$SELECT insight_unschedule('customers_churn');$$),
-  (206, 'insight_cross_validate', 'Train', $$SELECT metric, mean, low, high FROM insight_cross_validate('customers', 'churn', 5);$$),
+  (206, 'insight_cross_validate', 'Train', $$SELECT metric, mean, low, high FROM insight_cross_validate('customers', 'churn', 5, '{"algorithm": "gbdt"}');$$),
   (207, 'insight_reproduce', 'Train', $$SELECT same, detail FROM insight_reproduce('customers_churn');$$),
   (208, 'insight_wait', 'Train', $$SELECT insight_wait(max(job), 60) FROM insight.jobs;$$),
   (209, 'insight_cancel', 'Train', $$SELECT insight_cancel(job) FROM insight.jobs WHERE status = 'running';$$),
@@ -64,7 +64,7 @@ SELECT t.position, t.name, t.family, t.example FROM (VALUES
   (901, 'insight_deploy', 'Versions', $$SELECT insight_deploy('customers_churn', 2);$$),
   (902, 'insight_rollback', 'Versions', $$SELECT insight_rollback('customers_churn');$$),
   (903, 'insight_drop', 'Versions', $$SELECT insight_drop('customers_churn');$$),
-  (904, 'insight_export', 'Versions', $$SELECT insight_export('customers_churn', 'onnx');$$),
+  (904, 'insight_export', 'Versions', $$SELECT insight_export('customers_churn');$$),
   (905, 'insight_import', 'Versions', $$SELECT * FROM insight_import(insight_export('customers_churn'), 'copy');$$),
   (1001, 'insight_find_pii', 'Privacy and rights', $$SELECT name, kind, confidence FROM insight_find_pii('customers');$$),
   (1002, 'insight_risk', 'Privacy and rights', $$SELECT * FROM insight_risk('customers', ARRAY['age', 'city']);$$),
@@ -77,9 +77,9 @@ SELECT t.position, t.name, t.family, t.example FROM (VALUES
   (1009, 'insight_revoke', 'Privacy and rights', $$SELECT insight_revoke('customers_churn', 'app');$$),
   (1010, 'insight_rotate_key', 'Privacy and rights', $$SELECT * FROM insight_rotate_key();$$),
   (1101, 'insight_help', 'Sample data and system', $$SELECT insight_help('train');$$),
-  (1102, 'insight_sample_customers', 'Sample data and system', $$CREATE TABLE customers AS SELECT * FROM insight_sample_customers(10000);$$),
-  (1103, 'insight_sample_orders', 'Sample data and system', $$CREATE TABLE orders AS SELECT * FROM insight_sample_orders(10000);$$),
-  (1104, 'insight_sample_events', 'Sample data and system', $$CREATE TABLE events AS SELECT * FROM insight_sample_events(10000);$$),
+  (1102, 'insight_sample_customers', 'Sample data and system', $$CREATE TABLE customers AS SELECT * FROM insight_sample_customers(1000);$$),
+  (1103, 'insight_sample_orders', 'Sample data and system', $$CREATE TABLE orders AS SELECT * FROM insight_sample_orders(1000);$$),
+  (1104, 'insight_sample_events', 'Sample data and system', $$CREATE TABLE events AS SELECT * FROM insight_sample_events(1000);$$),
   (1105, 'insight_devices', 'Sample data and system', $$SELECT * FROM insight_devices();$$),
   (1106, 'insight_version', 'Sample data and system', $$SELECT insight_version();$$)
 ) AS t (position, name, family, example);
@@ -145,7 +145,7 @@ CREATE FUNCTION insight.help_texts() RETURNS TABLE (name text, family text, "pos
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT p.proname::text, COALESCE(min(t.family), 'Others'), COALESCE(min(t.position), 2000),
     (array_agg(obj_description(p.oid, 'pg_proc') ORDER BY p.oid))[1],
-    string_agg(format(E'%s(%s)\n  returns %s', p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)), E'\n' ORDER BY p.oid)
+    string_agg(format(E'%s(%s)\n  returns %s', p.proname, regexp_replace(pg_get_function_arguments(p.oid), '(, )?OUT [^,]*', '', 'g'), pg_get_function_result(p.oid)), E'\n' ORDER BY p.oid)
       || E'\n\n' || (array_agg(obj_description(p.oid, 'pg_proc') ORDER BY p.oid))[1]
       || COALESCE(E'\n\nExample:\n  ' || min(t.example), '')
   FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'

@@ -16,7 +16,7 @@ def made(psql) -> str:
     printed = psql(
         "SELECT insight_version() \\g /dev/null\n"
         "\\pset tuples_only on\n\\pset format unaligned\n"
-        "SELECT json_agg(h ORDER BY h.position, h.name) FROM insight.help_texts() h;\n"
+        "SELECT json_agg(h ORDER BY h.position, h.name COLLATE \"C\") FROM insight.help_texts() h;\n"
     )
     topics = json.loads(printed)
     families = [(family, list(group)) for family, group in groupby(topics, lambda topic: topic["family"])]

@@ -184,7 +184,7 @@ BEGIN
               format(E'\n%s\n%s', h.family, string_agg(format('  %s  %s', rpad(h.name, 26), substring(regexp_replace(h.summary, ' \([^()]*\)', '', 'g') FROM '^.*?(?=[.;:] |\.?$)')), E'\n' ORDER BY h.position, h.name)) AS family_text
             FROM insight.help_texts() h GROUP BY h.family) f);
   END IF;
-  SELECT string_agg(h.body || COALESCE(E'\n\n' || NULLIF(insight.known_options(h.name), ''), ''), E'\n\n' ORDER BY h.position) INTO answer
+  SELECT string_agg(h.body || COALESCE(E'\n\n' || NULLIF(insight.known_options(h.name), '') || E'\nWhat each takes stands in README.md.', ''), E'\n\n' ORDER BY h.position) INTO answer
   FROM insight.help_texts() h
   WHERE h.name IN (wanted, 'insight_' || wanted, 'insight.' || wanted);
   IF answer IS NOT NULL THEN

@@ -107,12 +107,12 @@ fn insight_importance(
     'static,
     (
         name!(feature, String),
-        name!(importance, f64),
-        name!(low, f64),
-        name!(high, f64),
+        name!(importance, Option<f64>),
+        name!(low, Option<f64>),
+        name!(high, Option<f64>),
         name!(share, Option<f64>),
         name!(grouped_with, Vec<String>),
-        name!(group_importance, f64),
+        name!(group_importance, Option<f64>),
     ),
 > {
     let predictor = or_raise(with_rows(model));
@@ -120,19 +120,26 @@ fn insight_importance(
     let name = |at: usize| inputs[at].name.clone();
     let found = explain::importance(&predictor, &mut go).unwrap_or_default();
     let all: f64 = found.iter().map(|own| own.importance.max(0.0)).sum();
+    // What cannot be told comes last, as NULL.
+    let told = |at: &usize| found.iter().any(|own| own.column == *at);
+    let untold = (0..inputs.len()).filter(|at| !found.is_empty() && !told(at));
+    let untold: Vec<_> = untold
+        .map(|at| (name(at), None, None, None, None, Vec::new(), None))
+        .collect();
     let lines: Vec<_> = found
         .into_iter()
         .map(|own| {
             (
                 name(own.column),
-                own.importance,
-                own.low,
-                own.high,
+                Some(own.importance),
+                Some(own.low),
+                Some(own.high),
                 (all > 0.0).then_some(own.importance.max(0.0) / all),
                 own.with.iter().map(|at| name(*at)).collect(),
-                own.of_group,
+                Some(own.of_group),
             )
         })
+        .chain(untold)
         .collect();
     TableIterator::new(lines)
 }

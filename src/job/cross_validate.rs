@@ -10,7 +10,9 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 /// Options of a training that mean nothing here.
-const NOT_HERE: [&str; 4] = ["deploy", "test_size", "wait", "warm_start"];
+pub(super) const NOT_HERE: [&str; 4] = ["deploy", "test_size", "wait", "warm_start"];
+/// Options of this alone.
+pub(super) const OWN: [&str; 2] = ["into", "repeats"];
 const MOST_FOLDS: i32 = 1000;
 
 /// Runs it as a job of the caller, who waits; with the option `into` the predictions become a new table of the caller's.

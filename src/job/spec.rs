@@ -16,7 +16,7 @@ use super::options::{
     boolean, clean_params, leakage, names, outcome_time, scalar_text, split, text, threads,
     wrong_type,
 };
-use super::{access, session};
+use super::{access, cross_validate, session};
 use crate::error::{Error, Result, required};
 use crate::relation::clean;
 pub use crate::relation::resolve::Member;
@@ -191,7 +191,12 @@ pub fn check(
         return Err(Error::new("22023", "options must be a JSON object")
             .hint("For example '{\"epochs\": 20}'."));
     };
-    check_keys(options, &[KEYS, Params::KEYS], "")?;
+    let (mut own, mut more) = ([KEYS, Params::KEYS].concat(), &[][..]);
+    if let Work::CrossValidate(_) = work {
+        own.retain(|key| !cross_validate::NOT_HERE.contains(key));
+        more = &cross_validate::OWN[..];
+    }
+    check_keys(options, &[&own, more], "")?;
     if options.contains_key("targets") {
         return Err(
             Error::new("22023", "option \"targets\" is for insight_train alone")

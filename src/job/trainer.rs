@@ -55,6 +55,10 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
             }
             true
         };
+        // Where there is no room for them, there is none for the work either.
+        if !insight_engine::train::start_threads() {
+            return send_error(pipe, &out_of_memory(max_bytes));
+        }
         match duty.run(&mut report) {
             Ok(bytes) => send(pipe, b'A', &bytes),
             Err(error) => send_error(pipe, &error),

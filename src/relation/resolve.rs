@@ -313,8 +313,13 @@ fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
             .collect())
     })?;
     let names: Vec<&str> = visible.iter().map(String::as_str).collect();
+    // A name that has quotes of its own needs none of ours.
+    let quoted = match given.contains('"') {
+        true => given.to_owned(),
+        false => format!("\"{given}\""),
+    };
     Err(
-        Error::new("42P01", format!("relation \"{given}\" does not exist"))
+        Error::new("42P01", format!("relation {quoted} does not exist"))
             .hint(did_you_mean(given, &names)),
     )
 }

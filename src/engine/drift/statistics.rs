@@ -307,6 +307,12 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// Whether some of the training rows had a value in one of the recipe's columns.
+    pub(crate) fn was_known(&self, column: usize) -> bool {
+        let of = self.columns.get(column);
+        of.is_some_and(|of| of.before().known() > 0)
+    }
+
     /// `rows` of the frame were trained on, and others were held out and given `predictions`.
     pub(crate) fn of(
         frame: &Frame,

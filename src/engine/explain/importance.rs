@@ -31,7 +31,7 @@ pub struct Importance {
     pub of_group: f64,
 }
 
-/// Importance of every column, the greatest first; empty where the model keeps no rows, or its task has no loss of single
+/// Importance of every column, the greatest first, but for those whose values are not kept with the model; empty where the model keeps no rows, or its task has no loss of single
 /// rows (uplift). `go` says whether to go on.
 pub fn importance(predictor: &Predictor, go: &mut dyn FnMut() -> bool) -> Option<Vec<Importance>> {
     let artifact = predictor.artifact();
@@ -70,8 +70,13 @@ pub fn importance(predictor: &Predictor, go: &mut dyn FnMut() -> bool) -> Option
         }
         Some(sums)
     };
+    // Such as texts: no order of what is not there tells anything.
+    let lost = |column: usize| {
+        let missing = frame.columns[column].nulls.count() == rows.len();
+        missing && artifact.statistics.was_known(column)
+    };
     let mut out = Vec::with_capacity(frame.columns.len());
-    for (column, with) in groups.iter().enumerate() {
+    for (column, with) in groups.iter().enumerate().filter(|(at, _)| !lost(*at)) {
         let own = grown(&[column], go)?;
         let n = own.len() as f64;
         let mean = own.iter().sum::<f64>() / n;

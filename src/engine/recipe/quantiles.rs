@@ -128,48 +128,48 @@ pub(super) fn points(quantiles: &[f64]) -> Vec<(f64, f64)> {
 
 /// The coefficients of Acklam's approximation of the inverse of the normal distribution: of the middle above and below the
 /// line, of the tails above and below.
-pub(super) const ACKLAM: [&[f64]; 4] = [
-    &[
-        -3.969683028665376e1,
-        2.209460984245205e2,
-        -2.759285104469687e2,
-        1.38357751867269e2,
-        -3.066479806614716e1,
-        2.506628277459239,
-    ],
-    &[
-        -5.447609879822406e1,
-        1.615858368580409e2,
-        -1.556989798598866e2,
-        6.680131188771972e1,
-        -1.328068155288572e1,
-    ],
-    &[
-        -7.784894002430293e-3,
-        -3.223964580411365e-1,
-        -2.400758277161838,
-        -2.549732539343734,
-        4.374664141464968,
-        2.938163982698783,
-    ],
-    &[
-        7.784695709041462e-3,
-        3.224671290700398e-1,
-        2.445134137142996,
-        3.754408661907416,
-    ],
+pub(super) const ACKLAM: [&[f64]; 4] = [&MIDDLE_ABOVE, &MIDDLE_BELOW, &TAIL_ABOVE, &TAIL_BELOW];
+const MIDDLE_ABOVE: [f64; 6] = [
+    -3.969683028665376e1,
+    2.209460984245205e2,
+    -2.759285104469687e2,
+    1.38357751867269e2,
+    -3.066479806614716e1,
+    2.506628277459239,
+];
+const MIDDLE_BELOW: [f64; 5] = [
+    -5.447609879822406e1,
+    1.615858368580409e2,
+    -1.556989798598866e2,
+    6.680131188771972e1,
+    -1.328068155288572e1,
+];
+const TAIL_ABOVE: [f64; 6] = [
+    -7.784894002430293e-3,
+    -3.223964580411365e-1,
+    -2.400758277161838,
+    -2.549732539343734,
+    4.374664141464968,
+    2.938163982698783,
+];
+const TAIL_BELOW: [f64; 4] = [
+    7.784695709041462e-3,
+    3.224671290700398e-1,
+    2.445134137142996,
+    3.754408661907416,
 ];
 /// Where a tail begins.
 pub(super) const TAIL: f64 = 0.02425;
 
+/// Of known length, so that the compiler writes it out.
+#[inline]
+fn polynomial<const N: usize>(factors: &[f64; N], x: f64) -> f64 {
+    factors.iter().fold(0.0, |sum, f| sum * x + f)
+}
+
 /// Acklam's approximation of the inverse of the normal distribution, exact to nine digits.
+#[inline]
 pub(super) fn normal_quantile(p: f64) -> f64 {
-    let [a, b, c, d] = ACKLAM;
-    let polynomial = |factors: &[f64], x: f64| factors.iter().fold(0.0, |sum, f| sum * x + f);
-    let tail = |p: f64| {
-        let q = (-2.0 * p.ln()).sqrt();
-        polynomial(c, q) / (polynomial(d, q) * q + 1.0)
-    };
     if p < TAIL {
         tail(p)
     } else if p > 1.0 - TAIL {
@@ -177,8 +177,13 @@ pub(super) fn normal_quantile(p: f64) -> f64 {
     } else {
         let q = p - 0.5;
         let r = q * q;
-        polynomial(a, r) * q / (polynomial(b, r) * r + 1.0)
+        polynomial(&MIDDLE_ABOVE, r) * q / (polynomial(&MIDDLE_BELOW, r) * r + 1.0)
     }
+}
+
+fn tail(p: f64) -> f64 {
+    let q = (-2.0 * p.ln()).sqrt();
+    polynomial(&TAIL_ABOVE, q) / (polynomial(&TAIL_BELOW, q) * q + 1.0)
 }
 
 #[cfg(test)]

@@ -37,6 +37,12 @@ use crate::{
     recipe::Matrix,
 };
 
+/// Starts the threads that share the work of this process, as many as the environment says; `false` where they cannot be had. Once in
+/// a process.
+pub fn start_threads() -> bool {
+    rayon::ThreadPoolBuilder::new().build_global().is_ok()
+}
+
 /// Reports come at least this often.
 pub(crate) const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
 

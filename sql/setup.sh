@@ -1,8 +1,9 @@
 # Shared by sql/quickstart and tests/run: installs what is missing, builds, and starts private clusters.
 # Source it from bash with `set -euo pipefail` and the repository's root as the working directory.
 
-PG_MAJOR=15
-PG_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
+# The server's version, 13 to 18, and the folder of its programs.
+PG_MAJOR="${PG_MAJOR:-15}"
+PG_BIN="${PG_BIN:-/usr/lib/postgresql/$PG_MAJOR/bin}"
 PGRX=0.18.0
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/insight-target}"
 
@@ -15,8 +16,11 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 as_postgres() { if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi; }
 
 install_packages() {
-  local missing=() package
-  for package in postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR build-essential pkg-config clang libclang-dev "$@"; do
+  local wanted=(build-essential pkg-config clang libclang-dev "$@") missing=() package
+  # A server that is there with its headers may be of any package, or of none.
+  [ -x "$PG_BIN/postgres" ] && [ -e "$("$PG_BIN/pg_config" --includedir-server)/postgres.h" ] ||
+    wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR")
+  for package in "${wanted[@]}"; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
   done
   [ ${#missing[@]} = 0 ] && return
@@ -43,8 +47,8 @@ install_cargo_pgrx() {
 
 # build_and_install full|fast: the library goes to PostgreSQL's own folders, where every cluster finds it.
 build_and_install() {
-  local options=(--release)
-  [ "$1" = fast ] && options=(--profile fast --no-default-features --features pg$PG_MAJOR)
+  local options=(--release --no-default-features --features "pg$PG_MAJOR cuda")
+  [ "$1" = fast ] && options=(--profile fast --no-default-features --features "pg$PG_MAJOR")
   say "building insight ($1; the first time takes 10 to 20 minutes) in $CARGO_TARGET_DIR"
   local log
   log=$(mktemp)
@@ -55,6 +59,13 @@ build_and_install() {
     return 1
   fi
   rm -f "$log"
+}
+
+# Where the server's headers lie, its test program does, too.
+pg_regress() {
+  local makefile
+  makefile=$("$PG_BIN/pg_config" --pgxs)
+  "${makefile%/makefiles/*}/test/regress/pg_regress" "$@"
 }
 
 free_port() {

@@ -9,6 +9,7 @@ mod job;
 mod relation;
 mod settings;
 mod store;
+mod versions;
 
 ::pgrx::pg_module_magic!();
 

@@ -1,5 +1,6 @@
 //! Settings `insight.*`. What could run code, reach a path, or weaken isolation is superuser-only.
 
+use crate::versions;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -176,7 +177,7 @@ pub fn register() {
         GucFlags::default(),
     );
     // SAFETY: called once on the main thread while the library loads.
-    unsafe { pg_sys::MarkGUCPrefixReserved(c"insight".as_ptr()) };
+    unsafe { versions::reserve_settings(c"insight") };
 }
 
 pub fn device() -> String {

@@ -2,6 +2,7 @@
 
 use crate::error::or_raise;
 use crate::store::catalog;
+use crate::versions;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -59,9 +60,9 @@ pub unsafe extern "C-unwind" fn insight_say_what_goes(
             !statement.is_null()
                 && (*statement).type_ == pg_sys::NodeTag::T_DropStmt
                 && (*statement).removeType == pg_sys::ObjectType::OBJECT_EXTENSION
-                && pgrx::PgList::<pg_sys::String>::from_pg((*statement).objects)
+                && pgrx::PgList::<pg_sys::Node>::from_pg((*statement).objects)
                     .iter_ptr()
-                    .any(|name| std::ffi::CStr::from_ptr((*name).sval) == c"insight")
+                    .any(|name| versions::node_text(name) == c"insight")
         }
     };
     if dropped && let Ok((models, versions, bytes)) = catalog::inventory() {

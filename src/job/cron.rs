@@ -53,7 +53,8 @@ impl Cron {
         let Some(database) = named else {
             return Err(Error::new("55000", "schedules need pg_cron, which this server has not loaded")
                 .hint(format!(
-                    "Install the package postgresql-15-cron, set shared_preload_libraries = 'pg_cron' and cron.database_name = {}, restart the server, then CREATE EXTENSION pg_cron.",
+                    "Install the package postgresql-{}-cron, set shared_preload_libraries = 'pg_cron' and cron.database_name = {}, restart the server, then CREATE EXTENSION pg_cron.",
+                    pg_sys::get_pg_major_version_num(),
                     spi::quote_literal(&here)
                 )));
         };

@@ -8,6 +8,7 @@ use super::usage::Usage;
 use super::{elsewhere, error_of, ledger};
 use crate::error::{Error, Result};
 use crate::store::catalog;
+use crate::versions;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
@@ -124,7 +125,7 @@ pub fn transaction<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 pub extern "C-unwind" fn insight_worker_main(argument: pg_sys::Datum) {
     // SAFETY: called once by PostgreSQL at the start of this process; `die` is PostgreSQL's own handler.
     let extra = unsafe {
-        pg_sys::pqsignal(libc::SIGTERM, Some(die));
+        versions::on_signal(libc::SIGTERM, die);
         pg_sys::BackgroundWorkerUnblockSignals();
         BackgroundWorker::get_extra().to_owned()
     };

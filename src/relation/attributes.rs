@@ -1,5 +1,6 @@
 //! The columns of a row type.
 
+use crate::versions;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
@@ -21,10 +22,8 @@ pub struct Attribute {
 /// # Safety
 /// The descriptor must be valid.
 pub unsafe fn attributes(descriptor: pg_sys::TupleDesc) -> Vec<Attribute> {
-    // SAFETY: a descriptor has `natts` attributes.
-    let list = unsafe {
-        std::slice::from_raw_parts((*descriptor).attrs.as_ptr(), (*descriptor).natts as usize)
-    };
+    // SAFETY: promised by the caller.
+    let list = unsafe { versions::attributes(descriptor) };
     list.iter()
         .enumerate()
         .filter(|(_, a)| !a.attisdropped)

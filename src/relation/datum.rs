@@ -1,6 +1,7 @@
 //! New values as datums of a column's own type, through its input function: so that a domain's checks and a numeric's scale hold.
 
 use crate::error::{Error, Result};
+use crate::versions;
 use insight_engine::calendar;
 use insight_engine::clean::table::Edit;
 use pgrx::pg_sys;
@@ -45,7 +46,7 @@ impl Writer {
 
     /// The datum, in the current memory context; `None` where the type cannot hold it: the old value stays.
     pub fn datum(&self, edit: &Edit) -> Result<Option<pg_sys::Datum>> {
-        if let (Edit::Number(x), pg_sys::MONEYOID) = (edit, self.base) {
+        if let (Edit::Number(x), versions::MONEYOID) = (edit, self.base) {
             // How money is read depends on the locale; a decoded one counts hundredths.
             return Ok(Some(pg_sys::Datum::from((x * 100.0).round() as i64)));
         }

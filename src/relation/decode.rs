@@ -1,6 +1,7 @@
 //! One datum of a known SQL type to a [`Cell`], without text in between.
 
 use super::arrays::{self, Element};
+use crate::versions;
 use insight_engine::frame::{Cell, Kind};
 use insight_engine::picture;
 use pgrx::{pg_sys, varlena};
@@ -79,7 +80,7 @@ impl Decoder {
             pg_sys::FLOAT4OID => Layout::Float4,
             pg_sys::FLOAT8OID => Layout::Float8,
             pg_sys::NUMERICOID => Layout::Numeric,
-            pg_sys::MONEYOID => Layout::Money,
+            versions::MONEYOID => Layout::Money,
             pg_sys::BOOLOID => Layout::Boolean,
             pg_sys::TEXTOID | pg_sys::VARCHAROID => Layout::Text,
             pg_sys::BPCHAROID => Layout::Padded,

@@ -3,6 +3,7 @@
 use super::decode::{Buffer, Decoder};
 use super::resolve::Source;
 use crate::error::{Error, Result};
+use crate::versions;
 use insight_engine::frame::{Cell, Column, Frame};
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
@@ -138,13 +139,9 @@ pub fn read_as_of(
         context: context.value(),
         exceeded: false,
     };
-    let options = pg_sys::SPIExecuteOptions {
-        read_only: snapshot,
-        dest: (&raw mut receiver).cast(),
-        ..Default::default()
-    };
+    let dest = (&raw mut receiver).cast();
     // SAFETY: inside an SPI connection; the receiver outlives the execution.
-    let status = Spi::connect(|_| unsafe { pg_sys::SPI_execute_extended(sql.as_ptr(), &options) });
+    let status = Spi::connect(|_| unsafe { versions::select_into(&sql, snapshot, dest) });
     if status < 0 {
         return Err(Error::new("42601", "the relation is not a single SELECT"));
     }

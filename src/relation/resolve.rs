@@ -2,6 +2,7 @@
 
 use super::names::{is_query, split_name};
 use crate::error::{Error, Result};
+use crate::versions;
 use pgrx::prelude::*;
 use pgrx::{PgList, pg_sys, spi};
 use serde::{Deserialize, Serialize};
@@ -401,8 +402,7 @@ fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
             return Err(Error::new("42601", "the relation returns no rows"));
         }
         let mut columns = Vec::new();
-        for i in 0..(*descriptor).natts as usize {
-            let attribute = &*(*descriptor).attrs.as_ptr().add(i);
+        for attribute in versions::attributes(descriptor) {
             let name = text_of(attribute.attname.data.as_ptr());
             let type_name = text_of(pg_sys::format_type_be(pg_sys::getBaseType(
                 attribute.atttypid,

@@ -1,6 +1,7 @@
 //! How much each version predicts. Every process counts for itself, without a lock; where insight is preloaded, what was
 //! counted goes to shared memory at the end of each transaction.
 
+use crate::versions;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
@@ -112,6 +113,8 @@ struct Slot {
     numbers: [AtomicU64; 4],
 }
 
+/// The slots, and one more for the time.
+const SHARED_BYTES: usize = (SLOTS + 1) * size_of::<Slot>();
 static SHARED: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
 
 fn slots() -> Option<&'static [Slot]> {
@@ -152,7 +155,6 @@ fn slot(slots: &[Slot], version: i64) -> Option<&Slot> {
         })
 }
 
-static mut BEFORE_REQUEST: pg_sys::shmem_request_hook_type = None;
 static mut BEFORE_STARTUP: pg_sys::shmem_startup_hook_type = None;
 
 /// Called from `_PG_init`.
@@ -162,23 +164,11 @@ pub fn register() {
         if !pg_sys::process_shared_preload_libraries_in_progress {
             return;
         }
-        BEFORE_REQUEST = pg_sys::shmem_request_hook;
-        pg_sys::shmem_request_hook = Some(request);
+        versions::request_shared_memory(SHARED_BYTES);
         BEFORE_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(startup);
         // Inherited by every backend and worker.
         pg_sys::RegisterXactCallback(Some(at_end), std::ptr::null_mut());
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn request() {
-    // SAFETY: called by PostgreSQL when memory may be asked for.
-    unsafe {
-        if let Some(before) = BEFORE_REQUEST {
-            before();
-        }
-        pg_sys::RequestAddinShmemSpace((SLOTS + 1) * size_of::<Slot>());
     }
 }
 
@@ -189,13 +179,12 @@ unsafe extern "C-unwind" fn startup() {
         if let Some(before) = BEFORE_STARTUP {
             before();
         }
-        let bytes = (SLOTS + 1) * size_of::<Slot>();
         let lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
         pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
         let mut found = false;
-        let memory = pg_sys::ShmemInitStruct(c"insight activity".as_ptr(), bytes, &mut found);
+        let memory = pg_sys::ShmemInitStruct(c"insight activity".as_ptr(), SHARED_BYTES, &mut found);
         if !found {
-            std::ptr::write_bytes(memory.cast::<u8>(), 0, bytes);
+            std::ptr::write_bytes(memory.cast::<u8>(), 0, SHARED_BYTES);
             let last = &*memory.cast::<Slot>().add(SLOTS);
             last.owner
                 .store(pg_sys::GetCurrentTimestamp() as u64, Relaxed);

@@ -5,6 +5,7 @@
 
 use super::catalog::as_owner;
 use crate::error::{Error, Result};
+use crate::versions;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi::SpiClient};
 
@@ -89,7 +90,7 @@ pub fn set(relation: pg_sys::Oid, budget: Option<(f64, f64)>) -> Result<Option<S
     // SAFETY: plain reads of this process's identity and of the catalog.
     let (role, owns, kind) = unsafe {
         let role = pg_sys::GetUserId();
-        let owns = pg_sys::pg_class_ownercheck(relation, role);
+        let owns = versions::owns_relation(relation, role);
         (role, owns, pg_sys::get_rel_relkind(relation) as u8)
     };
     let name = crate::relation::resolve::relation_name(relation).unwrap_or_default();
@@ -195,7 +196,7 @@ pub fn check_plain(relations: &[pg_sys::Oid]) -> Result<()> {
 /// 42501 names the table.
 pub fn check_plain_of(relations: &[pg_sys::Oid], role: pg_sys::Oid) -> Result<()> {
     // SAFETY: look-ups of relations that exist.
-    let owns = |relation: &pg_sys::Oid| unsafe { pg_sys::pg_class_ownercheck(*relation, role) };
+    let owns = |relation: &pg_sys::Oid| unsafe { versions::owns_relation(*relation, role) };
     match of(relations)?.iter().find(|(relation, _)| !owns(relation)) {
         None => Ok(()),
         Some((_, standing)) => Err(Error::new(

@@ -7,7 +7,7 @@
 use super::rights::{self, Right};
 use super::{activity, audit, catalog, keys, record};
 use crate::error::{Error, Result};
-use crate::settings;
+use crate::{settings, versions};
 use insight_engine::artifact::{ArtifactError, Seen};
 use insight_engine::embed;
 use insight_engine::infer::Predictor;
@@ -156,11 +156,7 @@ pub fn now() -> Stamp {
     unsafe {
         Stamp {
             statement: pg_sys::GetCurrentStatementStartTimestamp(),
-            transaction: if pg_sys::MyProc.is_null() {
-                0
-            } else {
-                (*pg_sys::MyProc).lxid
-            },
+            transaction: versions::local_transaction(),
             role: pg_sys::GetUserId().to_u32(),
             generation: GENERATION.get(),
         }

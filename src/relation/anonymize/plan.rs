@@ -6,6 +6,7 @@ use crate::relation::attributes::{Attribute, attributes};
 use crate::relation::decode::Decoder;
 use crate::relation::pii;
 use crate::relation::resolve::{self, Source, SourceColumn};
+use crate::versions;
 use insight_engine::frame::{Column, Kind};
 use insight_engine::privacy::anonymize::{
     AnonymizeParams, Form, Generalize, Reading, Rule, Target,
@@ -335,7 +336,7 @@ fn target(type_oid: pg_sys::Oid) -> Target {
     match base {
         pg_sys::INT2OID | pg_sys::INT4OID => Target::Whole,
         pg_sys::INT8OID | pg_sys::NUMERICOID => Target::Long,
-        pg_sys::FLOAT4OID | pg_sys::FLOAT8OID | pg_sys::MONEYOID => Target::Real,
+        pg_sys::FLOAT4OID | pg_sys::FLOAT8OID | versions::MONEYOID => Target::Real,
         pg_sys::DATEOID => Target::Date,
         pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Target::Time,
         pg_sys::BOOLOID => Target::Boolean,

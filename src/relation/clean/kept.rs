@@ -1,6 +1,7 @@
 //! The rows of a query, kept as they are, in memory or on disk, to be looked at twice.
 
 use crate::error::{Error, Result};
+use crate::versions;
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
 use std::ffi::CString;
@@ -73,14 +74,9 @@ impl Kept {
                 descriptor: std::ptr::null_mut(),
             }
         };
-        let options = pg_sys::SPIExecuteOptions {
-            read_only: true,
-            dest: (&raw mut receiver).cast(),
-            ..Default::default()
-        };
+        let dest = (&raw mut receiver).cast();
         // SAFETY: inside an SPI connection; the receiver outlives the execution.
-        let status =
-            Spi::connect(|_| unsafe { pg_sys::SPI_execute_extended(sql.as_ptr(), &options) });
+        let status = Spi::connect(|_| unsafe { versions::select_into(&sql, true, dest) });
         if status < 0 || receiver.descriptor.is_null() {
             return Err(Error::new("42601", "the relation is not a single SELECT"));
         }

@@ -1,6 +1,7 @@
 //! Rows looked up in an index, as the statement sees the table.
 
 use super::keys::Subject;
+use crate::versions;
 use pgrx::pg_sys;
 
 /// An index, and how its columns are compared.
@@ -201,7 +202,7 @@ impl Probe {
         // SAFETY: promised by the caller; a statement that calls a function has an active snapshot.
         unsafe {
             let snapshot = pg_sys::GetActiveSnapshot();
-            let scan = pg_sys::index_beginscan(self.table, self.index, snapshot, count, 0);
+            let scan = versions::index_beginscan(self.table, self.index, snapshot, count);
             pg_sys::index_rescan(scan, self.keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
             let mut found = false;
             let forward = pg_sys::ScanDirection::ForwardScanDirection;

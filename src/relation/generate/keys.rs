@@ -3,6 +3,7 @@
 use super::foreign::{Foreign, foreign_keys};
 use super::index::{Equality, Probe};
 use crate::error::Result;
+use crate::versions;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::HashSet;
@@ -189,7 +190,7 @@ impl Unique {
             let rule = if exclusion {
                 Rule::Exclusion(Equality::of_exclusion(relation, info), Vec::new())
             } else {
-                let attributes = (*(*relation).rd_att).attrs.as_slice(columns);
+                let attributes = versions::attributes((*relation).rd_att);
                 let collations = std::slice::from_raw_parts((*relation).rd_indcollation, columns);
                 let hashed = attributes.iter().zip(collations);
                 let hashed = hashed.map(|(a, collation)| Hashed::of(a.atttypid, *collation));
@@ -224,7 +225,7 @@ impl Unique {
             pg_sys::FormIndexDatum(self.info, subject.slot, subject.state, values, nulls);
             let columns = (*self.info).ii_NumIndexKeyAttrs as usize;
             let (values, nulls) = (&self.values[..columns], &self.nulls[..columns]);
-            if nulls.contains(&true) && !(*self.info).ii_NullsNotDistinct {
+            if nulls.contains(&true) && !versions::nulls_not_distinct(self.info) {
                 return None;
             }
             let made = match &self.rule {

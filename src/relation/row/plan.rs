@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::relation::decode::Decoder;
 use crate::relation::sources::single::Lookup;
+use crate::versions;
 use insight_engine::recipe::Input;
 use pgrx::pg_sys;
 use std::ffi::CStr;
@@ -61,11 +62,8 @@ impl Plan {
         };
         // SAFETY: a descriptor has `natts` attributes.
         let attributes: Vec<(Option<String>, pg_sys::Oid)> = unsafe {
-            let list = std::slice::from_raw_parts(
-                (*descriptor).attrs.as_ptr(),
-                (*descriptor).natts as usize,
-            );
-            list.iter()
+            versions::attributes(descriptor)
+                .iter()
                 .map(|a| {
                     let name = CStr::from_ptr(a.attname.data.as_ptr())
                         .to_string_lossy()

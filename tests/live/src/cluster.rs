@@ -60,6 +60,11 @@ fn program(name: &str) -> PathBuf {
     Path::new(&folder).join(name)
 }
 
+/// A library of another extension, where it is installed.
+pub fn library(name: &str) -> Option<PathBuf> {
+    Some(program("../lib").join(name)).filter(|path| path.exists())
+}
+
 /// The user the servers run as: never root.
 fn as_server_user(name: &str) -> Command {
     if !is_root() {

@@ -4,11 +4,10 @@ use live::*;
 
 #[test]
 fn pg_cron_retrains_a_model() {
-    let library = std::path::Path::new("/usr/lib/postgresql/15/lib/pg_cron.so");
-    if !library.exists() {
+    if library("pg_cron.so").is_none() {
         skipped(
             "pg_cron_retrains_a_model",
-            "the Debian package postgresql-15-cron",
+            "the server's Debian package of pg_cron",
         );
         return;
     }
@@ -81,8 +80,8 @@ fn pg_cron_retrains_a_model() {
 
 /// A cluster with pg_cron, or None with a word about it.
 fn cron_cluster(test: &str) -> Option<Cluster> {
-    if !std::path::Path::new("/usr/lib/postgresql/15/lib/pg_cron.so").exists() {
-        skipped(test, "the Debian package postgresql-15-cron");
+    if library("pg_cron.so").is_none() {
+        skipped(test, "the server's Debian package of pg_cron");
         return None;
     }
     Some(Cluster::start(

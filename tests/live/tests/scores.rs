@@ -418,10 +418,10 @@ fn a_preloaded_server_counts_for_all() {
 /// A refresh on a schedule of pg_cron.
 #[test]
 fn pg_cron_refreshes_scores() {
-    if !std::path::Path::new("/usr/lib/postgresql/15/lib/pg_cron.so").exists() {
+    if library("pg_cron.so").is_none() {
         skipped(
             "pg_cron_refreshes_scores",
-            "the Debian package postgresql-15-cron",
+            "the server's Debian package of pg_cron",
         );
         return;
     }

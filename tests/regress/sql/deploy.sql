@@ -57,13 +57,24 @@ ALTER TABLE loyal_members RENAME TO former_members;
 SELECT insight.run_schedule('members_leave', 'new_rows > 10%', '{}');
 SELECT status, error FROM insight.jobs WHERE model = 'members_leave' ORDER BY job DESC LIMIT 1;
 ALTER TABLE former_members RENAME TO loyal_members;
--- Schedules need pg_cron.
-SELECT insight_schedule('members_leave', '0 3 * * *');
+-- Schedules need pg_cron. The hint names the package of this version.
+DO $$
+DECLARE
+  said text;
+BEGIN
+  PERFORM insight_schedule('members_leave', '0 3 * * *');
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS said = PG_EXCEPTION_HINT;
+  RAISE NOTICE '%', SQLERRM;
+  RAISE NOTICE '%', replace(said, format('postgresql-%s-', current_setting('server_version_num')::int / 10000), 'postgresql-NN-');
+END $$;
 SELECT insight_schedule('members_leave', '{"if": "new_rows > 10%"}');
 SELECT insight_schedule('members_leave', '{"when": "new_rows > 10"');
 SELECT insight_schedule('members_leave', '{"when": 3}');
 SELECT insight_schedule('members_leave', '0 3 * * *', '{"promote": "now"}');
+\set VERBOSITY terse
 SELECT insight_unschedule('members_leave');
+\set VERBOSITY default
 -- The history goes with the model.
 SELECT insight_drop('members_leave');
 SELECT count(*) FROM insight.deployments WHERE model = 'members_leave';

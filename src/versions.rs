@@ -1,0 +1,208 @@
+//! What differs between the versions of PostgreSQL, 13 to 18: every `cfg` on them stands here.
+
+use pgrx::pg_sys;
+use std::ffi::CStr;
+
+/// The type `money`.
+#[cfg(feature = "pg13")]
+pub const MONEYOID: pg_sys::Oid = pg_sys::CASHOID;
+#[cfg(not(feature = "pg13"))]
+pub const MONEYOID: pg_sys::Oid = pg_sys::MONEYOID;
+
+/// The attributes of a row type, dropped ones among them.
+///
+/// # Safety
+/// The descriptor must be valid for as long as the answer is used.
+pub unsafe fn attributes<'a>(
+    descriptor: pg_sys::TupleDesc,
+) -> &'a [pg_sys::FormData_pg_attribute] {
+    // SAFETY: a valid descriptor has `natts` attributes, one after the other.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let first = (*descriptor).attrs.as_ptr();
+        // They stand behind the compact ones.
+        #[cfg(feature = "pg18")]
+        let first = pg_sys::TupleDescAttr(descriptor, 0);
+        std::slice::from_raw_parts(first, (*descriptor).natts as usize)
+    }
+}
+
+/// Runs a SELECT inside an SPI connection and hands its rows to the receiver. Below 0: it is no SELECT.
+///
+/// With `read_only` it sees what the calling statement sees, else the newest.
+///
+/// # Safety
+/// An SPI connection is open, and the receiver outlives the call.
+#[cfg(not(feature = "pg13"))]
+pub unsafe fn select_into(sql: &CStr, read_only: bool, dest: *mut pg_sys::DestReceiver) -> i32 {
+    let options = pg_sys::SPIExecuteOptions {
+        read_only,
+        dest,
+        ..Default::default()
+    };
+    // SAFETY: promised by the caller.
+    unsafe { pg_sys::SPI_execute_extended(sql.as_ptr(), &options) }
+}
+
+/// SPI has no receivers before 14: the rows of a cursor go to one, without parallel workers.
+///
+/// # Safety
+/// As above.
+#[cfg(feature = "pg13")]
+pub unsafe fn select_into(sql: &CStr, read_only: bool, dest: *mut pg_sys::DestReceiver) -> i32 {
+    use std::ptr::null_mut;
+    // SAFETY: promised by the caller; the plan is freed with the connection, the portal here or by the transaction's abort.
+    unsafe {
+        let plan = pg_sys::SPI_prepare(sql.as_ptr(), 0, null_mut());
+        if plan.is_null() || !pg_sys::SPI_is_cursor_plan(plan) {
+            return -1;
+        }
+        let no_name = std::ptr::null();
+        let portal = pg_sys::SPI_cursor_open(no_name, plan, null_mut(), no_name, read_only);
+        let forward = pg_sys::FetchDirection::FETCH_FORWARD;
+        pg_sys::PortalRunFetch(portal, forward, std::ffi::c_long::MAX, dest);
+        pg_sys::SPI_cursor_close(portal);
+    }
+    pg_sys::SPI_OK_SELECT as i32
+}
+
+/// Whether a role owns a relation, or is a member of its owner.
+///
+/// # Safety
+/// The relation exists.
+pub unsafe fn owns_relation(relation: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let owns = pg_sys::pg_class_ownercheck(relation, role);
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let owns = pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, role);
+        owns
+    }
+}
+
+/// Begins to look rows up by an index.
+///
+/// # Safety
+/// As for PostgreSQL's function: open relations, a registered or active snapshot.
+pub unsafe fn index_beginscan(
+    table: pg_sys::Relation,
+    index: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    keys: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: promised by the caller; nobody counts what the scan does.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let scan = pg_sys::index_beginscan(table, index, snapshot, keys, 0);
+        #[cfg(feature = "pg18")]
+        let scan =
+            pg_sys::index_beginscan(table, index, snapshot, std::ptr::null_mut(), keys, 0);
+        scan
+    }
+}
+
+/// Whether NULLs of a unique index equal each other: `NULLS NOT DISTINCT` came with 15.
+///
+/// # Safety
+/// The index's description must be valid.
+pub unsafe fn nulls_not_distinct(_info: *const pg_sys::IndexInfo) -> bool {
+    #[cfg(any(feature = "pg13", feature = "pg14"))]
+    return false;
+    // SAFETY: promised by the caller.
+    #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+    return unsafe { (*_info).ii_NullsNotDistinct };
+}
+
+/// The text of a node that the parser made of a string.
+///
+/// # Safety
+/// It must be such a node.
+pub unsafe fn node_text<'a>(node: *const pg_sys::Node) -> &'a CStr {
+    // SAFETY: promised by the caller; its text ends with a zero byte.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        let text = (*node.cast::<pg_sys::Value>()).val.str_;
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        let text = (*node.cast::<pg_sys::String>()).sval;
+        CStr::from_ptr(text)
+    }
+}
+
+/// The number of this process's transaction, also of one that writes nothing; 0 outside of any process.
+pub fn local_transaction() -> u32 {
+    // SAFETY: a plain read of this process's state.
+    unsafe {
+        if pg_sys::MyProc.is_null() {
+            return 0;
+        }
+        #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+        let id = (*pg_sys::MyProc).lxid;
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        let id = (*pg_sys::MyProc).vxid.lxid;
+        id
+    }
+}
+
+/// Sets the handler of a signal.
+///
+/// # Safety
+/// The handler does only what a handler may.
+pub unsafe fn on_signal(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(signal, Some(handler));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(signal, Some(handler));
+    }
+}
+
+/// Refuses settings of a prefix that nobody has defined; before 15 they are warned of.
+///
+/// # Safety
+/// Called while the library loads, after the settings are defined.
+pub unsafe fn reserve_settings(prefix: &CStr) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr());
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        pg_sys::MarkGUCPrefixReserved(prefix.as_ptr());
+    }
+}
+
+/// Asks for shared memory: from 15 on in a hook, once every library is loaded.
+///
+/// # Safety
+/// Called once, while the server preloads the library.
+pub unsafe fn request_shared_memory(bytes: usize) {
+    // SAFETY: promised by the caller; the server has one thread.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        pg_sys::RequestAddinShmemSpace(bytes);
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        {
+            REQUESTED = bytes;
+            BEFORE_REQUEST = pg_sys::shmem_request_hook;
+            pg_sys::shmem_request_hook = Some(request);
+        }
+    }
+}
+
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+static mut REQUESTED: usize = 0;
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+static mut BEFORE_REQUEST: pg_sys::shmem_request_hook_type = None;
+
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn request() {
+    // SAFETY: called by PostgreSQL when memory may be asked for.
+    unsafe {
+        if let Some(before) = BEFORE_REQUEST {
+            before();
+        }
+        pg_sys::RequestAddinShmemSpace(REQUESTED);
+    }
+}

@@ -9,13 +9,14 @@ pub const MONEYOID: pg_sys::Oid = pg_sys::CASHOID;
 #[cfg(not(feature = "pg13"))]
 pub const MONEYOID: pg_sys::Oid = pg_sys::MONEYOID;
 
+/// The right to read: rights are words of 32 bits before 16, of 64 since.
+pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as pg_sys::AclMode;
+
 /// The attributes of a row type, dropped ones among them.
 ///
 /// # Safety
 /// The descriptor must be valid for as long as the answer is used.
-pub unsafe fn attributes<'a>(
-    descriptor: pg_sys::TupleDesc,
-) -> &'a [pg_sys::FormData_pg_attribute] {
+pub unsafe fn attributes<'a>(descriptor: pg_sys::TupleDesc) -> &'a [pg_sys::FormData_pg_attribute] {
     // SAFETY: a valid descriptor has `natts` attributes, one after the other.
     unsafe {
         #[cfg(not(feature = "pg18"))]
@@ -96,8 +97,7 @@ pub unsafe fn index_beginscan(
         #[cfg(not(feature = "pg18"))]
         let scan = pg_sys::index_beginscan(table, index, snapshot, keys, 0);
         #[cfg(feature = "pg18")]
-        let scan =
-            pg_sys::index_beginscan(table, index, snapshot, std::ptr::null_mut(), keys, 0);
+        let scan = pg_sys::index_beginscan(table, index, snapshot, std::ptr::null_mut(), keys, 0);
         scan
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::relation::resolve::Source;
-use crate::store;
+use crate::{store, versions};
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi};
 
@@ -120,7 +120,7 @@ pub fn check_privileges(
     // SAFETY: look-ups of the current role's rights on an existing relation.
     unsafe {
         let role = pg_sys::GetUserId();
-        if pg_sys::pg_class_aclcheck(relation, role, pg_sys::ACL_SELECT)
+        if pg_sys::pg_class_aclcheck(relation, role, versions::ACL_SELECT)
             == pg_sys::AclResult::ACLCHECK_OK
         {
             return Ok(());
@@ -131,7 +131,8 @@ pub fn check_privileges(
                 continue;
             };
             let number = pg_sys::get_attnum(relation, c_name.as_ptr());
-            let allowed = pg_sys::pg_attribute_aclcheck(relation, number, role, pg_sys::ACL_SELECT);
+            let allowed =
+                pg_sys::pg_attribute_aclcheck(relation, number, role, versions::ACL_SELECT);
             if allowed != pg_sys::AclResult::ACLCHECK_OK {
                 denied.push(name.as_str());
             }

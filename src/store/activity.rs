@@ -182,7 +182,8 @@ unsafe extern "C-unwind" fn startup() {
         let lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
         pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
         let mut found = false;
-        let memory = pg_sys::ShmemInitStruct(c"insight activity".as_ptr(), SHARED_BYTES, &mut found);
+        let memory =
+            pg_sys::ShmemInitStruct(c"insight activity".as_ptr(), SHARED_BYTES, &mut found);
         if !found {
             std::ptr::write_bytes(memory.cast::<u8>(), 0, SHARED_BYTES);
             let last = &*memory.cast::<Slot>().add(SLOTS);

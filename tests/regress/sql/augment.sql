@@ -49,7 +49,9 @@ SELECT insight_personas('subscriber_twins', -1);
 SELECT insight_personas('subscriber_twins', 3, 'SELECT subscriber_id FROM club_members');
 SELECT insight_personas('subscriber_twins', 3, 'SELECT part FROM club_members');
 SELECT insight_personas('subscriber_twins', NULL, 'SELECT * FROM club_members LIMIT 3');
--- What waiting callers are told.
+-- What waiting callers are told, of a generator of one epoch: the last digits differ between versions of the C library, and epochs make
+-- more of them.
+SELECT status FROM insight_train('SELECT spend, plan, city, region, churn FROM trained_on', NULL, 'hasty_twins', '{"algorithm": "tvae", "epochs": 1, "seed": 3}');
 SET client_min_messages = notice;
-SELECT status FROM insight_train('trained_on', 'churn', 'told', '{"algorithm": "linear", "exclude": ["subscriber_id"], "augment": {"gan": "contrary_twins", "rows": 1000}}');
+SELECT status FROM insight_train('trained_on', 'churn', 'told', '{"algorithm": "linear", "exclude": ["subscriber_id"], "augment": {"gan": "hasty_twins", "rows": 1000}}');
 SET client_min_messages = warning;

@@ -65,8 +65,8 @@ BEGIN
   PERFORM insight_schedule('members_leave', '0 3 * * *');
 EXCEPTION WHEN OTHERS THEN
   GET STACKED DIAGNOSTICS said = PG_EXCEPTION_HINT;
-  RAISE NOTICE '%', SQLERRM;
-  RAISE NOTICE '%', replace(said, format('postgresql-%s-', current_setting('server_version_num')::int / 10000), 'postgresql-NN-');
+  RAISE INFO '%', SQLERRM;
+  RAISE INFO '%', replace(said, format('postgresql-%s-', current_setting('server_version_num')::int / 10000), 'postgresql-NN-');
 END $$;
 SELECT insight_schedule('members_leave', '{"if": "new_rows > 10%"}');
 SELECT insight_schedule('members_leave', '{"when": "new_rows > 10"');

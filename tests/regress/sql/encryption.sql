@@ -89,7 +89,9 @@ CREATE ROLE regress_eve;
 SET ROLE regress_eve;
 SET insight.key_file = '/etc/passwd';
 SET insight.key_command = 'id';
+\set VERBOSITY sqlstate
 SHOW insight.key_file;
+\set VERBOSITY default
 SELECT count(*) FROM pg_settings WHERE name LIKE 'insight.key%';
 SELECT * FROM insight_rotate_key();
 -- Stolen bytes are not opened for who has no right.

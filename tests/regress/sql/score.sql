@@ -82,6 +82,8 @@ CREATE ROLE score_writer;
 GRANT USAGE ON SCHEMA "Shop.One" TO score_reader, score_writer;
 GRANT SELECT ON "Shop.One"."Customers" TO score_writer;
 CREATE SCHEMA scoring AUTHORIZATION score_writer;
+-- As it is from 15 on.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 SELECT insight_grant('leaving', role) FROM unnest('{score_reader,score_writer}'::text[]) role;
 ALTER TABLE "Shop.One"."Customers" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY rome ON "Shop.One"."Customers" TO score_writer USING (city = 'Rome');

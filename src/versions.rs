@@ -144,6 +144,38 @@ pub fn local_transaction() -> u32 {
     }
 }
 
+/// Whether the client of this process is still there.
+///
+/// # Safety
+/// The process has a client.
+#[cfg(not(feature = "pg13"))]
+pub unsafe fn client_is_there() -> bool {
+    unsafe extern "C-unwind" {
+        /// Not in the bindings.
+        fn pq_check_connection() -> bool;
+    }
+    // SAFETY: promised by the caller.
+    unsafe { pq_check_connection() }
+}
+
+/// Before 14 PostgreSQL does not look: the kernel knows whether the other side has closed the socket.
+///
+/// # Safety
+/// As above.
+#[cfg(feature = "pg13")]
+pub unsafe fn client_is_there() -> bool {
+    let closed = libc::POLLHUP | libc::POLLRDHUP;
+    // SAFETY: promised by the caller; poll looks at one descriptor and does not wait.
+    unsafe {
+        let mut socket = libc::pollfd {
+            fd: (*pg_sys::MyProcPort).sock,
+            events: libc::POLLRDHUP,
+            revents: 0,
+        };
+        libc::poll(&mut socket, 1, 0) < 1 || socket.revents & closed == 0
+    }
+}
+
 /// Sets the handler of a signal.
 ///
 /// # Safety

@@ -104,6 +104,26 @@ fn insight_recommend(
     TableIterator::new(rows.filter_map(|a| Some((a.rank, a.label?, a.probability?))))
 }
 
+/// The same for a key that is a whole number.
+#[pg_extern(name = "insight_recommend", stable, parallel_safe)]
+#[allow(clippy::type_complexity)]
+fn insight_recommend_number(
+    model: Option<&str>,
+    key: Option<i64>,
+    k: default!(Option<i32>, 10),
+    exclude_seen: default!(Option<bool>, false),
+) -> TableIterator<
+    'static,
+    (
+        name!(rank, i32),
+        name!(label, String),
+        name!(probability, f64),
+    ),
+> {
+    let key = key.map(|key| key.to_string());
+    insight_recommend(model, key.as_deref(), k, exclude_seen)
+}
+
 extension_sql!(
     r#"
 COMMENT ON FUNCTION insight_next(text, text, integer) IS
@@ -112,12 +132,14 @@ COMMENT ON FUNCTION insight_sequence_embedding(text, text) IS
 'a vector for each key of a relation: what a model of histories knows of it, for segments, look-alikes and as features';
 COMMENT ON FUNCTION insight_recommend(text, text, integer, boolean) IS
 'the k best next steps for one key, whose history is read from the relation the model was trained on; with exclude_seen none that is in the history';
-CREATE FUNCTION insight_recommend(model text, key bigint, k integer DEFAULT 10, exclude_seen boolean DEFAULT false)
-  RETURNS TABLE (rank integer, label text, probability double precision) LANGUAGE sql STABLE PARALLEL SAFE
-  BEGIN ATOMIC SELECT r.rank, r.label, r.probability FROM insight_recommend(model, key::text, k, exclude_seen) r; END;
 COMMENT ON FUNCTION insight_recommend(text, bigint, integer, boolean) IS
 'the k best next steps for one key that is a whole number, whose history is read from the relation the model was trained on';
 "#,
     name = "sequence",
-    requires = [insight_next, insight_sequence_embedding, insight_recommend]
+    requires = [
+        insight_next,
+        insight_sequence_embedding,
+        insight_recommend,
+        insight_recommend_number
+    ]
 );

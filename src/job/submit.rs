@@ -5,8 +5,8 @@ use super::shared::{Segment, State};
 use super::spec::Spec;
 use super::{error_of, worker};
 use crate::error::{Error, Result};
-use crate::settings;
 use crate::store::publish::{self, Publication, Published};
+use crate::{settings, versions};
 use insight_engine::trained::TrainedModel;
 use pgrx::bgworkers::DynamicBackgroundWorker;
 use pgrx::prelude::*;
@@ -22,11 +22,6 @@ thread_local! {
     /// Jobs queued by the current transaction: their workers start when it commits.
     static PENDING: RefCell<Vec<(i64, pg_sys::Oid)>> = const { RefCell::new(Vec::new()) };
     static REGISTERED: RefCell<bool> = const { RefCell::new(false) };
-}
-
-unsafe extern "C-unwind" {
-    /// Whether the client is still there; not in the bindings.
-    fn pq_check_connection() -> bool;
 }
 
 /// What a finished call answers.
@@ -127,7 +122,7 @@ impl Drop for Waiting {
 impl Waiting {
     /// Sleeps a little; cancellation and a lost client end the wait here.
     fn pause(&self, last_check: &mut Instant) {
-        // SAFETY: our own latch; pq_check_connection looks at our own client's socket.
+        // SAFETY: our own latch, and our own client.
         unsafe {
             pg_sys::WaitLatch(
                 pg_sys::MyLatch,
@@ -138,7 +133,7 @@ impl Waiting {
             pg_sys::ResetLatch(pg_sys::MyLatch);
             if last_check.elapsed() > Duration::from_millis(500) && !pg_sys::MyProcPort.is_null() {
                 *last_check = Instant::now();
-                if !pq_check_connection() {
+                if !versions::client_is_there() {
                     pg_sys::ClientConnectionLost = 1;
                     pg_sys::InterruptPending = 1;
                 }

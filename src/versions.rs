@@ -168,7 +168,8 @@ pub unsafe fn client_is_there() -> bool {
     // SAFETY: promised by the caller; poll looks at one descriptor and does not wait.
     unsafe {
         let mut socket = libc::pollfd {
-            fd: (*pg_sys::MyProcPort).sock,
+            // The first field (src/include/libpq/libpq-be.h); the bindings have none.
+            fd: *pg_sys::MyProcPort.cast::<i32>(),
             events: libc::POLLRDHUP,
             revents: 0,
         };

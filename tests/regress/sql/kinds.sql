@@ -42,7 +42,7 @@ SELECT i AS letter_id, CASE WHEN i % 100 = 50 THEN repeat((ARRAY['good ', 'пл�
     || CASE WHEN i % 3 = 0 THEN ' no ' ELSE ' yes ' END || 'said the customer number ' || i || ' on that day' END AS words,
   ARRAY(SELECT (k * i % 5)::float8 FROM generate_series(1, i % 7) k) AS lengths,
   CASE i % 5 WHEN 0 THEN '{"a": 1}' WHEN 1 THEN '{"a": {"b": [1, {"c": 2}]}}' WHEN 2 THEN '{"a": "x"}' WHEN 3 THEN '[]' ELSE 'null' END::jsonb AS shape,
-  CASE i % 11 WHEN 0 THEN 'NaN' WHEN 1 THEN 'Infinity' WHEN 2 THEN '-Infinity' WHEN 3 THEN 1e308 ELSE i END::float8 AS amount, i % 3 = 0 AS refuses
+  CASE i % 11 WHEN 0 THEN 'NaN' WHEN 1 THEN 'Infinity' WHEN 2 THEN '-Infinity' WHEN 3 THEN 1e308::float8 ELSE i END AS amount, i % 3 = 0 AS refuses
 FROM generate_series(1, 400) i;
 SELECT model, status, score > 0.8 AS good FROM insight_train('letters', 'refuses', options => '{"epochs": 15, "text_features": 100}');
 SELECT name, kind FROM insight_recipe('letters_refuses') ORDER BY 1;

@@ -1,0 +1,272 @@
+//! Customers on two clusters, read and scored through postgres_fdw from a third.
+
+use live::*;
+
+const LINEAR: &str = r#"{"algorithm": "linear"}"#;
+
+const COLUMNS: &str = "id bigint, age integer, income double precision, tenure_months integer, contract text, plan text,
+    monthly_fee double precision, support_tickets integer, last_login_days integer, satisfaction integer, signup_date date,
+    churn boolean";
+
+/// Rows of each shard.
+const ROWS: i64 = 15_000;
+
+/// Two clusters with half of the customers each.
+struct Shards([Cluster; 2]);
+
+impl Shards {
+    fn start() -> Shards {
+        Shards([0, 1].map(|shard: i64| {
+            let cluster = Cluster::start("log_statement = 'all'\n");
+            let mut s = cluster.connect("postgres", "postgres");
+            s.exec("CREATE EXTENSION insight");
+            customers(&mut s, 2 * ROWS as u32);
+            s.exec(&format!(
+                "DELETE FROM customers WHERE (id - 1) / {ROWS} <> {shard};
+                 ALTER TABLE customers ADD PRIMARY KEY (id);
+                 ANALYZE customers;
+                 CREATE ROLE analyst LOGIN;
+                 GRANT SELECT ON customers TO analyst"
+            ));
+            cluster
+        }))
+    }
+
+    /// The table `customers` of the coordinator: its partitions are the shards' tables.
+    #[track_caller]
+    fn attach(&self, s: &mut Session) {
+        s.exec(&format!(
+            "CREATE EXTENSION postgres_fdw; CREATE ROLE analyst LOGIN;
+             CREATE TABLE customers ({COLUMNS}) PARTITION BY RANGE (id);
+             GRANT SELECT ON customers TO analyst"
+        ));
+        for (shard, cluster) in self.0.iter().enumerate() {
+            let first = 1 + ROWS * shard as i64;
+            s.exec(&format!(
+                "CREATE SERVER shard{shard} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{}', dbname 'postgres',
+                   async_capable 'true', fetch_size '10000', use_remote_estimate 'true', fdw_tuple_cost '0.2',
+                   extensions 'insight');
+                 CREATE USER MAPPING FOR postgres SERVER shard{shard} OPTIONS (user 'postgres');
+                 CREATE USER MAPPING FOR analyst SERVER shard{shard} OPTIONS (user 'analyst', password_required 'false');
+                 CREATE FOREIGN TABLE customers_{shard} PARTITION OF customers FOR VALUES FROM ({first}) TO ({})
+                   SERVER shard{shard} OPTIONS (table_name 'customers')",
+                cluster.dir().display(),
+                first + ROWS
+            ));
+        }
+        s.exec("ANALYZE customers");
+    }
+
+    /// The queries that a shard was asked since its log was `from` bytes long.
+    fn asked(&self, shard: usize, from: usize) -> Vec<String> {
+        let log = self.0[shard].log();
+        let lines: Vec<&str> = log[from..].lines().collect();
+        let declared = lines
+            .iter()
+            .zip(lines.iter().skip(1))
+            .filter(|(line, _)| line.contains("DECLARE c") && line.ends_with("CURSOR FOR"));
+        declared.map(|(_, next)| next.trim().to_owned()).collect()
+    }
+}
+
+#[track_caller]
+fn plan(s: &mut Session, query: &str) -> String {
+    s.all::<String>(&format!("EXPLAIN (VERBOSE, COSTS OFF) {query}"))
+        .join("\n")
+}
+
+#[test]
+fn a_coordinator_trains_on_shards_and_shards_predict() {
+    let shards = Shards::start();
+    let coordinator = Cluster::start("");
+    let db = coordinator.database();
+    let mut s = db.session();
+    shards.attach(&mut s);
+    reading(&shards, &mut s);
+    measured(&mut s);
+    let mut analyst = db.session_of("analyst");
+    analyst.exec(&format!(
+        "SELECT insight_train('SELECT * FROM customers WHERE id % 10 = 0', 'churn', 'of_analyst', '{LINEAR}')"
+    ));
+    predicting(&shards, &mut s);
+    lost(&shards, &mut s);
+    assert_eq!(coordinator.restarts(), 0);
+}
+
+/// What travels when insight reads: needed columns, of needed rows, of both shards at once.
+#[track_caller]
+fn reading(shards: &Shards, s: &mut Session) {
+    let before = [0, 1].map(|shard: usize| shards.0[shard].log().len());
+    s.exec(&format!(
+        r#"SELECT insight_train('SELECT * FROM customers WHERE contract = ''monthly'' AND id % 10 < 5', 'churn', 'some',
+             '{LINEAR}'::jsonb || '{{"exclude": ["signup_date", "income"]}}')"#
+    ));
+    let rows: i64 = s.one("SELECT rows FROM insight.models WHERE model = 'some'");
+    let want = "SELECT count(*) FROM customers WHERE contract = 'monthly' AND id % 10 < 5";
+    assert_eq!(rows, s.one::<i64>(want));
+    for (shard, from) in before.into_iter().enumerate() {
+        let asked = shards.asked(shard, from);
+        let query = asked.first().expect("the shard was asked");
+        assert!(
+            !query.contains("signup_date") && !query.contains("income"),
+            "{query}"
+        );
+        assert!(
+            query.contains("contract = 'monthly'") && query.contains("id % 10"),
+            "{query}"
+        );
+    }
+    // The statement that reads, as it is planned.
+    let of = plan(s, "SELECT age, plan, churn FROM public.customers");
+    assert_eq!(of.matches("Async Foreign Scan").count(), 2, "{of}");
+    assert_eq!(
+        of.matches("Remote SQL: SELECT age, plan, churn FROM")
+            .count(),
+        2,
+        "{of}"
+    );
+
+    // Whole columns travel to a profile, nothing is counted at the shards.
+    let before = shards.0[0].log().len();
+    let columns: i64 =
+        s.one("SELECT count(*) FROM insight_profile('SELECT age, plan, churn FROM customers', 'churn') WHERE name !~ '^\\('");
+    assert_eq!(columns, 3);
+    let asked = shards.asked(0, before);
+    assert_eq!(asked, ["SELECT age, plan, churn FROM public.customers"]);
+
+    // PostgreSQL overlooks TABLESAMPLE where a partition is foreign; a condition on a hash is evaluated at the shards.
+    let count = |s: &mut Session, from: &str| s.one::<i64>(&format!("SELECT count(*) FROM {from}"));
+    assert_eq!(count(s, "customers TABLESAMPLE SYSTEM (10)"), 2 * ROWS);
+    let sample = "customers WHERE hashint8(id) % 10 = 0";
+    let share = count(s, sample) as f64 / (2 * ROWS) as f64;
+    assert!((0.08..0.12).contains(&share), "{share}");
+    let of = plan(
+        s,
+        &format!("SELECT age FROM (SELECT * FROM {sample}) AS source"),
+    );
+    assert_eq!(
+        of.matches("WHERE (((hashint8(id) % 10) = 0))").count(),
+        2,
+        "{of}"
+    );
+}
+
+/// All rows arrive; in the order of a key they are those of a local table, bit for bit.
+#[track_caller]
+fn measured(s: &mut Session) {
+    s.exec("CREATE TABLE one_table AS SELECT * FROM customers ORDER BY id; ANALYZE one_table");
+    let options = |seed: u32| format!(r#"{{"algorithm": "linear", "seed": {seed}}}"#);
+    for (model, relation) in [
+        ("sharded", "customers"),
+        ("single", "one_table"),
+        ("ordered", "SELECT * FROM customers ORDER BY id"),
+    ] {
+        s.exec(&format!(
+            "SELECT insight_train('{relation}', 'churn', '{model}', '{}')",
+            options(7)
+        ));
+        let read: i64 = s.one(&format!(
+            "SELECT read_rows FROM insight.jobs WHERE model = '{model}'"
+        ));
+        assert_eq!(read, 2 * ROWS, "{model}");
+        let rate: f64 = s.one(&format!(
+            "SELECT read_rows / read_seconds FROM insight.jobs WHERE model = '{model}'"
+        ));
+        println!("{model}: {rate:.0} rows read per second");
+    }
+    let sum = |s: &mut Session, model: &str| {
+        s.one::<f64>(&format!(
+            "SELECT sum(insight_predict('{model}', c)) FROM one_table c"
+        ))
+    };
+    assert_eq!(sum(s, "ordered"), sum(s, "single"));
+}
+
+/// A view on each shard predicts there, beside its rows.
+#[track_caller]
+fn predicting(shards: &Shards, s: &mut Session) {
+    // A call on foreign rows is not sent away: the function is STABLE, and postgres_fdw sends what is IMMUTABLE.
+    let of = plan(
+        s,
+        "SELECT id FROM customers c WHERE insight_predict('single', c) > 0.5",
+    );
+    assert_eq!(of.matches("Filter: (insight_predict(").count(), 2, "{of}");
+
+    let file: Vec<u8> = s.one("SELECT insight_export('single')");
+    let hex: String = file.iter().map(|byte| format!("{byte:02x}")).collect();
+    for cluster in &shards.0 {
+        let mut shard = cluster.connect("postgres", "postgres");
+        shard.exec(&format!(
+            "SELECT insight_import('\\x{hex}'::bytea);
+             SELECT insight_grant('single', 'analyst');
+             CREATE VIEW scored AS SELECT id, plan, insight_predict('single', c) AS risk FROM customers c;
+             GRANT SELECT ON scored TO analyst"
+        ));
+    }
+    s.exec("CREATE TABLE scored (id bigint, plan text, risk double precision) PARTITION BY RANGE (id); GRANT SELECT ON scored TO analyst");
+    for shard in 0..2 {
+        let first = 1 + ROWS * shard;
+        s.exec(&format!(
+            "CREATE FOREIGN TABLE scored_{shard} PARTITION OF scored FOR VALUES FROM ({first}) TO ({})
+               SERVER shard{shard} OPTIONS (table_name 'scored')",
+            first + ROWS
+        ));
+    }
+    let query = "SELECT id, risk FROM scored WHERE risk > 0.6 AND plan = 'basic'";
+    let of = plan(s, query);
+    assert_eq!(of.matches("Async Foreign Scan").count(), 2, "{of}");
+    assert_eq!(
+        of.matches("WHERE ((risk > 0.6::double precision))").count(),
+        2,
+        "{of}"
+    );
+    let here =
+        "SELECT id, insight_predict('single', c) AS risk FROM one_table c WHERE plan = 'basic'";
+    let wrong: i64 = s.one(&format!(
+        "SELECT count(*) FROM ({query}) a FULL JOIN (SELECT * FROM ({here}) p WHERE risk > 0.6) b USING (id)
+         WHERE a.risk IS DISTINCT FROM b.risk"
+    ));
+    assert_eq!(wrong, 0);
+    assert!(s.one::<i64>(&format!("SELECT count(*) FROM ({query}) q")) > 0);
+    // Sorted at the shards; only the first rows of each travel.
+    let of = plan(s, "SELECT id, risk FROM scored ORDER BY risk DESC LIMIT 10");
+    assert!(of.contains("Merge Append"), "{of}");
+    assert_eq!(of.matches("scored ORDER BY risk DESC").count(), 2, "{of}");
+    // The mapped role needs the right to predict.
+    let sum = "SELECT count(*) FROM scored WHERE risk > 0.5";
+    s.exec("SET ROLE analyst");
+    assert!(s.one::<i64>(sum) > 0);
+    for cluster in &shards.0 {
+        let mut shard = cluster.connect("postgres", "postgres");
+        shard.exec("SELECT insight_revoke('single', 'analyst')");
+    }
+    s.fails_with("42501", sum);
+    s.exec("RESET ROLE");
+    for (what, query) in [
+        ("the shards", "SELECT sum(risk) FROM scored"),
+        (
+            "one session",
+            "SELECT sum(insight_predict('single', c)) FROM one_table c",
+        ),
+        (
+            "one session, rows from the shards",
+            "SELECT sum(insight_predict('single', c)) FROM customers c",
+        ),
+    ] {
+        let begun = std::time::Instant::now();
+        s.one::<f64>(query);
+        let rate = (2 * ROWS) as f64 / begun.elapsed().as_secs_f64();
+        println!("{what}: {rate:.0} predictions per second");
+    }
+}
+
+/// A shard that is gone ends the training with the reason.
+#[track_caller]
+fn lost(shards: &Shards, s: &mut Session) {
+    shards.0[1].stop("immediate");
+    let error = s.fails_with(
+        "08001",
+        &format!("SELECT insight_train('customers', 'churn', 'lost', '{LINEAR}')"),
+    );
+    assert!(error.message().contains("shard1"), "{}", error.message());
+}

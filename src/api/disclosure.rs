@@ -85,6 +85,8 @@ fn insight_private_profile(
         name!(epsilon, f64),
     ),
 > {
+    // SAFETY: raises 25006 on a standby: what is spent is noted, by a worker that would not start there.
+    unsafe { pg_sys::PreventCommandDuringRecovery(c"insight_private_profile()".as_ptr()) };
     let options = given(options);
     let (found, by) =
         or_raise(required(relation, "relation").and_then(|r| aggregates::of(r, &options)));

@@ -200,6 +200,8 @@ pub fn show(relation: Option<&str>, options: &serde_json::Value) -> Result<Strin
         Some(serde_json::Value::String(table)) => {
             let table = crate::relation::names::quoted_name(table)?;
             let create = format!("CREATE TABLE {table} AS {sql}");
+            // SAFETY: raises 25006 in a read-only transaction and on a standby, where no transaction id can be had.
+            unsafe { pgrx::pg_sys::PreventCommandIfReadOnly(c"insight_features()".as_ptr()) };
             Spi::connect_mut(|client| client.update(create.as_str(), None, &[]).map(|_| ()))?;
         }
         Some(_) => {

@@ -17,4 +17,4 @@ pub use names::{identifier, literal};
 pub use process::{alive, children, kill, skipped, wait_until};
 pub use scene::Scene;
 pub use served::Served;
-pub use session::{Call, Session, describe};
+pub use session::{Call, Session, catch_up, describe};

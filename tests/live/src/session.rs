@@ -141,6 +141,15 @@ impl Session {
     }
 }
 
+/// Waits until the standby has replayed what the primary has written.
+#[track_caller]
+pub fn catch_up(primary: &mut Session, standby: &mut Session) {
+    let written: String = primary.one("SELECT pg_current_wal_lsn()::text");
+    wait_until("the standby has caught up", 60, || {
+        standby.one::<bool>(&format!("SELECT pg_last_wal_replay_lsn() >= '{written}'"))
+    });
+}
+
 /// A statement that runs in a thread.
 pub struct Call {
     /// The backend's process.

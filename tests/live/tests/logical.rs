@@ -61,7 +61,7 @@ impl Pair {
 
 /// Waits until the subscriber shows what the publisher shows.
 #[track_caller]
-fn catch_up(p: &mut Session, s: &mut Session) {
+fn follow(p: &mut Session, s: &mut Session) {
     let seen: String = p.one(SEEN);
     wait_until("the models have arrived", 30, || {
         s.one::<String>(SEEN) == seen
@@ -86,7 +86,7 @@ fn a_subscriber_predicts_with_the_models_of_the_publisher() {
     });
     assert_eq!(s.one::<i64>("SELECT count(*) FROM insight.version"), 0);
     p.exec("ALTER ROLE carrier BYPASSRLS");
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     wait_until("the copy is complete", 30, || {
         s.one("SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel")
     });
@@ -116,12 +116,12 @@ fn a_subscriber_predicts_with_the_models_of_the_publisher() {
     // The open session takes what the publisher deploys, rolls back, grants and drops.
     let first: f64 = s.one(SUM);
     train(&mut p, r#"{"algorithm": "gbdt"}"#);
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     let second: f64 = s.one(SUM);
     assert_ne!(first, second);
     assert_eq!(p.one::<f64>(SUM), second);
     p.exec("SELECT insight_rollback('m')");
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     assert_eq!(s.one::<f64>(SUM), first);
     for session in [&mut p, &mut s] {
         session.exec("CREATE ROLE reader LOGIN; GRANT SELECT ON customers TO reader");
@@ -129,12 +129,12 @@ fn a_subscriber_predicts_with_the_models_of_the_publisher() {
     let mut reader = there.session_of("reader");
     reader.fails_with("42501", SUM);
     p.exec("SELECT insight_grant('m', 'reader')");
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     assert_eq!(reader.one::<f64>(SUM), first);
 
     // Jobs, audit, kept predictions, secrets and fingerprints stay where they are.
     train(&mut p, r#"{"algorithm": "linear", "key": "id"}"#);
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     let known = "SELECT contained FROM insight_contains('m', '7') WHERE version = 3";
     assert_eq!(p.one::<Option<bool>>(known), Some(true));
     assert_eq!(s.one::<Option<bool>>(known), None);
@@ -143,7 +143,7 @@ fn a_subscriber_predicts_with_the_models_of_the_publisher() {
         assert_eq!(rows, 0, "{table}");
     }
     p.exec("SELECT insight_drop('m')");
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     reader.fails_with("42704", SUM);
     s.exec("DROP SUBSCRIPTION models");
     assert_eq!(
@@ -163,7 +163,7 @@ fn a_subscriber_that_trains_needs_numbers_of_its_own() {
     customers(&mut s, 1000);
     train(&mut p, LINEAR);
     pair.subscribe(&here, &mut s, "models");
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     let own = format!("SELECT insight_train('customers', 'churn', 'own', '{LINEAR}')");
     s.fails_with("23505", &own);
     s.exec(
@@ -192,6 +192,6 @@ fn a_subscriber_that_trains_needs_numbers_of_its_own() {
         s.one("SELECT apply_error_count > 0 FROM pg_stat_subscription_stats")
     });
     s.exec("SELECT insight_drop('own')");
-    catch_up(&mut p, &mut s);
+    follow(&mut p, &mut s);
     s.exec("DROP SUBSCRIPTION models");
 }

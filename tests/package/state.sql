@@ -1,5 +1,5 @@
--- All that must be the same after pg_upgrade, as text. Left out is what versions of PostgreSQL write differently: from 18 on constraints
--- NOT NULL are objects.
+-- All that must be the same after pg_upgrade, as text. Left out is what versions of PostgreSQL write differently: row types are members
+-- of the extension from 17 on, and constraints NOT NULL objects from 18 on.
 \pset format unaligned
 \pset tuples_only on
 \set ON_ERROR_STOP off
@@ -12,7 +12,8 @@ SELECT extversion, extnamespace::regnamespace, extowner::regrole, extrelocatable
   (SELECT array_agg(r::regclass::text ORDER BY n) FROM unnest(extconfig) WITH ORDINALITY u(r, n)) FROM pg_extension WHERE extname = 'insight';
 \echo members
 SELECT pg_describe_object(classid, objid, objsubid) COLLATE "C", deptype FROM pg_depend
-WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'insight') ORDER BY 1, 2;
+WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'insight')
+  AND classid <> 'pg_type'::regclass ORDER BY 1, 2;
 \echo relations
 SELECT oid::regclass::text COLLATE "C", relkind, relowner::regrole, relpersistence, relrowsecurity, relforcerowsecurity, relispartition, reloptions, obj_description(oid, 'pg_class'),
   pg_get_expr(relpartbound, oid) FROM pg_class WHERE relnamespace = 'insight'::regnamespace AND relkind <> 'i' ORDER BY 1;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Called from `_PG_init`.
 pub fn register() {
-    // SAFETY: a plain read of a flag PostgreSQL sets while it preloads libraries.
-    if !unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+    // SAFETY: plain reads of flags PostgreSQL sets while it preloads libraries, and while pg_upgrade works, which reckons with no jobs.
+    if unsafe { !pg_sys::process_shared_preload_libraries_in_progress || pg_sys::IsBinaryUpgrade } {
         return;
     }
     BackgroundWorkerBuilder::new("insight launcher")

@@ -1,7 +1,9 @@
 //! Errors as users read them: SQLSTATE, message, detail and hint, in PostgreSQL's style.
 
+use crate::messages;
 use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 
 /// An error on its way to the user: raised here, stored in a job row, or handed from a worker to its caller.
 #[derive(Debug, Clone, Serialize, Deserialize, thiserror::Error)]
@@ -34,19 +36,34 @@ impl Error {
         self
     }
 
-    /// Raises the error; Rust frames above are unwound by pgrx.
+    /// Raises the error in the user's language; Rust frames above are unwound by pgrx.
     pub fn raise(self) -> ! {
         let code = PgSqlErrorCode::from(sqlstate_code(&self.sqlstate));
-        let mut report = pg_sys::panic::ErrorReport::new(code, self.message, "insight");
-        if let Some(detail) = self.detail {
-            report = report.set_detail(detail);
-        }
-        if let Some(hint) = self.hint {
-            report = report.set_hint(hint);
-        }
-        report.report(PgLogLevel::ERROR);
+        let message = messages::translated(self.message.clone());
+        let detail = self.detail.clone().map(messages::translated);
+        let hint = self.hint.clone().map(messages::translated);
+        let differs = message != self.message || detail != self.detail || hint != self.hint;
+        RAISED.set(differs.then(|| (message.clone(), self)));
+        messages::report(PgLogLevel::ERROR, code, message, detail, hint);
         unreachable!("ERROR does not return")
     }
+
+    /// The error that was raised last, in English, if this is what it said: what is stored is not in the language of whoever
+    /// met it first.
+    pub fn raised(message: &str) -> Option<Error> {
+        let raised = RAISED.take();
+        let error = raised
+            .as_ref()
+            .filter(|(said, _)| said == message)
+            .map(|(_, error)| error.clone());
+        RAISED.set(raised);
+        error
+    }
+}
+
+thread_local! {
+    /// What [`Error::raise`] said last, and of which error.
+    static RAISED: Cell<Option<(String, Error)>> = const { Cell::new(None) };
 }
 
 /// A line in the server's log that no client is shown, whatever it asks for.

@@ -6,6 +6,7 @@ mod alloc;
 mod api;
 mod error;
 mod job;
+mod messages;
 mod relation;
 mod settings;
 mod store;

@@ -123,7 +123,7 @@ class Function:
     def __init__(self, file, name, parameters, answers, start, end, closure=False):
         self.file, self.name, self.parameters, self.answers = file, name, parameters, answers
         self.start, self.end, self.closure = start, end, closure
-        self.outer = None
+        self.outer, self.type = None, None
 
 
 class File:
@@ -144,6 +144,33 @@ class File:
         for function in self.functions:
             function.outer = self.owner[function.start] if function.start < len(self.owner) else None
             self.owner[function.start : function.end] = [function] * (function.end - function.start)
+
+        for start, end, name in self._implementations():
+            for function in self.functions:
+                if start <= function.start < end:
+                    function.type = name
+        self.taken_over = self._uses()
+
+    def _implementations(self):
+        """`impl TYPE { .. }` and `impl TRAIT for TYPE { .. }`, as (start, end, type)."""
+        for i in self.places.get("impl", []):
+            at, name = i + 1, None
+            while at < len(self.tokens) and not (self.tokens[at].kind == "mark" and self.tokens[at].text in "{;()"):
+                if self.is_mark(at, "<"):
+                    at = self._past_generics(at)
+                    continue
+                name = self.tokens[at].text if self.tokens[at].kind == "word" else name
+                at += 1
+            if self.is_mark(at, "{"):
+                yield at, self.pairs[at], name
+
+    def _uses(self):
+        """The words of each `use` statement."""
+        uses = []
+        for i in self.places.get("use", []):
+            end = next((k for k in range(i, len(self.tokens)) if self.is_mark(k, ";")), i)
+            uses.append({t.text for t in self.tokens[i:end] if t.kind == "word" or t.text == "*"})
+        return uses
 
     def is_mark(self, i, text):
         return i < len(self.tokens) and self.tokens[i].kind == "mark" and self.tokens[i].text == text
@@ -174,12 +201,10 @@ class File:
                 continue
             parameters = []
             for first, last in self.split(at + 1, self.pairs[at]):
-                words = [t.text for t in self.tokens[first:last] if t.kind == "word"]
+                # A piece without a colon is `self`, or what follows a comma between < and >.
                 colon = next((k for k in range(first, last) if self.is_mark(k, ":")), None)
-                if colon is not None:
+                if colon is not None and self.tokens[colon - 1].text != "self":
                     parameters.append(self.tokens[colon - 1].text)
-                elif "self" not in words:
-                    parameters.append("")
             at = self.pairs[at] + 1
             first = at
             while not (self.is_mark(at, "{") or self.is_mark(at, ";")):
@@ -192,7 +217,10 @@ class File:
     def _closures(self):
         """`let NAME = |PARAMETERS| BODY;`"""
         for i, token in enumerate(self.tokens):
-            if token.kind != "word" or token.text != "let" or not self.is_mark(i + 2, "="):
+            if token.kind != "word" or token.text != "let":
+                continue
+            i += self.tokens[i + 1].text == "mut"
+            if not self.is_mark(i + 2, "="):
                 continue
             at = i + 3
             if self.tokens[at].text == "move":

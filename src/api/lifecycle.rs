@@ -1,6 +1,7 @@
 //! Versions: deploy, roll back, drop.
 
 use crate::error::or_raise;
+use crate::messages::notice;
 use crate::store::catalog;
 use crate::versions;
 use pgrx::pg_sys;
@@ -66,12 +67,12 @@ pub unsafe extern "C-unwind" fn insight_say_what_goes(
         }
     };
     if dropped && let Ok((models, versions, bytes)) = catalog::inventory() {
-        notice!(
+        notice(format!(
             "dropping extension insight takes along {} with {} ({} MB) and the history of their jobs",
             count(models, "model"),
             count(versions, "version"),
             (bytes as u64).div_ceil(1 << 20)
-        );
+        ));
     }
     pg_sys::Datum::from(0usize)
 }

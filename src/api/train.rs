@@ -5,6 +5,7 @@ use super::json::Json;
 use crate::error::or_raise;
 use crate::job::spec::Call;
 use crate::job::{self, again, submit, targets};
+use crate::messages::notice;
 use insight_engine::fit::Leakage;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -128,7 +129,7 @@ pub(super) fn train(call: Call) -> Row {
     job::notices::tell(&outcome.model, &call.spec.excluded, dropped);
     let p = outcome.published;
     if let Some(verdict) = &p.verdict {
-        notice!("{verdict}");
+        notice(verdict);
     }
     (
         model,

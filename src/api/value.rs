@@ -1,6 +1,7 @@
 //! What customers are worth, from a log of their purchases.
 
 use crate::error::{Error, Result, or_raise, required};
+use crate::messages::{notice, warning};
 use crate::relation::value::{Forecast, Log};
 use insight_engine::value::{Models, rfm};
 use pgrx::datum::Date;
@@ -130,26 +131,21 @@ fn check_range(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
 /// Tells the parameters, and where they should not be believed.
 fn tell(models: &Models) {
     let p = models.purchases;
-    notice!(
+    notice(format!(
         "BG/NBD: r {:.4}, alpha {:.4} days, a {:.4}, b {:.4}",
-        p.r,
-        p.alpha,
-        p.a,
-        p.b
-    );
+        p.r, p.alpha, p.a, p.b
+    ));
     // Published fits lie far within: beyond, the likelihood has no maximum, and what it says of a customer is arbitrary.
     if [p.r, p.a, p.b].iter().any(|x| !(1e-3..=1e3).contains(x)) {
-        warning!(
-            "the BG/NBD model does not fit these purchases: alive says little, and forecasts are rough"
+        warning(
+            "the BG/NBD model does not fit these purchases: alive says little, and forecasts are rough",
         );
     }
     if let Some(g) = models.amounts {
-        notice!(
+        notice(format!(
             "gamma-gamma: p {:.4}, q {:.4}, gamma {:.4}",
-            g.p,
-            g.q,
-            g.gamma
-        );
+            g.p, g.q, g.gamma
+        ));
     }
 }
 

@@ -5,6 +5,7 @@ use super::queue;
 use super::spec::Call;
 use super::{error_of, submit};
 use crate::error::{Error, Result, required};
+use crate::messages::warning;
 use crate::relation::{drift, resolve};
 use crate::store::cache;
 use crate::store::catalog::as_owner;
@@ -218,7 +219,9 @@ pub fn scheduled(model: Option<&str>, condition: Option<&str>, options: &Value) 
             queue::note_failure(model.unwrap_or_default(), &error)?;
             let message = &error.message;
             let model = model.unwrap_or_default();
-            warning!("model \"{model}\" was not trained again: {message}");
+            warning(format!(
+                "model \"{model}\" was not trained again: {message}"
+            ));
             Ok(format!("failed: {message}"))
         }
     }

@@ -3,13 +3,13 @@
 use super::spec::{self, Work};
 use super::{again, submit};
 use crate::error::{Error, Result, required};
+use crate::messages::notice;
 use crate::settings;
 use crate::store::cache::{self, Loaded};
 use crate::store::rights::Right;
 use crate::store::{leak, record};
 use insight_engine::privacy::leak::{Findings, Plan};
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use serde_json::Value;
 
 /// Attacks models trained as a version was, as a job of the caller, who waits, must be a member of the model's owner and must be
@@ -66,12 +66,12 @@ pub fn leak_test(model: Option<&str>, given: &Value, role: pg_sys::Oid) -> Resul
     })?;
     leak::keep(id, job, role, &found)?;
     if private {
-        notice!(
-            "these figures have no noise: they are for those who may read the rows, and no budget counts them"
+        notice(
+            "these figures have no noise: they are for those who may read the rows, and no budget counts them",
         );
     }
     for note in &found.notes {
-        notice!("{note}");
+        notice(note);
     }
     Ok(found)
 }

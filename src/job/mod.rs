@@ -35,6 +35,9 @@ pub fn error_of(caught: &CaughtError) -> Error {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
         CaughtError::RustPanic { ereport, .. } => ereport,
     };
+    if let Some(error) = Error::raised(report.message()) {
+        return error;
+    }
     let code = report.sql_error_code() as i32;
     let sqlstate: String = (0..5)
         .map(|i| char::from((((code >> (6 * i)) & 0x3F) as u8).wrapping_add(b'0')))

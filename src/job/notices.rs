@@ -1,5 +1,6 @@
 //! What a waiting caller is told at the end.
 
+use crate::messages::{notice, warn, warning};
 use insight_engine::artifact::Artifact;
 use insight_engine::clean::report::describe;
 use insight_engine::evaluate::fairness::{Fairness, Line};
@@ -9,8 +10,6 @@ use insight_engine::segment::Clustering;
 use insight_engine::sequence::SequenceModel;
 use insight_engine::synth::Synthesizer;
 use insight_engine::trained::{Card, TrainedModel};
-use pgrx::prelude::*;
-use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 /// Notices about columns and rows left out, and the scores. `excluded`: columns that were not read, and why; `dropped`: leaking
 /// rows were left out.
@@ -25,13 +24,13 @@ pub fn tell(model: &TrainedModel, excluded: &[(String, String)], dropped: bool) 
 
 fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Card<'_>) {
     for (column, reason) in excluded.iter().chain(&model.encoder.excluded) {
-        notice!("column \"{column}\" left out: {reason}");
+        notice(format!("column \"{column}\" left out: {reason}"));
     }
     if model.dropped > 0 {
-        notice!(
+        notice(format!(
             "{} rows left out: their key or their place in the order is NULL",
             model.dropped
-        );
+        ));
     }
     if let Some(spent) = &model.privacy {
         tell_privacy(spent);
@@ -50,10 +49,10 @@ fn tell_sequence(model: &SequenceModel, excluded: &[(String, String)], card: &Ca
             Some(_) => "unseen keys, about: scores have noise",
             None => "unseen answers",
         };
-        notice!(
+        notice(format!(
             "{} {metric} {value:.4}{beside} ({answers} {unseen})",
             model.evaluated_on
-        );
+        ));
     }
 }
 
@@ -62,12 +61,16 @@ const LITTLE_APART: f64 = 0.25;
 
 fn tell_segments(clustering: &Clustering, excluded: &[(String, String)]) {
     for (column, reason) in excluded.iter().chain(&clustering.excluded) {
-        notice!("column \"{column}\" left out: {reason}");
+        notice(format!("column \"{column}\" left out: {reason}"));
     }
     if let Some(model) = &clustering.wanted.model {
         match clustering.is_learned() {
-            true => notice!("rows are compared by the last hidden layer of {model}"),
-            false => notice!("columns count as much as {model} needs them: it has no network"),
+            true => notice(format!(
+                "rows are compared by the last hidden layer of {model}"
+            )),
+            false => notice(format!(
+                "columns count as much as {model} needs them: it has no network"
+            )),
         }
     }
     if let Some(count) = clustering.counts.get(clustering.chosen) {
@@ -75,27 +78,29 @@ fn tell_segments(clustering: &Clustering, excluded: &[(String, String)]) {
             1 => String::new(),
             tried => format!(" (of {tried} numbers tried)"),
         };
-        notice!(
+        notice(format!(
             "{} segments{beside}: silhouette {:.4}, stability {:.4}",
             clustering.count(),
             count.silhouette,
             count.stability
-        );
+        ));
         if count.silhouette < LITTLE_APART {
-            notice!("the segments hardly stand apart: they cut what may be one heap into parts");
+            notice("the segments hardly stand apart: they cut what may be one heap into parts");
         }
     }
     if clustering.stopped_by == "max_seconds" {
-        notice!("max_seconds ended the search for the number of segments");
+        notice("max_seconds ended the search for the number of segments");
     }
 }
 
 fn tell_synthesizer(synthesizer: &Synthesizer, excluded: &[(String, String)]) {
     for (column, reason) in excluded {
-        notice!("column \"{column}\" left out, generated rows have NULL in it: {reason}");
+        notice(format!(
+            "column \"{column}\" left out, generated rows have NULL in it: {reason}"
+        ));
     }
     for note in &synthesizer.notes {
-        notice!("{note}");
+        notice(note);
     }
     if let Some(spent) = &synthesizer.spent {
         tell_privacy(spent);
@@ -110,51 +115,52 @@ fn tell_synthesizer(synthesizer: &Synthesizer, excluded: &[(String, String)]) {
         true => "what was told of those that were learned, with noise",
         false => "those that were learned",
     };
-    notice!("{} (generated rows beside {beside})", shown.join(", "));
+    notice(format!(
+        "{} (generated rows beside {beside})",
+        shown.join(", ")
+    ));
 }
 
 /// `dropped`: leaking rows were left out.
 fn tell_table(artifact: &Artifact, dropped: bool) {
     let provenance = &artifact.provenance;
     for (column, reason) in &provenance.excluded {
-        notice!("column \"{column}\" left out: {reason}");
+        notice(format!("column \"{column}\" left out: {reason}"));
     }
     if provenance.null_target_rows > 0 {
         let beside = artifact.target.companion.as_ref();
         let beside = beside.map_or(String::new(), |name| format!(" or \"{name}\""));
-        notice!(
+        notice(format!(
             "{} rows left out: target \"{}\"{beside} is NULL",
-            provenance.null_target_rows,
-            artifact.target.name
-        );
+            provenance.null_target_rows, artifact.target.name
+        ));
     }
     for (column, values) in artifact.recipe.unreadable() {
-        notice!(
+        notice(format!(
             "column \"{column}\": {values} values are no PNG or JPEG image and count as missing"
-        );
+        ));
     }
     for line in describe(&provenance.cleaned) {
-        notice!("{line}");
+        notice(line);
     }
     for leak in provenance.leaks.iter().filter(|leak| {
         let left_out = |(column, _): &(String, String)| *column == leak.column;
         !provenance.excluded.iter().any(left_out)
     }) {
-        notice!(
+        notice(format!(
             "column \"{}\" may give the target away: {}; leave it out unless it is known when you predict \
              (option exclude, or \"leakage\": \"drop\")",
-            leak.column,
-            leak.reason
-        );
+            leak.column, leak.reason
+        ));
     }
     for (column, finding) in &provenance.personal {
         tell_personal(column, finding);
     }
     if let Some(name) = &provenance.started_from {
-        notice!(
+        notice(format!(
             "training went on from {name}: rows it was trained on may be among those this version is scored on (split by time, \
              or as a column says, to be sure)"
-        );
+        ));
     }
     if let Some(found) = &provenance.augmentation {
         tell_augmentation(found);
@@ -165,32 +171,36 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
     if provenance.shared_rows > 0 {
         let rows = provenance.shared_rows;
         if dropped {
-            notice!("{rows} rows left out of the test part: they equal rows that were trained on");
+            notice(format!(
+                "{rows} rows left out of the test part: they equal rows that were trained on"
+            ));
         } else {
-            notice!(
+            notice(format!(
                 "{rows} rows of the test part equal rows that were trained on (\"leakage\": \"drop\" leaves them out)"
-            );
+            ));
         }
     }
     if !matches!(provenance.calibration.as_str(), "" | "none") {
-        notice!(
+        notice(format!(
             "probabilities are calibrated ({}) on the validation rows",
             provenance.calibration
-        );
+        ));
     }
     if let (Some(threshold), Some(label)) = (provenance.threshold, artifact.target.labels.last())
         && threshold != 0.5
     {
-        notice!("label \"{label}\" is answered from a probability of {threshold:.4}");
+        notice(format!(
+            "label \"{label}\" is answered from a probability of {threshold:.4}"
+        ));
     }
     if let Some(uplift) = &artifact.target.uplift
         && uplift.confounded
         && let (Some(auc), Some(treatment)) = (uplift.treatment_auc, &artifact.target.companion)
     {
-        notice!(
+        notice(format!(
             "the features foretell \"{treatment}\" (roc_auc {auc:.2}): rows were not treated at random, so part of the effects \
              may be why they were treated"
-        );
+        ));
     }
     if let Some(spent) = &provenance.privacy {
         tell_privacy(spent);
@@ -227,11 +237,11 @@ fn tell_table(artifact: &Artifact, dropped: bool) {
             "rows that also decided when to stop; no test rows were held out",
         ),
     };
-    notice!(
+    notice(format!(
         "{part} {} ({} {rows})",
         shown.join(", "),
         artifact.evaluation.rows
-    );
+    ));
 }
 
 /// A model remembers of its training rows; nobody's name makes it better.
@@ -240,27 +250,25 @@ fn tell_personal(column: &str, finding: &Finding) {
         "column \"{column}\" enters the model and seems to name people: {}",
         finding.kind.name().replace('_', " ")
     );
-    let code = PgSqlErrorCode::ERRCODE_WARNING;
-    let mut report = pg_sys::panic::ErrorReport::new(code, message, "insight");
-    report = report.set_detail(format!(
+    let detail = format!(
         "{} (confidence {:.2}).",
         finding.evidence, finding.confidence
-    ));
-    report = report.set_hint(format!(
+    );
+    let hint = format!(
         "Leave it out: options => '{{\"exclude\": [\"{column}\"]}}'. insight_find_pii tells more."
-    ));
-    report.report(PgLogLevel::WARNING);
+    );
+    warn(message, Some(detail), Some(hint));
 }
 
 fn tell_privacy(spent: &Spent) {
-    for warning in &spent.warnings {
-        warning!("{warning}");
+    for text in &spent.warnings {
+        warning(text);
     }
     let of = spent
         .unit
         .as_ref()
         .map_or("row".into(), |unit| format!("\"{unit}\""));
-    notice!(
+    notice(format!(
         "differential privacy of each {of}: epsilon {:.4}, delta {:e} ({} steps on samples of {:.2}% with noise {:.3} times the clip; \
          accountant {})",
         spent.epsilon,
@@ -269,7 +277,7 @@ fn tell_privacy(spent: &Spent) {
         100.0 * spent.sampling_rate,
         spent.noise_multiplier,
         spent.accountant
-    );
+    ));
 }
 
 /// An area under the ROC curve from which inputs stand in for a sensitive column.
@@ -283,19 +291,18 @@ fn tell_fairness(fairness: &Fairness) {
         if let Some(proxy) = proxies.max_by(|a, b| a.value.total_cmp(&b.value))
             && proxy.value > PROXY
         {
-            notice!(
+            notice(format!(
                 "the inputs foretell \"{}\" (roc_auc {:.2} for {}): what is left out may come back through them",
                 grouping.column,
                 proxy.value,
                 proxy.group.as_deref().unwrap_or_default()
-            );
+            ));
         }
         if let Some(parity) = own().find(|line| named(line, "demographic_parity_difference")) {
-            notice!(
+            notice(format!(
                 "selection rates by \"{}\" are up to {:.4} apart (insight_fairness tells more)",
-                grouping.column,
-                parity.value
-            );
+                grouping.column, parity.value
+            ));
         }
     }
 }
@@ -316,9 +323,9 @@ fn tell_distillation(found: &Distillation) {
 fn tell_augmentation(found: &Augmentation) {
     let Augmentation { gan, rows, .. } = found;
     let Some(with) = found.loss_with else {
-        notice!(
+        notice(format!(
             "generated rows are not used: {rows} rows of \"{gan}\" gave no model to compare with"
-        );
+        ));
         return;
     };
     let losses = format!(
@@ -326,8 +333,10 @@ fn tell_augmentation(found: &Augmentation) {
         found.loss_without, found.standard_error
     );
     if found.kept {
-        notice!("generated rows are used: {losses}");
+        notice(format!("generated rows are used: {losses}"));
     } else {
-        notice!("generated rows are not used, they do not clearly help: {losses}");
+        notice(format!(
+            "generated rows are not used, they do not clearly help: {losses}"
+        ));
     }
 }

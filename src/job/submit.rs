@@ -5,6 +5,7 @@ use super::shared::{Segment, State};
 use super::spec::Spec;
 use super::{error_of, worker};
 use crate::error::{Error, Result};
+use crate::messages::notice;
 use crate::store::publish::{self, Publication, Published};
 use crate::{settings, versions};
 use insight_engine::trained::TrainedModel;
@@ -183,7 +184,7 @@ pub fn ask<T>(spec: &Spec, receive: impl Fn(i64, Handed<'_>) -> Result<T>) -> Re
             break;
         }
         if !noticed {
-            notice!("waiting for a free background worker (max_worker_processes)");
+            notice("waiting for a free background worker (max_worker_processes)");
             noticed = true;
         }
         waiting.pause(&mut last_check);
@@ -311,5 +312,5 @@ fn show_progress(segment: &Segment) {
             text += &format!(", at most {eta:.0} s left");
         }
     }
-    notice!("{text}");
+    notice(text);
 }

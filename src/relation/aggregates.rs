@@ -5,12 +5,12 @@ use super::read;
 use super::resolve::{self, Source};
 use crate::error::{Error, Result};
 use crate::job::ledger;
+use crate::messages::notice;
 use crate::settings;
 use crate::store::budget;
 use insight_engine::frame::Frame;
 use insight_engine::privacy::aggregates::{AggregateParams, Aggregates};
 use insight_engine::privacy::noise::Noise;
-use pgrx::prelude::*;
 use serde_json::Value;
 
 /// What was found, and by which columns it is grouped.
@@ -38,8 +38,8 @@ pub fn of(relation: &str, options: &Value) -> Result<(Aggregates, Vec<String>)> 
             .hint("Ask for fewer figures, a larger epsilon or fewer rows_per_unit.")
     })?;
     match delta > 0.0 {
-        true => notice!("spent epsilon {epsilon} and delta {delta:e}"),
-        false => notice!("spent epsilon {epsilon}"),
+        true => notice(format!("spent epsilon {epsilon} and delta {delta:e}")),
+        false => notice(format!("spent epsilon {epsilon}")),
     }
     Ok((found, params.by))
 }

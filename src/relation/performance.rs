@@ -5,6 +5,7 @@ use super::scores::{Narrowed, exactly, key_of, moment, narrow};
 use super::{read, score};
 use crate::error::{Error, Result, required};
 use crate::job::{options, spec};
+use crate::messages::notice;
 use crate::settings;
 use crate::store::live::{self, EPOCH, Kept, Of, Score};
 use crate::store::rights::Right;
@@ -14,7 +15,6 @@ use insight_engine::evaluate::{Outcomes, Truth, evaluate, smaller_is_better};
 use insight_engine::explain::told;
 use insight_engine::fit::known_truth_of;
 use insight_engine::frame::Frame;
-use pgrx::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
@@ -99,11 +99,11 @@ pub fn performance(model: Option<&str>, truth: Option<&str>, given: &Value) -> R
             && artifact.target.companion == target.companion
             && artifact.task == deployed.artifact().task;
         if !same {
-            notice!(
+            notice(format!(
                 "version {number} of model \"{}\" predicts another target: its {} predictions are left out",
                 version.model,
                 kept.len()
-            );
+            ));
             continue;
         }
         // What one version cannot be measured by is no reason to measure none.
@@ -111,7 +111,9 @@ pub fn performance(model: Option<&str>, truth: Option<&str>, given: &Value) -> R
             Ok(labelled) => labelled,
             Err(error) => {
                 let (name, why) = (&version.model, &error.message);
-                notice!("version {number} of model \"{name}\" is left out: {why}");
+                notice(format!(
+                    "version {number} of model \"{name}\" is left out: {why}"
+                ));
                 failure.get_or_insert(error);
                 continue;
             }
@@ -137,11 +139,11 @@ pub fn performance(model: Option<&str>, truth: Option<&str>, given: &Value) -> R
         return Err(error);
     }
     if scores.is_empty() {
-        notice!(
+        notice(format!(
             "none of the {all} predictions that were kept of model \"{}\" has a label in {}",
             version.model,
             source.label()
-        );
+        ));
     }
     scores
         .sort_by(|a, b| (a.period, &a.segment, a.version).cmp(&(b.period, &b.segment, b.version)));

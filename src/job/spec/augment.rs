@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::job::options::wrong_type;
+use crate::messages::notice;
 use crate::relation::resolve::Source;
 use crate::store::rights::Right;
 use crate::store::{cache, record};
-use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -82,10 +82,10 @@ pub fn wanted(
         &base.given
     };
     if record.relation == *again {
-        notice!(
+        notice(format!(
             "\"{name}\" has learned the same rows, those that are held out among them: what generated rows seem to gain may be \
              more than they do (train it on rows that the option \"split\" keeps for training, to be sure)"
-        );
+        ));
     }
     Ok(Some(Wanted {
         name,

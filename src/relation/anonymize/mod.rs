@@ -8,6 +8,7 @@ use super::clean::kept::Kept;
 use super::datum::Writer;
 use super::decode::Buffer;
 use crate::error::{Error, Result};
+use crate::messages::notice;
 use crate::settings;
 use crate::store::keys;
 use insight_engine::clean::table::Edit;
@@ -16,7 +17,6 @@ use insight_engine::privacy::anonymize::{AnonymizeError, Output, Report, Rule, W
 use insight_engine::privacy::noise::Noise;
 use insight_engine::privacy::pseudonym::Pseudonyms;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 pub use plan::Plan;
 use plan::{How, Read};
 
@@ -116,7 +116,9 @@ fn classes(plan: &Plan, frame: &Frame) -> Result<(Vec<Option<Output>>, Option<Re
     match plan.params.classes(&quasi, &sensitive, &mut look) {
         Ok((outputs, report)) => Ok((outputs.into_iter().map(Some).collect(), Some(report))),
         Err(AnonymizeError::TooFew { rows, k }) => {
-            notice!("{rows} rows are fewer than k, {k}: none is given out");
+            notice(format!(
+                "{rows} rows are fewer than k, {k}: none is given out"
+            ));
             Ok((Vec::new(), None))
         }
         Err(other) => Err(anonymize_error(other)),
@@ -211,7 +213,7 @@ fn pseudonyms(version: Option<u32>) -> Result<Pseudonyms> {
 
 fn tell(plan: &Plan, report: Option<&Report>) {
     if let Some(report) = report {
-        notice!(
+        notice(format!(
             "{} classes of {} to {} rows ({:.1} on average) are alike in {}; {:.1}% of what these columns tell is given up",
             report.classes,
             report.smallest,
@@ -219,7 +221,7 @@ fn tell(plan: &Plan, report: Option<&Report>) {
             report.average,
             plan.params.quasi_identifiers().join(", "),
             report.lost * 100.0
-        );
+        ));
     }
     let passed: Vec<&str> = plan
         .columns
@@ -228,6 +230,6 @@ fn tell(plan: &Plan, report: Option<&Report>) {
         .map(|own| own.name.as_str())
         .collect();
     if !passed.is_empty() {
-        notice!("given out as they are: {}", passed.join(", "));
+        notice(format!("given out as they are: {}", passed.join(", ")));
     }
 }

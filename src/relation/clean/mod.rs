@@ -9,6 +9,7 @@ use super::decode::{Buffer, Decoder};
 use super::resolve::{self, Source};
 use crate::error::{Error, Result};
 use crate::job::trainer;
+use crate::messages::notice;
 use crate::settings;
 use insight_engine::clean::report::describe;
 use insight_engine::clean::table::{Cleaned, Table};
@@ -94,10 +95,10 @@ impl Plan {
         let lines = describe(&cleaned.changes);
         let store = self.give_out(&kept, cleaned, random)?;
         for line in &lines {
-            notice!("{line}");
+            notice(line);
         }
         if lines.is_empty() {
-            notice!("nothing was changed");
+            notice("nothing was changed");
         }
         Ok((store, self.descriptor))
     }

@@ -4,6 +4,7 @@ use super::form::{Form, Refusals};
 use super::keys::Scope;
 use super::{MOST_ROWS, Wanted, fill, scope, source};
 use crate::error::{Error, Result};
+use crate::messages::notice;
 use crate::relation::sources::trust;
 use insight_engine::synth::{Parents, Synthesizer};
 use pgrx::pg_sys;
@@ -109,9 +110,9 @@ pub fn rows(
         }
         None => {
             if let Some(name) = &table.parent {
-                notice!(
+                notice(format!(
                     "{name} is not there, so that its constraints did not choose among the parents"
-                );
+                ));
             }
             None
         }
@@ -176,9 +177,9 @@ pub fn rows(
             )
             .hint("Give fewer conditions, or the row type of a view without the constraint."));
         }
-        notice!(
+        notice(format!(
             "{rows} rows of \"{name}\" are missing, for no row of their parents satisfied {by}"
-        );
+        ));
     }
     if let Some(form) = of_parents {
         form.free();

@@ -2,6 +2,7 @@
 
 use super::{Field, Related, Role, Sources};
 use crate::error::{Error, Result};
+use crate::messages::notice;
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source};
 use insight_engine::frame::Kind;
@@ -109,11 +110,11 @@ impl Sources {
                 continue;
             };
             if size(relation)?.0 && !is_indexed(relation, &related.key, "i.indpred IS NULL")? {
-                notice!(
+                notice(format!(
                     "source \"{}\" has no index on its key: predicting a single row reads all of it; CREATE INDEX ON {table} ({})",
                     related.name,
                     quote_identifier(&related.key)
-                );
+                ));
             }
         }
         Ok(())

@@ -6,11 +6,11 @@ use super::discover::{self, ForeignKey};
 use super::{Parent, Related, Sources};
 use crate::error::{Error, Result};
 use crate::job::access;
+use crate::messages::notice;
 use crate::relation::decode::Decoder;
 use crate::relation::resolve::{self, Source, did_you_mean, primary_key, relation_name};
 use insight_engine::frame::Kind;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use serde_json::{Map, Value, json};
 
 /// What a source may be given.
@@ -79,10 +79,10 @@ pub fn parse(options: &Map<String, Value>, base: &Source) -> Result<Option<Sourc
     let timeless =
         |r: &&Related| r.time.is_none() && r.parent.as_ref().is_none_or(|p| p.time.is_none());
     for one in related.iter().filter(timeless) {
-        notice!(
+        notice(format!(
             "source \"{}\" has no time: all its rows count, whatever the cut-off",
             one.name
-        );
+        ));
     }
     let mut sources = Sources {
         key,

@@ -16,7 +16,7 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 as_postgres() { if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi; }
 
 install_packages() {
-  local wanted=(build-essential pkg-config clang libclang-dev "$@") missing=() package
+  local wanted=(build-essential pkg-config clang libclang-dev gettext "$@") missing=() package
   # A server that is there with its headers may be of any package, or of none.
   [ -x "$PG_BIN/postgres" ] && [ -e "$("$PG_BIN/pg_config" --includedir-server)/postgres.h" ] ||
     wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR")
@@ -59,6 +59,22 @@ build_and_install() {
     return 1
   fi
   rm -f "$log"
+  install_messages
+}
+
+# Translated messages lie where PostgreSQL's own do.
+install_messages() {
+  if ! command -v msgfmt >/dev/null; then
+    say "msgfmt (Debian package gettext) is missing: messages stay English"
+    return
+  fi
+  local file folder
+  for file in sql/po/*.po; do
+    folder="$("$PG_BIN/pg_config" --localedir)/$(basename "$file" .po)/LC_MESSAGES"
+    as_root mkdir -p "$folder"
+    as_root msgfmt -o "$folder/insight.mo" "$file"
+    as_root chmod 644 "$folder/insight.mo"
+  done
 }
 
 # Where the server's headers lie, its test program does, too.

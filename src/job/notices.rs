@@ -311,12 +311,12 @@ fn tell_distillation(found: &Distillation) {
     let layers: Vec<String> = found.hidden.iter().map(usize::to_string).collect();
     let layers = layers.join("-");
     match (found.loss_before, found.loss_after) {
-        (Some(before), Some(after)) => notice!(
+        (Some(before), Some(after)) => notice(format!(
             "a network {layers} has learned what the model answers: validation loss {after:.4}, the model's own {before:.4}"
-        ),
-        _ => notice!(
+        )),
+        _ => notice(format!(
             "a network {layers} has learned what the model answers; no rows were held out to compare them"
-        ),
+        )),
     }
 }
 

@@ -60,8 +60,15 @@ impl Ranks {
             density: BUCKETS as f64 / (last - first),
             starts: Vec::new(),
         };
-        let below = |bucket| quantiles.partition_point(|q| ranks.bucket(*q) < bucket) as u32;
-        ranks.starts = (0..=BUCKETS).map(below).collect();
+        let mut starts = Vec::with_capacity(BUCKETS + 1);
+        for (place, quantile) in quantiles.iter().enumerate() {
+            let bucket = ranks.bucket(*quantile);
+            while starts.len() <= bucket {
+                starts.push(place as u32);
+            }
+        }
+        starts.resize(BUCKETS + 1, quantiles.len() as u32);
+        ranks.starts = starts;
         ranks
     }
 

@@ -102,6 +102,23 @@ pub unsafe fn index_beginscan(
     }
 }
 
+/// What a CHECK constraint demands. From 18 on it may name virtual columns, which stand for their expressions.
+///
+/// # Safety
+/// The relation is open, and the text is that of a constraint of its.
+pub unsafe fn check_expression(
+    _relation: pg_sys::Relation,
+    text: *const std::ffi::c_char,
+) -> *mut pg_sys::Expr {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let node = pg_sys::stringToNode(text);
+        #[cfg(feature = "pg18")]
+        let node = pg_sys::expand_generated_columns_in_expr(node.cast(), _relation, 1);
+        node.cast()
+    }
+}
+
 /// Whether NULLs of a unique index equal each other: `NULLS NOT DISTINCT` came with 15.
 ///
 /// # Safety

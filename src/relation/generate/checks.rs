@@ -3,7 +3,7 @@
 use super::keys::{Keys, Refusal, Scope, Subject};
 use crate::error::{Error, Result};
 use crate::relation::attributes::Attribute;
-use crate::settings;
+use crate::{settings, versions};
 use pgrx::{PgList, pg_sys};
 use std::ffi::CStr;
 
@@ -76,7 +76,7 @@ impl Checks {
         // SAFETY: the relation is locked, the descriptor a copy of its own.
         unsafe {
             Ok(Checks {
-                expressions: expressions(descriptor, subject.state),
+                expressions: expressions(relation, descriptor, subject.state),
                 domains: domains(attributes, subject.state),
                 computed: computed(relation, attributes, subject.state),
                 keys,
@@ -176,8 +176,9 @@ impl Domain {
 }
 
 /// # Safety
-/// The descriptor must be valid; it holds its own copy of the constraints.
+/// The descriptor must be valid; it holds its own copy of the constraints. They must be those of the relation, which is locked.
 unsafe fn expressions(
+    relation: pg_sys::Oid,
     descriptor: pg_sys::TupleDesc,
     state: *mut pg_sys::EState,
 ) -> Vec<(String, *mut pg_sys::ExprState)> {
@@ -187,15 +188,18 @@ unsafe fn expressions(
         if constraints.is_null() || (*constraints).num_check == 0 {
             return Vec::new();
         }
+        let table = pg_sys::relation_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
         let count = (*constraints).num_check as usize;
         let checks = std::slice::from_raw_parts((*constraints).check, count).iter();
-        checks
+        let expressions = checks
             .map(|check| {
                 let name = CStr::from_ptr(check.ccname).to_string_lossy().into_owned();
-                let expression = pg_sys::stringToNode(check.ccbin).cast::<pg_sys::Expr>();
+                let expression = versions::check_expression(table, check.ccbin);
                 (name, pg_sys::ExecPrepareExpr(expression, state))
             })
-            .collect()
+            .collect();
+        pg_sys::relation_close(table, pg_sys::NoLock as pg_sys::LOCKMODE);
+        expressions
     }
 }
 

@@ -52,6 +52,9 @@ CREATE DOMAIN never AS integer CONSTRAINT too_far CHECK (VALUE > 1000);
 CREATE TABLE limited (hall near, place integer, price numeric(3, 1), total integer GENERATED ALWAYS AS (hall * 100 + place) STORED NOT NULL CHECK (total > 300));
 SELECT count(*), max(hall) < 15 AS near, bool_and(total = hall * 100 + place) AS computed, min(total) > 300 AS checked FROM insight_generate('seat_twins', 100, NULL::limited, 6);
 INSERT INTO limited SELECT hall, place, price FROM insight_generate('seat_twins', 100, NULL::limited, 6);
+-- From 18 on a column may be virtual, and a CHECK name it.
+DO $$ BEGIN EXECUTE format('CREATE TABLE offered (hall integer, place integer, total integer GENERATED ALWAYS AS (hall * 100 + place) %s NOT NULL CHECK (total > 300))', CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 'VIRTUAL' ELSE 'STORED' END); END $$;
+SELECT count(*), bool_and(total = hall * 100 + place) AS computed, min(total) > 300 AS checked FROM insight_generate('seat_twins', 100, NULL::offered, 6);
 CREATE TABLE tiny (price numeric(2, 1));
 SELECT count(*) FROM insight_generate('seat_twins', 1, NULL::tiny, 1);
 CREATE TABLE beyond (hall integer, place never);

@@ -126,6 +126,10 @@ impl Predictor {
     /// Checks the artifact's shapes and prepares it. After this, no row can fail.
     pub fn new(artifact: Artifact) -> Result<Predictor, ArtifactError> {
         artifact.check()?;
+        // What a recipe makes when it is first needed is made by a row of nothing, so that no other row allocates.
+        let nothing = vec![Cell::Null; artifact.recipe.columns().len()];
+        let mut scratch = artifact.recipe.scratch();
+        artifact.recipe.apply(&nothing, &mut scratch);
         let inputs = artifact.recipe.inputs();
         let prepare = |parts: &[Part]| -> Vec<Prepared> {
             parts.iter().map(|part| Prepared::of(&part.model)).collect()

@@ -184,7 +184,14 @@ pub fn version(reference: &str, right: Right) -> Result<i64> {
                 if names.len() > 10_000 {
                     names.clear();
                 }
-                names.insert(reference.to_owned(), (now(), named));
+                let before = names.insert(reference.to_owned(), (now(), named));
+                // A session that stays while versions come and go keeps those that its names stand for.
+                if let Some(id) = before.and_then(|(_, before)| before.id)
+                    && named.id != Some(id)
+                    && !names.values().any(|(_, known)| known.id == Some(id))
+                {
+                    MODELS.with_borrow_mut(|models| models.remove(&id));
+                }
             });
             named
         }

@@ -23,7 +23,7 @@ errors = []
 counts = {"predictions": 0, "trainings": 0, "deployments": 0, "cancelled": 0, "drops": 0}
 # Of each model and version: what it answers, and from when until when it may have been the deployed one.
 versions = {name: {} for name in MODELS}
-# Of each answer that was seen: when it was asked for first, and when it came last.
+# Of each answer that was seen: when it came first, and when it was asked for last. In between its version must have been deployed.
 seen = {}
 
 
@@ -49,8 +49,8 @@ def predict(seed):
                 came = time.monotonic()
                 with lock:
                     counts["predictions"] += 1
-                    first, last = seen.get((name, row, answer), (asked, came))
-                    seen[name, row, answer] = (min(first, asked), max(last, came))
+                    first, last = seen.get((name, row, answer), (came, asked))
+                    seen[name, row, answer] = (min(first, came), max(last, asked))
                 time.sleep(chance.random() * 0.2)
     except psycopg.Error as error:
         failed("predicting", error)
@@ -152,7 +152,7 @@ checks.that("every model was predicted by every version's turn", all(counts[what
 
 
 def of_its_time(name, row, answer, first, last):
-    """Whether versions that may have been deployed from the first to the last time explain the answer."""
+    """Whether versions that may have been deployed when it came first and when it was asked for last explain the answer."""
     spans = [(v["since"], v["until"] or last) for v in versions[name].values() if v["answers"].get(row) == answer]
     return any(since <= first for since, _ in spans) and any(until >= last for _, until in spans) if spans else False
 

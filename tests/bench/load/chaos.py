@@ -96,19 +96,23 @@ def look(session, jobs, known):
     (deployed,) = session.execute("SELECT count(*) FROM insight.versions WHERE model = %s AND deployed", (MODEL,)).fetchone()
     if deployed != 1 or None in predictions(session, MODEL).values():
         yield f"{deployed} versions are deployed"
-    lost = [pid for pid in own_orphans()]
+    lost = own_orphans()
     if lost:
         yield f"processes are left over: {lost}"
 
 
 def own_orphans():
-    """Trainers that outlived their workers."""
+    """Trainers that outlived their workers: nobody waits for them but the first process."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit() and "insight" in title(int(entry.name)) and f"{os.environ['PGHOST']}" in title(int(entry.name)):
-            found.append(int(entry.name))
-    living = set(children(postmaster()))
-    return [pid for pid in found if pid not in living and pid != os.getpid()]
+        if entry.name.isdigit():
+            try:
+                name, fields = (entry / "stat").read_text().rsplit(")", 1)
+            except OSError:
+                continue
+            if "(insight-t" in name and fields.split()[0] != "Z" and fields.split()[1] == "1":
+                found.append(int(entry.name))
+    return found
 
 
 session = connect()

@@ -3,8 +3,8 @@
 use super::{predict, rows};
 use crate::error::{Error, Result, or_raise, required};
 use crate::relation::explain::{Line, column, go, has_rows, lines, place};
-use crate::store::cache;
 use crate::store::rights::Right;
+use crate::store::{cache, text_model};
 use insight_engine::explain::{self, BACKGROUND, Explanation};
 use insight_engine::infer::Predictor;
 use pgrx::prelude::*;
@@ -94,7 +94,7 @@ super::call::version_1!(pg_finfo_insight_explain);
 /// A model that keeps rows it was judged on.
 pub(super) fn with_rows(model: Option<&str>) -> Result<std::rc::Rc<Predictor>> {
     let predictor = cache::predictor(required(model, "model")?, Right::Explain)?;
-    cache::with_text_model(&predictor)?;
+    text_model::attach(&predictor)?;
     has_rows(&predictor)?;
     Ok(predictor)
 }

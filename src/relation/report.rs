@@ -5,7 +5,7 @@ use super::{drift, score};
 use crate::error::{Error, Result};
 use crate::store::cache::{self, Loaded};
 use crate::store::rights::Right;
-use crate::store::{leak, record};
+use crate::store::{leak, record, text_model};
 use insight_engine::evaluate::{Evaluation, Outcomes};
 use insight_engine::explain;
 use insight_engine::infer::Predictor;
@@ -18,7 +18,7 @@ fn undrawn(error: DrawingError) -> Error {
 
 /// What a model goes by, with as many columns as are named in a summary.
 pub fn insight(predictor: &Predictor) -> Result<Insight> {
-    cache::with_text_model(predictor)?;
+    text_model::attach(predictor)?;
     let found = Insight::of(predictor, report::NAMED, &mut go);
     Ok(found.unwrap_or_else(|| Insight {
         importance: Vec::new(),
@@ -165,7 +165,7 @@ fn drawn(
         )
         .hint("Leave relation out."));
     }
-    cache::with_text_model(predictor)?;
+    text_model::attach(predictor)?;
     match (kind, feature) {
         (Kind::Importance, _) => {
             has_rows(predictor)?;

@@ -6,7 +6,7 @@ use super::resolve::{self, Source};
 use super::sources::Sources;
 use crate::error::{Error, Result};
 use crate::settings;
-use crate::store::cache;
+use crate::store::text_model;
 use insight_engine::artifact::{Artifact, Task};
 use insight_engine::decision::{allowed, most_profitable};
 use insight_engine::evaluate::{
@@ -63,7 +63,7 @@ pub fn columns<'a>(inputs: &'a [Input], source: &Source) -> Result<Vec<&'a str>>
 /// The relation with the features of the model's sources, if it has any, once the model is ready to predict; of its own columns,
 /// those of the model and `others`.
 fn joined(predictor: &Predictor, base: Source, others: &[&str]) -> Result<Source> {
-    cache::with_text_model(predictor)?;
+    text_model::attach(predictor)?;
     let Some(stored) = &predictor.artifact().sources else {
         return Ok(base);
     };
@@ -229,7 +229,7 @@ pub fn known(predictors: &[&Predictor], relation: &str, others: &[&str]) -> Resu
         .position(|p| p.artifact().sources.is_some())
         .unwrap_or(0);
     for (i, predictor) in predictors.iter().enumerate() {
-        cache::with_text_model(predictor)?;
+        text_model::attach(predictor)?;
         let recipe = &predictor.artifact().recipe;
         let of_base = |name: &&str| base.column(name).is_some();
         if i != joining {

@@ -15,3 +15,4 @@ pub mod membership;
 pub mod publish;
 pub mod record;
 pub mod rights;
+pub mod text_model;

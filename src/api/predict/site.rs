@@ -6,6 +6,7 @@ use crate::relation::row::RowReader;
 use crate::store::activity::{self, Counter};
 use crate::store::cache::{self, Loaded, Stamp};
 use crate::store::rights::Right;
+use crate::store::text_model;
 use insight_engine::frame::Cell;
 use insight_engine::infer::{Predictor, Scratch};
 use insight_engine::segment::{self, Clustering};
@@ -113,7 +114,7 @@ fn reader(name: &str, model: &Loaded) -> Result<(RowReader, Room)> {
     let mut room = Room::default();
     match model {
         Loaded::Predictor(predictor) => {
-            cache::with_text_model(predictor)?;
+            text_model::attach(predictor)?;
             room.rows = predictor.scratch();
         }
         Loaded::Clustering(clustering) => room.segments = clustering.scratch(),

@@ -26,10 +26,13 @@ pub struct Distillation {
     pub loss_after: Option<f64>,
 }
 
-/// What is refused before anything is trained.
-pub(super) fn check(request: &Request, task: Task) -> Result<(), FitError> {
+/// Whether it is asked for.
+///
+/// # Errors
+/// 22023 where it cannot be, before anything is trained.
+pub(super) fn wanted(request: &Request, task: Task) -> Result<bool, FitError> {
     if !request.params.distill.unwrap_or(false) {
-        return Ok(());
+        return Ok(false);
     }
     let refuse = |what: &str| {
         let message = format!("option \"distill\" is not for {what}");
@@ -47,7 +50,7 @@ pub(super) fn check(request: &Request, task: Task) -> Result<(), FitError> {
     if request.params.algorithm == Some(Algorithm::Linear) {
         return refuse("a linear model, which is small");
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Trains a small network on the answers of `large`, puts it in its place, and says what that costs.

@@ -119,12 +119,11 @@ fn on(
     params.max_seconds = params.max_seconds.map(left);
     partition::check(request, answers.task, &parts, &prepared)?;
     augment::check(request, answers.task, &parts)?;
-    distill::check(request, answers.task)?;
+    let distills = distill::wanted(request, answers.task)?;
     let whole = params.max_seconds;
     if request.partition.is_some() {
         params.max_seconds = whole.map(|s| s * partition::SHARED);
     }
-    let distills = request.params.distill.unwrap_or(false);
     if distills {
         params.max_seconds = params.max_seconds.map(|s| s * distill::TEACHING);
     }

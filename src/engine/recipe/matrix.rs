@@ -1,8 +1,43 @@
-//! Rows of matrices, put together and taken apart.
+//! Prepared rows, put together and taken apart.
 
-use super::Matrix;
+use crate::models::Inputs;
+
+/// Prepared rows, as the networks take them.
+#[derive(Debug, Clone, Default)]
+pub struct Matrix {
+    pub rows: usize,
+    /// Row-major `[rows][inputs.numbers]`.
+    pub numbers: Vec<f32>,
+    /// Row-major `[rows][inputs.categories.len()]`.
+    pub codes: Vec<u32>,
+    /// The tokens of all bags, row by row and in a row bag by bag.
+    pub tokens: Vec<u32>,
+    /// Where each bag ends among them, row-major `[rows][inputs.bags.len()]`.
+    pub token_ends: Vec<usize>,
+    pub inputs: Inputs,
+    /// Which of the numbers are numbers by themselves, not a part of a text, a vector or a set; ascending.
+    pub singles: Vec<usize>,
+    pub features: FeatureOf,
+}
+
+/// Which feature each input is a part of, in the order of the columns; none is known where they are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeatureOf {
+    pub numbers: Vec<usize>,
+    pub categories: Vec<usize>,
+    pub bags: Vec<usize>,
+}
 
 impl Matrix {
+    /// The tokens of one bag of one row.
+    pub fn bag(&self, row: usize, bag: usize) -> &[u32] {
+        let at = row * self.inputs.bags.len() + bag;
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.token_ends[before]);
+        &self.tokens[start..self.token_ends[at]]
+    }
+
     /// The given rows, in that order.
     pub(crate) fn some(&self, rows: &[u32]) -> Matrix {
         let mut out = Matrix {

@@ -42,6 +42,7 @@ use derived::Derived;
 pub use derived::{Constructed, Operation, Pair};
 use forecast::Forecast;
 pub use forecast::Purchases;
+pub use matrix::{FeatureOf, Matrix};
 pub use names::InputName;
 pub(crate) use onnx::OnnxInputs;
 pub use options::{CategoryEncoding, Construct, Preparation, Scaling, Standardise, Transform};
@@ -52,43 +53,6 @@ use step::Step;
 use target_mean::Means;
 pub use told::Told;
 pub use words::is_prose;
-
-/// Prepared rows, as the networks take them.
-#[derive(Debug, Clone, Default)]
-pub struct Matrix {
-    pub rows: usize,
-    /// Row-major `[rows][inputs.numbers]`.
-    pub numbers: Vec<f32>,
-    /// Row-major `[rows][inputs.categories.len()]`.
-    pub codes: Vec<u32>,
-    /// The tokens of all bags, row by row and in a row bag by bag.
-    pub tokens: Vec<u32>,
-    /// Where each bag ends among them, row-major `[rows][inputs.bags.len()]`.
-    pub token_ends: Vec<usize>,
-    pub inputs: Inputs,
-    /// Which of the numbers are numbers by themselves, not a part of a text, a vector or a set; ascending.
-    pub singles: Vec<usize>,
-    pub features: FeatureOf,
-}
-
-/// Which feature each input is a part of, in the order of the columns; none is known where they are empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FeatureOf {
-    pub numbers: Vec<usize>,
-    pub categories: Vec<usize>,
-    pub bags: Vec<usize>,
-}
-
-impl Matrix {
-    /// The tokens of one bag of one row.
-    pub fn bag(&self, row: usize, bag: usize) -> &[u32] {
-        let at = row * self.inputs.bags.len() + bag;
-        let start = at
-            .checked_sub(1)
-            .map_or(0, |before| self.token_ends[before]);
-        &self.tokens[start..self.token_ends[at]]
-    }
-}
 
 /// One prepared row; reused from row to row.
 #[derive(Debug, Clone, Default)]

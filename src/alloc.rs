@@ -1,5 +1,8 @@
-//! The allocator: the system's, with one difference in a trainer child. There a failed allocation means that the
-//! memory limit was reached; Rust would abort, so the child says so on its pipe and leaves.
+//! The allocator: the system's, with two differences. Large blocks of a training job can lie in a temporary file, see [`spill`]. And in
+//! a trainer child a failed allocation means that the memory limit was reached; Rust would abort, so the child says so on its pipe
+//! and leaves.
+
+pub mod spill;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -20,6 +23,18 @@ struct Allocator;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
+/// A new block, or one in the file where there is no memory for it. Both are zeros if asked to be.
+#[inline]
+fn or_instead(mut pointer: *mut u8, layout: Layout) -> *mut u8 {
+    if pointer.is_null() {
+        pointer = spill::instead(layout);
+        if pointer.is_null() {
+            exhausted();
+        }
+    }
+    pointer
+}
+
 #[cold]
 fn exhausted() {
     let pipe = PIPE.load(Ordering::Relaxed);
@@ -32,34 +47,57 @@ fn exhausted() {
     }
 }
 
-// SAFETY: every call is passed on to the system allocator unchanged.
+// SAFETY: every call is passed on unchanged, to the system allocator or to that of large blocks, which takes back what it gave.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let pointer = unsafe { System.alloc(layout) };
-        if pointer.is_null() {
-            exhausted();
-        }
-        pointer
+        let pointer = unsafe {
+            match spill::is_ours(layout.size()) {
+                true => spill::alloc(layout, false),
+                false => System.alloc(layout),
+            }
+        };
+        or_instead(pointer, layout)
     }
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
+        unsafe {
+            match spill::has(pointer, layout.size()) {
+                true => spill::dealloc(pointer, layout),
+                false => System.dealloc(pointer, layout),
+            }
+        }
     }
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let pointer = unsafe { System.alloc_zeroed(layout) };
-        if pointer.is_null() {
-            exhausted();
-        }
-        pointer
+        let pointer = unsafe {
+            match spill::is_ours(layout.size()) {
+                true => spill::alloc(layout, true),
+                false => System.alloc_zeroed(layout),
+            }
+        };
+        or_instead(pointer, layout)
     }
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let moved = unsafe { System.realloc(pointer, layout, size) };
-        if moved.is_null() {
-            exhausted();
+        let moved = unsafe {
+            match spill::has(pointer, layout.size().max(size)) {
+                true => spill::realloc(pointer, layout, size),
+                false => System.realloc(pointer, layout, size),
+            }
+        };
+        if !moved.is_null() {
+            return moved;
         }
-        moved
+        // SAFETY: the old block is still there and is given back once its bytes are copied.
+        unsafe {
+            let new = Layout::from_size_align_unchecked(size, layout.align());
+            let moved = or_instead(moved, new);
+            if !moved.is_null() {
+                std::ptr::copy_nonoverlapping(pointer, moved, size.min(layout.size()));
+                self.dealloc(pointer, layout);
+            }
+            moved
+        }
     }
 }

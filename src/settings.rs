@@ -23,6 +23,7 @@ static TEXT_MODEL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::
 /// Empty: nothing is encrypted. Only superusers see and set them: they reach a file, and run a command.
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_COMMAND: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static READING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 /// Off: a line for each statement that predicts is much where applications predict.
 static AUDIT_PREDICTIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// Off: scripts should not have to filter notices.
@@ -168,6 +169,14 @@ pub fn register() {
             GucFlags::SUPERUSER_ONLY,
         );
     }
+    GucRegistry::define_string_guc(
+        c"insight.reading",
+        c"The scan that parallel workers take part in.",
+        c"Set by insight itself for the time of a query.",
+        &READING,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL | GucFlags::DISALLOW_IN_FILE,
+    );
     GucRegistry::define_bool_guc(
         c"insight.audit_predictions",
         c"Writes a line to the server's log for each statement and model that is predicted with.",
@@ -199,6 +208,11 @@ pub fn key_file() -> Option<PathBuf> {
 /// The command that prints the keys, if there is one.
 pub fn key_command() -> Option<OsString> {
     path(&KEY_COMMAND).map(PathBuf::into_os_string)
+}
+
+/// The segment of shared memory of the scan that this process takes part in.
+pub fn reading() -> Option<u32> {
+    READING.get()?.to_str().ok()?.parse().ok()
 }
 
 pub fn audit_predictions() -> bool {

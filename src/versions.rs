@@ -256,3 +256,93 @@ unsafe extern "C-unwind" fn request() {
         pg_sys::RequestAddinShmemSpace(REQUESTED);
     }
 }
+
+/// A place in a file of a shared set, which PostgreSQL keeps in pieces.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    pub file: i32,
+    pub offset: i64,
+}
+
+/// Makes a file of a set that other processes can read once it is exported; it counts against `temp_file_limit`.
+///
+/// # Safety
+/// This process is attached to the set.
+pub unsafe fn create_shared_file(
+    set: *mut pg_sys::SharedFileSet,
+    name: &CStr,
+) -> *mut pg_sys::BufFile {
+    // SAFETY: promised by the caller; the name is copied.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        let file = pg_sys::BufFileCreateShared(set, name.as_ptr());
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        let file = pg_sys::BufFileCreateFileSet(&raw mut (*set).fs, name.as_ptr());
+        file
+    }
+}
+
+/// Appends bytes; answers where they begin.
+///
+/// # Safety
+/// The file was made by this process and is not exported yet.
+pub unsafe fn write_shared_file(file: *mut pg_sys::BufFile, bytes: &[u8]) -> Place {
+    let mut place = Place { file: 0, offset: 0 };
+    // SAFETY: promised by the caller; the bytes are only read, whatever the older signature says.
+    unsafe {
+        pg_sys::BufFileTell(file, &mut place.file, &mut place.offset);
+        pg_sys::BufFileWrite(file, bytes.as_ptr().cast_mut().cast(), bytes.len());
+    }
+    place
+}
+
+/// Lets other processes of the set read the file.
+///
+/// # Safety
+/// The file was made by this process, which does not write to it any more.
+pub unsafe fn export_shared_file(file: *mut pg_sys::BufFile) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        pg_sys::BufFileExportShared(file);
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        pg_sys::BufFileExportFileSet(file);
+        pg_sys::BufFileClose(file);
+    }
+}
+
+/// Opens a file that was exported.
+///
+/// # Safety
+/// This process is attached to the set.
+pub unsafe fn open_shared_file(
+    set: *mut pg_sys::SharedFileSet,
+    name: &CStr,
+) -> *mut pg_sys::BufFile {
+    // SAFETY: promised by the caller; the name is copied.
+    unsafe {
+        #[cfg(feature = "pg13")]
+        let file = pg_sys::BufFileOpenShared(set, name.as_ptr());
+        #[cfg(feature = "pg14")]
+        let file = pg_sys::BufFileOpenShared(set, name.as_ptr(), libc::O_RDONLY);
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        let file =
+            pg_sys::BufFileOpenFileSet(&raw mut (*set).fs, name.as_ptr(), libc::O_RDONLY, false);
+        file
+    }
+}
+
+/// Fills the bytes from a place of a file. False: it ends before.
+///
+/// # Safety
+/// The file is open.
+pub unsafe fn read_shared_file(file: *mut pg_sys::BufFile, place: Place, bytes: &mut [u8]) -> bool {
+    // SAFETY: promised by the caller; the buffer has the length that is asked for.
+    unsafe {
+        if pg_sys::BufFileSeek(file, place.file, place.offset, libc::SEEK_SET) != 0 {
+            return false;
+        }
+        let read = pg_sys::BufFileRead(file, bytes.as_mut_ptr().cast(), bytes.len());
+        read == bytes.len()
+    }
+}

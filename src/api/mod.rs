@@ -27,6 +27,7 @@ pub(crate) mod log;
 mod personas;
 mod predict;
 mod privacy;
+mod reading;
 mod recipe;
 mod report;
 mod rights;

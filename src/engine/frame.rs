@@ -1,5 +1,7 @@
 //! Named, typed columns with null bitmaps: what a relation becomes before it is prepared.
 
+mod part;
+
 use crate::picture::BYTES;
 use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use serde::{Deserialize, Serialize};
@@ -252,6 +254,29 @@ impl Column {
         self.nulls.push(null);
     }
 
+    /// Drops all rows and keeps their room.
+    pub fn clear(&mut self) {
+        match &mut self.values {
+            Values::Number(values) => values.clear(),
+            Values::Boolean(values) => values.clear(),
+            Values::Time(values) => values.clear(),
+            Values::Category { codes, dictionary } => {
+                codes.clear();
+                *dictionary = Dictionary::default();
+            }
+            Values::Vector { values, ends } => {
+                values.clear();
+                ends.clear();
+            }
+            Values::Image { pixels, ends } => {
+                pixels.clear();
+                ends.clear();
+            }
+        }
+        self.nulls = Bitmap::default();
+        (self.non_finite, self.unreadable) = (0, 0);
+    }
+
     /// How many different values there are; of vectors and images, how many rows have one.
     pub fn distinct(&self) -> usize {
         let rows = (0..self.len()).filter(|row| !self.nulls.get(*row));
@@ -315,6 +340,14 @@ impl Column {
                 Values::Image { pixels, .. } => rows * 8 + pixels.len(),
             }
     }
+
+    /// Of these, what the different texts take.
+    pub fn text_bytes(&self) -> usize {
+        match &self.values {
+            Values::Category { dictionary, .. } => dictionary.bytes,
+            _ => 0,
+        }
+    }
 }
 
 /// Whether a text of some sort is of the column's sort.
@@ -337,6 +370,10 @@ impl Frame {
     }
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum()
+    }
+    /// Of these, what texts take.
+    pub fn text_bytes(&self) -> usize {
+        self.columns.iter().map(Column::text_bytes).sum()
     }
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)

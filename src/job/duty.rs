@@ -57,14 +57,14 @@ pub enum Duty {
 }
 
 impl Duty {
-    /// Bytes of the rows.
-    pub fn frame_bytes(&self) -> usize {
+    /// All rows there are.
+    fn frames(&self) -> Vec<&Frame> {
         match self {
-            Duty::Predict { request, .. } => request.frame.bytes(),
-            Duty::Segment { frame, .. } => frame.bytes(),
+            Duty::Predict { request, .. } => vec![&request.frame],
+            Duty::Segment { frame, .. } => vec![frame],
             Duty::Generate {
                 frame, children, ..
-            } => frame.bytes() + children.iter().map(Frame::bytes).sum::<usize>(),
+            } => std::iter::once(frame).chain(children).collect(),
             Duty::Foretell {
                 frame,
                 labels,
@@ -72,9 +72,19 @@ impl Duty {
                 ..
             } => {
                 let others = labels.iter().chain(statics);
-                frame.bytes() + others.map(Frame::bytes).sum::<usize>()
+                std::iter::once(frame).chain(others).collect()
             }
         }
+    }
+
+    /// Bytes of the rows.
+    pub fn frame_bytes(&self) -> usize {
+        self.frames().iter().map(|frame| frame.bytes()).sum()
+    }
+
+    /// Bytes of the texts among them, each of which is a small block.
+    pub fn text_bytes(&self) -> usize {
+        self.frames().iter().map(|frame| frame.text_bytes()).sum()
     }
 
     pub fn device(&self) -> Device {

@@ -10,6 +10,7 @@ use super::spec::{Spec, Work};
 use super::trainer::{self, Message};
 use super::usage::{self, Usage};
 use super::worker::{held, transaction};
+use crate::alloc::spill;
 use crate::error::{Error, Result};
 use crate::relation::sources::Sources;
 use crate::store::record;
@@ -327,7 +328,7 @@ impl Run<'_> {
                 keys: beside.keys,
             }),
             sources: spec.sources.clone(),
-            max_bytes: Some(spec.max_bytes),
+            max_bytes: Some(spill::with_room(spec.max_bytes)),
             purchases: match &spec.sources {
                 Some(stored) => Sources::from_json(stored)?.purchases(),
                 None => Vec::new(),

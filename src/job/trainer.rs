@@ -5,7 +5,7 @@
 //! pipe: a tag byte, a length of four bytes (little-endian), then the payload.
 
 use super::duty::Duty;
-use crate::alloc;
+use crate::alloc::{self, spill};
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::fit::Progress;
@@ -46,9 +46,16 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
     let limit = match duty.device() {
         // CUDA maps far more than it uses; the limit would stop it before it starts.
         Device::Cuda(_) => None,
-        Device::Cpu => Some(max_bytes.saturating_sub(duty.frame_bytes())),
+        Device::Cpu => {
+            let in_memory = match spill::file() {
+                Some(_) => duty.frame_bytes().min(spill::memory() + duty.text_bytes()),
+                None => duty.frame_bytes(),
+            };
+            Some(max_bytes.saturating_sub(in_memory))
+        }
     };
-    fork(max_bytes, limit, threads, move |pipe| {
+    let mut duty = Some(duty);
+    let child = fork(max_bytes, limit, threads, |pipe| {
         let mut report = |progress: &Progress| {
             if let Ok(json) = serde_json::to_vec(progress) {
                 send(pipe, b'P', &json);
@@ -59,11 +66,17 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
         if !insight_engine::train::start_threads() {
             return send_error(pipe, &out_of_memory(max_bytes));
         }
-        match duty.run(&mut report) {
-            Ok(bytes) => send(pipe, b'A', &bytes),
-            Err(error) => send_error(pipe, &error),
+        // Small blocks, and the stacks of threads, have to fit in, too.
+        spill::allow(limit.unwrap_or(max_bytes) / 2);
+        match duty.take().map(|duty| duty.run(&mut report)) {
+            Some(Ok(bytes)) => send(pipe, b'A', &bytes),
+            Some(Err(error)) => send_error(pipe, &error),
+            None => {}
         }
-    })
+    });
+    // What is dropped here is the child's from now on.
+    spill::leave();
+    child
 }
 
 /// Runs `work` in a child; `work` talks through the pipe it is given.
@@ -134,8 +147,16 @@ fn isolate(parent: libc::pid_t, pipe: i32, limit: Option<usize>) {
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
         libc::prctl(libc::PR_SET_NAME, c"insight-trainer".as_ptr());
         // Data files, the postmaster's pipe, epoll: none of them is ours to hold.
-        libc::syscall(libc::SYS_close_range, 3u32, (pipe - 1).max(2) as u32, 0u32);
-        libc::syscall(libc::SYS_close_range, (pipe + 1) as u32, u32::MAX, 0u32);
+        let mut kept = [pipe, spill::file().unwrap_or(pipe)];
+        kept.sort_unstable();
+        let mut first = 3;
+        for own in kept {
+            if own > first {
+                libc::syscall(libc::SYS_close_range, first as u32, (own - 1) as u32, 0u32);
+            }
+            first = first.max(own + 1);
+        }
+        libc::syscall(libc::SYS_close_range, first as u32, u32::MAX, 0u32);
     }
     // The kernel takes this process first when memory runs out.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
@@ -160,7 +181,9 @@ fn seal_shared_memory() {
         let bounds = range
             .split_once('-')
             .map(|(a, b)| (usize::from_str_radix(a, 16), usize::from_str_radix(b, 16)));
-        if let Some((Ok(start), Ok(end))) = bounds {
+        if let Some((Ok(start), Ok(end))) = bounds
+            && !spill::holds(start)
+        {
             // SAFETY: the child never touches PostgreSQL's shared memory again.
             unsafe { libc::mprotect(start as *mut libc::c_void, end - start, libc::PROT_NONE) };
         }
@@ -336,7 +359,7 @@ impl Child {
 
 fn out_of_memory(max_bytes: usize) -> Error {
     Error::new("53200", format!("training needs more than the {} MB it may use", max_bytes >> 20))
-        .hint("Train on fewer rows or columns, choose a smaller network, or have a superuser raise insight.max_memory.")
+        .hint("Train on fewer rows or columns, choose a smaller network, or have a superuser raise insight.max_memory or temp_file_limit.")
 }
 
 /// Works inside this process, for debugging: `insight.isolate_training = off`.

@@ -92,7 +92,7 @@ fn each(
     let mut tick = |_| {
         pgrx::check_for_interrupts!();
     };
-    let frame = read::read_as_of(&source, &names, most, &mut tick, true)?;
+    let frame = read::read_as_of(&source, &names, most, &mut tick)?;
     let encoder = &predictor.model().encoder;
     let mut log = Log::new(&frame, &encoder.key, &encoder.order)?;
     let known = statics(predictor, reference, only)?;
@@ -135,7 +135,7 @@ fn latest(base: &Source, column: &str) -> Result<Option<f64>> {
         pgrx::check_for_interrupts!();
     };
     let most = settings::max_memory() / 4;
-    let frame = read::read_as_of(&source, &[column], most, &mut tick, true)?;
+    let frame = read::read_as_of(&source, &[column], most, &mut tick)?;
     Ok(frame.column(column).and_then(|own| place(own, 0)))
 }
 
@@ -170,7 +170,7 @@ fn statics(
     let mut tick = |_| {
         pgrx::check_for_interrupts!();
     };
-    let frame = read::read_as_of(&source, &names, settings::max_memory() / 4, &mut tick, true)?;
+    let frame = read::read_as_of(&source, &names, settings::max_memory() / 4, &mut tick)?;
     Ok(Some(encoder.static_columns.by_key(&frame, &encoder.key)))
 }
 

@@ -16,6 +16,7 @@ pub mod generate;
 pub mod histories;
 pub mod names;
 mod nested;
+pub mod parallel;
 pub mod performance;
 pub mod personas;
 pub mod pii;

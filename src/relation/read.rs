@@ -1,7 +1,9 @@
 //! Rows of a query straight into a frame, through our own DestReceiver: no SPI tuple table, no text.
 
 use super::decode::{Buffer, Decoder};
+use super::parallel;
 use super::resolve::Source;
+use crate::alloc::spill;
 use crate::error::{Error, Result};
 use crate::versions;
 use insight_engine::frame::{Cell, Column, Frame};
@@ -16,14 +18,91 @@ const REPORT_ROWS: usize = 4096;
 #[repr(C)]
 struct Receiver<'a> {
     head: pg_sys::DestReceiver,
-    columns: Vec<(Decoder, Column)>,
+    decoders: Vec<Decoder>,
+    frame: Frame,
     rows: usize,
     max_bytes: usize,
     on_rows: &'a mut dyn FnMut(u64),
+    /// Takes rows as soon as there are so many; no more are kept.
+    pieces: Option<(usize, &'a mut Pieces<'a>)>,
     scratch: Buffer,
     /// Detoasted copies live here until the next row.
-    context: pg_sys::MemoryContext,
+    context: PgMemoryContexts,
     exceeded: bool,
+    failed: Option<Error>,
+}
+
+/// What is done with each piece of a source.
+pub type Pieces<'a> = dyn FnMut(&Frame) -> Result<()> + 'a;
+
+impl<'a> Receiver<'a> {
+    fn new(
+        decoders: Vec<Decoder>,
+        frame: Frame,
+        max_bytes: usize,
+        on_rows: &'a mut dyn FnMut(u64),
+    ) -> Self {
+        Receiver {
+            head: pg_sys::DestReceiver {
+                receiveSlot: Some(receive),
+                rStartup: Some(startup),
+                rShutdown: Some(shutdown),
+                rDestroy: Some(shutdown),
+                mydest: pg_sys::CommandDest::DestNone,
+            },
+            decoders,
+            frame,
+            rows: 0,
+            max_bytes,
+            on_rows,
+            pieces: None,
+            scratch: Buffer::default(),
+            context: PgMemoryContexts::new("insight rows"),
+            exceeded: false,
+            failed: None,
+        }
+    }
+
+    /// Receives the rows of a query.
+    fn run(&mut self, sql: &str, rows: Rows) -> Result<()> {
+        let sql = CString::new(sql)
+            .map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
+        let nest = Nest::new(match rows {
+            Rows::InOrder => &[
+                ("max_parallel_workers_per_gather", "0"),
+                ("synchronize_seqscans", "off"),
+            ],
+            _ => &[],
+        });
+        let dest = (&raw mut *self).cast();
+        let snapshot = rows == Rows::OfStatement;
+        // SAFETY: inside an SPI connection; the receiver outlives the execution.
+        let status = Spi::connect(|_| unsafe { versions::select_into(&sql, snapshot, dest) });
+        nest.end();
+        if status < 0 {
+            return Err(Error::new("42601", "the relation is not a single SELECT"));
+        }
+        if self.exceeded {
+            return Err(memory_error(self.rows, self.max_bytes));
+        }
+        if self.failed.is_none() {
+            self.hand_on();
+        }
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        (self.on_rows)(self.rows as u64);
+        Ok(())
+    }
+
+    /// Hands on the rows there are; false after an error.
+    fn hand_on(&mut self) -> bool {
+        if let Some((_, take)) = &mut self.pieces {
+            self.failed = take(&self.frame).err();
+            self.frame.columns.iter_mut().for_each(Column::clear);
+        }
+        self.failed.is_none()
+    }
 }
 
 #[pg_guard]
@@ -46,15 +125,17 @@ unsafe extern "C-unwind" fn receive(
     let receiver = unsafe { &mut *this.cast::<Receiver>() };
     // SAFETY: the executor hands over a valid slot with the query's descriptor.
     unsafe {
-        let natts = receiver.columns.len();
+        let natts = receiver.decoders.len();
         if ((*slot).tts_nvalid as usize) < natts {
             pg_sys::slot_getsomeattrs_int(slot, natts as i32);
         }
         let values = std::slice::from_raw_parts((*slot).tts_values, natts);
         let nulls = std::slice::from_raw_parts((*slot).tts_isnull, natts);
         let before = pg_sys::CurrentMemoryContext;
-        pg_sys::CurrentMemoryContext = receiver.context;
-        for (i, (decoder, column)) in receiver.columns.iter_mut().enumerate() {
+        let context = receiver.context.value();
+        pg_sys::CurrentMemoryContext = context;
+        let columns = receiver.decoders.iter().zip(&mut receiver.frame.columns);
+        for (i, (decoder, column)) in columns.enumerate() {
             if nulls[i] {
                 column.push(Cell::Null);
             } else {
@@ -62,25 +143,55 @@ unsafe extern "C-unwind" fn receive(
             }
         }
         pg_sys::CurrentMemoryContext = before;
-        if !(*receiver.context).isReset {
-            pg_sys::MemoryContextReset(receiver.context);
+        if !(*context).isReset {
+            pg_sys::MemoryContextReset(context);
         }
     }
     receiver.rows += 1;
     if receiver.rows.is_multiple_of(REPORT_ROWS) {
         (receiver.on_rows)(receiver.rows as u64);
-        if receiver
-            .columns
-            .iter()
-            .map(|(_, c)| c.bytes())
-            .sum::<usize>()
-            > receiver.max_bytes
-        {
+        if too_large(&receiver.frame.columns, receiver.max_bytes) {
             receiver.exceeded = true;
             return false;
         }
     }
-    true
+    match receiver.pieces {
+        Some((rows, _)) if receiver.frame.rows() >= rows => receiver.hand_on(),
+        _ => true,
+    }
+}
+
+/// Settings for the time of one query.
+pub(super) struct Nest(i32);
+
+impl Nest {
+    pub fn new(settings: &[(&str, &str)]) -> Nest {
+        // SAFETY: valid C strings; the level is closed by `drop`, or by the transaction's abort.
+        unsafe {
+            let nest = Nest(pg_sys::NewGUCNestLevel());
+            for (name, value) in settings {
+                let (name, value) = (
+                    CString::new(*name).unwrap_or_default(),
+                    CString::new(*value).unwrap_or_default(),
+                );
+                pg_sys::set_config_option(
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    pg_sys::GucContext::PGC_SUSET,
+                    pg_sys::GucSource::PGC_S_SESSION,
+                    pg_sys::GucAction::GUC_ACTION_SAVE,
+                    true,
+                    pg_sys::PGERROR as i32,
+                    false,
+                );
+            }
+            nest
+        }
+    }
+    pub fn end(self) {
+        // SAFETY: closes the level that `new` opened.
+        unsafe { pg_sys::AtEOXact_GUC(true, self.0) };
+    }
 }
 
 /// Reads the named columns of a source as the current role.
@@ -93,19 +204,77 @@ pub fn read(
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
 ) -> Result<Frame> {
-    read_as_of(source, columns, max_bytes, on_rows, false)
+    read_rows(source, columns, max_bytes, on_rows, Rows::Newest)
 }
 
-/// The same; with `snapshot` the rows are those that the calling statement sees: what answers a row of it must not see what the
-/// statement itself has changed so far.
+/// The same; the rows are those that the calling statement sees: what answers a row of it must not see what the statement itself
+/// has changed so far.
 pub fn read_as_of(
     source: &Source,
     columns: &[&str],
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
-    snapshot: bool,
 ) -> Result<Frame> {
-    let mut decoders = Vec::with_capacity(columns.len());
+    read_rows(source, columns, max_bytes, on_rows, Rows::OfStatement)
+}
+
+/// The same as [`read`], in the same order each time: parts are drawn, and data is recognised, by the place of rows.
+pub fn read_in_order(
+    source: &Source,
+    columns: &[&str],
+    max_bytes: usize,
+    on_rows: &mut dyn FnMut(u64),
+) -> Result<Frame> {
+    read_rows(source, columns, max_bytes, on_rows, Rows::InOrder)
+}
+
+/// Which rows, and how.
+#[derive(Clone, Copy, PartialEq)]
+enum Rows {
+    Newest,
+    OfStatement,
+    InOrder,
+}
+
+fn read_rows(
+    source: &Source,
+    columns: &[&str],
+    max_bytes: usize,
+    on_rows: &mut dyn FnMut(u64),
+    rows: Rows,
+) -> Result<Frame> {
+    let (decoders, frame) = empty(source, columns)?;
+    if rows != Rows::OfStatement
+        && parallel::fits(source)?
+        && let Some(frame) = parallel::read(source, &frame, max_bytes, on_rows)?
+    {
+        return Ok(frame);
+    }
+    let mut receiver = Receiver::new(decoders, frame, max_bytes, on_rows);
+    receiver.run(&source.select(columns), rows)?;
+    Ok(receiver.frame)
+}
+
+/// Reads the named columns of a source as the current role, and hands them on in pieces of so many rows; the last has fewer. Nothing
+/// is kept.
+pub fn read_in_pieces(
+    source: &Source,
+    columns: &[&str],
+    rows: usize,
+    take: &mut Pieces<'_>,
+) -> Result<()> {
+    let (decoders, frame) = empty(source, columns)?;
+    let on_rows = &mut |_: u64| {
+        pgrx::check_for_interrupts!();
+    };
+    let mut receiver = Receiver::new(decoders, frame, usize::MAX, on_rows);
+    receiver.pieces = Some((rows, take));
+    receiver.run(&source.select(columns), Rows::Newest)
+}
+
+/// What decodes the named columns, and a frame for them. Every column must have a decoder.
+fn empty(source: &Source, columns: &[&str]) -> Result<(Vec<Decoder>, Frame)> {
+    let (mut decoders, mut frame) = (Vec::with_capacity(columns.len()), Frame::default());
     for name in columns {
         let column = source.require(name)?;
         let decoder = Decoder::for_type(column.type_oid).ok_or_else(|| {
@@ -118,47 +287,25 @@ pub fn read_as_of(
             )
         })?;
         let values = Column::new(*name, column.type_name.as_str(), decoder.kind);
-        decoders.push((decoder, values));
+        frame.columns.push(values);
+        decoders.push(decoder);
     }
-    let sql = CString::new(source.select(columns))
-        .map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
-    let context = PgMemoryContexts::new("insight rows");
-    let mut receiver = Receiver {
-        head: pg_sys::DestReceiver {
-            receiveSlot: Some(receive),
-            rStartup: Some(startup),
-            rShutdown: Some(shutdown),
-            rDestroy: Some(shutdown),
-            mydest: pg_sys::CommandDest::DestNone,
-        },
-        columns: decoders,
-        rows: 0,
-        max_bytes,
-        on_rows,
-        scratch: Buffer::default(),
-        context: context.value(),
-        exceeded: false,
+    Ok((decoders, frame))
+}
+
+/// Whether columns take more than they may: memory, and what a job's temporary file may hold beside it, where only large blocks go,
+/// of which texts have none.
+pub(super) fn too_large(columns: &[Column], max_bytes: usize) -> bool {
+    let in_memory = |column: &Column| match column.bytes() - column.text_bytes() {
+        values if values < spill::LARGE => column.bytes(),
+        _ => column.text_bytes(),
     };
-    let dest = (&raw mut receiver).cast();
-    // SAFETY: inside an SPI connection; the receiver outlives the execution.
-    let status = Spi::connect(|_| unsafe { versions::select_into(&sql, snapshot, dest) });
-    if status < 0 {
-        return Err(Error::new("42601", "the relation is not a single SELECT"));
-    }
-    if receiver.exceeded {
-        return Err(memory_error(receiver.rows, max_bytes));
-    }
-    (receiver.on_rows)(receiver.rows as u64);
-    let columns = receiver
-        .columns
-        .into_iter()
-        .map(|(_, column)| column)
-        .collect();
-    Ok(Frame { columns })
+    let all: usize = columns.iter().map(Column::bytes).sum();
+    all > spill::with_room(max_bytes) || columns.iter().map(in_memory).sum::<usize>() > max_bytes
 }
 
 /// The frame outgrew the limit.
-fn memory_error(rows: usize, max_bytes: usize) -> Error {
+pub(super) fn memory_error(rows: usize, max_bytes: usize) -> Error {
     Error::new(
         "53200",
         format!(
@@ -167,5 +314,8 @@ fn memory_error(rows: usize, max_bytes: usize) -> Error {
         ),
     )
     .detail(format!("{rows} rows were read."))
-    .hint("Train on fewer rows or columns, or have a superuser raise insight.max_memory.")
+    .hint(match spill::file() {
+        Some(_) => "Train on fewer rows or columns, or have a superuser raise insight.max_memory or temp_file_limit.",
+        None => "Train on fewer rows or columns, or have a superuser raise insight.max_memory.",
+    })
 }

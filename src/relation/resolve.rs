@@ -268,7 +268,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// The oid, schema and name of a relation named as in SQL, or, failing that, by its bare name.
-fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
+pub(super) fn find_relation(given: &str) -> Result<(pg_sys::Oid, String, String)> {
     let bare = spi::quote_identifier(given);
     for text in [given, bare.as_str()] {
         let Some(names) = split_name(text) else {

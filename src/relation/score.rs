@@ -18,7 +18,11 @@ use insight_engine::infer::Predictor;
 use insight_engine::params;
 use insight_engine::recipe::Input;
 
+/// Rows that are read before they are predicted: their columns stay in the processor's caches.
+const PIECE: usize = 1 << 13;
+
 /// Predictions of a relation's rows, row-major as the predictor gives them.
+#[derive(Default)]
 pub struct Scored {
     pub keys: Vec<Option<String>>,
     pub predictions: Vec<f64>,
@@ -84,13 +88,19 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
     let key = named_key(&base, key)?;
     let others: Vec<&str> = key.iter().map(String::as_str).collect();
     let source = joined(predictor, base, &others)?;
-    let inputs = predictor.artifact().recipe.columns();
-    let (frame, keys) = keyed(inputs, source, key)?;
-    let rows: Vec<u32> = (0..frame.rows() as u32).collect();
-    Ok(Scored {
-        keys,
-        predictions: predict_all(predictor, &frame, &rows),
-    })
+    let (source, wanted) = with_key(predictor.artifact().recipe.columns(), source, &key)?;
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let mut scored = Scored::default();
+    read::read_in_pieces(&source, &wanted, PIECE, &mut |frame| {
+        let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+        scored
+            .predictions
+            .extend(predict_all(predictor, frame, &rows));
+        let before = scored.keys.len();
+        scored.keys.extend(keys(frame, key.is_some(), before));
+        Ok(())
+    })?;
+    Ok(scored)
 }
 
 /// The column that tells rows apart: the one named, else the primary key.
@@ -101,28 +111,42 @@ pub fn named_key(base: &Source, key: Option<&str>) -> Result<Option<String>> {
     }
 }
 
+/// The source with a key as text, if there is one, and a model's columns and that key by their names.
+fn with_key(
+    inputs: &[Input],
+    mut source: Source,
+    key: &Option<String>,
+) -> Result<(Source, Vec<String>)> {
+    let names = columns(inputs, &source)?;
+    let mut wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    if let Some(key) = key {
+        wanted.push(source.add_text(key, &names).to_owned());
+    }
+    Ok((source, wanted))
+}
+
+/// What rows are called: by their key, the last column, else by their number.
+fn keys(frame: &Frame, keyed: bool, before: usize) -> Vec<Option<String>> {
+    let key = frame.columns.last().filter(|_| keyed);
+    let name = |row: usize| match key {
+        Some(column) => text(column, row).map(str::to_owned),
+        None => Some((before + row + 1).to_string()),
+    };
+    (0..frame.rows()).map(name).collect()
+}
+
 /// A model's columns of every row, and what the row is called: by the key, else by its number.
 pub fn keyed(
     inputs: &[Input],
-    mut source: Source,
+    source: Source,
     key: Option<String>,
 ) -> Result<(Frame, Vec<Option<String>>)> {
-    let names = columns(inputs, &source)?;
-    let mut wanted = names.clone();
-    if let Some(key) = &key {
-        wanted.push(source.add_text(key, &names));
-    }
+    let (source, wanted) = with_key(inputs, source, &key)?;
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let frame = read::read(&source, &wanted, settings::max_memory(), &mut |_| {
         pgrx::check_for_interrupts!();
     })?;
-    let rows: Vec<u32> = (0..frame.rows() as u32).collect();
-    let keys = match key.and(frame.columns.last()) {
-        Some(column) => rows
-            .iter()
-            .map(|row| text(column, *row as usize).map(str::to_owned))
-            .collect(),
-        None => rows.iter().map(|row| Some((row + 1).to_string())).collect(),
-    };
+    let keys = keys(&frame, key.is_some(), 0);
     Ok((frame, keys))
 }
 

@@ -1,6 +1,7 @@
 //! The rows of a job: read as the calling role, without those of forgotten keys, at the cost of their tables' privacy budgets.
 
 use super::Run;
+use crate::alloc::spill;
 use crate::error::Result;
 use crate::job::session;
 use crate::job::spec::Work;
@@ -17,14 +18,6 @@ use std::time::Instant;
 const SECURITY_LOCAL_USERID_CHANGE: i32 = 1;
 const SECURITY_RESTRICTED_OPERATION: i32 = 2;
 
-/// Settings under which a query reads rows in the same order each time: parts are drawn, and data is recognised, by their place.
-fn in_one_order() -> [(String, String); 2] {
-    [
-        ("max_parallel_workers_per_gather".into(), "0".into()),
-        ("synchronize_seqscans".into(), "off".into()),
-    ]
-}
-
 /// Rows about the keys of histories.
 #[derive(Default)]
 pub(super) struct Beside {
@@ -35,6 +28,26 @@ pub(super) struct Beside {
     pub keys: Vec<u64>,
     /// The relations that all rows come from.
     pub relations: Vec<pg_sys::Oid>,
+}
+
+/// Lets large blocks go to a temporary file once they take a quarter of the memory of a job; the rest is for what is made of them.
+fn open_spill(max_bytes: usize) {
+    // SAFETY: in a transaction, which deletes the file; the descriptor, a copy, keeps what it holds until this process is gone.
+    unsafe {
+        let most = match pg_sys::temp_file_limit {
+            0 => return,
+            limit if limit < 0 => usize::MAX,
+            kilobytes => kilobytes as usize * 1024,
+        };
+        let file = pg_sys::OpenTemporaryFile(false);
+        let own = libc::fcntl(pg_sys::FileGetRawDesc(file), libc::F_DUPFD_CLOEXEC, 3);
+        pg_sys::FileClose(file);
+        if own < 0 || !spill::open(own, max_bytes / 4, most) {
+            pgrx::log!(
+                "insight: no temporary file could be opened: the rows have to fit into memory"
+            );
+        }
+    }
 }
 
 impl Run<'_> {
@@ -88,12 +101,12 @@ impl Run<'_> {
                     &spec.settings,
                     pg_sys::superuser_arg(spec.session_role.into()),
                 );
-                session::apply(&in_one_order(), false);
                 pg_sys::SetUserIdAndSecContext(
                     spec.role.into(),
                     SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION,
                 );
             }
+            open_spill(spec.max_bytes);
             let names: Vec<&str> = spec.columns.iter().map(String::as_str).collect();
             let mut on_rows = |rows| {
                 control.report_rows(
@@ -110,7 +123,7 @@ impl Run<'_> {
                 pgrx::check_for_interrupts!();
             };
             let source = spec.source()?;
-            let frame = read::read(&source, &names, spec.max_bytes, &mut on_rows)?;
+            let frame = read::read_in_order(&source, &names, spec.max_bytes, &mut on_rows)?;
             let mut beside = Beside {
                 relations: source.relations,
                 ..Beside::default()
@@ -125,7 +138,8 @@ impl Run<'_> {
                 let mut left = spec.max_bytes.saturating_sub(frame.bytes());
                 if let Some(labels) = labels {
                     let source = resolve::resolve_from(&labels.relation, &labels.from)?;
-                    let own = read::read(&source, &[key, &labels.target], left, &mut on_rows)?;
+                    let own =
+                        read::read_in_order(&source, &[key, &labels.target], left, &mut on_rows)?;
                     beside.relations.extend(source.relations);
                     left = left.saturating_sub(own.bytes());
                     beside.labels = Some(own);
@@ -133,7 +147,8 @@ impl Run<'_> {
                 if let Some(statics) = statics {
                     let source = resolve::resolve_from(&statics.relation, &statics.from)?;
                     let names: Vec<&str> = statics.columns.iter().map(String::as_str).collect();
-                    beside.statics = Some(read::read(&source, &names, left, &mut on_rows)?);
+                    beside.statics =
+                        Some(read::read_in_order(&source, &names, left, &mut on_rows)?);
                     beside.relations.extend(source.relations);
                 }
             }
@@ -142,7 +157,7 @@ impl Run<'_> {
                 for child in &work.children {
                     let source = resolve::resolve_from(&child.table.relation, &child.from)?;
                     let names: Vec<&str> = child.columns.iter().map(String::as_str).collect();
-                    let own = read::read(&source, &names, left, &mut on_rows)?;
+                    let own = read::read_in_order(&source, &names, left, &mut on_rows)?;
                     left = left.saturating_sub(own.bytes());
                     beside.children.push(own);
                     beside.relations.extend(source.relations);

@@ -198,7 +198,7 @@ fn worker_terminated_and_cancelled_while_it_reads() {
     }
 }
 
-/// The data alone, and the network alone, may be too large for the limit.
+/// The data alone, and the network alone, may be too large for the limit where nothing may lie in a temporary file.
 #[test]
 fn memory_limit_hit() {
     let db = shared().database();
@@ -216,7 +216,9 @@ fn memory_limit_hit() {
             r#"{"hidden": [4096, 4096, 4096], "epochs": 2, "batch_size": 4096}"#,
         ),
     ] {
-        s.exec(&format!("SET insight.max_memory = '{limit}'"));
+        s.exec(&format!(
+            "SET insight.max_memory = '{limit}'; SET temp_file_limit = 0"
+        ));
         let error = s.fails_with(
             "53200",
             &format!("SELECT insight_train('customers', 'churn', 'm', '{options}')"),
@@ -232,7 +234,7 @@ fn memory_limit_hit() {
     assert_eq!(before, after);
     assert_eq!(s.one::<i32>("SELECT pg_backend_pid()"), pid);
     assert_eq!(db.cluster.restarts(), 0);
-    s.exec("RESET insight.max_memory");
+    s.exec("RESET insight.max_memory; RESET temp_file_limit");
     s.exec(&format!(
         "SELECT insight_train('customers', 'churn', 'm', '{FAST}')"
     ));

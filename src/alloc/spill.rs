@@ -1,0 +1,280 @@
+//! Large blocks of a training job beyond its memory: in a temporary file that the kernel can write out and read back as it needs the room.
+//!
+//! The file is mapped once, as a whole, with far more addresses than it has bytes; a block's place in the mapping is its place in the
+//! file, and no place is used twice but at the very end. Its bytes are reserved on disk before they are used, so that a full disk is an
+//! allocation that fails and no signal. A trainer child shares the mapping and goes on with the file, its worker only looks on.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicI32, AtomicIsize, AtomicUsize, Ordering::Relaxed};
+
+/// Smaller blocks stay in memory while there is any.
+pub const LARGE: usize = 1 << 18;
+const PAGE: usize = 4096;
+/// Addresses, of which processes have 128 TB; ext4 ends files at 16 TB.
+const ADDRESSES: usize = 8 << 40;
+
+/// Where the mapping begins; 0 without one.
+static BASE: AtomicUsize = AtomicUsize::new(0);
+/// The file, -1 where this process takes no more of it.
+static FILE: AtomicI32 = AtomicI32::new(-1);
+/// Bytes of the file that have been given away, ever.
+static TOP: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of the file in use, and the most there may be.
+static USED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of memory that large blocks take, and may take.
+static MEMORY: AtomicIsize = AtomicIsize::new(0);
+static BUDGET: AtomicIsize = AtomicIsize::new(isize::MAX);
+
+/// Whether blocks of this size are looked after here.
+#[inline]
+pub fn is_ours(size: usize) -> bool {
+    size >= LARGE && BASE.load(Relaxed) != 0
+}
+
+/// The same of a block that is given back: a smaller one may be in the file, too.
+#[inline]
+pub fn has(block: *mut u8, size: usize) -> bool {
+    BASE.load(Relaxed) != 0 && (size >= LARGE || holds(block as usize))
+}
+
+/// From here on large blocks take at most `budget` bytes of memory; others go to the file, of which there may be `most` bytes. The
+/// descriptor is this module's.
+pub fn open(file: i32, budget: usize, most: usize) -> bool {
+    // SAFETY: a new mapping, of a file that nobody else knows; no byte of it is touched before it is reserved.
+    let base = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            ADDRESSES,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_NORESERVE,
+            file,
+            0,
+        )
+    };
+    if base == libc::MAP_FAILED {
+        // SAFETY: ours.
+        unsafe { libc::close(file) };
+        return false;
+    }
+    FILE.store(file, Relaxed);
+    MOST.store(most, Relaxed);
+    BUDGET.store(isize::try_from(budget).unwrap_or(isize::MAX), Relaxed);
+    BASE.store(base as usize, Relaxed);
+    true
+}
+
+/// Bytes that the file may still get.
+pub fn room() -> usize {
+    match FILE.load(Relaxed) {
+        -1 => 0,
+        _ => MOST.load(Relaxed).saturating_sub(USED.load(Relaxed)),
+    }
+}
+
+/// So many bytes of memory and what the file may still get.
+pub fn with_room(bytes: usize) -> usize {
+    bytes.saturating_add(room())
+}
+
+/// Bytes of memory that large blocks take.
+pub fn memory() -> usize {
+    usize::try_from(MEMORY.load(Relaxed)).unwrap_or(0)
+}
+
+/// Called in a trainer child: large blocks may take so many bytes of memory more.
+pub fn allow(more: usize) {
+    let budget = memory().saturating_add(more);
+    BUDGET.store(isize::try_from(budget).unwrap_or(isize::MAX), Relaxed);
+}
+
+/// Called in the worker once its child goes on with the file: what the worker drops is still the child's.
+pub fn leave() {
+    let file = FILE.swap(-1, Relaxed);
+    if file >= 0 {
+        // SAFETY: ours; the mapping stays.
+        unsafe { libc::close(file) };
+    }
+}
+
+/// The file, for those who close what a child should not have.
+pub fn file() -> Option<i32> {
+    Some(FILE.load(Relaxed)).filter(|file| *file >= 0)
+}
+
+/// Whether an address is in the mapping.
+pub fn holds(address: usize) -> bool {
+    let base = BASE.load(Relaxed);
+    base != 0 && address.wrapping_sub(base) < ADDRESSES
+}
+
+fn pages(size: usize) -> usize {
+    size.next_multiple_of(PAGE)
+}
+
+/// Takes memory from the budget.
+fn budgeted(size: usize) -> bool {
+    let size = size as isize;
+    if MEMORY.fetch_add(size, Relaxed).saturating_add(size) <= BUDGET.load(Relaxed) {
+        return true;
+    }
+    MEMORY.fetch_sub(size, Relaxed);
+    false
+}
+
+/// Reserves bytes of the file.
+fn reserve(at: usize, bytes: usize) -> bool {
+    let file = FILE.load(Relaxed);
+    if USED.fetch_add(bytes, Relaxed).saturating_add(bytes) <= MOST.load(Relaxed)
+        && at + bytes <= ADDRESSES
+        && file >= 0
+        // SAFETY: a system call on our own file.
+        && unsafe { libc::fallocate(file, 0, at as libc::off_t, bytes as libc::off_t) } == 0
+    {
+        return true;
+    }
+    USED.fetch_sub(bytes, Relaxed);
+    false
+}
+
+/// Gives bytes of the file back, which then are zeros.
+fn give_back(at: usize, bytes: usize) {
+    let file = FILE.load(Relaxed);
+    if bytes == 0 || file < 0 {
+        return;
+    }
+    USED.fetch_sub(bytes, Relaxed);
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: a system call on our own file.
+    let given =
+        unsafe { libc::fallocate(file, punch, at as libc::off_t, bytes as libc::off_t) } == 0;
+    if given {
+        let _ = TOP.compare_exchange(at + bytes, at, Relaxed, Relaxed);
+    }
+}
+
+/// A block of zeros in the file, or null.
+fn spilled(size: usize) -> *mut u8 {
+    if FILE.load(Relaxed) < 0 {
+        return std::ptr::null_mut();
+    }
+    let bytes = pages(size);
+    let at = TOP.fetch_add(bytes, Relaxed);
+    match reserve(at, bytes) {
+        true => (BASE.load(Relaxed) + at) as *mut u8,
+        false => std::ptr::null_mut(),
+    }
+}
+
+/// A large block, in memory while the budget lasts.
+///
+/// # Safety
+/// As for `GlobalAlloc::alloc`.
+pub unsafe fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
+    let system = || {
+        // SAFETY: promised by the caller.
+        unsafe {
+            match zeroed {
+                true => System.alloc_zeroed(layout),
+                false => System.alloc(layout),
+            }
+        }
+    };
+    if budgeted(layout.size()) {
+        let block = system();
+        if !block.is_null() {
+            return block;
+        }
+        MEMORY.fetch_sub(layout.size() as isize, Relaxed);
+    }
+    let block = match layout.align() <= PAGE {
+        true => spilled(layout.size()),
+        false => std::ptr::null_mut(),
+    };
+    // In a child the limit on its memory speaks the last word; elsewhere there must be one.
+    if block.is_null() {
+        let block = system();
+        if !block.is_null() {
+            MEMORY.fetch_add(layout.size() as isize, Relaxed);
+        }
+        return block;
+    }
+    block
+}
+
+/// A block for which there is no memory, or null. A page is the least.
+pub fn instead(layout: Layout) -> *mut u8 {
+    match (PAGE..LARGE).contains(&layout.size()) && layout.align() <= PAGE {
+        true => spilled(layout.size()),
+        false => std::ptr::null_mut(),
+    }
+}
+
+/// Gives a block back.
+///
+/// # Safety
+/// As for `GlobalAlloc::dealloc`; the block is one that [`has`] names.
+pub unsafe fn dealloc(block: *mut u8, layout: Layout) {
+    if holds(block as usize) {
+        give_back(block as usize - BASE.load(Relaxed), pages(layout.size()));
+    } else {
+        MEMORY.fetch_sub(layout.size() as isize, Relaxed);
+        // SAFETY: promised by the caller.
+        unsafe { System.dealloc(block, layout) };
+    }
+}
+
+/// Makes a block longer or shorter.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`; before or after, the block is one that [`has`] names.
+pub unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+    let large = |bytes: usize| if bytes >= LARGE { bytes as isize } else { 0 };
+    if !holds(block as usize) {
+        let more = large(size) - large(layout.size());
+        if MEMORY.load(Relaxed).saturating_add(more) <= BUDGET.load(Relaxed) {
+            // SAFETY: promised by the caller.
+            let moved = unsafe { System.realloc(block, layout, size) };
+            if !moved.is_null() {
+                MEMORY.fetch_add(more, Relaxed);
+                return moved;
+            }
+        }
+    } else if size >= LARGE {
+        let (at, old, new) = (
+            block as usize - BASE.load(Relaxed),
+            pages(layout.size()),
+            pages(size),
+        );
+        if new <= old {
+            give_back(at + new, old - new);
+            return block;
+        }
+        // The last block grows where it is.
+        if TOP
+            .compare_exchange(at + old, at + new, Relaxed, Relaxed)
+            .is_ok()
+        {
+            if reserve(at + old, new - old) {
+                return block;
+            }
+            let _ = TOP.compare_exchange(at + new, at + old, Relaxed, Relaxed);
+        }
+    }
+    // SAFETY: a new block, into which the old one's bytes fit as far as both go.
+    unsafe {
+        let layout_of_new = Layout::from_size_align_unchecked(size, layout.align());
+        let new = match size >= LARGE {
+            true => alloc(layout_of_new, false),
+            false => System.alloc(layout_of_new),
+        };
+        if !new.is_null() {
+            std::ptr::copy_nonoverlapping(block, new, size.min(layout.size()));
+            match has(block, layout.size()) {
+                true => dealloc(block, layout),
+                false => System.dealloc(block, layout),
+            }
+        }
+        new
+    }
+}

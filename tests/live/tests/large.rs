@@ -1,0 +1,192 @@
+//! Large tables: read by parallel workers, in the order of a single process; trained on beyond the memory of a job.
+
+use live::*;
+
+/// One pass of a small network: what it learns depends on the order of the rows.
+const SMALL: &str = r#"{"algorithm": "dnn", "hidden": [8], "epochs": 1, "members": 1}"#;
+
+/// The fingerprint of the data and the scores of a model.
+#[track_caller]
+fn trained(s: &mut Session, relation: &str, model: &str) -> (String, String) {
+    s.exec(&format!(
+        "SELECT insight_train('{relation}', 'y', '{model}', '{SMALL}')"
+    ));
+    (
+        s.one(&format!(
+            "SELECT provenance->>'data_fingerprint' FROM insight.versions WHERE model = '{model}'"
+        )),
+        s.one(&format!(
+            "SELECT string_agg(metric || value, ' ' ORDER BY metric) FROM insight.metrics WHERE model = '{model}'"
+        )),
+    )
+}
+
+/// Parallel workers that wrote rows to a file since the server's log was `from` bytes long.
+fn workers(cluster: &Cluster, from: usize) -> usize {
+    let log = cluster.log();
+    let wrote = |worker: usize| log[from..].contains(&format!("/w{worker}p0.0\""));
+    (0..8).filter(|worker| wrote(*worker)).count()
+}
+
+#[test]
+fn parallel_workers_read_what_one_process_reads() {
+    let cluster = Cluster::start("log_temp_files = 0\nmax_parallel_workers_per_gather = 2\n");
+    let db = cluster.database();
+    let mut s = db.session();
+    // Of many kinds, with missing values, and with pages whose rows are gone.
+    s.exec(
+        "CREATE TYPE mood AS ENUM ('glad', 'sad');
+         CREATE TABLE mixed AS SELECT i AS id, i % 7 = 0 AS flag, CASE WHEN i % 5 <> 0 THEN i / 3.0 END AS price,
+           (i * 7919) % 1000 / 10.0::real AS amount, 'name' || i % 40000 AS name, CASE WHEN i % 3 > 0 THEN 'kind ' || i % 11 END AS kind,
+           timestamp '2020-01-01' + i * interval '1 minute' AS at, (ARRAY['glad', 'sad']::mood[])[1 + i % 2] AS mood,
+           ARRAY[i % 4, i % 9]::real[] AS place, ARRAY['a' || i % 3, 'b'] AS tags, (i * 7919) % 1000 + i % 13 > 500 AS y
+         FROM generate_series(1, 150000) i;
+         DELETE FROM mixed WHERE id BETWEEN 20000 AND 60000 AND id % 5000 > 300;
+         CREATE INDEX ON mixed (id); ANALYZE mixed",
+    );
+    let from = cluster.log().len();
+    let parallel = trained(&mut s, "mixed", "parallel");
+    assert!(workers(&cluster, from) > 0, "{}", cluster.log());
+    s.exec("SET max_parallel_workers_per_gather = 0");
+    let from = cluster.log().len();
+    assert_eq!(trained(&mut s, "mixed", "single"), parallel);
+    assert_eq!(workers(&cluster, from), 0);
+    s.exec("RESET max_parallel_workers_per_gather");
+    assert!(s.one::<bool>("SELECT same FROM insight_reproduce('single')"));
+
+    // More columns than a function has arguments.
+    let columns: Vec<String> = (0..250)
+        .map(|i| format!("(i * {}) % 101 / 7.0::real AS c{i}", 31 + 2 * i))
+        .collect();
+    s.exec(&format!(
+        "CREATE TABLE wide AS SELECT {}, i % 3 = 0 AS y FROM generate_series(1, 12000) i; ANALYZE wide",
+        columns.join(", ")
+    ));
+    let from = cluster.log().len();
+    let parallel = trained(&mut s, "wide", "wide");
+    assert!(workers(&cluster, from) > 0);
+    s.exec("SET max_parallel_workers_per_gather = 0");
+    assert_eq!(trained(&mut s, "wide", "wide_single"), parallel);
+    s.exec("RESET max_parallel_workers_per_gather");
+
+    // A session that evaluates reads by workers, too, and sees what it has just written.
+    s.exec("BEGIN; UPDATE mixed SET y = NOT y");
+    let from = cluster.log().len();
+    let flipped: f64 =
+        s.one("SELECT value FROM insight_evaluate('parallel', 'mixed') WHERE metric = 'roc_auc'");
+    assert!(workers(&cluster, from) > 0);
+    s.exec("ROLLBACK");
+    let straight: f64 =
+        s.one("SELECT value FROM insight_evaluate('parallel', 'mixed') WHERE metric = 'roc_auc'");
+    assert!(
+        (flipped + straight - 1.0).abs() < 1e-6,
+        "{flipped} {straight}"
+    );
+
+    guarded(&mut s);
+    assert_eq!(cluster.restarts(), 0);
+}
+
+/// Rights hold, and the aggregate is nobody's but insight's.
+#[track_caller]
+fn guarded(s: &mut Session) {
+    s.exec(
+        "CREATE ROLE tenant; GRANT CREATE ON SCHEMA public TO tenant;
+         GRANT SELECT (amount, price, flag, y) ON mixed TO tenant; SET ROLE tenant",
+    );
+    let columns = "SELECT amount, price, flag, y FROM mixed";
+    let rows = |s: &mut Session, model: &str| {
+        s.one::<i64>(&format!(
+            "SELECT rows FROM insight.models WHERE model = '{model}'"
+        ))
+    };
+    s.exec(&format!(
+        r#"SELECT insight_train('mixed', 'y', 'of_columns', '{{"algorithm": "linear", "include": ["amount", "price", "flag"]}}')"#
+    ));
+    assert_eq!(
+        rows(s, "of_columns"),
+        s.one::<i64>(&format!("SELECT count(*) FROM ({columns}) q"))
+    );
+    s.exec(
+        "RESET ROLE; ALTER TABLE mixed ENABLE ROW LEVEL SECURITY; GRANT SELECT ON mixed TO tenant;
+         CREATE POLICY own ON mixed FOR SELECT TO tenant USING (id % 4 = 0); SET ROLE tenant",
+    );
+    s.exec(&format!(
+        "SELECT insight_train('mixed', 'y', 'of_rows', '{SMALL}')"
+    ));
+    assert_eq!(
+        rows(s, "of_rows"),
+        s.one::<i64>("SELECT count(*) FROM mixed")
+    );
+    let error = s.fails_with("55000", "SELECT insight.read_rows(0, ctid, id) FROM mixed");
+    assert!(error.message().contains("read_rows"), "{}", error.message());
+    s.fails_with("42501", "SET insight.reading = '1'");
+    s.exec("RESET ROLE; SET insight.reading = '1'");
+    s.fails_with("55000", "SELECT insight.read_rows(0, ctid, id) FROM mixed");
+    s.exec("RESET insight.reading");
+}
+
+/// The most memory of its own that a trainer had while `call` ran, in bytes.
+fn private_peak(worker: &mut Session, call: Call) -> (Session, u64) {
+    let mut peak = 0;
+    while !call.is_finished() {
+        let pid: Option<i32> = worker
+            .all("SELECT pid FROM insight.jobs WHERE status = 'running'")
+            .pop();
+        for process in pid.map_or(Vec::new(), |pid| [children(pid), vec![pid]].concat()) {
+            let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+            let kilobytes = status.ok().and_then(|text| {
+                let line = text.lines().find(|line| line.starts_with("RssAnon:"))?;
+                line.split_whitespace().nth(1)?.parse::<u64>().ok()
+            });
+            peak = peak.max(kilobytes.unwrap_or(0) * 1024);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    (call.rows().0, peak)
+}
+
+#[test]
+fn a_table_larger_than_memory_is_trained_on() {
+    let cluster = Cluster::start("max_parallel_workers_per_gather = 0\n");
+    let db = cluster.database();
+    let (mut s, mut beside) = (db.session(), db.session());
+    let columns: Vec<String> = (0..20)
+        .map(|i| format!("((i * {}::bigint) % 1009)::float8 AS c{i}", 31 + 2 * i))
+        .collect();
+    s.exec(&format!(
+        "CREATE TABLE large AS SELECT {}, (i * 31::bigint) % 1009 > 500 AS y FROM generate_series(1, 600000) i",
+        columns.join(", ")
+    ));
+    let in_memory = trained(&mut s, "large", "in_memory");
+    // The rows as read take 97 MB, the prepared ones 48 MB.
+    s.exec("SET insight.max_memory = '60MB'");
+    let call = s.call(&format!(
+        "SELECT insight_train('large', 'y', 'spilled', '{SMALL}')"
+    ));
+    let (mut s, peak) = private_peak(&mut beside, call);
+    assert!(peak > 0 && peak < 80 << 20, "{} MB", peak >> 20);
+    s.exec("SELECT insight_drop('spilled')");
+    assert_eq!(trained(&mut s, "large", "spilled"), in_memory);
+    for algorithm in ["gbdt", "linear", "random_forest"] {
+        s.exec(&format!(
+            r#"SELECT insight_train('large', 'y', '{algorithm}', '{{"algorithm": "{algorithm}", "max_seconds": 5}}')"#
+        ));
+    }
+
+    // The file obeys its limit, and is gone with the job.
+    s.exec("SET temp_file_limit = '20MB'");
+    let error = s.fails_with(
+        "53200",
+        &format!("SELECT insight_train('large', 'y', 'm', '{SMALL}')"),
+    );
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("temp_file_limit")),
+        "{:?}",
+        error.hint()
+    );
+    assert_eq!(s.one::<i64>("SELECT count(*) FROM pg_ls_tmpdir()"), 0);
+    assert_eq!(cluster.restarts(), 0);
+}

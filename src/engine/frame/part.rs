@@ -151,7 +151,6 @@ impl Column {
                         dictionary.encode(std::str::from_utf8(take(bytes, length as usize)?).ok()?),
                     );
                 }
-                codes.reserve(rows);
                 for (row, code) in take_all(bytes, rows, u32::from_le_bytes)?.enumerate() {
                     codes.push(match nulls.get(first + row) {
                         true => 0,

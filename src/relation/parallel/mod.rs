@@ -165,6 +165,8 @@ fn join(
 ) -> Result<usize> {
     let mut files: Vec<(i32, *mut pg_sys::BufFile)> = Vec::new();
     let (mut bytes, mut rows) = (Vec::new(), 0);
+    let all = parts.iter().map(|part| part.rows as usize).sum();
+    columns.iter_mut().for_each(|column| column.reserve(all));
     for part in parts {
         pgrx::check_for_interrupts!();
         // SAFETY: the file was exported by its process, and is closed below; the buffer has the length that is read.

@@ -85,6 +85,8 @@ impl Shared {
             }
             let shared = pg_sys::dsm_segment_address(segment).cast::<Shared>();
             if known.is_null() {
+                // For as long as this process lives, which is no longer than the scan.
+                pg_sys::dsm_pin_mapping(segment);
                 pg_sys::SharedFileSetAttach(&raw mut (*shared).files, segment);
             }
             Ok(&*shared)

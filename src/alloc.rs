@@ -1,7 +1,8 @@
-//! The allocator: the system's, with two differences. Large blocks of a training job can lie in a temporary file, see [`spill`]. And in
-//! a trainer child a failed allocation means that the memory limit was reached; Rust would abort, so the child says so on its pipe
+//! The allocator: the system's, with three differences. Large blocks of a training job can lie in a temporary file, see [`spill`]; a model
+//! can be copied to where all processes read it, see [`arena`]. And in a trainer child a failed allocation means that the memory limit was reached; Rust would abort, so the child says so on its pipe
 //! and leaves.
 
+pub mod arena;
 pub mod spill;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -51,6 +52,12 @@ fn exhausted() {
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if arena::is_open() {
+            let pointer = arena::alloc(layout);
+            if !pointer.is_null() {
+                return pointer;
+            }
+        }
         let pointer = unsafe {
             match spill::is_ours(layout.size()) {
                 true => spill::alloc(layout, false),
@@ -61,6 +68,9 @@ unsafe impl GlobalAlloc for Allocator {
     }
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if arena::holds(pointer as usize) {
+            return;
+        }
         unsafe {
             match spill::has(pointer, layout.size()) {
                 true => spill::dealloc(pointer, layout),
@@ -70,6 +80,16 @@ unsafe impl GlobalAlloc for Allocator {
     }
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if arena::is_open() {
+            // SAFETY: a new block of this length, of which others may have left something.
+            unsafe {
+                let pointer = self.alloc(layout);
+                if !pointer.is_null() {
+                    pointer.write_bytes(0, layout.size());
+                }
+                return pointer;
+            }
+        }
         let pointer = unsafe {
             match spill::is_ours(layout.size()) {
                 true => spill::alloc(layout, true),
@@ -80,6 +100,9 @@ unsafe impl GlobalAlloc for Allocator {
     }
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if arena::is_open() || arena::holds(pointer as usize) {
+            return unsafe { self.moved(pointer, layout, size) };
+        }
         let moved = unsafe {
             match spill::has(pointer, layout.size().max(size)) {
                 true => spill::realloc(pointer, layout, size),
@@ -89,10 +112,21 @@ unsafe impl GlobalAlloc for Allocator {
         if !moved.is_null() {
             return moved;
         }
-        // SAFETY: the old block is still there and is given back once its bytes are copied.
+        // SAFETY: the old block is still there.
+        unsafe { self.moved(pointer, layout, size) }
+    }
+}
+
+impl Allocator {
+    /// A new block with the bytes of an old one, which is given back.
+    ///
+    /// # Safety
+    /// As for `GlobalAlloc::realloc`.
+    #[cold]
+    unsafe fn moved(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: promised by the caller.
         unsafe {
-            let new = Layout::from_size_align_unchecked(size, layout.align());
-            let moved = or_instead(moved, new);
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
                 std::ptr::copy_nonoverlapping(pointer, moved, size.min(layout.size()));
                 self.dealloc(pointer, layout);

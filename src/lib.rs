@@ -34,6 +34,7 @@ pub extern "C-unwind" fn _PG_init() {
     store::cache::register();
     store::keys::register();
     store::activity::register();
+    store::lent::register();
     api::log::register();
     job::launcher::register();
 }

@@ -30,6 +30,8 @@ static AUDIT_PREDICTIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static VERBOSE: GucSetting<bool> = GucSetting::<bool>::new(false);
 /// 64 MB holds hundreds of default models in each backend.
 static CACHE_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(64);
+/// As much as one session may keep by default.
+static SHARED_MODELS: GucSetting<i32> = GucSetting::<i32>::new(64);
 /// Seconds between the launcher's looks at each database; only used when preloaded.
 static LAUNCHER_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
 
@@ -103,6 +105,21 @@ pub fn register() {
             min: 0,
             max: 1024 * 1024,
             context: GucContext::Userset,
+            flags: GucFlags::UNIT_MB,
+        },
+        Int {
+            name: c"insight.shared_models",
+            short: c"Memory for models that all sessions share.",
+            long: c"Only where insight is in shared_preload_libraries; taken as it is used. 0 means that each session keeps its own.",
+            setting: &SHARED_MODELS,
+            min: 0,
+            max: 1024 * 1024,
+            // A library that is loaded later may not define such a setting.
+            // SAFETY: a plain read of this process's state.
+            context: match unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress } {
+                true => GucContext::Postmaster,
+                false => GucContext::Sighup,
+            },
             flags: GucFlags::UNIT_MB,
         },
         Int {
@@ -257,6 +274,11 @@ pub fn verbose() -> bool {
 
 pub fn cache_bytes() -> usize {
     CACHE_MEMORY.get() as usize * 1024 * 1024
+}
+
+/// Bytes of memory for models that all sessions share.
+pub fn shared_models() -> usize {
+    SHARED_MODELS.get() as usize * 1024 * 1024
 }
 
 pub fn launcher_interval() -> std::time::Duration {

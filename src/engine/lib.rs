@@ -21,6 +21,7 @@ pub mod forest;
 pub mod frame;
 pub mod infer;
 pub mod linear;
+pub mod lookup;
 pub mod members;
 pub mod models;
 pub mod params;

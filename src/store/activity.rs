@@ -1,6 +1,7 @@
 //! How much each version predicts. Every process counts for itself, without a lock; where insight is preloaded, what was
 //! counted goes to shared memory at the end of each transaction.
 
+use super::lent;
 use crate::versions;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -178,6 +179,9 @@ unsafe extern "C-unwind" fn startup() {
     unsafe {
         if let Some(before) = BEFORE_STARTUP {
             before();
+        }
+        if !pg_sys::IsUnderPostmaster {
+            lent::reset();
         }
         let lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
         pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);

@@ -5,7 +5,7 @@
 //! they work on standbys and in parallel workers.
 
 use super::rights::{self, Right};
-use super::{activity, audit, catalog, keys, record};
+use super::{activity, audit, catalog, keys, lent, record};
 use crate::error::{Error, Result};
 use crate::{settings, versions};
 use insight_engine::artifact::{ArtifactError, Seen};
@@ -293,8 +293,19 @@ pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
     if let Some(model) = cached {
         return Ok(model);
     }
-    let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
-    let model = load(reference, &bytes)?;
+    let model = match lent::find(id) {
+        Some(shared) => Loaded::Predictor(Rc::new(shared)),
+        None => {
+            let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
+            match load(reference, &bytes)? {
+                Loaded::Predictor(own) => match lent::share(id, &own) {
+                    Some(shared) => Loaded::Predictor(Rc::new(shared)),
+                    None => Loaded::Predictor(own),
+                },
+                other => other,
+            }
+        }
+    };
     MODELS.with_borrow_mut(|models| {
         let cached = Cached {
             model: model.clone(),

@@ -2,6 +2,7 @@
 
 use super::audit::{self, Entry};
 use super::deployments::{self, Verdict};
+use super::lent;
 use super::rights::{self, Right};
 use crate::error::{Error, Result};
 use crate::relation::resolve::did_you_mean;
@@ -215,6 +216,7 @@ pub fn drop_versions(ids: &[i64]) -> Result<()> {
                 None,
                 &[ids.to_vec().into()],
             )?;
+            ids.iter().for_each(|id| lent::forget(*id));
             announce();
             Ok(())
         })
@@ -290,7 +292,14 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
     as_owner(|| {
         Spi::connect_mut(|client| {
             let (id, _) = require(client, model, role)?;
-            let count = versions(client, id)?.len() as i64;
+            let rows = client.select(
+                "SELECT v.id FROM insight.version v WHERE v.model OPERATOR(pg_catalog.=) $1",
+                None,
+                &[id.into()],
+            )?;
+            let ids: Vec<i64> = rows
+                .filter_map(|row| row.get::<i64>(1).ok().flatten())
+                .collect();
             note("drop", model, None, role)?;
             // The log has no foreign key: it would be looked up for every prediction.
             client.update(
@@ -303,8 +312,9 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
                 None,
                 &[id.into()],
             )?;
+            ids.iter().for_each(|id| lent::forget(*id));
             announce();
-            Ok(count)
+            Ok(ids.len() as i64)
         })
     })
 }

@@ -9,6 +9,7 @@ pub mod deployments;
 pub mod files;
 pub mod keys;
 pub mod leak;
+pub mod lent;
 pub mod live;
 pub mod log;
 pub mod membership;

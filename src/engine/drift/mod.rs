@@ -71,7 +71,7 @@ pub fn drift(predictor: &Predictor, frame: &Frame) -> Option<Vec<Shift>> {
             Some(shift(Of::Column(at), of, column, &rows))
         })
         .collect();
-    let hides = |column| predictor.artifact().sample().hides(column);
+    let hides = |column| predictor.sample().hides(column);
     let apart = apart(predictor.background(), hides, frame, &statistics.columns);
     if let Some(shares) = apart.as_ref().and_then(|a| a.shares.as_ref()) {
         for shift in &mut shifts {

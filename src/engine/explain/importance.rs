@@ -36,7 +36,7 @@ pub struct Importance {
 pub fn importance(predictor: &Predictor, go: &mut dyn FnMut() -> bool) -> Option<Vec<Importance>> {
     let artifact = predictor.artifact();
     let frame = predictor.background();
-    let truth = artifact.sample().truth(artifact.task);
+    let truth = predictor.sample().truth(artifact.task);
     let rows: Vec<u32> = (0..frame.rows() as u32).collect();
     let losses = |frame: &Frame| -> Vec<f64> {
         let predictions = predictor.predict_frame(frame, &rows, 1);

@@ -104,10 +104,7 @@ pub fn rules(
         same.count() as f64 / rows as f64
     });
     let tree = Tree::learn(&lesson, (0..rows).collect(), depth, go)?;
-    let truth = predictor
-        .artifact()
-        .sample()
-        .truth(predictor.artifact().task);
+    let truth = predictor.sample().truth(predictor.artifact().task);
     for (path, answers, own) in tree.paths() {
         let place = match label {
             Some(_) => 0,
@@ -210,7 +207,7 @@ fn say(predictor: &Predictor, columns: &[Column], path: &[(usize, &Question, boo
     if told.is_empty() {
         return "all rows".into();
     }
-    let sample = predictor.artifact().sample();
+    let sample = predictor.sample();
     let each = told.iter().map(|at| {
         let own = path.iter().filter(|(column, ..)| column == at);
         let own: Vec<(&Question, bool)> = own

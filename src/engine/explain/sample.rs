@@ -7,7 +7,6 @@ use crate::frame::{Cell, Column, Frame, Kind, tags};
 use crate::recipe::Input;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 
 /// Rows that have a text, at least, where it is kept.
 const ROWS_OF_TEXT: usize = 5;
@@ -28,20 +27,11 @@ enum Value {
     Vector(Vec<Option<f32>>),
 }
 
-/// A sample as text, read when it is first asked for: most of those who load a model never do, and reading takes longer than
-/// all the rest.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+/// A sample as text, read when it is asked for: most of those who load a model never do, and reading takes longer than all the rest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Kept {
     text: String,
-    #[serde(skip)]
-    sample: OnceLock<Sample>,
-}
-
-impl PartialEq for Kept {
-    fn eq(&self, other: &Kept) -> bool {
-        self.text == other.text
-    }
 }
 
 impl Kept {
@@ -49,28 +39,20 @@ impl Kept {
         Kept {
             // A sample is plain data; nothing of it cannot be written.
             text: serde_json::to_string(sample).unwrap_or_default(),
-            sample: OnceLock::new(),
         }
-    }
-
-    /// The sample of a model with so many columns; an empty one where the text is none that fits.
-    fn get(&self, columns: usize, task: Task, labels: usize) -> &Sample {
-        self.sample.get_or_init(|| {
-            let read: Sample = serde_json::from_str(&self.text).unwrap_or_default();
-            match read.is_sound(columns, task, labels) {
-                true => read,
-                false => Sample::default(),
-            }
-        })
     }
 }
 
 impl Artifact {
-    /// Some of the rows it was judged on; none where it keeps none.
-    pub fn sample(&self) -> &Sample {
+    /// Some of the rows it was judged on, as they are read now; none where it keeps none, or none that fit.
+    pub fn sample(&self) -> Sample {
         let labels = self.target.labels.len();
         let columns = self.recipe.columns().len();
-        self.kept.get(columns, self.task, labels)
+        let read: Sample = serde_json::from_str(&self.kept.text).unwrap_or_default();
+        match read.is_sound(columns, self.task, labels) {
+            true => read,
+            false => Sample::default(),
+        }
     }
 }
 

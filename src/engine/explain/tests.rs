@@ -292,11 +292,11 @@ fn rows_are_kept_as_they_were() {
     assert!(there);
     // What does not fit the model is none.
     let mut cut = again;
-    let mut sample = cut.sample().clone();
+    let mut sample = cut.sample();
     sample.rows = 600;
     cut.kept = Kept::new(&sample);
     let cut = Artifact::from_bytes(&cut.to_bytes()).unwrap();
-    assert_eq!(cut.sample(), &Sample::default());
+    assert_eq!(cut.sample(), Sample::default());
 }
 
 /// An answer that two columns make together, or each by itself.

@@ -30,6 +30,7 @@ pub(super) fn bounded(v: f32) -> f32 {
 const FEW_OUTPUTS: usize = LANES;
 
 /// How one category enters the first layer.
+#[derive(Clone)]
 enum Category {
     /// What each code adds to the sums: `[levels + 1][stride]`.
     Rows { levels: u32, rows: Vec<f32> },
@@ -42,6 +43,7 @@ enum Category {
 }
 
 /// A bag of tokens: `[vocabulary][dim]`.
+#[derive(Clone)]
 struct Bag {
     dim: usize,
     vectors: Vec<f32>,
@@ -89,6 +91,7 @@ impl<'a> Row<'a> {
 }
 
 /// One layer after the first.
+#[derive(Clone)]
 enum Layer {
     /// Blocked weights; see [`dense`].
     Wide { weights: Vec<f32>, bias: Vec<f32> },
@@ -119,6 +122,7 @@ impl Level {
 }
 
 /// The prepared form of a [`Network`] whose shapes have been checked.
+#[derive(Clone)]
 pub(super) struct Forward {
     level: Level,
     activation: Activation,

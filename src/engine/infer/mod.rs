@@ -18,6 +18,7 @@ mod transformer;
 use crate::{
     artifact::{Artifact, ArtifactError, Task},
     drift::Novelty,
+    explain::Sample,
     frame::{Cell, Frame},
     models::{Model, Output, Part},
     recipe::{Features, Matrix},
@@ -27,6 +28,8 @@ use forward::{Buffers, Forward, Level};
 use rayon::prelude::*;
 use rescale::Rescale;
 use routes::Routes;
+use std::any::Any;
+use std::ops::Deref;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use transformer::Attending;
 
@@ -42,8 +45,10 @@ pub struct Scratch {
     pub outputs: Vec<f64>,
 }
 
-/// A model ready to answer.
-pub struct Predictor {
+/// What a model needs to answer. Nothing of it changes once it is there, so that processes can share it; but a text model is
+/// attached to it.
+#[derive(Clone)]
+pub struct Core {
     artifact: Artifact,
     output: Output,
     /// Of each part.
@@ -54,6 +59,23 @@ pub struct Predictor {
     /// Numbers and categories of a prepared row.
     widths: (usize, usize),
     bytes: usize,
+}
+
+/// Whose it is.
+enum Kept {
+    Own(Box<Core>),
+    /// Held by whatever the second is, which is dropped with the predictor.
+    Lent(
+        &'static Core,
+        #[allow(dead_code)] Box<dyn Any + Send + Sync>,
+    ),
+}
+
+/// A model ready to answer.
+pub struct Predictor {
+    core: Kept,
+    /// See [`Predictor::sample`].
+    sample: OnceLock<Sample>,
     /// See [`Predictor::background`].
     background: OnceLock<Frame>,
     /// The same, prepared.
@@ -69,6 +91,7 @@ pub struct Predictor {
 }
 
 /// A part of a model, ready to answer.
+#[derive(Clone)]
 enum Prepared {
     Network(Forward),
     Transformer(Attending),
@@ -122,14 +145,20 @@ pub fn decide(task: Task, threshold: f64, predictions: &[f64]) -> usize {
     }
 }
 
+impl Deref for Predictor {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        match &self.core {
+            Kept::Own(core) => core,
+            Kept::Lent(core, _) => core,
+        }
+    }
+}
+
 impl Predictor {
     /// Checks the artifact's shapes and prepares it. After this, no row can fail.
     pub fn new(artifact: Artifact) -> Result<Predictor, ArtifactError> {
         artifact.check()?;
-        // What a recipe makes when it is first needed is made by a row of nothing, so that no other row allocates.
-        let nothing = vec![Cell::Null; artifact.recipe.columns().len()];
-        let mut scratch = artifact.recipe.scratch();
-        artifact.recipe.apply(&nothing, &mut scratch);
         let inputs = artifact.recipe.inputs();
         let prepare = |parts: &[Part]| -> Vec<Prepared> {
             parts.iter().map(|part| Prepared::of(&part.model)).collect()
@@ -142,32 +171,58 @@ impl Predictor {
         });
         let segments = routes.iter().flat_map(|(_, parts)| parts.iter().flatten());
         let bytes = parts.iter().chain(segments).map(Prepared::bytes);
-        Ok(Predictor {
+        Ok(Predictor::of(Kept::Own(Box::new(Core {
             bytes: bytes.sum::<usize>() + artifact.bytes(),
             widths: (inputs.numbers, inputs.categories.len()),
             output: artifact.output().0,
             outputs: artifact.output().1,
+            artifact,
+            parts,
+            routes,
+        }))))
+    }
+
+    fn of(core: Kept) -> Predictor {
+        Predictor {
+            core,
+            sample: OnceLock::new(),
             background: OnceLock::new(),
             prepared: OnceLock::new(),
             typical: OnceLock::new(),
             rescaled: OnceLock::new(),
             apart: OnceLock::new(),
             novelty: OnceLock::new(),
-            artifact,
-            parts,
-            routes,
-        })
+        }
+    }
+
+    /// A predictor of a core that somebody else keeps, for as long as `held` is.
+    pub fn lent(core: &'static Core, held: Box<dyn Any + Send + Sync>) -> Predictor {
+        Predictor::of(Kept::Lent(core, held))
+    }
+
+    /// What others may be lent; `None` where a part of it is this process's own.
+    pub fn core(&self) -> Option<&Core> {
+        self.artifact.recipe.text_model().is_none().then_some(self)
+    }
+
+    /// Whether somebody else keeps what the model needs to answer.
+    pub fn is_lent(&self) -> bool {
+        matches!(self.core, Kept::Lent(..))
     }
 
     pub fn artifact(&self) -> &Artifact {
         &self.artifact
     }
 
+    /// The rows kept with the model.
+    pub fn sample(&self) -> &Sample {
+        self.sample.get_or_init(|| self.artifact.sample())
+    }
+
     /// The rows kept with the model, as a frame of the recipe's columns.
     pub fn background(&self) -> &Frame {
         let columns = self.artifact.recipe.columns();
-        self.background
-            .get_or_init(|| self.artifact.sample().frame(columns))
+        self.background.get_or_init(|| self.sample().frame(columns))
     }
 
     /// The typical value of one of the recipe's columns, see [`crate::explain::typical`].
@@ -207,11 +262,7 @@ impl Predictor {
     pub fn novelty(&self, cells: &[Cell<'_>]) -> Option<f64> {
         let statistics = &self.artifact.statistics;
         let novelty = self.novelty.get_or_init(|| {
-            Novelty::of(
-                self.background(),
-                |at| self.artifact.sample().hides(at),
-                statistics,
-            )
+            Novelty::of(self.background(), |at| self.sample().hides(at), statistics)
         });
         novelty.as_ref().map(|novelty| novelty.score(cells))
     }
@@ -240,7 +291,10 @@ impl Predictor {
     }
 
     pub fn into_artifact(self) -> Artifact {
-        self.artifact
+        match self.core {
+            Kept::Own(core) => core.artifact,
+            Kept::Lent(core, _) => core.artifact.clone(),
+        }
     }
 
     /// Bytes held, about.

@@ -5,12 +5,14 @@ use crate::frame::{Cell, Kind};
 use crate::recipe::Recipe;
 
 /// The way from a value of the partition's column to its segment.
+#[derive(Clone)]
 pub(super) struct Routes {
     /// Position among the recipe's columns.
     pub(super) column: usize,
     values: Values,
 }
 
+#[derive(Clone)]
 enum Values {
     /// In order, as the segments are.
     Texts(Vec<String>),

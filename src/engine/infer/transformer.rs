@@ -6,12 +6,14 @@ use super::kernel::{LANES, blocked, dense, dot};
 use crate::models::{Block, Linear, NumberEmbedding, Tokens, Transformer};
 
 /// Blocked weights of a matrix, and its bias; see [`dense`].
+#[derive(Clone)]
 struct Layer {
     weights: Vec<f32>,
     bias: Vec<f32>,
 }
 
 /// A block; norms are gains, then shifts.
+#[derive(Clone)]
 struct Prepared {
     norm: Vec<f32>,
     query: Layer,
@@ -23,6 +25,7 @@ struct Prepared {
 }
 
 /// The prepared form of a [`Transformer`] whose shapes have been checked.
+#[derive(Clone)]
 pub(super) struct Attending {
     level: Level,
     tokens: Tokens,

@@ -2,6 +2,7 @@
 
 use super::options::CategoryEncoding;
 use crate::frame::{Cell, Column};
+use crate::lookup::Lookup;
 use crate::models::Encoding;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub(super) struct Category {
     /// Missing values are a level of their own, the last.
     missing: bool,
     encoding: CategoryEncoding,
-    codes: HashMap<Box<str>, u32>,
+    codes: Lookup<Box<str>, u32>,
 }
 
 #[derive(Serialize, Deserialize)]

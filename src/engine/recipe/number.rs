@@ -5,7 +5,6 @@ use super::quantiles::{self, Ranks};
 use super::shape::Shape;
 use crate::frame::Cell;
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 
 /// A standardised value is kept within this many standard deviations: one odd value at serving must not explode.
 pub(super) const BOUND: f64 = 8.0;
@@ -43,11 +42,8 @@ pub(super) struct Number {
     #[serde(default)]
     pub(super) method: Method,
     /// Of method quantile, ascending.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) quantiles: Vec<f64>,
-    /// Of the quantiles.
-    #[serde(skip)]
-    ranks: OnceLock<Ranks>,
+    #[serde(default, skip_serializing_if = "Ranks::is_empty")]
+    pub(super) quantiles: Ranks,
 }
 
 impl Number {
@@ -60,8 +56,7 @@ impl Number {
             scale: 0.0,
             flag: values.len() < rows,
             method: Method::Standard,
-            quantiles: Vec::new(),
-            ranks: OnceLock::new(),
+            quantiles: Ranks::default(),
         };
         if values.is_empty() {
             return number;
@@ -121,7 +116,7 @@ impl Number {
             }
         };
         if method == Method::Quantile {
-            self.quantiles = quantiles::of(prepared);
+            self.quantiles = Ranks::of(&quantiles::of(prepared));
         }
         let scale = 1.0 / spread;
         self.method = method;
@@ -167,16 +162,13 @@ impl Number {
     fn standardise(&self, value: f64) -> f32 {
         let value = self.shape.apply(value);
         match self.method {
-            Method::Quantile => self.ranks().score(value) as f32,
+            Method::Quantile => self.quantiles.score(value) as f32,
             Method::None => value.clamp(-PLAIN_BOUND, PLAIN_BOUND) as f32,
             _ => ((value - self.mean) * self.scale).clamp(-BOUND, BOUND) as f32,
         }
     }
 
     #[inline]
-    fn ranks(&self) -> &Ranks {
-        self.ranks.get_or_init(|| Ranks::of(&self.quantiles))
-    }
 
     /// Centre and scale where (x - centre) · scale is all that is done; 0 and 1 for a constant column or a value taken as it is.
     pub(super) fn line(&self) -> Option<(f64, f64)> {

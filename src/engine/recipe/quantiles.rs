@@ -1,5 +1,7 @@
 //! A column's own quantiles as the way to a normal distribution.
 
+use serde::{Deserialize, Serialize};
+
 /// Quantiles kept: between them the rank is interpolated, and every model carries those of all its columns.
 const MOST: usize = 256;
 
@@ -30,8 +32,9 @@ pub(super) fn are_sound(quantiles: &[f64]) -> bool {
 /// Buckets of equal width in which quantiles are looked up: most hold one or two.
 const BUCKETS: usize = 256;
 
-/// Quantiles, made ready to rank values among them.
-#[derive(Debug, Clone)]
+/// Quantiles, made ready to rank values among them; stored as what they are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<f64>", into = "Vec<f64>")]
 pub(super) struct Ranks {
     /// Ascending.
     quantiles: Vec<f64>,
@@ -43,8 +46,31 @@ pub(super) struct Ranks {
     starts: Vec<u32>,
 }
 
+impl From<Vec<f64>> for Ranks {
+    fn from(quantiles: Vec<f64>) -> Ranks {
+        Ranks::of(&quantiles)
+    }
+}
+
+impl From<Ranks> for Vec<f64> {
+    fn from(ranks: Ranks) -> Vec<f64> {
+        ranks.quantiles
+    }
+}
+
+impl std::ops::Deref for Ranks {
+    type Target = [f64];
+    fn deref(&self) -> &[f64] {
+        &self.quantiles
+    }
+}
+
 impl Ranks {
+    /// Of quantiles that are not sound, see [`are_sound`], nothing may be asked.
     pub(super) fn of(quantiles: &[f64]) -> Ranks {
+        if quantiles.is_empty() {
+            return Ranks::default();
+        }
         let mut places = Vec::with_capacity(quantiles.len());
         for run in quantiles.chunk_by(|a, b| a == b) {
             let middle = (2 * places.len() + run.len() - 1) as f64 / 2.0;
@@ -70,6 +96,10 @@ impl Ranks {
         starts.resize(BUCKETS + 1, quantiles.len() as u32);
         ranks.starts = starts;
         ranks
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.quantiles.is_empty()
     }
 
     /// Greater for greater values, whatever they are: infinities and NaN, of a range that is no number, go into the first or the last.
@@ -196,6 +226,7 @@ fn tail(p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::{Deserialize, Serialize};
 
     #[test]
     fn known_quantiles_of_the_normal_distribution() {

@@ -3,6 +3,7 @@
 use super::number::Number;
 use super::options::Scaling;
 use crate::frame::{Cell, Column, tags};
+use crate::lookup::Lookup;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub(super) struct Tags {
     pub(super) levels: Vec<String>,
     /// Elements of the array, the other levels too; carries the missing flag.
     pub(super) count: Number,
-    places: HashMap<Box<str>, u32>,
+    places: Lookup<Box<str>, u32>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use super::words::{BUCKETS, ngrams};
 use crate::embed::Encoder;
 use crate::evaluate::Truth;
 use crate::frame::{Cell, Column};
+use crate::lookup::Lookup;
 use crate::models::BagInput;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -35,10 +35,10 @@ pub(super) struct Text {
     length: Number,
     pub(super) sentence: Option<Sentence>,
     /// Positions of the terms by bucket.
-    places: HashMap<u32, u32>,
+    places: Lookup<u32, u32>,
     /// The buckets whose tokens have a vector, ascending; a token is its position.
     vocabulary: Vec<u32>,
-    tokens: HashMap<u32, u32>,
+    tokens: Lookup<u32, u32>,
     /// Width of the vectors; 0: none.
     dim: usize,
 }

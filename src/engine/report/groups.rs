@@ -28,7 +28,7 @@ pub(super) struct Group {
 /// Of models of two labels and of numbers; empty for others.
 pub(super) fn groups(predictor: &Predictor, insight: &Insight) -> Vec<Group> {
     let artifact = predictor.artifact();
-    let truth: Vec<f64> = match (artifact.task, artifact.sample().truth(artifact.task)) {
+    let truth: Vec<f64> = match (artifact.task, predictor.sample().truth(artifact.task)) {
         (Task::Binary, Truth::Classes(codes)) => {
             codes.iter().map(|c| f64::from(u8::from(*c == 1))).collect()
         }

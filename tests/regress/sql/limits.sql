@@ -15,8 +15,10 @@ SELECT insight_train('limits_small', 'y', 'lm_a', ('{"include": ["' || repeat('x
 SELECT status FROM insight_train('limits_small', 'y', 'lm_a', '{"algorithm": "mlp", "hidden": [4], "epochs": 1000000, "early_stopping": false, "max_seconds": 1}');
 -- A network of more than it may use ends by the memory.
 SET insight.max_memory = '64MB';
+SET temp_file_limit = 0;
 SELECT insight_train('limits_small', 'y', 'lm_b', '{"algorithm": "mlp", "hidden": [4096, 4096, 4096, 4096], "epochs": 1}');
 RESET insight.max_memory;
+RESET temp_file_limit;
 -- Values that are long, deep, or make bad pattern matchers run for ever.
 CREATE TABLE limits_odd AS SELECT CASE i % 3 WHEN 0 THEN repeat('a', 20000) || '!' WHEN 1 THEN repeat('1.', 20000) ELSE repeat(' (', 20000) END AS text,
   (repeat('[', 500) || i || repeat(']', 500))::jsonb AS deep, ARRAY(SELECT 't' || j % 300 FROM generate_series(1, 1000) j) AS tags, i % 2 = 0 AS y FROM generate_series(1, 60) i;

@@ -46,10 +46,14 @@ def busy():
     return 1 - (idle_after - idle_before) / max(all_after - all_before, 1)
 
 
-def head(title):
-    print()
+def warn_if_busy():
     if (share := busy()) > 0.1:
         print(f"    the machine is busy with something else ({share:.0%}): do not trust what follows")
+
+
+def head(title):
+    print()
+    warn_if_busy()
     print(_LINE.format(title, "insight", "against", "theirs", "ratio", "wanted"))
     print("-" * 134, flush=True)
 

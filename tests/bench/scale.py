@@ -128,14 +128,14 @@ def ratios(results, what):
     """What a cell costs in the largest size that was had, in units of what it costs in the middle one."""
     note(f"per cell, largest against middle size in {what} (1: linear)")
     for algorithm in ALGORITHMS:
-        sizes = [size for size in results if "table" in results[size].get(algorithm, {})]
+        sizes = [size for size in results if "peak" in results[size].get(algorithm, {})]
         if len(sizes) < 2:
             note(f"{algorithm:<7} fewer than two sizes were had")
             continue
         middle, largest = sizes[(len(sizes) - 1) // 2], sizes[-1]
         growth = largest[0] * largest[1] / (middle[0] * middle[1])
-        pairs = ((cost, results[middle][algorithm][cost], results[largest][algorithm][cost]) for cost in [*COSTS, "memory"])
-        told = ", ".join(f"{cost} {b / a / growth:.2f}" if a else f"{cost} -" for cost, a, b in pairs)
+        pairs = ((cost, *(results[size][algorithm].get(cost) for size in (middle, largest))) for cost in [*COSTS, "memory"])
+        told = ", ".join(f"{cost} {b / a / growth:.2f}" if a and b else f"{cost} -" for cost, a, b in pairs)
         of = {"rows": 0, "columns": 1}[what]
         note(f"{algorithm:<7} {largest[of]:,} against {middle[of]:,} {what}: {told}")
 

@@ -89,7 +89,8 @@ pub fn read(
                 .iter()
                 .map(|column| spi::quote_identifier(&column.name))
                 .collect();
-            format!("insight.read_rows({part}, ctid, {})", names.join(", "))
+            let arguments = [part.to_string(), "ctid".into(), names.join(", ")].join(", ");
+            ["insight.read_rows(", &arguments, ")"].concat()
         })
         .collect();
     let sql = format!("SELECT {} FROM {}", groups.join(", "), source.from);

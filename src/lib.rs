@@ -22,6 +22,7 @@ compile_error!(
 extension_sql_file!("../sql/catalog.sql", name = "catalog", bootstrap);
 extension_sql_file!("../sql/views.sql", name = "views", finalize);
 extension_sql_file!("../sql/help.sql", name = "help");
+extension_sql_file!("../sql/elsewhere.sql", name = "elsewhere");
 
 /// Called once per process that loads the library.
 #[allow(non_snake_case)]

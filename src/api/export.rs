@@ -16,12 +16,13 @@ fn insight_export(
     or_raise(files::export(model, format, keep_rows, caller()))
 }
 
-/// Stores a model out of a file as a new version, deploys it, and answers one row about it.
+/// Stores a model out of a file as a new version, deploys it unless told otherwise, and answers one row about it.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn insight_import(
     file: Option<&[u8]>,
     model: default!(Option<&str>, "NULL"),
+    deploy: default!(Option<bool>, "true"),
 ) -> TableIterator<
     'static,
     (
@@ -36,7 +37,8 @@ fn insight_import(
 > {
     must_write(c"insight_import()");
     let file = or_raise(crate::error::required(file, "file"));
-    let (model, stored) = or_raise(files::import(file, model, caller()));
+    let deploy = deploy.unwrap_or(true);
+    let (model, stored) = or_raise(files::import(file, model, deploy, caller()));
     TableIterator::once((
         model,
         stored.version,
@@ -52,8 +54,8 @@ extension_sql!(
     r#"
 COMMENT ON FUNCTION insight_export(text, text, boolean) IS
 'a model as a file: safetensors with everything insight_import needs to bring back the same model (with keep_rows the rows it keeps, too), or onnx with the preparation of its columns';
-COMMENT ON FUNCTION insight_import(bytea, text) IS
-'stores a model that insight_export wrote as safetensors as a new version, deploys it, and answers one row about it';
+COMMENT ON FUNCTION insight_import(bytea, text, boolean) IS
+'stores a model that insight_export wrote as safetensors as a new version, deploys it unless deploy is false, and answers one row about it';
 "#,
     name = "comment_export",
     requires = [insight_export, insight_import]

@@ -2,10 +2,12 @@
 
 use super::call::given;
 use super::json::Json;
+use super::lifecycle::caller;
 use crate::error::or_raise;
-use crate::job::spec::Call;
+use crate::job::spec::{Call, check_name};
 use crate::job::{self, again, submit, targets};
 use crate::messages::notice;
+use crate::store::catalog;
 use insight_engine::fit::Leakage;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -144,6 +146,17 @@ pub(super) fn train(call: Call) -> Row {
         Some(outcome.seconds),
         outcome.job,
     )
+}
+
+/// Whether the caller may add a version to a model of this name: insight_train_on would otherwise know only after the training.
+#[pg_extern(sql = r#"
+CREATE FUNCTION insight.check_may_train("model" text) RETURNS void
+STRICT STABLE LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+COMMENT ON FUNCTION insight.check_may_train(text) IS 'an error where the caller may not add versions to a model, for insight_train_on';
+"#)]
+fn insight_check_may_train(model: &str) {
+    or_raise(check_name(model));
+    or_raise(catalog::check_may_train(model, caller()));
 }
 
 /// Waits until a job has ended, at most `timeout` seconds; answers its status then.

@@ -131,8 +131,13 @@ fn origin(id: i64) -> Result<Origin> {
     })
 }
 
-/// A file as a new version of a model, by default of the one it was exported from, which is deployed then.
-pub fn import(file: &[u8], name: Option<&str>, role: pg_sys::Oid) -> Result<(String, Published)> {
+/// A file as a new version of a model, by default of the one it was exported from.
+pub fn import(
+    file: &[u8],
+    name: Option<&str>,
+    deploy: bool,
+    role: pg_sys::Oid,
+) -> Result<(String, Published)> {
     let imported = export::read(file).map_err(|error| match error {
         ArtifactError::TooNew { .. } => Error::new("0A000", "the file cannot be read")
             .detail(error.to_string())
@@ -184,7 +189,7 @@ pub fn import(file: &[u8], name: Option<&str>, role: pg_sys::Oid) -> Result<(Str
         source: "",
         options: &options,
         target: &target,
-        deploy: true,
+        deploy,
         reason: "imported",
         promote: None,
         champion: None,

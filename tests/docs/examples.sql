@@ -1,5 +1,5 @@
--- Runs every example of insight_help on small tables; prints errors and nothing else. Left out are those of pg_cron and of a key, which a
--- plain server lacks.
+-- Runs every example of insight_help on small tables; prints errors and nothing else. Left out are those of pg_cron, of a key and of another
+-- server, which a plain server lacks.
 SET client_min_messages = error;
 \o /dev/null
 SELECT example FROM insight.topics WHERE name LIKE 'insight\_sample\_%' ORDER BY position \gexec
@@ -14,7 +14,7 @@ CREATE ROLE docs_app;
 -- Roles are the server's, and trees are quick.
 SELECT replace(replace(example, '''app''', '''docs_app'''), '["cancellation_fee"]}', '["cancellation_fee"], "algorithm": "gbdt"}') AS example,
   CASE name WHEN 'insight_train' THEN 0 WHEN 'insight_drop' THEN 9999 ELSE position END AS turn
-INTO TEMP examples FROM insight.topics WHERE name !~ '^insight_(sample_.*|schedule|unschedule|rotate_key)$';
+INTO TEMP examples FROM insight.topics WHERE name !~ '^insight_(sample_.*|schedule|unschedule|rotate_key|train_on)$';
 SELECT insight_train('customers', 'monthly_fee', options => '{"algorithm": "gbdt", "exclude": ["cancellation_fee"]}');
 SELECT insight_train('customers', 'churn', 'fair_churn', '{"algorithm": "gbdt", "exclude": ["cancellation_fee"], "sensitive": ["gender"]}');
 SELECT insight_train('customers', 'churn', 'churn_linear', '{"algorithm": "linear", "exclude": ["cancellation_fee"]}');

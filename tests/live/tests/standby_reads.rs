@@ -96,6 +96,7 @@ fn a_hot_standby_explains_profiles_and_reports() {
         );
     }
     for call in [
+        "SELECT insight_train_on('gpu', 'customers', 'churn')",
         "SELECT insight_retrain('m')",
         "SELECT insight_retrain_if('m', 'drift > 0.2')",
         "SELECT insight_reproduce('m')",

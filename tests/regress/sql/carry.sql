@@ -11,6 +11,8 @@ SELECT model, version, task, algorithm, metric, score > 0.7 AS good, deployed FR
 SELECT count(*), bool_and(insight_predict('travel', t) = insight_predict('travel_back', t)) AS same FROM travellers t;
 -- The name of the file's own model is the default; owner and history are here.
 SELECT version, deployed FROM insight_import(:'travel');
+SELECT version, deployed FROM insight_import(:'travel', 'travel_aside', deploy => false);
+SELECT version, versions FROM insight.models WHERE model = 'travel_aside';
 SELECT version, replaced, reason FROM insight.deployments WHERE model IN ('travel', 'travel_back') ORDER BY deployed_at;
 SELECT relation, job, provenance ->> 'imported_from' AS imported_from, seconds > 0 AS seconds, options ->> 'epochs' AS epochs
 FROM insight.versions WHERE model = 'travel_back';

@@ -55,7 +55,7 @@ BEGIN
   THEN
     RAISE invalid_authorization_specification USING MESSAGE = format('connections to server "%s" would not be encrypted and verified', server),
       DETAIL = 'Its option sslmode is not verify-full, and its option host is no folder of a Unix-domain socket.',
-      HINT = format('ALTER SERVER %I OPTIONS (ADD sslmode ''verify-full'', ADD sslrootcert ''FILE'').', server);
+      HINT = format('Give it the options: ALTER SERVER %I OPTIONS (ADD sslmode ''verify-full'', ADD sslrootcert ''FILE''); SET instead of ADD changes one.', server);
   END IF;
   PERFORM insight.check_may_train(model);
   BEGIN

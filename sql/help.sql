@@ -103,7 +103,7 @@ BEGIN
       ('insight_train', ' with algorithm gan or tvae', $q$insight_train('-', NULL, '-', '{"algorithm": "gan", "?": 0}')$q$),
       ('insight_train', ' with algorithm kmeans, gmm or hdbscan', $q$insight_train('-', NULL, '-', '{"algorithm": "kmeans", "?": 0}')$q$),
       ('insight_segments', '', $q$insight_segments('-', '{"?": 0}')$q$),
-      ('insight_train_on', ': those of insight_train, but wait.', NULL),
+      ('insight_train_on', ': those of insight_train, but not "wait": false.', NULL),
       ('insight_retrain', ': those of insight_train, and promote.', NULL),
       ('insight_retrain_if', ': those of insight_train, and promote.', NULL),
       ('insight_schedule', ': those of insight_train, and promote.', NULL),

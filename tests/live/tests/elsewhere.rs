@@ -10,11 +10,14 @@ const HOST: &str = "shop.example";
 const TRAINER: &str = "gpu.example";
 
 /// Its file is larger than a piece that travels at once.
-const NETWORK: &str = r#"{"algorithm": "dnn", "epochs": 2, "hidden": [512, 512], "batch_size": 256}"#;
+const NETWORK: &str =
+    r#"{"algorithm": "dnn", "epochs": 2, "hidden": [512, 512], "batch_size": 256}"#;
 const LINEAR: &str = r#"{"algorithm": "linear"}"#;
 
 fn train_on(server: &str, model: &str, options: &str) -> String {
-    format!("SELECT * FROM insight_train_on('{server}', 'customers', 'churn', '{model}', '{options}')")
+    format!(
+        "SELECT * FROM insight_train_on('{server}', 'customers', 'churn', '{model}', '{options}')"
+    )
 }
 
 /// A file that only the cluster's user can read.
@@ -30,14 +33,35 @@ fn owned(cluster: &Cluster, name: &str, text: &[u8]) {
 /// An authority in `folder`, or, with a name, a certificate that it signs.
 fn certify(folder: &Path, name: Option<&str>) -> bool {
     let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-new", "-x509", "-days", "2", "-nodes"]).current_dir(folder);
+    openssl
+        .args(["req", "-new", "-x509", "-days", "2", "-nodes"])
+        .current_dir(folder);
     match name {
-        None => openssl.args(["-subj", "/CN=authority", "-out", "ca.crt", "-keyout", "ca.key"]),
+        None => openssl.args([
+            "-subj",
+            "/CN=authority",
+            "-out",
+            "ca.crt",
+            "-keyout",
+            "ca.key",
+        ]),
         Some(name) => openssl
-            .args(["-CA", "ca.crt", "-CAkey", "ca.key", "-subj", &format!("/CN={name}")])
+            .args([
+                "-CA",
+                "ca.crt",
+                "-CAkey",
+                "ca.key",
+                "-subj",
+                &format!("/CN={name}"),
+            ])
             .args(["-addext", &format!("subjectAltName=DNS:{name}")])
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args(["-out", &format!("{name}.crt"), "-keyout", &format!("{name}.key")]),
+            .args([
+                "-out",
+                &format!("{name}.crt"),
+                "-keyout",
+                &format!("{name}.key"),
+            ]),
     };
     openssl.output().is_ok_and(|made| made.status.success())
 }
@@ -54,7 +78,9 @@ impl Pair {
     fn start() -> Option<Pair> {
         let folder = tempfile::tempdir().unwrap();
         let names = [HOST, TRAINER];
-        if !certify(folder.path(), None) || !names.iter().all(|name| certify(folder.path(), Some(name))) {
+        if !certify(folder.path(), None)
+            || !names.iter().all(|name| certify(folder.path(), Some(name)))
+        {
             return None;
         }
         // Addresses of this machine that no other test has.
@@ -68,7 +94,10 @@ impl Pair {
             owned(&cluster, "server.key", &read(&format!("{}.key", names[at])));
             let rules = "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n";
             owned(&cluster, "data/pg_hba.conf", rules.as_bytes());
-            let (dir, mut s) = (cluster.dir().display(), cluster.connect("postgres", "postgres"));
+            let (dir, mut s) = (
+                cluster.dir().display(),
+                cluster.connect("postgres", "postgres"),
+            );
             for setting in [
                 format!("ssl_cert_file = '{dir}/server.crt'"),
                 format!("ssl_key_file = '{dir}/server.key'"),
@@ -82,7 +111,11 @@ impl Pair {
             cluster
         });
         let [host, trainer] = clusters;
-        let pair = Pair { host, trainer, addresses };
+        let pair = Pair {
+            host,
+            trainer,
+            addresses,
+        };
         pair.set_up();
         Some(pair)
     }
@@ -152,7 +185,9 @@ fn a_server_trains_for_another() {
         return;
     };
     without_dblink(&pair);
-    pair.host.connect("postgres", "postgres").exec("CREATE EXTENSION dblink");
+    pair.host
+        .connect("postgres", "postgres")
+        .exec("CREATE EXTENSION dblink");
     trained(&pair);
     versions(&pair);
     several(&pair);
@@ -168,8 +203,13 @@ fn a_server_trains_for_another() {
 
 #[track_caller]
 fn without_dblink(pair: &Pair) {
-    let error = pair.analyst().fails_with("0A000", &train_on("gpu", "m", LINEAR));
-    assert!(error.hint().unwrap().contains("CREATE EXTENSION dblink"), "{error:?}");
+    let error = pair
+        .analyst()
+        .fails_with("0A000", &train_on("gpu", "m", LINEAR));
+    assert!(
+        error.hint().unwrap().contains("CREATE EXTENSION dblink"),
+        "{error:?}"
+    );
 }
 
 /// The same predictions on both, from rows that came over TLS, by calls that came over TLS.
@@ -187,7 +227,8 @@ fn trained(pair: &Pair) {
     assert!(row.get::<_, bool>("deployed"));
     assert_eq!(row.get::<_, Option<i64>>("job"), None);
     let columns: Vec<&str> = row.columns().iter().map(|c| c.name()).collect();
-    let sql = "SELECT * FROM insight_train('customers', 'churn', 'here', '{\"algorithm\": \"linear\"}')";
+    let sql =
+        "SELECT * FROM insight_train('customers', 'churn', 'here', '{\"algorithm\": \"linear\"}')";
     let local = &s.rows(sql)[0];
     let wanted: Vec<&str> = local.columns().iter().map(|c| c.name()).collect();
     assert_eq!(columns, wanted);
@@ -201,11 +242,21 @@ fn trained(pair: &Pair) {
     assert!(s.one::<i32>("SELECT octet_length(insight_export('m'))") > 1 << 20);
     // It has what explaining needs, too.
     s.exec("SELECT e.* FROM customers c, insight_explain('m', c, 3) e WHERE id = 7");
-    assert_eq!(s.one::<Option<i64>>("SELECT cardinality(dblink_get_connections())::bigint"), None);
+    assert_eq!(
+        s.one::<Option<i64>>("SELECT cardinality(dblink_get_connections())::bigint"),
+        None
+    );
 
     let over_tls = |cluster: &Cluster, user: &str| {
-        let (log, begin) = (cluster.log(), format!("connection authorized: user={user} "));
-        let lines: Vec<String> = log.lines().filter(|line| line.contains(&begin)).map(str::to_owned).collect();
+        let (log, begin) = (
+            cluster.log(),
+            format!("connection authorized: user={user} "),
+        );
+        let lines: Vec<String> = log
+            .lines()
+            .filter(|line| line.contains(&begin))
+            .map(str::to_owned)
+            .collect();
         lines.iter().any(|line| line.contains("SSL enabled"))
     };
     assert!(over_tls(&pair.trainer, "shop"));
@@ -217,22 +268,46 @@ fn trained(pair: &Pair) {
 fn versions(pair: &Pair) {
     let mut s = pair.analyst();
     let row = &s.rows(&train_on("gpu", "m", LINEAR))[0];
-    assert_eq!((row.get::<_, i32>("version"), row.get::<_, bool>("deployed")), (2, true));
+    assert_eq!(
+        (row.get::<_, i32>("version"), row.get::<_, bool>("deployed")),
+        (2, true)
+    );
     let aside = LINEAR.replace('}', ", \"deploy\": false}");
     let row = &s.rows(&train_on("gpu", "m", &aside))[0];
-    assert_eq!((row.get::<_, i32>("version"), row.get::<_, bool>("deployed")), (3, false));
-    assert_eq!(s.one::<i32>("SELECT version FROM insight.models WHERE model = 'm'"), 2);
+    assert_eq!(
+        (row.get::<_, i32>("version"), row.get::<_, bool>("deployed")),
+        (3, false)
+    );
+    assert_eq!(
+        s.one::<i32>("SELECT version FROM insight.models WHERE model = 'm'"),
+        2
+    );
     // The first of its name is not deployed either.
     s.exec(&train_on("gpu", "aside", &aside));
-    assert_eq!(s.one::<Option<i32>>("SELECT version FROM insight.models WHERE model = 'aside'"), None);
+    assert_eq!(
+        s.one::<Option<i32>>("SELECT version FROM insight.models WHERE model = 'aside'"),
+        None
+    );
     // What the other server has of this name does not count here.
-    pair.there().exec(&format!("SELECT insight_train('customers', 'churn', 'other', '{LINEAR}')"));
+    pair.there().exec(&format!(
+        "SELECT insight_train('customers', 'churn', 'other', '{LINEAR}')"
+    ));
     let row = &s.rows(&train_on("gpu", "other", LINEAR))[0];
     assert_eq!(row.get::<_, i32>("version"), 1);
-    assert_eq!(pair.there().one::<i32>("SELECT version FROM insight.models WHERE model = 'other'"), 2);
+    assert_eq!(
+        pair.there()
+            .one::<i32>("SELECT version FROM insight.models WHERE model = 'other'"),
+        2
+    );
     // A transaction that is rolled back leaves nothing here.
-    s.exec(&format!("BEGIN; {}; ROLLBACK", train_on("gpu", "undone", LINEAR)));
-    assert_eq!(s.one::<i64>("SELECT count(*) FROM insight.models WHERE model = 'undone'"), 0);
+    s.exec(&format!(
+        "BEGIN; {}; ROLLBACK",
+        train_on("gpu", "undone", LINEAR)
+    ));
+    assert_eq!(
+        s.one::<i64>("SELECT count(*) FROM insight.models WHERE model = 'undone'"),
+        0
+    );
 }
 
 /// Several targets in one call, and names by default.
@@ -240,7 +315,10 @@ fn versions(pair: &Pair) {
 fn several(pair: &Pair) {
     let sql = r#"SELECT model FROM insight_train_on('gpu', 'customers', NULL, options => '{"targets": ["churn", "monthly_fee"], "algorithm": "linear"}')"#;
     let mut s = pair.analyst();
-    assert_eq!(s.all::<String>(sql), ["customers_churn", "customers_monthly_fee"]);
+    assert_eq!(
+        s.all::<String>(sql),
+        ["customers_churn", "customers_monthly_fee"]
+    );
     s.exec("SELECT insight_predict('customers_churn', c), insight_predict('customers_monthly_fee', c) FROM customers c");
 }
 
@@ -261,9 +339,18 @@ fn refused(pair: &Pair) {
     let options = pair.way(1, "").replace(TRAINER, "rogue.example");
     pair.server("rogue", "dblink_fdw", &options, "analyst");
     let error = s.fails_with("08001", &train_on("rogue", "refused", LINEAR));
-    assert!(error.detail().unwrap().contains("does not match host name"), "{error:?}");
-    assert!(error.detail().unwrap().contains("On server \"rogue\""), "{error:?}");
-    assert_eq!(s.one::<i64>("SELECT count(*) FROM insight.models WHERE model = 'refused'"), 0);
+    assert!(
+        error.detail().unwrap().contains("does not match host name"),
+        "{error:?}"
+    );
+    assert!(
+        error.detail().unwrap().contains("On server \"rogue\""),
+        "{error:?}"
+    );
+    assert_eq!(
+        s.one::<i64>("SELECT count(*) FROM insight.models WHERE model = 'refused'"),
+        0
+    );
 }
 
 /// A database without insight, and one with another version.
@@ -276,12 +363,21 @@ fn unequal(pair: &Pair) {
         "CREATE EXTENSION insight; CREATE OR REPLACE FUNCTION insight_version() RETURNS text LANGUAGE sql AS $$ SELECT '99.0' $$",
     );
     let mut s = pair.analyst();
-    for (name, hint) in [("bare", "CREATE EXTENSION insight"), ("newer", "same version")] {
+    for (name, hint) in [
+        ("bare", "CREATE EXTENSION insight"),
+        ("newer", "same version"),
+    ] {
         let options = pair.way(1, "").replace("'postgres'", &format!("'{name}'"));
         pair.server(name, "dblink_fdw", &options, "analyst");
         let error = s.fails_with("0A000", &train_on(name, "unequal", LINEAR));
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
-        assert!(error.detail().unwrap().contains(&format!("On server \"{name}\"")), "{error:?}");
+        assert!(
+            error
+                .detail()
+                .unwrap()
+                .contains(&format!("On server \"{name}\"")),
+            "{error:?}"
+        );
     }
 }
 
@@ -290,23 +386,47 @@ fn unequal(pair: &Pair) {
 fn told(pair: &Pair) {
     let mut s = pair.analyst();
     let mut there = pair.there();
-    let (call, wrong) = ("SELECT insight_train_on('gpu', 'customers', 'chrn', 'm')", "SELECT insight_train('customers', 'chrn', 'm')");
-    let (error, same) = (s.fails_with("42703", call), there.fails_with("42703", wrong));
-    assert_eq!((error.message(), error.hint()), (same.message(), same.hint()));
+    let (call, wrong) = (
+        "SELECT insight_train_on('gpu', 'customers', 'chrn', 'm')",
+        "SELECT insight_train('customers', 'chrn', 'm')",
+    );
+    let (error, same) = (
+        s.fails_with("42703", call),
+        there.fails_with("42703", wrong),
+    );
+    assert_eq!(
+        (error.message(), error.hint()),
+        (same.message(), same.hint())
+    );
     assert!(error.hint().unwrap().contains("churn"), "{error:?}");
-    assert!(error.detail().unwrap().ends_with("On server \"gpu\"."), "{error:?}");
+    assert!(
+        error.detail().unwrap().ends_with("On server \"gpu\"."),
+        "{error:?}"
+    );
     // Of the training itself.
     there.exec("CREATE VIEW broken AS SELECT *, 1 / (id - 500) AS part FROM customers");
-    let error = s.fails_with("22012", "SELECT insight_train_on('gpu', 'broken', 'churn', 'm')");
-    assert!(error.detail().unwrap().ends_with("On server \"gpu\"."), "{error:?}");
+    let error = s.fails_with(
+        "22012",
+        "SELECT insight_train_on('gpu', 'broken', 'churn', 'm')",
+    );
+    assert!(
+        error.detail().unwrap().ends_with("On server \"gpu\"."),
+        "{error:?}"
+    );
     s.fails_with("22023", &train_on("gpu", "m", r#"{"epoch": 1}"#));
 
     let jobs = "SELECT count(*) FROM insight.jobs";
     let before: i64 = there.one(jobs);
     let error = s.fails_with("0A000", &train_on("gpu", "m", r#"{"wait": false}"#));
-    assert!(error.hint().unwrap().contains("session of its own"), "{error:?}");
+    assert!(
+        error.hint().unwrap().contains("session of its own"),
+        "{error:?}"
+    );
     s.fails_with("42704", &train_on("nowhere", "m", LINEAR));
-    s.fails_with("22004", "SELECT insight_train_on(NULL, 'customers', 'churn')");
+    s.fails_with(
+        "22004",
+        "SELECT insight_train_on(NULL, 'customers', 'churn')",
+    );
     s.fails_with("42602", &train_on("gpu", "a@b", LINEAR));
     pair.host.connect("postgres", "postgres").exec(
         "SELECT insight_train('customers', 'churn', 'not_hers', '{\"algorithm\": \"linear\"}')",
@@ -317,17 +437,22 @@ fn told(pair: &Pair) {
     assert_eq!(there.one::<i64>(jobs), before);
 }
 
-/// Who may not use the server, and who is nobody there.
+/// Who is nobody there, may not use the server, or has no right password.
 #[track_caller]
 fn roles(pair: &Pair) {
     let mut s = pair.host.connect("postgres", "outsider");
-    s.fails_with("42501", &train_on("gpu", "m", LINEAR));
-    pair.host.connect("postgres", "postgres").exec("GRANT USAGE ON FOREIGN SERVER gpu TO outsider");
-    let error = s.fails_with("42704", &train_on("gpu", "m", LINEAR));
-    assert!(error.message().contains("user mapping not found"), "{error:?}");
     let mut m = pair.host.connect("postgres", "postgres");
+    let call = train_on("gpu", "theirs", LINEAR);
+    let error = s.fails_with("42704", &call);
+    assert!(
+        error.message().contains("user mapping not found"),
+        "{error:?}"
+    );
     m.exec("CREATE USER MAPPING FOR outsider SERVER gpu OPTIONS (user 'shop', password 'wrong')");
-    s.fails_with("08001", &train_on("gpu", "m", LINEAR));
+    let error = s.fails_with("42501", &call);
+    assert!(error.message().contains("foreign server gpu"), "{error:?}");
+    m.exec("GRANT USAGE ON FOREIGN SERVER gpu TO outsider");
+    s.fails_with("08001", &call);
 }
 
 /// A socket leaves no machine: no TLS is asked for. dblink lets only superusers in without a password.
@@ -338,7 +463,8 @@ fn by_socket(pair: &Pair) {
     let mut m = pair.host.connect("postgres", "postgres");
     m.exec(&train_on("near", "near", LINEAR));
     m.exec("GRANT USAGE ON FOREIGN SERVER near TO analyst; CREATE USER MAPPING FOR analyst SERVER near OPTIONS (user 'shop', password 'trains')");
-    pair.analyst().fails_with("2F003", &train_on("near", "near_too", LINEAR));
+    pair.analyst()
+        .fails_with("2F003", &train_on("near", "near_too", LINEAR));
 }
 
 /// The job there ends with the call here: cancelled, too late, or killed.
@@ -351,7 +477,9 @@ fn cancelled(pair: &Pair) {
         let (job, _) = Scene::wait_for_epoch(&mut there, model);
         end(call.pid);
         let status = format!("SELECT status FROM insight.jobs WHERE job = {job}");
-        wait_until("the job there has ended", 20, || there.one::<String>(&status) != "running");
+        wait_until("the job there has ended", 20, || {
+            there.one::<String>(&status) != "running"
+        });
         assert_eq!(there.one::<String>(&status), "cancelled", "{model}");
         call
     };
@@ -362,7 +490,10 @@ fn cancelled(pair: &Pair) {
     assert_eq!(sqlstate, "57014");
     // The session goes on, and has no connection left.
     s.exec(&train_on("gpu", "after", LINEAR));
-    assert_eq!(s.one::<i64>("SELECT count(*) FROM insight.models WHERE model = 'stopped'"), 0);
+    assert_eq!(
+        s.one::<i64>("SELECT count(*) FROM insight.models WHERE model = 'stopped'"),
+        0
+    );
     ended("killed", &mut |pid| {
         assert!(m.one::<bool>(&format!("SELECT pg_terminate_backend({pid})")));
     })
@@ -382,6 +513,9 @@ fn lost(pair: &Pair) {
     pair.trainer.stop("immediate");
     let (mut s, error) = call.error();
     let error = error.as_db_error().unwrap();
-    assert!(error.detail().unwrap().ends_with("On server \"gpu\"."), "{error:?}");
+    assert!(
+        error.detail().unwrap().ends_with("On server \"gpu\"."),
+        "{error:?}"
+    );
     s.fails_with("08001", &train_on("gpu", "lost", LINEAR));
 }

@@ -115,6 +115,8 @@ fn use_everything(s: &mut Session) {
         "public.insight_predict('nobodys', '{}'::pg_catalog.jsonb)",
         "public.insight_train('public.nothing', 'y')",
         "public.insight_train('public.t', 'nothing')",
+        "public.insight_train_on('nowhere', 'public.t', 'y')",
+        "insight.check_may_train('m')",
         "public.insight_deploy('hers', 99)",
         "public.insight_drop('m')",
         "public.insight_contains('nobodys', '7')",

@@ -49,7 +49,7 @@ BEGIN
   IF NOT EXISTS (
     SELECT FROM pg_foreign_server s, LATERAL (
       SELECT bool_or(o.option_name = 'sslmode' AND o.option_value = 'verify-full') AS verified,
-        bool_or(o.option_name = 'host' AND o.option_value ~ '^/[^,]*$') AND NOT bool_or(o.option_name = 'hostaddr') AS socket
+        bool_or(o.option_name = 'host' AND o.option_value ~ '^/[^,]*$') AND NOT bool_or(o.option_name IN ('hostaddr', 'service')) AS socket
       FROM pg_options_to_table(s.srvoptions) o) w
     WHERE s.srvname = server AND (w.verified OR w.socket))
   THEN
@@ -65,7 +65,7 @@ BEGIN
     EXECUTE format('SELECT * FROM %s.dblink($1, $2) AS r (encrypted boolean, place text)', dblink) INTO encrypted, place USING connection,
       'SELECT pg_catalog.inet_client_addr() IS NULL OR (SELECT s.ssl FROM pg_catalog.pg_stat_ssl s WHERE s.pid = pg_catalog.pg_backend_pid()),
          (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = ''insight'')';
-    -- The environment of this server can lead elsewhere than the options say.
+    -- The environment of this server (PGHOSTADDR) can lead elsewhere than a folder says.
     IF encrypted IS NOT TRUE THEN
       RAISE invalid_authorization_specification USING MESSAGE = 'the connection is not encrypted',
         HINT = 'Let pg_hba.conf there have hostssl lines alone, and set the server''s option sslmode to verify-full.';

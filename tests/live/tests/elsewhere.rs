@@ -145,7 +145,10 @@ impl Pair {
              CREATE SERVER gpu FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({});
              GRANT USAGE ON FOREIGN SERVER gpu TO analyst;
              CREATE USER MAPPING FOR analyst SERVER gpu OPTIONS (user 'shop', password 'trains')",
-            self.way(1, "")
+            self.way(
+                1,
+                ", connect_timeout '10', keepalives_idle '60', tcp_user_timeout '60000'"
+            )
         ));
         let mut s = self.trainer.connect("postgres", "postgres");
         s.exec(&format!(
@@ -155,7 +158,7 @@ impl Pair {
              CREATE USER MAPPING FOR shop SERVER shop OPTIONS (user 'reader', password 'reads');
              GRANT USAGE ON FOREIGN SERVER shop TO shop; GRANT CREATE ON SCHEMA public TO shop;
              SET ROLE shop; IMPORT FOREIGN SCHEMA public LIMIT TO (customers) FROM SERVER shop INTO public",
-            self.way(0, "")
+            self.way(0, ", fetch_size '10000'")
         ));
     }
 

@@ -77,6 +77,37 @@ pub fn or_raise<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|error| error.raise())
 }
 
+/// Raises 25006 in a read-only transaction, such as all are on a standby.
+pub fn must_write(function: &str) {
+    // SAFETY: plain reads of this process's state.
+    let (read_only, standby) = unsafe { (pg_sys::XactReadOnly, pg_sys::RecoveryInProgress()) };
+    if read_only {
+        let hint = match standby {
+            true => "This is a standby: call it on the primary.",
+            false => "Call it in a transaction that is READ WRITE.",
+        };
+        Error::new(
+            "25006",
+            format!("cannot execute {function} in a read-only transaction"),
+        )
+        .hint(hint)
+        .raise();
+    }
+}
+
+/// Raises 25006 on a standby.
+pub fn must_be_primary(function: &str) {
+    // SAFETY: a plain read of this process's state.
+    if unsafe { pg_sys::RecoveryInProgress() } {
+        Error::new(
+            "25006",
+            format!("cannot execute {function} during recovery"),
+        )
+        .hint("This is a standby: call it on the primary.")
+        .raise();
+    }
+}
+
 /// An argument that must not be NULL.
 pub fn required<T>(value: Option<T>, name: &str) -> Result<T> {
     value.ok_or_else(|| Error::new("22004", format!("{name} must not be NULL")))

@@ -2,9 +2,8 @@
 
 use super::call::given;
 use super::json::Json;
-use crate::error::or_raise;
+use crate::error::{must_write, or_raise};
 use crate::job::cross_validate;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Trains and judges a model once per fold, by rows it has not seen; a row per metric.
@@ -28,8 +27,7 @@ fn insight_cross_validate(
         name!(folds, Vec<Option<f64>>),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_cross_validate()".as_ptr()) };
+    must_write("insight_cross_validate()");
     let options = given(options);
     let found = or_raise(cross_validate::cross_validate(
         relation, target, folds, options,

@@ -3,7 +3,7 @@
 use super::call::given;
 use super::json::Json;
 use super::rows;
-use crate::error::{Result, or_raise, required};
+use crate::error::{Result, must_be_primary, or_raise, required};
 use crate::relation::{aggregates, anonymize, pii, risk};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, JsonB, pg_sys};
@@ -85,8 +85,7 @@ fn insight_private_profile(
         name!(epsilon, f64),
     ),
 > {
-    // SAFETY: raises 25006 on a standby: what is spent is noted, by a worker that would not start there.
-    unsafe { pg_sys::PreventCommandDuringRecovery(c"insight_private_profile()".as_ptr()) };
+    must_be_primary("insight_private_profile()");
     let options = given(options);
     let (found, by) =
         or_raise(required(relation, "relation").and_then(|r| aggregates::of(r, &options)));

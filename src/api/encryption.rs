@@ -1,7 +1,7 @@
 //! What is stored encrypted.
 
-use super::lifecycle::{caller, must_write};
-use crate::error::or_raise;
+use super::lifecycle::caller;
+use crate::error::{must_write, or_raise};
 use crate::store::log::sealed::{self, Content};
 use insight_engine::privacy::seal;
 use pgrx::prelude::*;
@@ -19,7 +19,7 @@ fn insight_rotate_key(
         name!(key_version, i32),
     ),
 > {
-    must_write(c"insight_rotate_key()");
+    must_write("insight_rotate_key()");
     TableIterator::once(or_raise(sealed::rotate(most, caller())))
 }
 

@@ -1,7 +1,7 @@
 //! Models as files.
 
-use super::lifecycle::{caller, must_write};
-use crate::error::or_raise;
+use super::lifecycle::caller;
+use crate::error::{must_write, or_raise};
 use crate::store::files::{self, Format};
 use pgrx::prelude::*;
 
@@ -35,7 +35,7 @@ fn insight_import(
         name!(deployed, bool),
     ),
 > {
-    must_write(c"insight_import()");
+    must_write("insight_import()");
     let file = or_raise(crate::error::required(file, "file"));
     let deploy = deploy.unwrap_or(true);
     let (model, stored) = or_raise(files::import(file, model, deploy, caller()));

@@ -1,7 +1,7 @@
 //! Whom versions saw, and forgetting somebody.
 
-use super::lifecycle::{caller, must_write};
-use crate::error::or_raise;
+use super::lifecycle::caller;
+use crate::error::{must_write, or_raise};
 use crate::job::forget;
 use pgrx::prelude::*;
 
@@ -48,7 +48,7 @@ fn insight_forget(
         name!(proof, String),
     ),
 > {
-    must_write(c"insight_forget()");
+    must_write("insight_forget()");
     let done = or_raise(forget::forget(key, model, retrain, caller()));
     let row = |own: forget::Done| (own.model, own.version, own.action.to_owned(), own.proof);
     TableIterator::new(done.into_iter().map(row).collect::<Vec<_>>())

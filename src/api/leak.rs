@@ -2,9 +2,9 @@
 
 use super::call::given;
 use super::json::Json;
-use crate::error::or_raise;
+use super::lifecycle::caller;
+use crate::error::{must_write, or_raise};
 use crate::job::leak;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Attacks models trained as a version was; a row per figure.
@@ -23,11 +23,8 @@ fn insight_leak_test(
         name!(high, Option<f64>),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby; a plain read of this process's identity.
-    let role = unsafe {
-        pg_sys::PreventCommandIfReadOnly(c"insight_leak_test()".as_ptr());
-        pg_sys::GetUserId()
-    };
+    must_write("insight_leak_test()");
+    let role = caller();
     let options = given(options);
     let found = or_raise(leak::leak_test(model, &options, role));
     let lines = found.findings.into_iter();

@@ -1,6 +1,6 @@
 //! Versions: deploy, roll back, drop.
 
-use crate::error::or_raise;
+use crate::error::{must_write, or_raise};
 use crate::messages::notice;
 use crate::store::catalog;
 use crate::versions;
@@ -12,30 +12,24 @@ pub(super) fn caller() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
-/// Raises 25006 in a read-only transaction and on a standby.
-pub(super) fn must_write(function: &std::ffi::CStr) {
-    // SAFETY: a plain check; it may raise.
-    unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) };
-}
-
 /// Deploys a version of a model: every session predicts with it from its next statement on.
 #[pg_extern(strict)]
 fn insight_deploy(model: &str, version: i32) -> i32 {
-    must_write(c"insight_deploy()");
+    must_write("insight_deploy()");
     or_raise(catalog::deploy(model, version, caller()))
 }
 
 /// Deploys the version before the deployed one and answers it.
 #[pg_extern(strict)]
 fn insight_rollback(model: &str) -> i32 {
-    must_write(c"insight_rollback()");
+    must_write("insight_rollback()");
     or_raise(catalog::rollback(model, caller()))
 }
 
 /// Drops a model with all its versions and answers how many there were.
 #[pg_extern(strict)]
 fn insight_drop(model: &str) -> i64 {
-    must_write(c"insight_drop()");
+    must_write("insight_drop()");
     or_raise(catalog::drop_model(model, caller()))
 }
 

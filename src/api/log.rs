@@ -3,8 +3,9 @@
 
 use super::call::given;
 use super::json::Json;
+use super::lifecycle::caller;
 use super::predict;
-use crate::error::{Result, or_raise, required};
+use crate::error::{Result, must_write, or_raise, required};
 use crate::relation::performance;
 use crate::store::cache::{self, Stamp};
 use crate::store::log::{self, Keeper, Line};
@@ -35,11 +36,8 @@ fn insight_log(
         name!(bound, Option<f64>),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby; a plain read of the identity.
-    let role = unsafe {
-        pg_sys::PreventCommandIfReadOnly(c"insight_log()".as_ptr());
-        pg_sys::GetUserId()
-    };
+    must_write("insight_log()");
+    let role = caller();
     let set = || {
         let model = required(model, "model")?;
         let on = required(on, "on")?;

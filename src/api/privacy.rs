@@ -1,7 +1,6 @@
 //! How much of a table may be told under differential privacy.
 
-use super::lifecycle::must_write;
-use crate::error::or_raise;
+use crate::error::{must_write, or_raise};
 use crate::job::budget;
 use pgrx::prelude::*;
 
@@ -24,7 +23,7 @@ fn insight_privacy_budget(
         name!(delta_left, f64),
     ),
 > {
-    must_write(c"insight_privacy_budget()");
+    must_write("insight_privacy_budget()");
     let standing = or_raise(budget::set(relation, epsilon, delta));
     TableIterator::new(standing.into_iter().map(|s| {
         let left = (s.epsilon_left(), s.delta_left());

@@ -3,9 +3,8 @@
 use super::call::given;
 use super::json::Json;
 use super::train::{Row, train};
-use crate::error::{or_raise, required};
+use crate::error::{must_write, or_raise, required};
 use crate::job::{cron, due};
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Trains a model again where a condition holds and no job trains it already; answers one row that says why.
@@ -29,8 +28,7 @@ fn insight_retrain_if(
         name!(job, Option<i64>),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_retrain_if()".as_ptr()) };
+    must_write("insight_retrain_if()");
     let condition = or_raise(required(condition, "condition"));
     let due = or_raise(due::due(model, Some(condition), &given(options)));
     TableIterator::once(match due.call {
@@ -68,8 +66,7 @@ fn insight_run_schedule(
     condition: Option<&str>,
     options: Option<Json>,
 ) -> String {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight.run_schedule()".as_ptr()) };
+    must_write("insight.run_schedule()");
     or_raise(due::scheduled(model, condition, &given(options)))
 }
 
@@ -88,8 +85,7 @@ fn insight_schedule(
         name!(command, String),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_schedule()".as_ptr()) };
+    must_write("insight_schedule()");
     let made = or_raise(cron::schedule(model, schedule, &given(options)));
     TableIterator::once((made.job, made.name, made.schedule, made.command))
 }
@@ -97,8 +93,7 @@ fn insight_schedule(
 /// Takes the caller's schedule of a model away; false where there is none.
 #[pg_extern]
 fn insight_unschedule(model: Option<&str>) -> bool {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_unschedule()".as_ptr()) };
+    must_write("insight_unschedule()");
     or_raise(cron::unschedule(model))
 }
 

@@ -2,9 +2,8 @@
 
 use super::call::given;
 use super::json::Json;
-use crate::error::or_raise;
+use crate::error::{must_write, or_raise};
 use crate::relation::scores::{self, Call};
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Predicts the rows of a relation into a table.
@@ -30,8 +29,7 @@ fn insight_score(
         name!(seconds, f64),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_score()".as_ptr()) };
+    must_write("insight_score()");
     let options = given(options);
     let done = or_raise(scores::refresh(&Call {
         model,

@@ -2,7 +2,7 @@
 
 use super::call::given;
 use super::json::Json;
-use crate::error::{Error, Result, or_raise, required};
+use crate::error::{Error, Result, must_write, or_raise, required};
 use crate::job::options::{boolean, text};
 use crate::job::{notices, spec, submit};
 use crate::relation::segments;
@@ -10,8 +10,8 @@ use crate::store::cache;
 use crate::store::rights::Right;
 use insight_engine::segment::Clustering;
 use insight_engine::trained::TrainedModel;
+use pgrx::JsonB;
 use pgrx::prelude::*;
-use pgrx::{JsonB, pg_sys};
 use serde_json::Value;
 
 /// Trains a model of segments and answers the segment of each row.
@@ -57,8 +57,7 @@ fn insight_segments(
         name!(name, String),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_segments()".as_ptr()) };
+    must_write("insight_segments()");
     let options = given(options);
     let (rows, clustering) = or_raise(trained(relation, options));
     TableIterator::new(

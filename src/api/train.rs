@@ -3,13 +3,12 @@
 use super::call::given;
 use super::json::Json;
 use super::lifecycle::caller;
-use crate::error::or_raise;
+use crate::error::{must_be_primary, must_write, or_raise};
 use crate::job::spec::{Call, check_name};
 use crate::job::{self, again, submit, targets};
 use crate::messages::notice;
 use crate::store::catalog;
 use insight_engine::fit::Leakage;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// Trains a model and answers one row about it; one for each where the option `targets` names several.
@@ -36,8 +35,7 @@ fn insight_train(
         name!(job, i64),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_train()".as_ptr()) };
+    must_write("insight_train()");
     let options = given(options);
     let calls = or_raise(targets::calls(relation, target, model, &options));
     TableIterator::new(calls.into_iter().map(train).collect::<Vec<Row>>())
@@ -65,8 +63,7 @@ fn insight_retrain(
         name!(job, i64),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_retrain()".as_ptr()) };
+    must_write("insight_retrain()");
     let options = given(options);
     TableIterator::once(train(or_raise(again::retrain(model, &options))))
 }
@@ -88,8 +85,7 @@ fn insight_reproduce(
         name!(detail, String),
     ),
 > {
-    // SAFETY: raises 25006 in a read-only transaction and on a standby: the job is a row.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"insight_reproduce()".as_ptr()) };
+    must_write("insight_reproduce()");
     let r = or_raise(again::reproduce(model));
     TableIterator::once((
         r.model,
@@ -171,8 +167,7 @@ fn insight_wait(job: Option<i64>, timeout: Option<f64>) -> Option<String> {
 /// Cancels a queued or running job; false where it had already ended.
 #[pg_extern(strict)]
 fn insight_cancel(job: i64) -> bool {
-    // SAFETY: raises 25006 on a standby, whose primary runs the job.
-    unsafe { pg_sys::PreventCommandDuringRecovery(c"insight_cancel()".as_ptr()) };
+    must_be_primary("insight_cancel()");
     or_raise(job::control::cancel(job))
 }
 

@@ -14,7 +14,7 @@ mod sql;
 pub mod trust;
 
 use super::resolve::{self, Source};
-use crate::error::{Error, Result, required};
+use crate::error::{Error, Result, must_write, required};
 use insight_engine::recipe::Purchases;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -200,8 +200,7 @@ pub fn show(relation: Option<&str>, options: &serde_json::Value) -> Result<Strin
         Some(serde_json::Value::String(table)) => {
             let table = crate::relation::names::quoted_name(table)?;
             let create = format!("CREATE TABLE {table} AS {sql}");
-            // SAFETY: raises 25006 in a read-only transaction and on a standby, where no transaction id can be had.
-            unsafe { pgrx::pg_sys::PreventCommandIfReadOnly(c"insight_features()".as_ptr()) };
+            must_write("insight_features()");
             Spi::connect_mut(|client| client.update(create.as_str(), None, &[]).map(|_| ()))?;
         }
         Some(_) => {

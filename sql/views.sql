@@ -83,7 +83,8 @@ SELECT j.job, j.model, COALESCE(j.version, v.version) AS version,
        j.detail, j.hint, j.session_role, j.waiting, j.read_rows, j.read_seconds,
        j.phases, j.peak_bytes, COALESCE(v.device, j.device) AS device
 FROM insight.job j
-LEFT JOIN insight.version v ON v.job = j.job
+-- A subscriber can have jobs of its own with the numbers that the versions of its publisher name.
+LEFT JOIN (insight.version v JOIN insight.model m ON m.id = v.model) ON v.job = j.job AND m.name = j.model
 CROSS JOIN LATERAL (
   SELECT NOT pg_is_in_recovery() AND (j.status = 'running' OR j.status = 'queued' AND j.waiting) AND NOT EXISTS (
     SELECT FROM pg_locks l

@@ -79,8 +79,19 @@ pub fn read(
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
 ) -> Result<Option<Frame>> {
-    let mut columns = frame.columns.clone();
     let leader = Leader::new(max_bytes);
+    let frame = read_with(&leader, source, frame.columns.clone(), max_bytes, on_rows);
+    leader.end();
+    frame
+}
+
+fn read_with(
+    leader: &Leader,
+    source: &Source,
+    mut columns: Vec<Column>,
+    max_bytes: usize,
+    on_rows: &mut dyn FnMut(u64),
+) -> Result<Option<Frame>> {
     let groups: Vec<String> = columns
         .chunks(COLUMNS)
         .enumerate()
@@ -112,13 +123,12 @@ pub fn read(
             .windows(2)
             .any(|two| two[1].first_block <= two[0].last_block)
         {
-            leader.end();
             return Ok(None);
         }
         let start = group * COLUMNS;
         let end = (start + COLUMNS).min(columns.len());
         rows = join(
-            &leader,
+            leader,
             group as i32,
             &parts,
             &mut columns[start..end],
@@ -128,7 +138,6 @@ pub fn read(
             return Err(memory_error(rows, max_bytes));
         }
     }
-    leader.end();
     on_rows(rows as u64);
     Ok(Some(Frame { columns }))
 }

@@ -257,6 +257,9 @@ unsafe extern "C-unwind" fn request() {
     }
 }
 
+/// Whether the processes of a parallel scan take many blocks at a time; before 14 it is one.
+pub const SCANS_IN_RUNS: bool = cfg!(not(feature = "pg13"));
+
 /// A place in a file of a shared set, which PostgreSQL keeps in pieces.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Place {

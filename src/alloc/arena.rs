@@ -77,8 +77,17 @@ pub unsafe fn copy<T>(
     OVERFLOWED.store(false, Relaxed);
     END.store(base + end, Relaxed);
     NEXT.store(base + start, Relaxed);
+    /// Closes the window also where `copy` panics.
+    struct Close;
+    impl Drop for Close {
+        fn drop(&mut self) {
+            NEXT.store(0, Relaxed);
+        }
+    }
+    let close = Close;
     let root = Box::into_raw(Box::new(copy()));
-    let next = NEXT.swap(0, Relaxed);
+    let next = NEXT.load(Relaxed);
+    drop(close);
     let whole = !OVERFLOWED.load(Relaxed) && holds(root as usize);
     if !whole {
         // SAFETY: just made; those of its blocks that lie in the window are given up.

@@ -41,6 +41,12 @@ pub fn has(block: *mut u8, size: usize) -> bool {
 /// From here on large blocks take at most `budget` bytes of memory; others go to the file, of which there may be `most` bytes. The
 /// descriptor is this module's.
 pub fn open(file: i32, budget: usize, most: usize) -> bool {
+    // Some file systems cannot reserve.
+    if !allocate(file, 0, PAGE) {
+        // SAFETY: ours.
+        unsafe { libc::close(file) };
+        return false;
+    }
     // SAFETY: a new mapping, of a file that nobody else knows; no byte of it is touched before it is reserved.
     let base = unsafe {
         libc::mmap(
@@ -75,6 +81,11 @@ pub fn room() -> usize {
 /// So many bytes of memory and what the file may still get.
 pub fn with_room(bytes: usize) -> usize {
     bytes.saturating_add(room())
+}
+
+/// Whether anything lies in the file, or has lain.
+pub fn is_used() -> bool {
+    TOP.load(Relaxed) > 0
 }
 
 /// Bytes of memory that large blocks take.
@@ -122,19 +133,34 @@ fn budgeted(size: usize) -> bool {
     false
 }
 
-/// Reserves bytes of the file.
+/// Reserves bytes of the file. Where the disk has none left, the file has reached its end for good.
 fn reserve(at: usize, bytes: usize) -> bool {
     let file = FILE.load(Relaxed);
-    if USED.fetch_add(bytes, Relaxed).saturating_add(bytes) <= MOST.load(Relaxed)
-        && at + bytes <= ADDRESSES
-        && file >= 0
-        // SAFETY: a system call on our own file.
-        && unsafe { libc::fallocate(file, 0, at as libc::off_t, bytes as libc::off_t) } == 0
-    {
-        return true;
+    let allowed = USED.fetch_add(bytes, Relaxed).saturating_add(bytes) <= MOST.load(Relaxed);
+    if allowed && at + bytes <= ADDRESSES && file >= 0 {
+        if leaves_room(file, bytes) && allocate(file, at, bytes) {
+            return true;
+        }
+        let used = USED.load(Relaxed).saturating_sub(bytes);
+        MOST.fetch_min(used, Relaxed);
     }
     USED.fetch_sub(bytes, Relaxed);
     false
+}
+
+fn allocate(file: i32, at: usize, bytes: usize) -> bool {
+    // SAFETY: a system call on our own file.
+    unsafe { libc::fallocate(file, 0, at as libc::off_t, bytes as libc::off_t) == 0 }
+}
+
+/// Whether the disk has a twentieth of itself left afterwards: the write-ahead log may lie on it, too.
+fn leaves_room(file: i32, bytes: usize) -> bool {
+    // SAFETY: fstatvfs fills the structure it is given.
+    unsafe {
+        let mut disk: libc::statvfs = std::mem::zeroed();
+        libc::fstatvfs(file, &mut disk) == 0
+            && (bytes as u64).div_ceil(disk.f_frsize.max(1)) + disk.f_blocks / 20 <= disk.f_bavail
+    }
 }
 
 /// Gives bytes of the file back, which then are zeros.
@@ -160,10 +186,11 @@ fn spilled(size: usize) -> *mut u8 {
     }
     let bytes = pages(size);
     let at = TOP.fetch_add(bytes, Relaxed);
-    match reserve(at, bytes) {
-        true => (BASE.load(Relaxed) + at) as *mut u8,
-        false => std::ptr::null_mut(),
+    if reserve(at, bytes) {
+        return (BASE.load(Relaxed) + at) as *mut u8;
     }
+    let _ = TOP.compare_exchange(at + bytes, at, Relaxed, Relaxed);
+    std::ptr::null_mut()
 }
 
 /// A large block, in memory while the budget lasts.

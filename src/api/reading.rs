@@ -101,7 +101,7 @@ pub unsafe extern "C-unwind" fn insight_read_end(
         let bytes = match own.is_null() {
             true => None,
             false => {
-                or_raise((*own).finish());
+                (*own).finish();
                 (*own).to_bytes().into_datum()
             }
         };

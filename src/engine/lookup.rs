@@ -7,6 +7,9 @@ use std::hash::{BuildHasher, RandomState};
 /// on one that each map draws, so that nobody can choose texts that collide, and keeps.
 pub type Lookup<K, V> = hashbrown::HashMap<K, V, Seeded>;
 
+/// The same as a set.
+pub type Known<T> = hashbrown::HashSet<T, Seeded>;
+
 /// A way to hash, drawn at random and then fixed.
 #[derive(Debug, Clone)]
 pub struct Seeded(FixedState);

@@ -74,7 +74,10 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
             None => {}
         }
     });
-    // What is dropped here is the child's from now on.
+    // What is dropped here is the child's from now on. What lies in the file the child changes: it must not even be looked at.
+    if spill::is_used() {
+        std::mem::forget(duty);
+    }
     spill::leave();
     child
 }
@@ -413,6 +416,8 @@ pub fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
     let most = settings::max_memory();
     let limit = (threads != 1).then_some(most);
     let mut child = fork(most, limit, threads, |pipe| {
+        // The file is the worker's, who takes what it has not used yet for zeros.
+        spill::leave();
         send(
             pipe,
             b'A',

@@ -301,7 +301,8 @@ pub(super) fn too_large(columns: &[Column], max_bytes: usize) -> bool {
         _ => column.text_bytes(),
     };
     let all: usize = columns.iter().map(Column::bytes).sum();
-    all > spill::with_room(max_bytes) || columns.iter().map(in_memory).sum::<usize>() > max_bytes
+    let in_memory: usize = columns.iter().map(in_memory).sum();
+    all > spill::with_room(max_bytes) || in_memory.max(spill::memory()) > max_bytes
 }
 
 /// The frame outgrew the limit.

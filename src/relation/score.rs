@@ -91,6 +91,7 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
     let (source, wanted) = with_key(predictor.artifact().recipe.columns(), source, &key)?;
     let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let mut scored = Scored::default();
+    let (most, mut bytes) = (settings::max_memory(), 0);
     read::read_in_pieces(&source, &wanted, PIECE, &mut |frame| {
         let rows: Vec<u32> = (0..frame.rows() as u32).collect();
         scored
@@ -98,7 +99,14 @@ pub fn predict(predictor: &Predictor, relation: &str, key: Option<&str>) -> Resu
             .extend(predict_all(predictor, frame, &rows));
         let before = scored.keys.len();
         scored.keys.extend(keys(frame, key.is_some(), before));
-        Ok(())
+        let keys = scored.keys[before..].iter().flatten();
+        bytes += keys
+            .map(|key| size_of::<Option<String>>() + key.len())
+            .sum::<usize>();
+        match bytes + scored.predictions.len() * size_of::<f64>() > most {
+            true => Err(read::memory_error(scored.keys.len(), most)),
+            false => Ok(()),
+        }
     })?;
     Ok(scored)
 }

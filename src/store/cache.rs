@@ -290,10 +290,16 @@ pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
         })
     });
     activity::counter(id).looked_up(cached.is_some());
-    if let Some(model) = cached {
+    let shared = match &cached {
+        // Others may have shared it since.
+        Some(Loaded::Predictor(own)) if !own.is_lent() && own.core().is_some() => lent::find(id),
+        Some(_) => None,
+        None => lent::find(id),
+    };
+    if let (Some(model), None) = (cached, &shared) {
         return Ok(model);
     }
-    let model = match lent::find(id) {
+    let model = match shared {
         Some(shared) => Loaded::Predictor(Rc::new(shared)),
         None => {
             let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;

@@ -10,7 +10,7 @@ use crate::settings;
 use insight_engine::infer::{Core, Predictor};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::{
     AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
@@ -19,8 +19,8 @@ use std::sync::atomic::{
 
 /// Models that there is a place for in the list.
 const ENTRIES: usize = 512;
-/// Copies start at pages, which can be given back.
-const PAGE: usize = 4096;
+/// Copies start at pages, which can be given back; no processor has larger ones.
+const PAGE: usize = 1 << 16;
 /// Room beside what a model says that it takes: headers of blocks, and what it does not count.
 const BESIDE: usize = 256 << 10;
 
@@ -137,6 +137,8 @@ impl Drop for Use {
 #[pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
     let Some(table) = table() else { return };
+    let me = std::process::id();
+    let _ = table.busy.compare_exchange(me, 0, SeqCst, SeqCst);
     USED.with(|used| {
         if let Ok(mut used) = used.try_borrow_mut() {
             for (at, times) in used.drain() {
@@ -146,14 +148,18 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
     });
 }
 
+fn register_exit() {
+    thread_local!(static REGISTERED: Cell<bool> = const { Cell::new(false) });
+    if !REGISTERED.replace(true) {
+        // SAFETY: a static function.
+        unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
+    }
+}
+
 impl Use {
     /// Of an entry among whose users this process has been counted.
     fn counted(at: usize) -> Use {
-        thread_local!(static REGISTERED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-        if !REGISTERED.replace(true) {
-            // SAFETY: a static function.
-            unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::from(0usize)) };
-        }
+        register_exit();
         USED.with_borrow_mut(|used| *used.entry(at).or_default() += 1);
         Use(at)
     }
@@ -202,7 +208,10 @@ fn key(version: i64) -> (u32, u32, i64) {
 /// The shared model of a version, if there is one.
 pub fn find(version: i64) -> Option<Predictor> {
     let table = table()?;
-    let key = key(version);
+    find_by(table, key(version))
+}
+
+fn find_by(table: &'static Table, key: (u32, u32, i64)) -> Option<Predictor> {
     for (at, entry) in table.entries.iter().enumerate() {
         if entry.state.load(SeqCst) != READY || !entry.is_of(key) {
             continue;
@@ -230,6 +239,7 @@ struct Work(&'static Table);
 impl Work {
     fn begin() -> Option<Work> {
         let table = table()?;
+        register_exit();
         let me = std::process::id();
         let free = table.busy.compare_exchange(0, me, SeqCst, SeqCst);
         free.ok().map(|_| Work(table))
@@ -290,16 +300,24 @@ impl Drop for Work {
 /// Shares a model; answers it as it is shared. `None`: the process has to keep its own.
 pub fn share(version: i64, predictor: &Predictor) -> Option<Predictor> {
     let core = predictor.core()?;
+    let room = predictor.bytes() + predictor.bytes() / 2 + BESIDE;
+    if room > arena::bytes() {
+        return None;
+    }
+    let key = table().map(|_| key(version))?;
     let work = Work::begin()?;
-    // Somebody may just have done it.
-    if let Some(shared) = find(version) {
+    // Nothing of PostgreSQL is called from here on: an interrupt would end the work unfinished. Somebody may just have done it.
+    if let Some(shared) = find_by(work.0, key) {
         return Some(shared);
     }
-    let (at, (start, end)) = work.make_room(predictor.bytes() + predictor.bytes() / 2 + BESIDE)?;
+    let (at, (start, end)) = work.make_room(room)?;
     // SAFETY: nobody else is at work, and the gap has no users; a core has nothing that changes, and is never dropped.
-    let (copy, bytes) = unsafe { arena::copy(start, end, || core.clone())? };
+    let Some((copy, bytes)) = (unsafe { arena::copy(start, end, || core.clone()) }) else {
+        arena::forget(start, end);
+        return None;
+    };
     let entry = &work.0.entries[at];
-    let (database, catalog, version) = key(version);
+    let (database, catalog, version) = key;
     entry.database.store(database, SeqCst);
     entry.catalog.store(catalog, SeqCst);
     entry.version.store(version, SeqCst);

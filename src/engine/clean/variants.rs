@@ -1,6 +1,7 @@
 //! Spelling variants of categories, merged into the most frequent way to write them.
 
-use hashbrown::{HashMap, HashSet};
+use crate::lookup::{Known, Lookup};
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,9 +21,9 @@ pub struct Variants {
     levels: Vec<String>,
     /// Other spellings met in training, and the level each stands for.
     merged: BTreeMap<String, String>,
-    known: HashSet<Box<str>>,
+    known: Known<Box<str>>,
     /// Levels by their [`key`].
-    keys: HashMap<Box<str>, Box<str>>,
+    keys: Lookup<Box<str>, Box<str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,7 +49,7 @@ impl From<Variants> for Stored {
 
 impl Variants {
     fn new(levels: Vec<String>, merged: BTreeMap<String, String>) -> Variants {
-        let mut keys = HashMap::new();
+        let mut keys = Lookup::default();
         // The levels last: their keys are their own.
         let spellings = merged.iter();
         for (spelling, level) in spellings.chain(levels.iter().map(|level| (level, level))) {

@@ -29,18 +29,14 @@ pub fn fits(source: &Source) -> Result<bool> {
         return Ok(false);
     }
     // SAFETY: plain settings of this process.
-    let (workers, smallest, most_on_disk) = unsafe {
+    let (workers, smallest) = unsafe {
         let workers = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
-        (
-            workers,
-            pg_sys::min_parallel_table_scan_size,
-            pg_sys::temp_file_limit,
-        )
+        (workers, pg_sys::min_parallel_table_scan_size)
     };
     // PostgreSQL has no parallel plans within parallel plans.
     // SAFETY: plain state of this process.
     let nested = unsafe { pg_sys::IsInParallelMode() || pg_sys::ParallelWorkerNumber >= 0 };
-    if workers < 1 || nested {
+    if workers < 1 || nested || !versions::SCANS_IN_RUNS {
         return Ok(false);
     }
     let (oid, ..) = resolve::find_relation(&source.from)?;
@@ -67,19 +63,20 @@ pub fn fits(source: &Source) -> Result<bool> {
         pg_sys::relation_close(relation, pg_sys::NoLock as i32);
         blocks
     };
-    let kilobytes = i64::from(blocks) * i64::from(pg_sys::BLCKSZ / 1024);
-    let room = most_on_disk < 0 || kilobytes * 2 < i64::from(most_on_disk);
-    Ok(room && i64::from(blocks) >= i64::from(smallest.max(1)))
+    Ok(i64::from(blocks) >= i64::from(smallest.max(1)))
 }
 
-/// Reads a source that [`fits`] into the columns of an empty frame. `None` where the parts are in no order: read it otherwise.
+/// Reads a source that [`fits`] into the columns of an empty frame. `None` where that takes too much, or the parts are in no order: read
+/// it otherwise.
 pub fn read(
     source: &Source,
     frame: &Frame,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
 ) -> Result<Option<Frame>> {
-    let leader = Leader::new(max_bytes);
+    let Some(leader) = Leader::new(max_bytes) else {
+        return Ok(None);
+    };
     let frame = read_with(&leader, source, frame.columns.clone(), max_bytes, on_rows);
     leader.end();
     frame
@@ -111,13 +108,19 @@ fn read_with(
         // The table is large enough for the workers that its size allows; their answers are short.
         ("parallel_setup_cost", "0"),
         ("parallel_tuple_cost", "0"),
+        // Who waits hears of it, and can cancel it, by the leader's own rows.
+        ("parallel_leader_participation", "on"),
         // Compiling costs more than it saves.
         ("jit", "off"),
     ]);
     let written = part::reporting(on_rows, || scan(&sql, groups.len()));
     nest.end();
+    let written = written?;
+    if leader.is_stopped() {
+        return Ok(None);
+    }
     let mut rows = 0;
-    for (group, mut parts) in written?.into_iter().enumerate() {
+    for (group, mut parts) in written.into_iter().enumerate() {
         parts.sort_unstable_by_key(|part| part.first_block);
         if parts
             .windows(2)

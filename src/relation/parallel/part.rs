@@ -79,6 +79,10 @@ struct Writer {
     /// Rows that the others do not know of yet.
     unreported: u64,
     bytes: Vec<u8>,
+    /// Bytes in the file.
+    written: u64,
+    /// There is too much: nobody writes any more.
+    idle: bool,
 }
 
 /// The state of the aggregate: what was written, by whichever process, and what is still to be written by this one.
@@ -142,32 +146,38 @@ impl Writer {
                 last_block: 0,
                 unreported: 0,
                 bytes: Vec::new(),
+                written: 0,
+                idle: false,
             })
         }
     }
 
-    fn report(&mut self) -> Result<()> {
+    fn report(&mut self) {
         let rows = self.shared.add_rows(std::mem::take(&mut self.unreported));
+        self.idle |= self.shared.is_stopped();
         if self.worker < 0
             && let Some(on_rows) = ON_ROWS.get()
         {
             // SAFETY: set by `reporting`, whose borrow lasts as long as the scan.
             unsafe { (*on_rows)(rows) };
         }
-        Ok(())
     }
 
     /// Writes what there is as a part.
-    fn flush(&mut self, parts: &mut Vec<Part>) -> Result<()> {
+    fn flush(&mut self, parts: &mut Vec<Part>) {
         if self.rows == 0 {
-            return Ok(());
+            return;
         }
         self.bytes.clear();
         for (_, column) in &mut self.columns {
             column.write_part(&mut self.bytes);
             column.clear();
         }
-        self.shared.add_bytes(self.bytes.len())?;
+        self.idle |= !self.shared.add_bytes(self.bytes.len(), self.written);
+        if self.idle {
+            return;
+        }
+        self.written += self.bytes.len() as u64;
         // SAFETY: our own open file.
         let place = unsafe { versions::write_shared_file(self.file, &self.bytes) };
         parts.push(Part {
@@ -179,7 +189,6 @@ impl Writer {
             last_block: self.last_block,
         });
         self.rows = 0;
-        Ok(())
     }
 }
 
@@ -206,6 +215,9 @@ impl State {
                 Some(writer) => writer,
                 None => writer.insert(Writer::new(fcinfo, arguments[1].value.value() as i32)?),
             };
+            if writer.idle {
+                return Ok(());
+            }
             let tid = &*arguments[2].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
             let block = u32::from(tid.ip_blkid.bi_hi) << 16 | u32::from(tid.ip_blkid.bi_lo);
             if block != writer.last_block || writer.rows == 0 {
@@ -219,7 +231,7 @@ impl State {
                         .sum::<usize>()
                         > MOST_BYTES;
                 if breaks {
-                    writer.flush(parts)?;
+                    writer.flush(parts);
                 }
                 if writer.rows == 0 {
                     writer.first_block = block;
@@ -235,22 +247,21 @@ impl State {
             writer.rows += 1;
             writer.unreported += 1;
             if writer.unreported >= REPORT_ROWS {
-                writer.report()?;
+                writer.report();
             }
         }
         Ok(())
     }
 
     /// Writes what is left, and lets others read the file. There is nothing to be added after this.
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self) {
         let Some(mut writer) = self.writer.take() else {
-            return Ok(());
+            return;
         };
-        writer.flush(&mut self.parts)?;
-        writer.report()?;
+        writer.flush(&mut self.parts);
+        writer.report();
         // SAFETY: our own open file, which is not used after this.
         unsafe { versions::export_shared_file(writer.file) };
-        Ok(())
     }
 
     /// What was written, for another process.

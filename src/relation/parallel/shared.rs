@@ -3,12 +3,13 @@
 
 use crate::alloc::spill;
 use crate::error::{Error, Result};
-use crate::relation::read;
 use crate::settings;
 use pgrx::pg_sys;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 const MAGIC: u64 = 0x696e_7369_6768_7403;
+/// Of dsm.h: a macro in C.
+const DSM_CREATE_NULL_IF_MAXSEGMENTS: i32 = 1;
 
 /// Text that stands in every part is counted in every part: so much more than the frame may lie in the files.
 const TIMES: usize = 4;
@@ -18,8 +19,8 @@ pub struct Shared {
     magic: u64,
     rows: AtomicU64,
     bytes: AtomicU64,
-    max_bytes: u64,
-    most_in_files: u64,
+    most: u64,
+    stopped: AtomicBool,
     files: pg_sys::SharedFileSet,
 }
 
@@ -29,18 +30,22 @@ pub struct Leader {
 }
 
 impl Leader {
-    pub fn new(max_bytes: usize) -> Leader {
+    /// `None` where the server has no place for it.
+    pub fn new(max_bytes: usize) -> Option<Leader> {
         // SAFETY: the segment is large enough; nobody else knows of it before it is filled.
         unsafe {
-            let segment = pg_sys::dsm_create(size_of::<Shared>(), 0);
+            let segment = pg_sys::dsm_create(size_of::<Shared>(), DSM_CREATE_NULL_IF_MAXSEGMENTS);
+            if segment.is_null() {
+                return None;
+            }
             let shared = pg_sys::dsm_segment_address(segment).cast::<Shared>();
             (*shared).magic = MAGIC;
             (*shared).rows = AtomicU64::new(0);
             (*shared).bytes = AtomicU64::new(0);
-            (*shared).max_bytes = max_bytes as u64;
-            (*shared).most_in_files = spill::with_room(max_bytes).saturating_mul(TIMES) as u64;
+            (*shared).most = spill::with_room(max_bytes).saturating_mul(TIMES) as u64;
+            (*shared).stopped = AtomicBool::new(false);
             pg_sys::SharedFileSetInit(&raw mut (*shared).files, segment);
-            Leader { segment }
+            Some(Leader { segment })
         }
     }
 
@@ -53,6 +58,15 @@ impl Leader {
     pub fn files(&self) -> *mut pg_sys::SharedFileSet {
         // SAFETY: the segment is attached and starts with a Shared.
         unsafe { &raw mut (*pg_sys::dsm_segment_address(self.segment).cast::<Shared>()).files }
+    }
+
+    /// Whether the processes gave up: the table is for one of them to read.
+    pub fn is_stopped(&self) -> bool {
+        // SAFETY: the segment is attached and starts with a Shared.
+        unsafe {
+            let shared = pg_sys::dsm_segment_address(self.segment).cast::<Shared>();
+            (*shared).stopped.load(Relaxed)
+        }
     }
 
     /// Deletes the files.
@@ -102,15 +116,19 @@ impl Shared {
         self.rows.fetch_add(rows, Relaxed) + rows
     }
 
-    /// Counts bytes; an error where there are far too many of them to become a frame.
-    pub fn add_bytes(&self, bytes: usize) -> Result<()> {
-        let bytes = self.bytes.fetch_add(bytes as u64, Relaxed) + bytes as u64;
-        if bytes > self.most_in_files {
-            return Err(read::memory_error(
-                self.rows.load(Relaxed) as usize,
-                self.max_bytes as usize,
-            ));
+    /// Counts bytes that a process that has written `own` of them is about to write. False: there are too many.
+    pub fn add_bytes(&self, bytes: usize, own: u64) -> bool {
+        let all = self.bytes.fetch_add(bytes as u64, Relaxed) + bytes as u64;
+        // SAFETY: a plain setting of this process.
+        let on_disk = unsafe { pg_sys::temp_file_limit };
+        let fits = on_disk < 0 || own + bytes as u64 <= on_disk as u64 * 1024;
+        if all > self.most || !fits {
+            self.stopped.store(true, Relaxed);
         }
-        Ok(())
+        !self.is_stopped()
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
     }
 }

@@ -102,6 +102,7 @@ fn sessions_share_one_copy_of_a_model() {
     assert!(private(&single) - before > 8 << 20);
 
     kinds(&db, [&mut s, &mut without]);
+    spellings(&db, [&mut s, &mut without]);
     turnover(&db, &mut s);
     assert_eq!(cluster.restarts() + alone.restarts(), 0);
 }
@@ -131,6 +132,25 @@ fn kinds(db: &Database, [s, without]: [&mut Session; 2]) {
         for _ in 0..2 {
             assert_eq!(db.session().one::<String>(&all), expected, "{algorithm}");
         }
+    }
+}
+
+/// A spelling that training has not met stands for the level that it looks like, in whichever process.
+#[track_caller]
+fn spellings(db: &Database, [s, without]: [&mut Session; 2]) {
+    for s in [&mut *s, &mut *without] {
+        s.exec(
+            "CREATE TABLE towns AS SELECT i AS id, (ARRAY['New York', 'Los Angeles', 'Chicago'])[1 + i % 3] AS town, i % 3 = 0 AS y
+             FROM generate_series(1, 600) i",
+        );
+    }
+    s.exec(r#"SELECT insight_train('towns', 'y', 'towns', '{"algorithm": "linear", "include": ["town"], "clean": {"variants": true}}')"#);
+    carry(s, without, "towns");
+    let ask = r#"SELECT insight_predict('towns', '{"town": "NEW  YORK!"}')"#;
+    let known: f64 = without.one(r#"SELECT insight_predict('towns', '{"town": "New York"}')"#);
+    assert_eq!(without.one::<f64>(ask), known);
+    for _ in 0..3 {
+        assert_eq!(db.session().one::<f64>(ask), known);
     }
 }
 

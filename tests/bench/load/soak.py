@@ -117,9 +117,10 @@ def churn(number):
                 slow = '{"algorithm": "dnn", "epochs": 100000, "early_stopping": false, "max_seconds": 30, "wait": false}'
                 (job,) = session.execute("SELECT job FROM insight_train('customers', 'churn', %s, %s)", (name, slow)).fetchone()
                 time.sleep(chance.random() * 3)
-                session.execute("SELECT insight_cancel(%s)", (job,))
+                (cancelled,) = session.execute("SELECT insight_cancel(%s)", (job,)).fetchone()
                 (status,) = session.execute("SELECT status FROM insight_wait(%s)", (job,)).fetchone()
-                assert status == "cancelled", status
+                # On a machine that is too busy its seconds are over before it is cancelled.
+                assert status == ("cancelled" if cancelled else "succeeded"), status
                 count("cancelled")
                 session.execute("SELECT insight_drop(%s)", (name,))
                 count("drops")

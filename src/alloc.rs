@@ -1,6 +1,6 @@
 //! The allocator: the system's, with three differences. Large blocks of a training job can lie in a temporary file, see [`spill`]; a model
-//! can be copied to where all processes read it, see [`arena`]. And in a trainer child a failed allocation means that the memory limit was reached; Rust would abort, so the child says so on its pipe
-//! and leaves.
+//! can be copied to where all processes read it, see [`arena`]. And in a trainer child a failed allocation means that the memory limit was
+//! reached; Rust would abort, so the child says so on its pipe and leaves.
 
 pub mod arena;
 pub mod spill;

@@ -218,13 +218,13 @@ pub unsafe fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
         true => spilled(layout.size()),
         false => std::ptr::null_mut(),
     };
-    // In a child the limit on its memory speaks the last word; elsewhere there must be one.
-    if block.is_null() {
-        let block = system();
-        if !block.is_null() {
-            MEMORY.fetch_add(layout.size() as isize, Relaxed);
-        }
+    if !block.is_null() {
         return block;
+    }
+    // In a child the limit on its memory speaks the last word; elsewhere there must be one.
+    let block = system();
+    if !block.is_null() {
+        MEMORY.fetch_add(layout.size() as isize, Relaxed);
     }
     block
 }

@@ -28,7 +28,6 @@ struct Receiver<'a> {
     scratch: Buffer,
     /// Detoasted copies live here until the next row.
     context: PgMemoryContexts,
-    exceeded: bool,
     failed: Option<Error>,
 }
 
@@ -58,7 +57,6 @@ impl<'a> Receiver<'a> {
             pieces: None,
             scratch: Buffer::default(),
             context: PgMemoryContexts::new("insight rows"),
-            exceeded: false,
             failed: None,
         }
     }
@@ -81,9 +79,6 @@ impl<'a> Receiver<'a> {
         nest.end();
         if status < 0 {
             return Err(Error::new("42601", "the relation is not a single SELECT"));
-        }
-        if self.exceeded {
-            return Err(memory_error(self.rows, self.max_bytes));
         }
         if self.failed.is_none() {
             self.hand_on();
@@ -121,7 +116,7 @@ unsafe extern "C-unwind" fn receive(
     slot: *mut pg_sys::TupleTableSlot,
     this: *mut pg_sys::DestReceiver,
 ) -> bool {
-    // SAFETY: `this` is the head of the Receiver that `read` passed in and keeps alive.
+    // SAFETY: `this` is the head of the Receiver that `run` passed in and keeps alive.
     let receiver = unsafe { &mut *this.cast::<Receiver>() };
     // SAFETY: the executor hands over a valid slot with the query's descriptor.
     unsafe {
@@ -151,7 +146,7 @@ unsafe extern "C-unwind" fn receive(
     if receiver.rows.is_multiple_of(REPORT_ROWS) {
         (receiver.on_rows)(receiver.rows as u64);
         if too_large(&receiver.frame.columns, receiver.max_bytes) {
-            receiver.exceeded = true;
+            receiver.failed = Some(memory_error(receiver.rows, receiver.max_bytes));
             return false;
         }
     }
@@ -166,7 +161,7 @@ pub(super) struct Nest(i32);
 
 impl Nest {
     pub fn new(settings: &[(&str, &str)]) -> Nest {
-        // SAFETY: valid C strings; the level is closed by `drop`, or by the transaction's abort.
+        // SAFETY: valid C strings; the level is closed by `end`, or by the transaction's abort.
         unsafe {
             let nest = Nest(pg_sys::NewGUCNestLevel());
             for (name, value) in settings {

@@ -116,7 +116,7 @@ fn read_with(
     let written = part::reporting(on_rows, || scan(&sql, groups.len()));
     nest.end();
     let written = written?;
-    if leader.is_stopped() {
+    if leader.shared().is_stopped() {
         return Ok(None);
     }
     let mut rows = 0;
@@ -187,8 +187,10 @@ fn join(
             let file = match files.iter().find(|(worker, _)| *worker == part.worker) {
                 Some((_, file)) => *file,
                 None => {
-                    let file =
-                        versions::open_shared_file(leader.files(), &part::name(part.worker, group));
+                    let file = versions::open_shared_file(
+                        leader.shared().files(),
+                        &part::name(part.worker, group),
+                    );
                     files.push((part.worker, file));
                     file
                 }

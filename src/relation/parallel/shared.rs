@@ -55,18 +55,9 @@ impl Leader {
         unsafe { pg_sys::dsm_segment_handle(self.segment) }
     }
 
-    pub fn files(&self) -> *mut pg_sys::SharedFileSet {
+    pub fn shared(&self) -> &Shared {
         // SAFETY: the segment is attached and starts with a Shared.
-        unsafe { &raw mut (*pg_sys::dsm_segment_address(self.segment).cast::<Shared>()).files }
-    }
-
-    /// Whether the processes gave up: the table is for one of them to read.
-    pub fn is_stopped(&self) -> bool {
-        // SAFETY: the segment is attached and starts with a Shared.
-        unsafe {
-            let shared = pg_sys::dsm_segment_address(self.segment).cast::<Shared>();
-            (*shared).stopped.load(Relaxed)
-        }
+        unsafe { &*pg_sys::dsm_segment_address(self.segment).cast::<Shared>() }
     }
 
     /// Deletes the files.
@@ -128,6 +119,7 @@ impl Shared {
         !self.is_stopped()
     }
 
+    /// Whether the processes gave up: the table is for one of them to read.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Relaxed)
     }

@@ -9,6 +9,7 @@ mod forward;
 pub(crate) mod hidden;
 mod kernel;
 mod ordinal;
+mod prepared;
 pub(crate) mod rescale;
 mod routes;
 #[cfg(test)]
@@ -23,15 +24,15 @@ use crate::{
     models::{Model, Output, Part},
     recipe::{Features, Matrix},
 };
+use forward::Buffers;
 pub(crate) use forward::Row;
-use forward::{Buffers, Forward, Level};
+use prepared::Prepared;
 use rayon::prelude::*;
 use rescale::Rescale;
 use routes::Routes;
 use std::any::Any;
 use std::ops::Deref;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use transformer::Attending;
 
 /// Rows prepared at a time when a frame is predicted: enough to spread what a column costs, few enough to stay small.
 const CHUNK: usize = 16_384;
@@ -88,43 +89,6 @@ pub struct Predictor {
     pub(crate) apart: OnceLock<Option<Vec<f64>>>,
     /// What rows are compared with; `None` where too little was kept.
     novelty: OnceLock<Option<Novelty>>,
-}
-
-/// A part of a model, ready to answer.
-#[derive(Clone)]
-enum Prepared {
-    Network(Forward),
-    Transformer(Attending),
-    /// They answer as they are.
-    Trees,
-}
-
-impl Prepared {
-    fn of(model: &Model) -> Prepared {
-        match model {
-            Model::Network(network) => Prepared::Network(Forward::new(network, Level::detect())),
-            Model::Transformer(own) => Prepared::Transformer(Attending::new(own, Level::detect())),
-            Model::Trees(_) => Prepared::Trees,
-        }
-    }
-
-    /// Bytes held.
-    fn bytes(&self) -> usize {
-        match self {
-            Prepared::Network(forward) => forward.bytes(),
-            Prepared::Transformer(own) => own.bytes(),
-            Prepared::Trees => 0,
-        }
-    }
-
-    /// The length that buffers need.
-    fn widest(&self) -> usize {
-        match self {
-            Prepared::Network(forward) => forward.widest(),
-            Prepared::Transformer(own) => own.widest(),
-            Prepared::Trees => 0,
-        }
-    }
 }
 
 /// The class code that one row's predictions stand for: binary 1 from a probability of `threshold`, else the first of the

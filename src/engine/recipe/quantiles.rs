@@ -226,7 +226,6 @@ fn tail(p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::{Deserialize, Serialize};
 
     #[test]
     fn known_quantiles_of_the_normal_distribution() {

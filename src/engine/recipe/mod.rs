@@ -383,6 +383,7 @@ impl Recipe {
             }
         }
         let mut blocks = (&mut numbers[..], &mut codes[..]);
+        let mut shares = Vec::new();
         for rows in rows.chunks(TOGETHER) {
             let (numbers, more_numbers) = blocks.0.split_at_mut(rows.len() * width);
             let (codes, more_codes) = blocks.1.split_at_mut(rows.len() * categories);
@@ -390,10 +391,15 @@ impl Recipe {
             let mut at = (0, 0);
             for (step, column) in self.steps.iter().zip(&columns) {
                 let next = (at.0 + step.numbers(), at.1 + step.codes());
-                for (i, &row) in rows.iter().enumerate() {
-                    let numbers = &mut numbers[i * width..][at.0..next.0];
-                    let codes = &mut codes[i * categories..][at.1..next.1];
-                    step.write(cell_of(*column, row), numbers, codes);
+                if let Step::Number(number) = step {
+                    let cells = rows.iter().map(|&row| cell_of(*column, row));
+                    number.write_rows(cells, &mut numbers[at.0..], width, &mut shares);
+                } else {
+                    for (i, &row) in rows.iter().enumerate() {
+                        let numbers = &mut numbers[i * width..][at.0..next.0];
+                        let codes = &mut codes[i * categories..][at.1..next.1];
+                        step.write(cell_of(*column, row), numbers, codes);
+                    }
                 }
                 at = next;
             }

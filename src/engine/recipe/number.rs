@@ -146,12 +146,43 @@ impl Number {
     }
 
     #[inline]
-    pub(super) fn write(&self, cell: Cell<'_>, out: &mut [f32]) {
-        let value = match cell {
+    fn value(cell: Cell<'_>) -> Option<f64> {
+        match cell {
             Cell::Number(x) | Cell::Duration(x) if x.is_finite() => Some(x),
             Cell::Time(x) => Some(x as f64),
             _ => None,
-        };
+        }
+    }
+
+    /// [`Number::write`] of many rows, `width` inputs apart; ranks become normal all at once. `shares` is scratch space.
+    pub(super) fn write_rows<'c>(
+        &self,
+        cells: impl Iterator<Item = Cell<'c>>,
+        out: &mut [f32],
+        width: usize,
+        shares: &mut Vec<f64>,
+    ) {
+        if self.method != Method::Quantile {
+            let rows = cells.zip(out.chunks_mut(width));
+            return rows.for_each(|(cell, out)| self.write(cell, out));
+        }
+        shares.clear();
+        shares.extend(cells.zip(out.chunks_mut(width)).map(|(cell, out)| {
+            let value = Self::value(cell);
+            if self.flag {
+                out[1] = if value.is_none() { 1.0 } else { 0.0 };
+            }
+            self.quantiles
+                .share(self.shape.apply(value.unwrap_or(self.median)))
+        }));
+        quantiles::normal_quantiles(shares);
+        let rows = shares.iter().zip(out.chunks_mut(width));
+        rows.for_each(|(score, out)| out[0] = *score as f32);
+    }
+
+    #[inline]
+    pub(super) fn write(&self, cell: Cell<'_>, out: &mut [f32]) {
+        let value = Self::value(cell);
         out[0] = self.standardise(value.unwrap_or(self.median));
         if self.flag {
             out[1] = if value.is_none() { 1.0 } else { 0.0 };

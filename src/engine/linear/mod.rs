@@ -5,6 +5,9 @@
 
 mod cholesky;
 mod coefficients;
+mod curvature;
+mod quadratic;
+mod slope;
 mod solve;
 #[cfg(test)]
 mod tests;
@@ -14,7 +17,7 @@ use crate::recipe::Matrix;
 pub use coefficients::Coefficient;
 pub(crate) use coefficients::coefficients;
 use rayon::prelude::*;
-pub(crate) use solve::{Fit, Penalty, fit, smallest_without};
+pub(crate) use solve::{Penalty, Solver, smallest_without};
 
 /// No input.
 const NONE: u32 = u32::MAX;
@@ -31,6 +34,8 @@ pub(crate) struct Design<'a> {
     places: Vec<u32>,
     /// Where the levels of each category begin among the places.
     starts: Vec<usize>,
+    /// So many numbers, the first ones, have the places from 1 on in their order.
+    dense: usize,
     /// Places in all.
     pub(crate) width: usize,
 }
@@ -75,6 +80,7 @@ impl<'a> Design<'a> {
             matrix,
             starts,
             places: (1..=count as u32).collect(),
+            dense: inputs.numbers,
             width: count + 1,
         }
     }
@@ -89,6 +95,7 @@ impl<'a> Design<'a> {
             matrix: self.matrix,
             starts: self.starts.clone(),
             places,
+            dense: 0,
             width: inputs.len() + 1,
         }
     }
@@ -97,15 +104,30 @@ impl<'a> Design<'a> {
         self.matrix.rows
     }
 
-    /// The places of a row that are not 0, and their values; the intercept first.
+    /// What a row brings, at most: numbers, categories and the intercept.
+    fn looked_at(&self) -> usize {
+        self.matrix.inputs.numbers + self.starts.len() + 1
+    }
+
+    /// The places of a row that are not 0, and their values.
     fn entries(&self, row: usize, out: &mut Vec<(usize, f64)>) {
-        out.clear();
+        self.others(row, 0, out);
         out.push((0, 1.0));
-        let (numbers, categories) = (self.matrix.inputs.numbers, self.starts.len());
-        let own = &self.matrix.numbers[row * numbers..(row + 1) * numbers];
-        let values = own.iter().zip(&self.places);
+    }
+
+    /// The numbers of a row.
+    fn numbers(&self, row: usize) -> &[f32] {
+        let numbers = self.matrix.inputs.numbers;
+        &self.matrix.numbers[row * numbers..(row + 1) * numbers]
+    }
+
+    /// The same without the intercept and the first numbers.
+    fn others(&self, row: usize, without: usize, out: &mut Vec<(usize, f64)>) {
+        out.clear();
+        let values = self.numbers(row).iter().zip(&self.places).skip(without);
         let values = values.filter(|(x, place)| **x != 0.0 && **place != NONE);
         out.extend(values.map(|(x, place)| (*place as usize, f64::from(*x))));
+        let categories = self.starts.len();
         let codes = &self.matrix.codes[row * categories..(row + 1) * categories];
         for (code, start) in codes.iter().zip(&self.starts) {
             let place = match code.checked_sub(1) {

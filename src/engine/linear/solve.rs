@@ -1,21 +1,31 @@
-//! The coefficients at a penalty: Newton's method, each step by coordinate descent on the sums of squares and products of the
-//! inputs (Friedman, Hastie and Tibshirani 2010, "Regularization Paths for Generalized Linear Models via Coordinate Descent"),
-//! without an L1 penalty by Cholesky's decomposition. Of several outputs one at a time.
+//! The coefficients at a penalty: Newton's method on a quadratic function about the last coefficients, whose second derivatives may be
+//! those of a sample of rows (Lee, Sun and Saunders 2014, "Proximal Newton-type methods"). Of several outputs one at a time.
 
-use super::cholesky::{cholesky, solve};
+use super::curvature::Curvature;
+use super::quadratic::{Quadratic, product};
+use super::slope::{Derivatives, Slope};
 use super::{Design, Goal, log_sum};
 use crate::models::Output;
+use rayon::prelude::*;
 use std::time::Instant;
 
-/// Newton steps of each output, at most, and the relative fall of the loss that ends them.
+/// Steps of each output, at most, and the relative fall of the loss that ends them.
 const STEPS: usize = 50;
 const SETTLED: f64 = 1e-9;
-/// Rounds of coordinate descent of a step, at most.
-const ROUNDS: usize = 1000;
+/// What a coordinate of a step may still gain, as a share of the loss.
+const STEP_SETTLED: f64 = 1e-11;
 /// Steps that made the loss rise are halved so often.
 const HALVINGS: u32 = 12;
-/// Added to the squares where nothing else keeps them apart, as a share of them.
-const RIDGE: f64 = 1e-9;
+/// Steps of conjugate gradients within a step, and the share of the slope that they leave; and where each is a pass over the rows.
+const CONJUGATE: usize = 1000;
+const SLOPE_LEFT: f64 = 1e-6;
+const CONJUGATE_WIDE: usize = 100;
+const SLOPE_LEFT_WIDE: f64 = 1e-2;
+/// More second derivatives than this are not kept, for all outputs together; and the most inputs of an output.
+const MOST_KEPT: usize = 16 << 20;
+const MOST_PLACES: usize = 2000;
+/// Where there are more inputs, and an L1 penalty, each step moves so many.
+const BLOCK: usize = 500;
 
 /// Mean loss + `l1` · Σ|w| + `l2` · Σw², intercepts apart; the loss is the log loss or the squared error.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,38 +34,27 @@ pub(crate) struct Penalty {
     pub(crate) l2: f64,
 }
 
-/// The coefficients of each output, its intercept first.
-#[derive(Debug, Clone)]
-pub(crate) struct Fit {
+/// Fits at one penalty after the other, each from the coefficients of the last.
+pub(crate) struct Solver<'a> {
+    design: &'a Design<'a>,
+    goal: &'a Goal<'a>,
+    /// Of each output, its intercept first.
     pub(crate) coefficients: Vec<Vec<f64>>,
+    /// The coefficients times inputs, for each output and row.
+    sums: Vec<Vec<f64>>,
+    curvatures: Vec<Option<Curvature>>,
+    total: f64,
 }
 
-impl Fit {
-    /// Nothing but 0.
-    pub(crate) fn nothing(design: &Design<'_>, goal: &Goal<'_>) -> Fit {
-        Fit {
-            coefficients: vec![vec![0.0; design.width]; goal.outputs],
-        }
-    }
-
-    fn penalty(&self, by: Penalty) -> f64 {
-        let inputs = self.coefficients.iter().flat_map(|own| &own[1..]);
-        inputs.map(|b| by.l1 * b.abs() + by.l2 * b * b).sum()
-    }
-}
-
-/// Loss, gradient and second derivatives by the coefficients of one output, all means over the rows.
-struct Slope {
-    loss: f64,
-    gradient: Vec<f64>,
-    /// `[width][width]`, symmetric.
-    curvature: Vec<f64>,
-}
-
-/// Of one row and output: its loss, and the derivatives by its sum.
-fn derive(goal: &Goal<'_>, sums: &[Vec<f64>], row: usize, output: usize) -> (f64, f64, f64) {
+/// Of one row and output: its loss, and the derivatives by its sum. `sum` answers the row's sum for an output.
+fn derive(
+    goal: &Goal<'_>,
+    row: usize,
+    output: usize,
+    sum: impl Fn(usize) -> f64 + Clone,
+) -> Derivatives {
     let target = f64::from(goal.targets[row]);
-    let own = sums[output][row];
+    let own = sum(output);
     match goal.output {
         Output::Sigmoid => {
             let p = crate::infer::sigmoid(own);
@@ -63,10 +62,10 @@ fn derive(goal: &Goal<'_>, sums: &[Vec<f64>], row: usize, output: usize) -> (f64
             (loss, p - target, p * (1.0 - p))
         }
         Output::Softmax => {
-            let all = log_sum(sums.iter().map(|s| s[row]));
+            let all = log_sum((0..goal.outputs).map(sum.clone()));
             let p = (own - all).exp();
             let truth = f64::from(u8::from(target as usize == output));
-            (all - sums[target as usize][row], p - truth, p * (1.0 - p))
+            (all - sum(target as usize), p - truth, p * (1.0 - p))
         }
         // With a logarithm as link it is not asked for.
         Output::Identity | Output::Exp => {
@@ -76,180 +75,288 @@ fn derive(goal: &Goal<'_>, sums: &[Vec<f64>], row: usize, output: usize) -> (f64
     }
 }
 
-fn slope(design: &Design<'_>, goal: &Goal<'_>, sums: &[Vec<f64>], output: usize) -> Slope {
-    let width = design.width;
-    let size = 1 + width + width * width;
-    let mut all = design.add_up(size, |row, entries, out| {
-        let weight = goal.weight(row);
-        let (loss, first, second) = derive(goal, sums, row, output);
-        out[0] += weight * loss;
-        let (gradient, curvature) = out[1..].split_at_mut(width);
-        for (i, &(at, x)) in entries.iter().enumerate() {
-            gradient[at] += weight * first * x;
-            let own = weight * second * x;
-            for &(other, y) in &entries[..=i] {
-                let (low, high) = if other < at { (other, at) } else { (at, other) };
-                curvature[high * width + low] += own * y;
-            }
-        }
-    });
-    let total = goal.total(design.rows()).max(f64::MIN_POSITIVE);
-    all.iter_mut().for_each(|x| *x /= total);
-    let mut curvature = all.split_off(1 + width);
-    for row in 0..width {
-        for column in 0..row {
-            curvature[column * width + row] = curvature[row * width + column];
-        }
-    }
-    Slope {
-        loss: all[0],
-        gradient: all.split_off(1),
-        curvature,
-    }
-}
-
 /// The smallest L1 penalty at which every coefficient but the intercepts is 0.
 pub(crate) fn smallest_without(design: &Design<'_>, goal: &Goal<'_>) -> f64 {
-    let none = Design::only(design, &[]);
-    let start = Fit::nothing(&none, goal);
-    let apart = Penalty { l1: 0.0, l2: 0.0 };
-    let constant = fit(&none, goal, apart, &start);
-    let mut from = Fit::nothing(design, goal);
-    for (own, known) in from.coefficients.iter_mut().zip(&constant.coefficients) {
+    let none = design.only(&[]);
+    let mut constant = Solver::new(&none, goal);
+    constant.fit(Penalty { l1: 0.0, l2: 0.0 }, &mut || true);
+    let mut solver = Solver::new(design, goal);
+    let both = solver.coefficients.iter_mut().zip(&mut solver.sums);
+    for ((own, sums), known) in both.zip(&constant.coefficients) {
         own[0] = known[0];
+        sums.fill(known[0]);
     }
-    let sums: Vec<Vec<f64>> = from
-        .coefficients
-        .iter()
-        .map(|own| design.sums(own))
-        .collect();
-    let total = goal.total(design.rows()).max(f64::MIN_POSITIVE);
     let pulls = (0..goal.outputs).map(|output| {
-        let gradient = design.add_up(design.width, |row, entries, out| {
-            let (_, first, _) = derive(goal, &sums, row, output);
-            let own = goal.weight(row) * first;
-            entries.iter().for_each(|(at, x)| out[*at] += own * x);
-        });
-        let inputs = gradient[1..].iter();
-        inputs.fold(0.0, |most: f64, g| most.max((g / total).abs()))
+        let slope = solver.look(output, output);
+        let inputs = slope.gradient[1..].iter();
+        inputs.fold(0.0, |most: f64, g| most.max(g.abs()))
     });
     pulls.fold(0.0, f64::max)
 }
 
-/// Fits at a penalty, from coefficients that are near.
-pub(crate) fn fit(design: &Design<'_>, goal: &Goal<'_>, by: Penalty, from: &Fit) -> Fit {
-    let mut fit = from.clone();
-    let mut sums: Vec<Vec<f64>> = fit
-        .coefficients
-        .iter()
-        .map(|own| design.sums(own))
-        .collect();
-    // The loss before the last change, what was changed, and how often it was halved.
-    let mut last: Option<(f64, usize, Vec<f64>)> = None;
-    let (mut halved, mut cycle, mut output) = (0, f64::INFINITY, 0);
-    for step in 0..STEPS * goal.outputs {
-        // What there is so far is a model, too.
-        if step > 0 && goal.until.is_some_and(|until| Instant::now() >= until) {
-            break;
-        }
-        let slope = slope(design, goal, &sums, output);
-        let loss = slope.loss + fit.penalty(by);
-        if let Some((before, changed, old)) = &mut last
-            && (loss.is_nan() || loss > *before + SETTLED * before.abs())
-        {
-            halved += 1;
-            let own = &mut fit.coefficients[*changed];
-            if halved > HALVINGS {
-                own.copy_from_slice(old);
-                break;
-            }
-            own.iter_mut()
-                .zip(old.iter())
-                .for_each(|(new, old)| *new = (*new + *old) / 2.0);
-            sums[*changed] = design.sums(own);
-            continue;
-        }
-        if output == 0 && step > 0 {
-            if cycle - loss <= SETTLED * loss.abs() {
-                break;
-            }
-            cycle = loss;
-        } else if step == 0 {
-            cycle = loss;
-        }
-        halved = 0;
-        let own = &mut fit.coefficients[output];
-        let old = own.clone();
-        if by.l1 > 0.0 || !newton(&slope, by.l2, own) {
-            descend(&slope, by, own);
-        }
-        sums[output] = design.sums(own);
-        last = Some((loss, output, old));
-        output = (output + 1) % goal.outputs;
+/// The c at which Σ (l1 |b - c| + l2 (b - c)²) is least; 0 without a penalty.
+fn cheapest(mut values: Vec<f64>, by: Penalty) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    if by.l2 == 0.0 && by.l1 == 0.0 {
+        return 0.0;
     }
-    fit
+    values.sort_unstable_by(f64::total_cmp);
+    // Between two values the slope is l1 (2 below - count) + 2 l2 count (c - mean).
+    for (below, value) in values.iter().enumerate() {
+        let l1 = by.l1 * (2.0 * below as f64 - count);
+        let slope = l1 + 2.0 * by.l2 * count * (value - mean);
+        if slope >= 0.0 {
+            return mean - l1 / (2.0 * by.l2 * count);
+        }
+        if slope + 2.0 * by.l1 >= 0.0 {
+            return *value;
+        }
+    }
+    mean
 }
 
-/// One whole step without an L1 penalty; false where the inputs cannot be told apart.
-fn newton(slope: &Slope, l2: f64, own: &mut [f64]) -> bool {
-    let width = own.len();
-    let mut matrix = slope.curvature.clone();
-    let mut step: Vec<f64> = slope.gradient.iter().map(|g| -g).collect();
-    for at in 0..width {
-        let place = at * width + at;
-        matrix[place] += RIDGE * matrix[place].max(1e-6);
-        if at > 0 {
-            matrix[place] += 2.0 * l2;
-            step[at] -= 2.0 * l2 * own[at];
+impl<'a> Solver<'a> {
+    pub(crate) fn new(design: &'a Design<'a>, goal: &'a Goal<'a>) -> Solver<'a> {
+        Solver {
+            design,
+            goal,
+            coefficients: vec![vec![0.0; design.width]; goal.outputs],
+            sums: vec![vec![0.0; design.rows()]; goal.outputs],
+            curvatures: (0..goal.outputs).map(|_| None).collect(),
+            total: goal.total(design.rows()).max(f64::MIN_POSITIVE),
         }
     }
-    let Some(lower) = cholesky(&matrix, width) else {
-        return false;
-    };
-    solve(&lower, &mut step);
-    if !step.iter().all(|x| x.is_finite()) {
-        return false;
-    }
-    own.iter_mut().zip(step).for_each(|(b, step)| *b += step);
-    true
-}
 
-/// Coordinate descent: all inputs, then those with a coefficient until they settle, and again until none joins.
-fn descend(slope: &Slope, by: Penalty, own: &mut [f64]) {
-    let width = own.len();
-    let mut gradient = slope.gradient.clone();
-    let mut all = true;
-    let settled = 1e-11 * slope.loss.abs().max(1e-12);
-    for _ in 0..ROUNDS {
-        let mut moved: f64 = 0.0;
-        for at in 0..width {
-            if !all && own[at] == 0.0 && at > 0 {
+    /// From nothing again.
+    pub(crate) fn restart(&mut self) {
+        let all = self.coefficients.iter_mut().chain(&mut self.sums);
+        all.for_each(|own| own.fill(0.0));
+    }
+
+    /// Fits at a penalty; false where `go_on`, which is asked before each step, wants no more.
+    pub(crate) fn fit(&mut self, by: Penalty, go_on: &mut dyn FnMut() -> bool) -> bool {
+        let outputs = self.goal.outputs;
+        // The loss before the last change, what was changed, and how often it was halved.
+        let mut last: Option<(f64, usize, Vec<f64>)> = None;
+        let (mut halved, mut cycle, mut output) = (0, f64::INFINITY, 0);
+        // What was changed since the sums were.
+        let mut ahead = None;
+        for step in 0..STEPS * outputs {
+            // What there is so far is a model, too.
+            if step > 0 && self.goal.until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
+            if !go_on() {
+                return false;
+            }
+            let changed = last.as_ref().map_or(output, |(_, changed, _)| *changed);
+            let slope = self.look(output, changed);
+            ahead = None;
+            let mut loss = slope.loss + self.penalty(by);
+            if let Some((before, changed, old)) = &mut last
+                && (loss.is_nan() || loss > *before + SETTLED * before.abs())
+            {
+                halved += 1;
+                let own = &mut self.coefficients[*changed];
+                if halved > HALVINGS {
+                    own.copy_from_slice(old);
+                    self.sums[*changed] = self.design.sums(old);
+                    break;
+                }
+                let both = own.iter_mut().zip(old.iter());
+                both.for_each(|(new, old)| *new = (*new + *old) / 2.0);
+                ahead = Some(*changed);
                 continue;
             }
-            let row = &slope.curvature[at * width..(at + 1) * width];
-            let curve = row[at];
-            let pull = curve * own[at] - gradient[at];
-            let new = if at == 0 {
-                pull / curve
+            if output == 0 {
+                if cycle - loss <= SETTLED * loss.abs() {
+                    break;
+                }
+                cycle = loss;
+                if self.goal.output == Output::Softmax {
+                    self.centre(by);
+                    loss = slope.loss + self.penalty(by);
+                }
+            }
+            halved = 0;
+            let old = self.coefficients[output].clone();
+            self.step(output, &slope, by);
+            last = Some((loss, output, old));
+            ahead = Some(output);
+            output = (output + 1) % outputs;
+        }
+        if let Some(changed) = ahead {
+            self.sums[changed] = self.design.sums(&self.coefficients[changed]);
+        }
+        true
+    }
+
+    /// Moves the coefficients of all labels together to where the penalty is least, which changes no probability (Friedman, Hastie and
+    /// Tibshirani 2010): one label at a time would get there slowly.
+    fn centre(&mut self, by: Penalty) {
+        let centre = |place: usize| {
+            let own = self.coefficients.iter().map(|own| own[place]);
+            let by = if place == 0 {
+                Penalty { l1: 0.0, l2: 1.0 }
             } else {
-                pull.signum() * (pull.abs() - by.l1).max(0.0) / (curve + 2.0 * by.l2)
+                by
             };
-            let change = new - own[at];
-            // An input that is 0 in every row stays out.
-            if change == 0.0 || !change.is_finite() {
-                continue;
-            }
-            own[at] = new;
-            gradient
-                .iter_mut()
-                .zip(row)
-                .for_each(|(g, h)| *g += h * change);
-            moved = moved.max((curve + 2.0 * by.l2) * change * change);
+            cheapest(own.collect(), by)
+        };
+        let centres: Vec<f64> = (0..self.design.width).map(centre).collect();
+        let shift = self.design.sums(&centres);
+        for (own, sums) in self.coefficients.iter_mut().zip(&mut self.sums) {
+            own.iter_mut().zip(&centres).for_each(|(b, c)| *b -= c);
+            sums.iter_mut().zip(&shift).for_each(|(sum, c)| *sum -= c);
         }
-        let quiet = moved <= settled;
-        if quiet && all {
-            break;
+    }
+
+    fn penalty(&self, by: Penalty) -> f64 {
+        let inputs = self.coefficients.iter().flat_map(|own| &own[1..]);
+        inputs.map(|b| by.l1 * b.abs() + by.l2 * b * b).sum()
+    }
+
+    /// Loss and slope by the coefficients of one output, means over the rows, after those of `changed` have changed.
+    fn look(&mut self, output: usize, changed: usize) -> Slope {
+        let (goal, sums) = (self.goal, &mut self.sums);
+        let mut own = std::mem::take(&mut sums[changed]);
+        let derive = |row: usize, fresh: f64| {
+            let sum = |k: usize| if k == changed { fresh } else { sums[k][row] };
+            let (loss, first, second) = derive(goal, row, output, sum);
+            let weight = goal.weight(row);
+            (weight * loss, weight * first, weight * second)
+        };
+        let coefficients = &self.coefficients[changed];
+        let mut slope = self.design.pass(coefficients, &mut own, &derive);
+        self.sums[changed] = own;
+        slope.scale(1.0 / self.total);
+        slope
+    }
+
+    /// One step of one output's coefficients.
+    fn step(&mut self, output: usize, slope: &Slope, by: Penalty) {
+        let most = (MOST_KEPT / self.goal.outputs).isqrt().min(MOST_PLACES);
+        let all = || (0..self.design.width).collect();
+        if self.design.width <= most {
+            self.step_by_matrix(output, slope, by, all());
+        } else if by.l1 > 0.0 {
+            let places = self.promising(output, slope, by, BLOCK.min(most));
+            self.step_by_matrix(output, slope, by, places);
+        } else {
+            self.step_by_passes(output, slope, by, all());
         }
-        all = quiet;
+    }
+
+    /// The intercept and those of the other coefficients that matter most, so many in all: by what they alone are or would be.
+    fn promising(&self, output: usize, slope: &Slope, by: Penalty, most: usize) -> Vec<usize> {
+        let own = &self.coefficients[output];
+        let worth = |place: usize| {
+            let curve = slope.squares[place] + 2.0 * by.l2;
+            let pull = slope.squares[place] * own[place] - slope.gradient[place];
+            let new = (pull.abs() - by.l1).max(0.0) / curve;
+            curve * new.max(own[place].abs()).powi(2)
+        };
+        let all = (1..self.design.width).map(|place| (worth(place), place));
+        let mut all: Vec<(f64, usize)> = all.filter(|(worth, _)| *worth > 0.0).collect();
+        all.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let best = all.iter().take(most - 1).map(|(_, place)| *place);
+        let mut places: Vec<usize> = std::iter::once(0).chain(best).collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// The second derivative by a row's sum, times the row's weight.
+    fn second(&self, output: usize, row: usize) -> f64 {
+        let (_, _, second) = derive(self.goal, row, output, |k| self.sums[k][row]);
+        second * self.goal.weight(row)
+    }
+
+    fn step_by_matrix(&mut self, output: usize, slope: &Slope, by: Penalty, places: Vec<usize>) {
+        let design = self.design;
+        // With a squared error the second derivatives stay what they are.
+        let stays = matches!(self.goal.output, Output::Identity | Output::Exp);
+        let kept = self.curvatures[output].take();
+        let kept = kept.filter(|own| own.places == places && (stays || !own.is_old(design)));
+        let mut curvature =
+            kept.unwrap_or_else(|| Curvature::new(design, places, &|row| self.second(output, row)));
+        let own = &mut self.coefficients[output];
+        let (quadratic, mut scaled) = Scaled::new(&curvature.places, slope, by, own);
+        let (matrix, x) = (&curvature.matrix, &mut scaled.values);
+        if by.l1 > 0.0 {
+            let settled = STEP_SETTLED * slope.loss.abs().max(1e-12);
+            quadratic.descend(matrix, x, settled);
+        } else {
+            quadratic.conjugate(&|x| product(matrix, x), x, SLOPE_LEFT, CONJUGATE);
+        }
+        scaled.write(&curvature.places, own);
+        curvature.spent += design.rows() * design.looked_at();
+        self.curvatures[output] = Some(curvature);
+    }
+
+    /// Where a matrix of all second derivatives would be too large, it is multiplied by passes over the rows; without an L1 penalty.
+    fn step_by_passes(&mut self, output: usize, slope: &Slope, by: Penalty, places: Vec<usize>) {
+        let (design, rows) = (self.design, self.design.rows());
+        let seconds = (0..rows).into_par_iter();
+        let seconds: Vec<f64> = seconds
+            .map(|row| self.second(output, row) / self.total)
+            .collect();
+        let own = &mut self.coefficients[output];
+        let (quadratic, mut scaled) = Scaled::new(&places, slope, by, own);
+        let units = &scaled.units;
+        let times = |x: &[f64]| -> Vec<f64> {
+            let by_unit = |x: &[f64]| -> Vec<f64> {
+                let both = x.iter().zip(units);
+                both.map(|(x, unit)| if *unit > 0.0 { x / unit } else { 0.0 })
+                    .collect()
+            };
+            let mut sums = vec![0.0; rows];
+            let derive = |row: usize, sum: f64| (0.0, seconds[row] * sum, 0.0);
+            by_unit(&design.pass(&by_unit(x), &mut sums, &derive).gradient)
+        };
+        quadratic.conjugate(&times, &mut scaled.values, SLOPE_LEFT_WIDE, CONJUGATE_WIDE);
+        scaled.write(&places, own);
     }
 }
+
+/// Coefficients in units of the roots of their second derivatives, in which all inputs are alike.
+struct Scaled {
+    units: Vec<f64>,
+    values: Vec<f64>,
+}
+
+impl Scaled {
+    /// And what a step makes small.
+    fn new(places: &[usize], slope: &Slope, by: Penalty, own: &[f64]) -> (Quadratic, Scaled) {
+        let units: Vec<f64> = places.iter().map(|at| slope.squares[*at].sqrt()).collect();
+        let both = || places.iter().zip(&units);
+        // An input that is 0 in every row has neither slope nor penalty, and stays what it is.
+        let divided = |x: f64, unit: f64| if unit > 0.0 { x / unit } else { 0.0 };
+        let penalty = |at: usize, by: f64| if at == 0 { 0.0 } else { by };
+        let quadratic = Quadratic {
+            slope: both()
+                .map(|(at, unit)| divided(slope.gradient[*at], *unit))
+                .collect(),
+            l1: both()
+                .map(|(at, unit)| divided(penalty(*at, by.l1), *unit))
+                .collect(),
+            l2: both()
+                .map(|(at, unit)| divided(penalty(*at, by.l2), unit * unit))
+                .collect(),
+        };
+        let values = both().map(|(at, unit)| unit * own[*at]).collect();
+        (quadratic, Scaled { units, values })
+    }
+
+    fn write(&self, places: &[usize], own: &mut [f64]) {
+        for ((place, unit), value) in places.iter().zip(&self.units).zip(&self.values) {
+            if *unit > 0.0 && value.is_finite() {
+                own[*place] = value / unit;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "solve_test.rs"]
+mod tests;

@@ -19,7 +19,7 @@ const FEWEST_TREES: usize = 50;
 /// Beyond so many labels trees, one for each in every round, would take longer than they are worth.
 const MOST_LABELS: usize = 20;
 /// Beyond so many inputs a linear model takes longer than it is worth.
-const MOST_INPUTS: usize = 500;
+const MOST_INPUTS: usize = 2000;
 /// Beyond so many rows a forest is larger than it is worth.
 const FOREST_ROWS: usize = 20_000;
 

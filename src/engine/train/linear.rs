@@ -1,9 +1,9 @@
 //! A linear model: the penalty that does best on the validation rows.
 
-use super::{Step, Task, TrainError, Trained};
+use super::{REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::infer::answers;
-use crate::linear::{Design, Fit, Goal, Penalty, fit, smallest_without};
+use crate::linear::{Design, Goal, Penalty, Solver, smallest_without};
 use crate::models::{
     Activation, BagInput, CategoryInput, Dense, Encoding, Inputs, Model, Network, Part,
 };
@@ -37,7 +37,6 @@ pub(super) fn linear(
         weights: task.train.weights,
         until: deadline,
     };
-    let nothing = Fit::nothing(&design, &goal);
     let paths: Vec<Vec<Penalty>> = match (task.params.penalty, &task.validation) {
         (Some([l1, l2]), _) => vec![vec![Penalty { l1, l2 }]],
         (None, None) => vec![vec![BLIND]],
@@ -50,12 +49,29 @@ pub(super) fn linear(
     let mut history: Vec<Epoch> = Vec::new();
     let mut best: Option<(f64, u32, Network)> = None;
     let mut stopped_by = "epochs";
+    let mut solver = Solver::new(&design, &goal);
+    let mut step = Step {
+        epochs: tried,
+        ..Step::default()
+    };
     'paths: for path in paths {
-        let (mut from, mut least, mut since) = (nothing.clone(), f64::INFINITY, 0);
+        solver.restart();
+        let (mut least, mut since) = (f64::INFINITY, 0);
         for by in path {
             let at = Instant::now();
-            from = fit(&design, &goal, by, &from);
-            let network = network(task, &from);
+            let mut reported = at;
+            step.ended = false;
+            let go_on = &mut || {
+                if reported.elapsed() < REPORT {
+                    return true;
+                }
+                reported = Instant::now();
+                report(&step)
+            };
+            if !solver.fit(by, go_on) {
+                return Err(TrainError::Canceled);
+            }
+            let network = network(task, &solver.coefficients);
             let loss = |part: &super::Examples<'_>| {
                 let model = Model::Network(network.clone());
                 let all = answers(&model, task.output, task.outputs, part.matrix);
@@ -80,16 +96,15 @@ pub(super) fn linear(
             if best.as_ref().is_none_or(|(loss, ..)| judged < *loss) {
                 best = Some((judged, epoch, network));
             }
-            let step = Step {
-                boosting: false,
+            step = Step {
                 ended: true,
                 epoch,
-                epochs: tried,
                 rows_per_second: history.last().map_or(0.0, |e| e.rows_per_second),
                 loss: train_loss,
                 validation_loss,
                 eta_seconds: started.elapsed().as_secs_f64() / f64::from(epoch)
                     * f64::from(tried.saturating_sub(epoch)),
+                ..step
             };
             if !report(&step) {
                 return Err(TrainError::Canceled);
@@ -139,7 +154,7 @@ fn path(ratio: f64, largest: f64) -> Vec<Penalty> {
 }
 
 /// The coefficients as a network without hidden layers: an input for each level, no vectors of tokens.
-fn network(task: &Task<'_>, fit: &Fit) -> Network {
+fn network(task: &Task<'_>, coefficients: &[Vec<f64>]) -> Network {
     let own = &task.train.matrix.inputs;
     let inputs = Inputs {
         numbers: own.numbers,
@@ -157,7 +172,7 @@ fn network(task: &Task<'_>, fit: &Fit) -> Network {
     // The vectors of tokens, one number wide, are 0.
     let width = inputs.width();
     let mut weights = vec![0.0; width * outputs];
-    for (output, own) in fit.coefficients.iter().enumerate() {
+    for (output, own) in coefficients.iter().enumerate() {
         for (input, b) in own[1..].iter().enumerate() {
             weights[input * outputs + output] = *b as f32;
         }
@@ -176,7 +191,7 @@ fn network(task: &Task<'_>, fit: &Fit) -> Network {
             inputs: width,
             outputs,
             weights,
-            bias: fit.coefficients.iter().map(|own| own[0] as f32).collect(),
+            bias: coefficients.iter().map(|own| own[0] as f32).collect(),
         }],
     }
 }

@@ -10,7 +10,8 @@ ROWS = 20
 
 
 def connect(**options):
-    return psycopg.connect(autocommit=True, **options)
+    # A machine may be so busy that a new session takes minutes; psycopg would give up after two.
+    return psycopg.connect(autocommit=True, **{"connect_timeout": 3600} | options)
 
 
 def set_up(models):

@@ -13,8 +13,8 @@ SCRATCH = os.environ["BENCH_SCRATCH"]
 _LINE = "{:<38} {:>16}  {:<40} {:>16} {:>9} {:>10}"
 
 
-def connect():
-    return psycopg.connect(autocommit=True)
+def connect(**where):
+    return psycopg.connect(autocommit=True, **where)
 
 
 def one(connection, query, *parameters):
@@ -68,6 +68,12 @@ def times(what, mine, against="", theirs=None, wanted=""):
     """Seconds: the ratio says how many times faster insight is."""
     ratio = f"{theirs / mine:.2f}x" if theirs else ""
     print(_LINE.format(what, duration(mine), against, duration(theirs) if theirs else "", ratio, wanted), flush=True)
+
+
+def sizes(what, mine, against, theirs):
+    """Bytes: the ratio says how many times less insight takes."""
+    megabytes = [f"{bytes / 1e6:,.2f} MB" for bytes in (mine, theirs)]
+    print(_LINE.format(what, megabytes[0], against, megabytes[1], f"{theirs / mine:.2f}x" if mine else "", ""), flush=True)
 
 
 def note(text):

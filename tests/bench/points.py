@@ -9,15 +9,15 @@ NAMES = [f"x{i}" for i in range(1, COLUMNS + 1)]
 _PICKLE = os.path.join(SCRATCH, "network.pickle")
 
 
-def prepare(server):
-    """Makes what is not there yet; both subjects may run in one database."""
+def fill(server, rows=ROWS):
+    """Makes the table and insight's model of it where they are not there yet."""
     if one(server, "SELECT to_regclass('points') IS NULL"):
         server.execute("SELECT setseed(0.5)")
         server.execute(
             f"""
             CREATE TABLE points AS
             SELECT r.*, x1 + x2 * x2 + 0.2 * random() > 0.9 AS y
-            FROM (SELECT id, {', '.join(f'random() AS {name}' for name in NAMES)} FROM generate_series(1, {ROWS}) AS id) AS r
+            FROM (SELECT id, {', '.join(f'random() AS {name}' for name in NAMES)} FROM generate_series(1, {rows}) AS id) AS r
             """
         )
         server.execute("ALTER TABLE points ADD PRIMARY KEY (id)")
@@ -26,6 +26,11 @@ def prepare(server):
             """SELECT insight_train('SELECT * FROM points WHERE id <= 20000', 'y', 'points',
                                     '{"algorithm": "mlp", "hidden": [64, 32], "activation": "relu", "epochs": 5}')"""
         )
+
+
+def prepare(server):
+    """Makes what is not there yet; both subjects may run in one database."""
+    fill(server)
     try:
         model = scikit(server)
     except ImportError:

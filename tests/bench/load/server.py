@@ -10,7 +10,7 @@ ROWS = 20
 
 
 def connect(**options):
-    # A machine may be so busy that a new session takes minutes; psycopg would give up after two.
+    # A machine may be so busy that a new session takes minutes; psycopg would give up after two, the server after one (tests/bench/soak).
     return psycopg.connect(autocommit=True, **{"connect_timeout": 3600} | options)
 
 

@@ -19,7 +19,7 @@ def insight():
     for _ in range(3):
         job = one(
             server,
-            """SELECT job FROM insight_train('mixed', 'churn', 'reading', '{"epochs": 1, "hidden": [1], "batch_size": 16384}')""",
+            """SELECT job FROM insight_train('mixed', 'churn', 'reading', '{"algorithm": "mlp", "epochs": 1, "hidden": [1], "batch_size": 16384}')""",
         )
         rates.append(one(server, "SELECT read_rows / read_seconds FROM insight.jobs WHERE job = %s", job))
     return statistics.median(rates)

@@ -45,20 +45,25 @@ install_cargo_pgrx() {
   fi
 }
 
-# build_and_install full|fast: the library goes to PostgreSQL's own folders, where every cluster finds it.
-build_and_install() {
-  local options=(--release --no-default-features --features "pg$PG_MAJOR cuda")
-  [ "$1" = fast ] && options=(--profile fast --no-default-features --features "pg$PG_MAJOR")
-  say "building insight ($1; the first time takes 10 to 20 minutes) in $CARGO_TARGET_DIR"
+# pgrx_build install|package full|fast [OPTION...]: of the sources in the working directory.
+pgrx_build() {
+  local command=$1 build=$2 options=(--release --no-default-features --features "pg$PG_MAJOR cuda")
+  [ "$build" = fast ] && options=(--profile fast --no-default-features --features "pg$PG_MAJOR")
   local log
   log=$(mktemp)
   if ! as_root env PATH="$PATH" HOME="$HOME" CARGO_TARGET_DIR="$CARGO_TARGET_DIR" \
-    cargo pgrx install --pg-config "$PG_BIN/pg_config" "${options[@]}" >"$log" 2>&1; then
+    cargo pgrx "$command" --pg-config "$PG_BIN/pg_config" "${options[@]}" "${@:3}" >"$log" 2>&1; then
     tail -50 "$log"
     rm -f "$log"
     return 1
   fi
   rm -f "$log"
+}
+
+# build_and_install full|fast: the library goes to PostgreSQL's own folders, where every cluster finds it.
+build_and_install() {
+  say "building insight ($1; the first time takes 10 to 20 minutes) in $CARGO_TARGET_DIR"
+  pgrx_build install "$1"
   install_messages
 }
 

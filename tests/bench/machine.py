@@ -26,6 +26,9 @@ memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 print(f"machine   {os.cpu_count()} cores, {processor()}, {memory:.0f} GiB; load before the start {os.getloadavg()[0]:.2f}")
 print(f"insight   {one(server, 'SELECT insight_version()')}, {sys.argv[1]}")
 print(f"server    PostgreSQL {one(server, 'SHOW server_version')}, shared_buffers {one(server, 'SHOW shared_buffers')}")
-packages = ["numpy", "pandas", "SQLAlchemy", "psycopg2-binary", "psycopg", "scikit-learn", "torch"]
-print(f"theirs    Python {platform.python_version()}, " + ", ".join(version(package) for package in packages))
-print(f"tables    {ROWS:,} rows; for training {ROWS // 5:,}")
+if len(sys.argv) > 2:
+    print(f"against   {sys.argv[2]}")
+else:
+    packages = ["numpy", "pandas", "SQLAlchemy", "psycopg2-binary", "psycopg", "scikit-learn", "torch"]
+    print(f"theirs    Python {platform.python_version()}, " + ", ".join(version(package) for package in packages))
+print(f"tables    {ROWS:,} rows; for training {ROWS // (20 if len(sys.argv) > 2 else 5):,}")

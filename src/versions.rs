@@ -257,6 +257,24 @@ unsafe extern "C-unwind" fn request() {
     }
 }
 
+/// The partitions of a partitioned table, in the order in which a scan reads them; without those that are being detached.
+///
+/// # Safety
+/// The relation is open, and a partitioned table.
+pub unsafe fn partitions(relation: pg_sys::Relation) -> Vec<pg_sys::Oid> {
+    // SAFETY: promised by the caller; the description lives as long as the relation is open.
+    unsafe {
+        #[cfg(feature = "pg13")]
+        let all = &*pg_sys::RelationGetPartitionDesc(relation);
+        #[cfg(not(feature = "pg13"))]
+        let all = &*pg_sys::RelationGetPartitionDesc(relation, true);
+        match all.nparts {
+            0 => Vec::new(),
+            count => std::slice::from_raw_parts(all.oids, count as usize).to_vec(),
+        }
+    }
+}
+
 /// Whether the processes of a parallel scan take many blocks at a time; before 14 it is one.
 pub const SCANS_IN_RUNS: bool = cfg!(not(feature = "pg13"));
 

@@ -132,9 +132,9 @@ version_1!(
 
 extension_sql!(
     r#"
-CREATE FUNCTION insight.read_step(internal, part integer, place tid, VARIADIC "any") RETURNS internal
+CREATE FUNCTION insight.read_step(internal, part integer, "table" oid, place tid, VARIADIC "any") RETURNS internal
   LANGUAGE c PARALLEL SAFE COST 20 AS 'MODULE_PATHNAME', 'insight_read_step';
-COMMENT ON FUNCTION insight.read_step(internal, integer, tid, VARIADIC "any") IS 'part of insight.read_rows';
+COMMENT ON FUNCTION insight.read_step(internal, integer, oid, tid, VARIADIC "any") IS 'part of insight.read_rows';
 CREATE FUNCTION insight.read_join(internal, internal) RETURNS internal
   LANGUAGE c PARALLEL SAFE AS 'MODULE_PATHNAME', 'insight_read_join';
 COMMENT ON FUNCTION insight.read_join(internal, internal) IS 'part of insight.read_rows';
@@ -144,10 +144,10 @@ COMMENT ON FUNCTION insight.read_end(internal) IS 'part of insight.read_rows';
 CREATE FUNCTION insight.read_take(bytea, internal) RETURNS internal
   LANGUAGE c STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'insight_read_take';
 COMMENT ON FUNCTION insight.read_take(bytea, internal) IS 'part of insight.read_rows';
-CREATE AGGREGATE insight.read_rows(part integer, place tid, VARIADIC "any") (
+CREATE AGGREGATE insight.read_rows(part integer, "table" oid, place tid, VARIADIC "any") (
   SFUNC = insight.read_step, STYPE = internal, FINALFUNC = insight.read_end, FINALFUNC_MODIFY = READ_WRITE,
   COMBINEFUNC = insight.read_join, SERIALFUNC = insight.read_end, DESERIALFUNC = insight.read_take, PARALLEL = SAFE);
-COMMENT ON AGGREGATE insight.read_rows(integer, tid, VARIADIC "any") IS 'how insight itself reads a table by parallel workers';
+COMMENT ON AGGREGATE insight.read_rows(integer, oid, tid, VARIADIC "any") IS 'how insight itself reads a table by parallel workers';
 "#,
     name = "reading",
     requires = ["catalog"]

@@ -1,9 +1,11 @@
-//! A large table read by parallel workers of PostgreSQL.
+//! A large table, or a partitioned one, read by parallel workers of PostgreSQL.
 //!
 //! The scan is an aggregate in a plain query, so that PostgreSQL sees to the snapshot, the rights and the workers, as many as its own settings
 //! allow. Each process turns its blocks into columns and writes them to a temporary file; the leader puts the parts together in the
-//! order of their blocks: the frame is the one that a single process would have read.
+//! order of their tables and blocks: the frame is the one that a single process would have read.
 
+mod join;
+mod leaves;
 pub mod part;
 mod shared;
 
@@ -12,21 +14,23 @@ use super::resolve::{self, Source};
 use crate::error::{Error, Result};
 use crate::versions;
 use insight_engine::frame::{Column, Frame};
+use leaves::Leaves;
 use part::{Part, State};
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys, spi};
 use shared::Leader;
+use std::collections::HashMap;
 use std::ffi::CString;
 
 /// Arguments end at 100: wider tables take several aggregates in the same query.
 const COLUMNS: usize = 90;
-const HEAP: u32 = 2;
 
-/// Whether parallel workers may and can read the source: a table of its own that is large enough, all of which the role may see.
-pub fn fits(source: &Source) -> Result<bool> {
+/// The tables that parallel workers read for a source. `None` where they may not or cannot: it has to be a table of its own, or a partitioned
+/// one, that is large enough, all of which the role may see.
+pub fn leaves(source: &Source) -> Result<Option<Leaves>> {
     // A query or a view may have an order of its own.
     if source.from.starts_with('(') {
-        return Ok(false);
+        return Ok(None);
     }
     // SAFETY: plain settings of this process.
     let (workers, smallest) = unsafe {
@@ -37,39 +41,26 @@ pub fn fits(source: &Source) -> Result<bool> {
     // SAFETY: plain state of this process.
     let nested = unsafe { pg_sys::IsInParallelMode() || pg_sys::ParallelWorkerNumber >= 0 };
     if workers < 1 || nested || !versions::SCANS_IN_RUNS {
-        return Ok(false);
+        return Ok(None);
     }
     let (oid, ..) = resolve::find_relation(&source.from)?;
-    // SAFETY: the relation is locked while it is looked at; rights are looked up for the current role.
-    let blocks = unsafe {
-        let relation = pg_sys::relation_open(oid, pg_sys::AccessShareLock as i32);
-        let form = &*(*relation).rd_rel;
-        let plain = matches!(form.relkind as u8, b'r' | b'm')
-            && form.relpersistence as u8 != b't'
-            && form.relam.to_u32() == HEAP
-            && !form.relhassubclass;
+    // Its rows' places are read, too, which takes the right to the whole table. Of partitions no rights are asked.
+    // SAFETY: rights are looked up for the current role.
+    let whole = unsafe {
         let role = pg_sys::GetUserId();
-        // Its rows' places are read, too, which takes the right to the whole table.
-        let whole = pg_sys::pg_class_aclcheck(oid, role, versions::ACL_SELECT)
-            == pg_sys::AclResult::ACLCHECK_OK
+        pg_sys::pg_class_aclcheck(oid, role, versions::ACL_SELECT) == pg_sys::AclResult::ACLCHECK_OK
             && pg_sys::check_enable_rls(oid, role, true)
-                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
-        let blocks = match plain && whole {
-            true => {
-                pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM)
-            }
-            false => 0,
-        };
-        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        blocks
+                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
     };
-    Ok(i64::from(blocks) >= i64::from(smallest.max(1)))
+    let leaves = whole.then(|| Leaves::of(oid)).flatten();
+    Ok(leaves.filter(|own| own.blocks >= smallest.max(1) as u64))
 }
 
-/// Reads a source that [`fits`] into the columns of an empty frame. `None` where that takes too much, or the parts are in no order: read
-/// it otherwise.
+/// Reads a source that has [`leaves`] into the columns of an empty frame. `None` where that takes too much, or the parts are in no order:
+/// read it otherwise.
 pub fn read(
     source: &Source,
+    leaves: &Leaves,
     frame: &Frame,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
@@ -77,7 +68,8 @@ pub fn read(
     let Some(leader) = Leader::new(max_bytes) else {
         return Ok(None);
     };
-    let frame = read_with(&leader, source, frame.columns.clone(), max_bytes, on_rows);
+    let columns = frame.columns.clone();
+    let frame = read_with(&leader, source, leaves, columns, max_bytes, on_rows);
     leader.end();
     frame
 }
@@ -85,6 +77,7 @@ pub fn read(
 fn read_with(
     leader: &Leader,
     source: &Source,
+    leaves: &Leaves,
     mut columns: Vec<Column>,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
@@ -97,7 +90,8 @@ fn read_with(
                 .iter()
                 .map(|column| spi::quote_identifier(&column.name))
                 .collect();
-            let arguments = [part.to_string(), "ctid".into(), names.join(", ")].join(", ");
+            let own = [part.to_string(), "tableoid".into(), "ctid".into()];
+            let arguments = [own.join(", "), names.join(", ")].join(", ");
             ["insight.read_rows(", &arguments, ")"].concat()
         })
         .collect();
@@ -108,6 +102,8 @@ fn read_with(
         // The table is large enough for the workers that its size allows; their answers are short.
         ("parallel_setup_cost", "0"),
         ("parallel_tuple_cost", "0"),
+        // One aggregate, and so one file, for each process.
+        ("enable_partitionwise_aggregate", "off"),
         // Who waits hears of it, and can cancel it, by the leader's own rows.
         ("parallel_leader_participation", "on"),
         // Compiling costs more than it saves.
@@ -121,16 +117,12 @@ fn read_with(
     }
     let mut rows = 0;
     for (group, mut parts) in written.into_iter().enumerate() {
-        parts.sort_unstable_by_key(|part| part.first_block);
-        if parts
-            .windows(2)
-            .any(|two| two[1].first_block <= two[0].last_block)
-        {
+        if !in_order(&mut parts, leaves) {
             return Ok(None);
         }
         let start = group * COLUMNS;
         let end = (start + COLUMNS).min(columns.len());
-        rows = join(
+        rows = join::join(
             leader,
             group as i32,
             &parts,
@@ -143,6 +135,16 @@ fn read_with(
     }
     on_rows(rows as u64);
     Ok(Some(Frame { columns }))
+}
+
+/// Sorts parts as one process would have read their rows; false where that is not known: they overlap, or a partition is new.
+fn in_order(parts: &mut [Part], leaves: &Leaves) -> bool {
+    let tables = leaves.tables.iter().zip(0..);
+    let places: HashMap<pg_sys::Oid, u32> = tables.map(|(table, place)| (*table, place)).collect();
+    parts.sort_unstable_by_key(|part| (places.get(&part.table), part.first_block));
+    let apart =
+        |two: &[Part]| two[0].table != two[1].table || two[0].last_block < two[1].first_block;
+    parts.iter().all(|part| places.contains_key(&part.table)) && parts.windows(2).all(apart)
 }
 
 /// Runs the scan; answers the parts of each group of columns.
@@ -166,58 +168,4 @@ fn scan(sql: &str, groups: usize) -> Result<Vec<Vec<Part>>> {
         };
         Ok((0..groups).map(of).collect())
     })
-}
-
-/// Appends parts, in their order, to the columns; answers how many rows there are.
-fn join(
-    leader: &Leader,
-    group: i32,
-    parts: &[Part],
-    columns: &mut [Column],
-    max_bytes: usize,
-) -> Result<usize> {
-    let mut files: Vec<(i32, *mut pg_sys::BufFile)> = Vec::new();
-    let (mut bytes, mut rows) = (Vec::new(), 0);
-    let all = parts.iter().map(|part| part.rows as usize).sum();
-    columns.iter_mut().for_each(|column| column.reserve(all));
-    for part in parts {
-        pgrx::check_for_interrupts!();
-        // SAFETY: the file was exported by its process, and is closed below; the buffer has the length that is read.
-        unsafe {
-            let file = match files.iter().find(|(worker, _)| *worker == part.worker) {
-                Some((_, file)) => *file,
-                None => {
-                    let file = versions::open_shared_file(
-                        leader.shared().files(),
-                        &part::name(part.worker, group),
-                    );
-                    files.push((part.worker, file));
-                    file
-                }
-            };
-            bytes.resize(part.bytes as usize, 0);
-            if !versions::read_shared_file(file, part.place, &mut bytes) {
-                return Err(damaged());
-            }
-        }
-        let mut rest = &bytes[..];
-        for column in &mut *columns {
-            column
-                .append_part(&mut rest, part.rows as usize)
-                .ok_or_else(damaged)?;
-        }
-        rows += part.rows as usize;
-        if too_large(columns, max_bytes) {
-            return Err(memory_error(rows, max_bytes));
-        }
-    }
-    for (_, file) in files {
-        // SAFETY: opened above.
-        unsafe { pg_sys::BufFileClose(file) };
-    }
-    Ok(rows)
-}
-
-fn damaged() -> Error {
-    Error::new("58030", "a temporary file could not be read")
 }

@@ -10,11 +10,11 @@ use std::cell::Cell as Slot;
 
 /// A part is written once it has so many rows or bytes, at the end of a block.
 const MOST_ROWS: u32 = 1 << 16;
-const MOST_BYTES: usize = 16 << 20;
+pub const MOST_BYTES: usize = 8 << 20;
 /// Rows between two reports.
 const REPORT_ROWS: u64 = 4096;
 
-/// Where some rows are, which stand in blocks that follow each other.
+/// Where some rows are, which stand in blocks of one table that follow each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
     /// Of the process that wrote it; -1 is the leader.
@@ -22,6 +22,8 @@ pub struct Part {
     pub place: Place,
     pub bytes: u64,
     pub rows: u32,
+    /// The table: partitions have blocks of the same numbers.
+    pub table: pg_sys::Oid,
     pub first_block: u32,
     pub last_block: u32,
 }
@@ -37,7 +39,7 @@ impl Part {
             self.rows,
             self.first_block,
             self.last_block,
-            0,
+            self.table.to_u32(),
         ];
         for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
@@ -61,6 +63,7 @@ impl Part {
             rows: word(8),
             first_block: word(12),
             last_block: word(16),
+            table: pg_sys::Oid::from(word(20)),
             bytes: long(32),
         }
     }
@@ -74,6 +77,7 @@ struct Writer {
     file: *mut pg_sys::BufFile,
     worker: i32,
     rows: u32,
+    table: pg_sys::Oid,
     first_block: u32,
     last_block: u32,
     /// Rows that the others do not know of yet.
@@ -115,13 +119,13 @@ pub fn reporting<R>(on_rows: &mut dyn FnMut(u64), scan: impl FnOnce() -> R) -> R
 
 impl Writer {
     /// # Safety
-    /// `fcinfo` must be the call frame of the transition function: (state, part, tid, columns).
+    /// `fcinfo` must be the call frame of the transition function: (state, part, table, tid, columns).
     unsafe fn new(fcinfo: pg_sys::FunctionCallInfo, part: i32) -> Result<Writer> {
         let shared = Shared::current()?;
         // SAFETY: promised by the caller; the file set is shared with this process by now.
         unsafe {
             let mut columns = Vec::new();
-            for argument in 3..i32::from((*fcinfo).nargs) {
+            for argument in 4..i32::from((*fcinfo).nargs) {
                 let of = pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, argument);
                 let decoder = Decoder::for_type(of)
                     .ok_or_else(|| Error::new("0A000", "a column has an unsupported type"))?;
@@ -142,6 +146,7 @@ impl Writer {
                 file,
                 worker,
                 rows: 0,
+                table: pg_sys::InvalidOid,
                 first_block: 0,
                 last_block: 0,
                 unreported: 0,
@@ -169,7 +174,10 @@ impl Writer {
             return;
         }
         self.bytes.clear();
-        for (_, column) in &mut self.columns {
+        self.bytes.resize(self.columns.len() * START, 0);
+        for (number, (_, column)) in self.columns.iter_mut().enumerate() {
+            let start = self.bytes.len() as u64;
+            self.bytes[number * START..][..START].copy_from_slice(&start.to_le_bytes());
             column.write_part(&mut self.bytes);
             column.clear();
         }
@@ -185,11 +193,21 @@ impl Writer {
             place,
             bytes: self.bytes.len() as u64,
             rows: self.rows,
+            table: self.table,
             first_block: self.first_block,
             last_block: self.last_block,
         });
         self.rows = 0;
     }
+}
+
+/// Bytes that say where a column begins; a part begins with those of all its columns.
+const START: usize = 8;
+
+/// Where the column of this number begins in a part.
+pub fn start_of(part: &[u8], number: usize) -> Option<usize> {
+    let start = part.get(number * START..)?.first_chunk()?;
+    usize::try_from(u64::from_le_bytes(*start)).ok()
 }
 
 /// The name of a process's file.
@@ -201,14 +219,17 @@ impl State {
     /// Takes a row.
     ///
     /// # Safety
-    /// `fcinfo` must be the call frame of the transition function: (state, part, tid, columns), the first two of which are no NULLs.
+    /// `fcinfo` must be the call frame of the transition function: (state, part, table, tid, columns).
     #[inline]
     pub unsafe fn step(&mut self, fcinfo: pg_sys::FunctionCallInfo) -> Result<()> {
         // SAFETY: promised by the caller.
         unsafe {
             let arguments = (*fcinfo).args.as_slice((*fcinfo).nargs as usize);
-            if arguments[1].isnull || arguments[2].isnull {
-                return Err(Error::new("22004", "part and place must not be NULL"));
+            if arguments[1..4].iter().any(|argument| argument.isnull) {
+                return Err(Error::new(
+                    "22004",
+                    "part, table and place must not be NULL",
+                ));
             }
             let State { parts, writer } = self;
             let writer = match writer {
@@ -218,11 +239,13 @@ impl State {
             if writer.idle {
                 return Ok(());
             }
-            let tid = &*arguments[2].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
+            let table = pg_sys::Oid::from(arguments[2].value.value() as u32);
+            let tid = &*arguments[3].value.cast_mut_ptr::<pg_sys::ItemPointerData>();
             let block = u32::from(tid.ip_blkid.bi_hi) << 16 | u32::from(tid.ip_blkid.bi_lo);
-            if block != writer.last_block || writer.rows == 0 {
+            if block != writer.last_block || table != writer.table || writer.rows == 0 {
                 // Rows of others may stand between blocks that do not follow each other.
-                let breaks = block != writer.last_block.wrapping_add(1)
+                let breaks = table != writer.table
+                    || block != writer.last_block.wrapping_add(1)
                     || writer.rows >= MOST_ROWS
                     || writer
                         .columns
@@ -234,11 +257,11 @@ impl State {
                     writer.flush(parts);
                 }
                 if writer.rows == 0 {
-                    writer.first_block = block;
+                    (writer.table, writer.first_block) = (table, block);
                 }
                 writer.last_block = block;
             }
-            for ((decoder, column), argument) in writer.columns.iter_mut().zip(&arguments[3..]) {
+            for ((decoder, column), argument) in writer.columns.iter_mut().zip(&arguments[4..]) {
                 column.push(match argument.isnull {
                     true => Cell::Null,
                     false => decoder.decode(argument.value, &mut writer.scratch),

@@ -28,6 +28,19 @@ fn workers(cluster: &Cluster, from: usize) -> usize {
     (0..8).filter(|worker| wrote(*worker)).count()
 }
 
+/// Models of what parallel workers and of what one process reads: they are the same.
+#[track_caller]
+fn same_either_way(cluster: &Cluster, s: &mut Session, relation: &str, name: &str) {
+    let from = cluster.log().len();
+    let parallel = trained(s, relation, &format!("{name}_parallel"));
+    assert!(workers(cluster, from) > 0, "{}", cluster.log());
+    s.exec("SET max_parallel_workers_per_gather = 0");
+    let from = cluster.log().len();
+    assert_eq!(trained(s, relation, &format!("{name}_single")), parallel);
+    assert_eq!(workers(cluster, from), 0);
+    s.exec("RESET max_parallel_workers_per_gather");
+}
+
 #[test]
 fn parallel_workers_read_what_one_process_reads() {
     let cluster = Cluster::start("log_temp_files = 0\nmax_parallel_workers_per_gather = 2\n");
@@ -44,15 +57,8 @@ fn parallel_workers_read_what_one_process_reads() {
          DELETE FROM mixed WHERE id BETWEEN 20000 AND 60000 AND id % 5000 > 300;
          CREATE INDEX ON mixed (id); ANALYZE mixed",
     );
-    let from = cluster.log().len();
-    let parallel = trained(&mut s, "mixed", "parallel");
-    assert!(workers(&cluster, from) > 0, "{}", cluster.log());
-    s.exec("SET max_parallel_workers_per_gather = 0");
-    let from = cluster.log().len();
-    assert_eq!(trained(&mut s, "mixed", "single"), parallel);
-    assert_eq!(workers(&cluster, from), 0);
-    s.exec("RESET max_parallel_workers_per_gather");
-    assert!(s.one::<bool>("SELECT same FROM insight_reproduce('single')"));
+    same_either_way(&cluster, &mut s, "mixed", "mixed");
+    assert!(s.one::<bool>("SELECT same FROM insight_reproduce('mixed_single')"));
 
     // More columns than a function has arguments.
     let columns: Vec<String> = (0..250)
@@ -62,22 +68,20 @@ fn parallel_workers_read_what_one_process_reads() {
         "CREATE TABLE wide AS SELECT {}, i % 3 = 0 AS y FROM generate_series(1, 12000) i; ANALYZE wide",
         columns.join(", ")
     ));
-    let from = cluster.log().len();
-    let parallel = trained(&mut s, "wide", "wide");
-    assert!(workers(&cluster, from) > 0);
-    s.exec("SET max_parallel_workers_per_gather = 0");
-    assert_eq!(trained(&mut s, "wide", "wide_single"), parallel);
-    s.exec("RESET max_parallel_workers_per_gather");
+    same_either_way(&cluster, &mut s, "wide", "wide");
+    partitioned(&cluster, &mut s);
 
     // A session that evaluates reads by workers, too, and sees what it has just written.
     s.exec("BEGIN; UPDATE mixed SET y = NOT y");
     let from = cluster.log().len();
-    let flipped: f64 =
-        s.one("SELECT value FROM insight_evaluate('parallel', 'mixed') WHERE metric = 'roc_auc'");
+    let flipped: f64 = s.one(
+        "SELECT value FROM insight_evaluate('mixed_parallel', 'mixed') WHERE metric = 'roc_auc'",
+    );
     assert!(workers(&cluster, from) > 0);
     s.exec("ROLLBACK");
-    let straight: f64 =
-        s.one("SELECT value FROM insight_evaluate('parallel', 'mixed') WHERE metric = 'roc_auc'");
+    let straight: f64 = s.one(
+        "SELECT value FROM insight_evaluate('mixed_parallel', 'mixed') WHERE metric = 'roc_auc'",
+    );
     assert!(
         (flipped + straight - 1.0).abs() < 1e-6,
         "{flipped} {straight}"
@@ -85,6 +89,68 @@ fn parallel_workers_read_what_one_process_reads() {
 
     guarded(&mut s);
     assert_eq!(cluster.restarts(), 0);
+}
+
+/// Partitions on two levels, none of them as the table is: made in another order than that of their bounds, one with columns in another
+/// order and without one that it had.
+fn partitioned(cluster: &Cluster, s: &mut Session) {
+    s.exec(
+        "CREATE TABLE parted (LIKE mixed) PARTITION BY LIST (kind);
+         CREATE TABLE others (y boolean, gone text, place real[], tags text[], mood mood, at timestamp, kind text, name text,
+           amount double precision, price numeric, flag boolean, id integer);
+         INSERT INTO others (gone, id) SELECT repeat('x', 100), 0 FROM generate_series(1, 5000);
+         ALTER TABLE others DROP COLUMN gone; DELETE FROM others;
+         ALTER TABLE parted ATTACH PARTITION others DEFAULT;
+         CREATE TABLE few PARTITION OF parted FOR VALUES IN ('kind 3', 'kind 1', 'kind 7') PARTITION BY RANGE (id);
+         CREATE TABLE late PARTITION OF few FOR VALUES FROM (100000) TO (200000);
+         CREATE TABLE empty PARTITION OF few FOR VALUES FROM (90000) TO (100000);
+         CREATE TABLE early PARTITION OF few FOR VALUES FROM (0) TO (90000);
+         CREATE TABLE missing PARTITION OF parted FOR VALUES IN (NULL);
+         CREATE TABLE fifth PARTITION OF parted FOR VALUES IN ('kind 5');
+         INSERT INTO parted SELECT * FROM mixed WHERE id NOT BETWEEN 90000 AND 99999 ORDER BY id * 7919::bigint % 100003;
+         UPDATE early SET amount = NULL WHERE id % 4 = 0; ANALYZE parted",
+    );
+    same_either_way(cluster, s, "parted", "parted");
+    s.exec("ALTER TABLE parted DETACH PARTITION fifth");
+    same_either_way(cluster, s, "parted", "detached");
+    s.exec("ALTER TABLE parted ATTACH PARTITION fifth FOR VALUES IN ('kind 5')");
+    for setting in [
+        "enable_parallel_append = off",
+        "enable_partitionwise_aggregate = on",
+    ] {
+        s.exec(&format!("SET {setting}"));
+        same_either_way(cluster, s, "parted", setting.split(' ').next().unwrap());
+    }
+    s.exec("RESET ALL");
+    let fingerprints =
+        "SELECT count(DISTINCT provenance->>'data_fingerprint') FROM insight.versions
+         WHERE model ~ '^(parted|detached|enable_.*)_(parallel|single)$'";
+    assert_eq!(s.one::<i64>(fingerprints), 2);
+
+    // The rights to the table are those to its rows.
+    s.exec("CREATE ROLE reader; GRANT CREATE ON SCHEMA public TO reader; GRANT SELECT ON parted TO reader; SET ROLE reader");
+    same_either_way(cluster, s, "parted", "of_reader");
+    s.exec(
+        "RESET ROLE; ALTER TABLE parted ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON parted FOR SELECT TO reader USING (id % 4 = 0); SET ROLE reader",
+    );
+    let from = cluster.log().len();
+    trained(s, "parted", "of_policy");
+    assert_eq!(workers(cluster, from), 0);
+    assert_eq!(
+        s.one::<i64>("SELECT rows FROM insight.models WHERE model = 'of_policy'"),
+        s.one::<i64>("SELECT count(*) FROM parted")
+    );
+
+    // Rows from elsewhere are for one process.
+    s.exec(
+        "RESET ROLE; CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+         CREATE FOREIGN TABLE elsewhere PARTITION OF parted FOR VALUES IN ('kind 20') SERVER files
+           OPTIONS (filename '/dev/null', format 'csv')",
+    );
+    let from = cluster.log().len();
+    trained(s, "parted", "with_foreign");
+    assert_eq!(workers(cluster, from), 0);
 }
 
 /// Rights hold, and the aggregate is nobody's but insight's.
@@ -118,11 +184,17 @@ fn guarded(s: &mut Session) {
         rows(s, "of_rows"),
         s.one::<i64>("SELECT count(*) FROM mixed")
     );
-    let error = s.fails_with("55000", "SELECT insight.read_rows(0, ctid, id) FROM mixed");
+    let error = s.fails_with(
+        "55000",
+        "SELECT insight.read_rows(0, tableoid, ctid, id) FROM mixed",
+    );
     assert!(error.message().contains("read_rows"), "{}", error.message());
     s.fails_with("42501", "SET insight.reading = '1'");
     s.exec("RESET ROLE; SET insight.reading = '1'");
-    s.fails_with("55000", "SELECT insight.read_rows(0, ctid, id) FROM mixed");
+    s.fails_with(
+        "55000",
+        "SELECT insight.read_rows(0, tableoid, ctid, id) FROM mixed",
+    );
     s.exec("RESET insight.reading");
 }
 

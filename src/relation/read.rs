@@ -240,8 +240,8 @@ fn read_rows(
 ) -> Result<Frame> {
     let (decoders, frame) = empty(source, columns)?;
     if rows != Rows::OfStatement
-        && let Some(leaves) = parallel::leaves(source)?
-        && let Some(frame) = parallel::read(source, &leaves, &frame, max_bytes, on_rows)?
+        && let Some(scan) = parallel::scan_of(source, columns)?
+        && let Some(frame) = parallel::read(&scan, &frame, max_bytes, on_rows)?
     {
         return Ok(frame);
     }

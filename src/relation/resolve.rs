@@ -384,9 +384,36 @@ unsafe fn text_of(text: *const std::ffi::c_char) -> String {
 
 /// The result columns of a SELECT and the relations it touches, from the analysed query: nothing is run.
 fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
+    analysed(sql, |source| {
+        let descriptor = source.resultDesc;
+        if descriptor.is_null() {
+            return Err(Error::new("42601", "the relation returns no rows"));
+        }
+        // SAFETY: the descriptor and the lists live until this ends.
+        unsafe {
+            let column = |attribute: &pg_sys::FormData_pg_attribute| SourceColumn {
+                name: text_of(attribute.attname.data.as_ptr()),
+                type_oid: attribute.atttypid,
+                type_name: text_of(pg_sys::format_type_be(pg_sys::getBaseType(
+                    attribute.atttypid,
+                ))),
+            };
+            let columns = versions::attributes(descriptor).iter().map(column);
+            let columns = columns.collect();
+            let oids = PgList::<pg_sys::Oid>::from_pg(source.relationOids);
+            Ok((columns, oids.iter_oid().collect()))
+        }
+    })
+}
+
+/// Looks at an analysed SELECT; what it consists of is gone afterwards.
+pub(super) fn analysed<R>(
+    sql: &str,
+    look: impl FnOnce(&pg_sys::CachedPlanSource) -> Result<R>,
+) -> Result<R> {
     let text =
         CString::new(sql).map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
-    // SAFETY: inside an SPI connection; the plan, its sources and their result descriptor live until it ends.
+    // SAFETY: inside an SPI connection; the plan and its sources live until it ends.
     Spi::connect(|_| unsafe {
         let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
         if plan.is_null() {
@@ -394,32 +421,9 @@ fn describe(sql: &str) -> Result<(Vec<SourceColumn>, Vec<pg_sys::Oid>)> {
         }
         let sources =
             PgList::<pg_sys::CachedPlanSource>::from_pg(pg_sys::SPI_plan_get_plan_sources(plan));
-        let Some(source) = sources.head().filter(|_| sources.len() == 1) else {
-            return Err(Error::new("42601", "the relation is not a single SELECT"));
-        };
-        let descriptor = (*source).resultDesc;
-        if descriptor.is_null() {
-            return Err(Error::new("42601", "the relation returns no rows"));
+        match sources.head() {
+            Some(source) if sources.len() == 1 => look(&*source),
+            _ => Err(Error::new("42601", "the relation is not a single SELECT")),
         }
-        let mut columns = Vec::new();
-        for attribute in versions::attributes(descriptor) {
-            let name = text_of(attribute.attname.data.as_ptr());
-            let type_name = text_of(pg_sys::format_type_be(pg_sys::getBaseType(
-                attribute.atttypid,
-            )));
-            columns.push(SourceColumn {
-                name,
-                type_oid: attribute.atttypid,
-                type_name,
-            });
-        }
-        let mut relations = Vec::new();
-        let oids = (*source).relationOids;
-        if !oids.is_null() {
-            for i in 0..(*oids).length as usize {
-                relations.push((*(*oids).elements.add(i)).oid_value);
-            }
-        }
-        Ok((columns, relations))
     })
 }

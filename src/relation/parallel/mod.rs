@@ -7,17 +7,19 @@
 mod join;
 mod leaves;
 pub mod part;
+mod plain;
 mod shared;
 
 use super::read::{Nest, memory_error, too_large};
-use super::resolve::{self, Source};
+use super::resolve::Source;
 use crate::error::{Error, Result};
 use crate::versions;
 use insight_engine::frame::{Column, Frame};
 use leaves::Leaves;
 use part::{Part, State};
 use pgrx::prelude::*;
-use pgrx::{FromDatum, pg_sys, spi};
+use pgrx::{FromDatum, pg_sys};
+use plain::Plain;
 use shared::Leader;
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -25,13 +27,15 @@ use std::ffi::CString;
 /// Arguments end at 100: wider tables take several aggregates in the same query.
 const COLUMNS: usize = 90;
 
-/// The tables that parallel workers read for a source. `None` where they may not or cannot: it has to be a table of its own, or a partitioned
-/// one, that is large enough, all of which the role may see.
-pub fn leaves(source: &Source) -> Result<Option<Leaves>> {
-    // A query or a view may have an order of its own.
-    if source.from.starts_with('(') {
-        return Ok(None);
-    }
+/// What parallel workers read for a source.
+pub struct Scan {
+    plain: Plain,
+    leaves: Leaves,
+}
+
+/// How parallel workers read columns of a source. `None` where they may not or cannot: its rows have to be those of a table, or a
+/// partitioned one, that is large enough, all of which the role may see.
+pub fn scan_of(source: &Source, columns: &[&str]) -> Result<Option<Scan>> {
     // SAFETY: plain settings of this process.
     let (workers, smallest) = unsafe {
         let workers = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
@@ -43,24 +47,27 @@ pub fn leaves(source: &Source) -> Result<Option<Leaves>> {
     if workers < 1 || nested || !versions::SCANS_IN_RUNS {
         return Ok(None);
     }
-    let (oid, ..) = resolve::find_relation(&source.from)?;
+    let Some(plain) = Plain::of(source, columns)? else {
+        return Ok(None);
+    };
     // Its rows' places are read, too, which takes the right to the whole table. Of partitions no rights are asked.
     // SAFETY: rights are looked up for the current role.
     let whole = unsafe {
         let role = pg_sys::GetUserId();
-        pg_sys::pg_class_aclcheck(oid, role, versions::ACL_SELECT) == pg_sys::AclResult::ACLCHECK_OK
-            && pg_sys::check_enable_rls(oid, role, true)
+        pg_sys::pg_class_aclcheck(plain.table, role, versions::ACL_SELECT)
+            == pg_sys::AclResult::ACLCHECK_OK
+            && pg_sys::check_enable_rls(plain.table, role, true)
                 != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
     };
-    let leaves = whole.then(|| Leaves::of(oid)).flatten();
-    Ok(leaves.filter(|own| own.blocks >= smallest.max(1) as u64))
+    let leaves = whole.then(|| Leaves::of(plain.table)).flatten();
+    let large = leaves.filter(|own| own.blocks >= smallest.max(1) as u64);
+    Ok(large.map(|leaves| Scan { plain, leaves }))
 }
 
-/// Reads a source that has [`leaves`] into the columns of an empty frame. `None` where that takes too much, or the parts are in no order:
+/// Reads what [`scan_of`] found into the columns of an empty frame. `None` where that takes too much, or the parts are in no order:
 /// read it otherwise.
 pub fn read(
-    source: &Source,
-    leaves: &Leaves,
+    scan: &Scan,
     frame: &Frame,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
@@ -69,33 +76,27 @@ pub fn read(
         return Ok(None);
     };
     let columns = frame.columns.clone();
-    let frame = read_with(&leader, source, leaves, columns, max_bytes, on_rows);
+    let frame = read_with(&leader, scan, columns, max_bytes, on_rows);
     leader.end();
     frame
 }
 
 fn read_with(
     leader: &Leader,
-    source: &Source,
-    leaves: &Leaves,
+    scan: &Scan,
     mut columns: Vec<Column>,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
 ) -> Result<Option<Frame>> {
-    let groups: Vec<String> = columns
-        .chunks(COLUMNS)
-        .enumerate()
-        .map(|(part, group)| {
-            let names: Vec<String> = group
-                .iter()
-                .map(|column| spi::quote_identifier(&column.name))
-                .collect();
+    let values = scan.plain.values.chunks(COLUMNS).enumerate();
+    let groups: Vec<String> = values
+        .map(|(part, values)| {
             let own = [part.to_string(), "tableoid".into(), "ctid".into()];
-            let arguments = [own.join(", "), names.join(", ")].join(", ");
+            let arguments = [own.join(", "), values.join(", ")].join(", ");
             ["insight.read_rows(", &arguments, ")"].concat()
         })
         .collect();
-    let sql = format!("SELECT {} FROM {}", groups.join(", "), source.from);
+    let sql = format!("SELECT {} FROM {}", groups.join(", "), scan.plain.from);
     let handle = leader.handle().to_string();
     let nest = Nest::new(&[
         ("insight.reading", &handle),
@@ -109,7 +110,7 @@ fn read_with(
         // Compiling costs more than it saves.
         ("jit", "off"),
     ]);
-    let written = part::reporting(on_rows, || scan(&sql, groups.len()));
+    let written = part::reporting(on_rows, || run(&sql, groups.len()));
     nest.end();
     let written = written?;
     if leader.shared().is_stopped() {
@@ -117,7 +118,7 @@ fn read_with(
     }
     let mut rows = 0;
     for (group, mut parts) in written.into_iter().enumerate() {
-        if !in_order(&mut parts, leaves) {
+        if !in_order(&mut parts, &scan.leaves) {
             return Ok(None);
         }
         let start = group * COLUMNS;
@@ -148,7 +149,7 @@ fn in_order(parts: &mut [Part], leaves: &Leaves) -> bool {
 }
 
 /// Runs the scan; answers the parts of each group of columns.
-fn scan(sql: &str, groups: usize) -> Result<Vec<Vec<Part>>> {
+fn run(sql: &str, groups: usize) -> Result<Vec<Vec<Part>>> {
     let sql =
         CString::new(sql).map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
     // SAFETY: inside an SPI connection, whose only row has a bytea, or NULL, for each group. Not by pgrx's `update`, which would

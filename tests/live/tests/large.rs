@@ -8,8 +8,14 @@ const SMALL: &str = r#"{"algorithm": "dnn", "hidden": [8], "epochs": 1, "members
 /// The fingerprint of the data and the scores of a model.
 #[track_caller]
 fn trained(s: &mut Session, relation: &str, model: &str) -> (String, String) {
+    trained_with(s, relation, model, "{}")
+}
+
+/// The same with more options.
+#[track_caller]
+fn trained_with(s: &mut Session, relation: &str, model: &str, options: &str) -> (String, String) {
     s.exec(&format!(
-        "SELECT insight_train('{relation}', 'y', '{model}', '{SMALL}')"
+        "SELECT insight_train('{relation}', 'y', '{model}', '{SMALL}'::jsonb || '{options}')"
     ));
     (
         s.one(&format!(
@@ -31,12 +37,18 @@ fn workers(cluster: &Cluster, from: usize) -> usize {
 /// Models of what parallel workers and of what one process reads: they are the same.
 #[track_caller]
 fn same_either_way(cluster: &Cluster, s: &mut Session, relation: &str, name: &str) {
+    same_with(cluster, s, relation, name, "{}");
+}
+
+#[track_caller]
+fn same_with(cluster: &Cluster, s: &mut Session, relation: &str, name: &str, options: &str) {
     let from = cluster.log().len();
-    let parallel = trained(s, relation, &format!("{name}_parallel"));
+    let parallel = trained_with(s, relation, &format!("{name}_parallel"), options);
     assert!(workers(cluster, from) > 0, "{}", cluster.log());
     s.exec("SET max_parallel_workers_per_gather = 0");
     let from = cluster.log().len();
-    assert_eq!(trained(s, relation, &format!("{name}_single")), parallel);
+    let single = trained_with(s, relation, &format!("{name}_single"), options);
+    assert_eq!(single, parallel);
     assert_eq!(workers(cluster, from), 0);
     s.exec("RESET max_parallel_workers_per_gather");
 }
@@ -70,6 +82,7 @@ fn parallel_workers_read_what_one_process_reads() {
     ));
     same_either_way(&cluster, &mut s, "wide", "wide");
     partitioned(&cluster, &mut s);
+    selected(&cluster, &mut s);
 
     // A session that evaluates reads by workers, too, and sees what it has just written.
     s.exec("BEGIN; UPDATE mixed SET y = NOT y");
@@ -151,6 +164,47 @@ fn partitioned(cluster: &Cluster, s: &mut Session) {
     let from = cluster.log().len();
     trained(s, "parted", "with_foreign");
     assert_eq!(workers(cluster, from), 0);
+    s.exec("DROP FOREIGN TABLE elsewhere");
+}
+
+/// Keys as text, and queries: those of the rows of one table, as they are, are read by workers.
+fn selected(cluster: &Cluster, s: &mut Session) {
+    same_with(cluster, s, "mixed", "keyed", r#"{"key": "id"}"#);
+    for (number, query) in [
+        "SELECT * FROM mixed",
+        "SELECT m.y, upper(m.kind) AS kind, m.amount * 0.1::float8 AS tenth, m.place[1] AS first, m.id::bigint AS \"Id, too\" FROM mixed AS m",
+        "SELECT id % 10 AS digit, amount, y FROM parted",
+    ]
+    .iter()
+    .enumerate()
+    {
+        same_either_way(cluster, s, query, &format!("query{number}"));
+    }
+    s.exec("CREATE VIEW seen AS SELECT amount, id, y FROM mixed");
+    let from = cluster.log().len();
+    for (number, query) in [
+        "SELECT amount, id, y FROM mixed WHERE id > 1000",
+        "SELECT amount, id, y FROM mixed ORDER BY amount, id",
+        "SELECT amount, id, y FROM mixed LIMIT 100000",
+        "SELECT DISTINCT amount, id, y FROM mixed",
+        "SELECT m.amount, m.id, m.y FROM mixed AS m JOIN (SELECT 1) AS w ON true",
+        "SELECT amount, id, y FROM seen",
+        "SELECT amount, id, y FROM ONLY mixed TABLESAMPLE SYSTEM (50) REPEATABLE (1)",
+        "SELECT amount, random() AS other, y FROM mixed",
+        "SELECT amount, pg_my_temp_schema()::text AS other, y FROM mixed",
+        "SELECT amount, (SELECT max(c0) FROM wide) AS other, y FROM mixed",
+        "SELECT amount, generate_series(1, 2) AS other, y FROM mixed",
+        "SELECT count(*) OVER (PARTITION BY y) AS others, amount, y FROM mixed",
+        "SELECT max(amount) AS amount, id % 5000 AS id, bool_or(y) AS y FROM mixed GROUP BY 2",
+        "SELECT amount, id, y FROM mixed UNION ALL SELECT amount, id, y FROM mixed",
+        "WITH m AS MATERIALIZED (SELECT amount, id, y FROM mixed) SELECT * FROM m",
+    ]
+    .iter()
+    .enumerate()
+    {
+        trained(s, query, &format!("alone{number}"));
+        assert_eq!(workers(cluster, from), 0, "{query}");
+    }
 }
 
 /// Rights hold, and the aggregate is nobody's but insight's.

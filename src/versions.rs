@@ -1,7 +1,9 @@
 //! What differs between the versions of PostgreSQL, 13 to 18: every `cfg` on them stands here.
 
 use pgrx::pg_sys;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::fd::FromRawFd;
 
 /// The type `money`.
 #[cfg(feature = "pg13")]
@@ -332,38 +334,31 @@ pub unsafe fn export_shared_file(file: *mut pg_sys::BufFile) {
     }
 }
 
-/// Opens a file that was exported.
+/// Opens the pieces of a file that was exported, in their order; they can be read by any thread.
 ///
 /// # Safety
 /// This process is attached to the set.
-pub unsafe fn open_shared_file(
-    set: *mut pg_sys::SharedFileSet,
-    name: &CStr,
-) -> *mut pg_sys::BufFile {
-    // SAFETY: promised by the caller; the name is copied.
-    unsafe {
-        #[cfg(feature = "pg13")]
-        let file = pg_sys::BufFileOpenShared(set, name.as_ptr());
-        #[cfg(feature = "pg14")]
-        let file = pg_sys::BufFileOpenShared(set, name.as_ptr(), libc::O_RDONLY);
-        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
-        let file =
-            pg_sys::BufFileOpenFileSet(&raw mut (*set).fs, name.as_ptr(), libc::O_RDONLY, false);
-        file
-    }
-}
-
-/// Fills the bytes from a place of a file. False: it ends before.
-///
-/// # Safety
-/// The file is open.
-pub unsafe fn read_shared_file(file: *mut pg_sys::BufFile, place: Place, bytes: &mut [u8]) -> bool {
-    // SAFETY: promised by the caller; the buffer has the length that is asked for.
-    unsafe {
-        if pg_sys::BufFileSeek(file, place.file, place.offset, libc::SEEK_SET) != 0 {
-            return false;
+pub unsafe fn open_shared_file(set: *mut pg_sys::SharedFileSet, name: &str) -> Vec<File> {
+    let mut pieces = Vec::new();
+    while let Ok(piece) = CString::new(format!("{name}.{}", pieces.len())) {
+        // SAFETY: promised by the caller; the descriptor, a copy, is ours.
+        unsafe {
+            #[cfg(feature = "pg13")]
+            let file = pg_sys::SharedFileSetOpen(set, piece.as_ptr());
+            #[cfg(feature = "pg14")]
+            let file = pg_sys::SharedFileSetOpen(set, piece.as_ptr(), libc::O_RDONLY);
+            #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+            let file = pg_sys::FileSetOpen(&raw mut (*set).fs, piece.as_ptr(), libc::O_RDONLY);
+            if file <= 0 {
+                break;
+            }
+            let own = libc::fcntl(pg_sys::FileGetRawDesc(file), libc::F_DUPFD_CLOEXEC, 3);
+            pg_sys::FileClose(file);
+            if own < 0 {
+                break;
+            }
+            pieces.push(File::from_raw_fd(own));
         }
-        let read = pg_sys::BufFileRead(file, bytes.as_mut_ptr().cast(), bytes.len());
-        read == bytes.len()
     }
+    pieces
 }

@@ -1,83 +1,99 @@
-//! The parts of a scan put together: the leader reads them from their files, and several threads append them to the columns, of which
-//! each is one thread's at a time. So the columns do not depend on the threads.
+//! The parts of a scan put together: several threads read columns from the files and append them, each of which is one thread's at a time. So
+//! the columns do not depend on the threads.
 
 use super::part::{self, Part};
 use super::shared::Leader;
 use crate::error::{Error, Result};
 use crate::relation::read::{memory_error, too_large};
-use crate::versions;
+use crate::versions::{self, Place};
 use insight_engine::frame::Column;
-use pgrx::pg_sys;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
-/// Parts are read together until there are so many bytes: what is read beside it, two times a part's most.
-const BATCH: u64 = part::MOST_BYTES as u64;
+/// After so many bytes the columns are measured, and cancelling is seen to.
+const BATCH: u64 = 16 << 20;
 
-/// Parts in memory.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    /// Where each begins, and its rows.
-    parts: Vec<(usize, usize)>,
+/// The file of a process: its pieces, and how long they are.
+struct Pieces(Vec<(File, u64)>);
+
+impl Pieces {
+    fn open(leader: &Leader, name: &str) -> Result<Pieces> {
+        // SAFETY: the leader is attached to the set.
+        let files = unsafe { versions::open_shared_file(leader.shared().files(), name) };
+        let pieces = files.into_iter().map(|file| {
+            let bytes = file.metadata().ok()?.len();
+            Some((file, bytes))
+        });
+        pieces
+            .collect::<Option<_>>()
+            .map(Pieces)
+            .ok_or_else(damaged)
+    }
+
+    /// Fills the bytes from `skipped` bytes behind a place; `None` where the file ends before.
+    fn read(&self, place: Place, skipped: u64, mut bytes: &mut [u8]) -> Option<()> {
+        let mut at = u64::try_from(place.offset).ok()?.checked_add(skipped)?;
+        for (file, length) in self.0.get(usize::try_from(place.file).ok()?..)? {
+            let here = length.saturating_sub(at).min(bytes.len() as u64);
+            let (now, rest) = bytes.split_at_mut(here as usize);
+            file.read_exact_at(now, at).ok()?;
+            bytes = rest;
+            at = at.saturating_sub(*length);
+        }
+        bytes.is_empty().then_some(())
+    }
 }
 
-impl Batch {
-    /// Appends the rows of the parts to the column of this number.
-    fn append(&self, number: usize, column: &mut Column) -> Option<()> {
-        for &(start, rows) in &self.parts {
-            let part = &self.bytes[start..];
-            let at = part::start_of(part, number)?;
-            column.append_part(&mut part.get(at..)?, rows)?;
+type Files = BTreeMap<i32, Pieces>;
+
+/// Parts that follow each other, and of each where its columns begin, and the last one ends.
+struct Batch<'a> {
+    files: &'a Files,
+    parts: &'a [Part],
+    starts: Vec<Vec<u64>>,
+}
+
+impl<'a> Batch<'a> {
+    /// The first of the parts: one, and more as long as they are small.
+    fn first(files: &'a Files, parts: &'a [Part], columns: usize) -> Option<Batch<'a>> {
+        let mut bytes = 0;
+        let fits = |part: &&Part| {
+            bytes += part.bytes;
+            bytes <= BATCH
+        };
+        let count = parts.iter().take_while(fits).count().max(1);
+        let parts = parts.get(..count)?;
+        let starts = |part: &Part| {
+            let mut head = vec![0; columns * part::START];
+            files.get(&part.worker)?.read(part.place, 0, &mut head)?;
+            let starts = head.as_chunks().0.iter().copied().map(u64::from_le_bytes);
+            Some(starts.chain([part.bytes]).collect())
+        };
+        let starts = parts.iter().map(starts).collect::<Option<_>>()?;
+        Some(Batch {
+            files,
+            parts,
+            starts,
+        })
+    }
+
+    /// Appends the rows of the parts to the column of this number, by way of `bytes`.
+    fn append(&self, number: usize, column: &mut Column, bytes: &mut Vec<u8>) -> Option<()> {
+        for (part, starts) in self.parts.iter().zip(&self.starts) {
+            let (start, end) = (*starts.get(number)?, *starts.get(number + 1)?);
+            let length = end.min(part.bytes).checked_sub(start)? as usize;
+            if bytes.len() < length {
+                bytes.resize(length, 0);
+            }
+            let bytes = &mut bytes[..length];
+            self.files
+                .get(&part.worker)?
+                .read(part.place, start, bytes)?;
+            column.append_part(&mut &*bytes, part.rows as usize)?;
         }
         Some(())
-    }
-}
-
-/// The files of one group of columns, each opened when it is first needed.
-struct Files<'a> {
-    leader: &'a Leader,
-    group: i32,
-    open: Vec<(i32, *mut pg_sys::BufFile)>,
-}
-
-impl Files<'_> {
-    fn of(&mut self, worker: i32) -> *mut pg_sys::BufFile {
-        if let Some((_, file)) = self.open.iter().find(|(of, _)| *of == worker) {
-            return *file;
-        }
-        let name = part::name(worker, self.group);
-        // SAFETY: the file was exported by its process, and is closed by `close`, or by the transaction's abort.
-        let file = unsafe { versions::open_shared_file(self.leader.shared().files(), &name) };
-        self.open.push((worker, file));
-        file
-    }
-
-    /// Reads the first parts into the batch, and takes them off; an empty batch where there are none.
-    fn read(&mut self, parts: &mut &[Part], batch: &mut Batch) -> Result<()> {
-        batch.bytes.clear();
-        batch.parts.clear();
-        while let Some((part, rest)) = parts.split_first() {
-            let start = batch.bytes.len();
-            if start > 0 && start as u64 + part.bytes > BATCH {
-                break;
-            }
-            batch.bytes.resize(start + part.bytes as usize, 0);
-            let file = self.of(part.worker);
-            // SAFETY: the file is open.
-            if !unsafe { versions::read_shared_file(file, part.place, &mut batch.bytes[start..]) } {
-                return Err(damaged());
-            }
-            batch.parts.push((start, part.rows as usize));
-            *parts = rest;
-        }
-        Ok(())
-    }
-
-    fn close(self) {
-        for (_, file) in self.open {
-            // SAFETY: opened by `of`.
-            unsafe { pg_sys::BufFileClose(file) };
-        }
     }
 }
 
@@ -91,44 +107,38 @@ pub fn join(
 ) -> Result<usize> {
     let all = parts.iter().map(|part| part.rows as usize).sum();
     columns.iter_mut().for_each(|column| column.reserve(all));
+    let mut files = Files::new();
+    for part in parts {
+        if !files.contains_key(&part.worker) {
+            let name = part::name(part.worker, group);
+            files.insert(part.worker, Pieces::open(leader, &name)?);
+        }
+    }
     // The processes that have read have ended: as many threads have their cores.
-    let mut workers: Vec<i32> = parts.iter().map(|part| part.worker).collect();
-    workers.sort_unstable();
-    workers.dedup();
-    let threads = workers.len().min(columns.len());
-    let mut files = Files {
-        leader,
-        group,
-        open: Vec::new(),
-    };
-    let (mut batch, mut next, mut rows) = (Batch::default(), Batch::default(), 0);
-    files.read(&mut parts, &mut batch)?;
-    while !batch.parts.is_empty() {
+    let threads = files.len().min(columns.len());
+    let mut rows = 0;
+    while !parts.is_empty() {
         pgrx::check_for_interrupts!();
-        append(&batch, columns, threads, || {
-            files.read(&mut parts, &mut next)
-        })?;
-        rows += batch.parts.iter().map(|(_, rows)| rows).sum::<usize>();
+        let batch = Batch::first(&files, parts, columns.len()).ok_or_else(damaged)?;
+        append(&batch, columns, threads).ok_or_else(damaged)?;
+        let (done, rest) = parts.split_at(batch.parts.len());
+        rows += done.iter().map(|part| part.rows as usize).sum::<usize>();
         if too_large(columns, max_bytes) {
             return Err(memory_error(rows, max_bytes));
         }
-        std::mem::swap(&mut batch, &mut next);
+        parts = rest;
     }
-    files.close();
     Ok(rows)
 }
 
-/// Appends a batch to the columns while the leader does something else first. No thread is left when this returns: a job forks.
-fn append(
-    batch: &Batch,
-    columns: &mut [Column],
-    threads: usize,
-    meanwhile: impl FnOnce() -> Result<()>,
-) -> Result<()> {
+/// Appends a batch to the columns; `None` where it cannot be read. No thread is left when this returns: a job forks.
+fn append(batch: &Batch, columns: &mut [Column], threads: usize) -> Option<()> {
     let queue = Mutex::new(columns.iter_mut().enumerate());
+    let next = || queue.lock().ok()?.next();
     let work = || {
-        while let Some((number, column)) = next(&queue) {
-            batch.append(number, column)?;
+        let mut bytes = Vec::new();
+        while let Some((number, column)) = next() {
+            batch.append(number, column, &mut bytes)?;
         }
         Some(())
     };
@@ -138,20 +148,12 @@ fn append(
             let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
             (1..threads).filter_map(start).collect::<Vec<_>>()
         });
-        let read = meanwhile();
-        let mut whole = work().is_some();
+        let mut whole = work();
         for helper in helpers {
-            whole &= helper.join().is_ok_and(|own| own.is_some());
+            whole = helper.join().ok().flatten().and(whole);
         }
-        match whole {
-            true => read,
-            false => Err(damaged()),
-        }
+        whole
     })
-}
-
-fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
-    queue.lock().ok()?.next()
 }
 
 /// Starts threads that take no signals: PostgreSQL's handlers are for its own thread.

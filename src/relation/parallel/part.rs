@@ -7,10 +7,11 @@ use crate::versions::{self, Place};
 use insight_engine::frame::{Cell, Column};
 use pgrx::pg_sys;
 use std::cell::Cell as Slot;
+use std::ffi::CString;
 
 /// A part is written once it has so many rows or bytes, at the end of a block.
 const MOST_ROWS: u32 = 1 << 16;
-pub const MOST_BYTES: usize = 8 << 20;
+const MOST_BYTES: usize = 16 << 20;
 /// Rows between two reports.
 const REPORT_ROWS: u64 = 4096;
 
@@ -137,7 +138,8 @@ impl Writer {
             let mut context = std::ptr::null_mut();
             pg_sys::AggCheckCallContext(fcinfo, &mut context);
             let before = pg_sys::MemoryContextSwitchTo(context);
-            let file = versions::create_shared_file(shared.files(), &name(worker, part));
+            let name = CString::new(name(worker, part)).unwrap_or_default();
+            let file = versions::create_shared_file(shared.files(), &name);
             pg_sys::MemoryContextSwitchTo(before);
             Ok(Writer {
                 columns,
@@ -202,17 +204,11 @@ impl Writer {
 }
 
 /// Bytes that say where a column begins; a part begins with those of all its columns.
-const START: usize = 8;
-
-/// Where the column of this number begins in a part.
-pub fn start_of(part: &[u8], number: usize) -> Option<usize> {
-    let start = part.get(number * START..)?.first_chunk()?;
-    usize::try_from(u64::from_le_bytes(*start)).ok()
-}
+pub const START: usize = 8;
 
 /// The name of a process's file.
-pub fn name(worker: i32, part: i32) -> std::ffi::CString {
-    std::ffi::CString::new(format!("w{worker}p{part}")).unwrap_or_default()
+pub fn name(worker: i32, part: i32) -> String {
+    format!("w{worker}p{part}")
 }
 
 impl State {

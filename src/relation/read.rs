@@ -1,7 +1,7 @@
 //! Rows of a query straight into a frame, through our own DestReceiver: no SPI tuple table, no text.
 
 use super::decode::{Buffer, Decoder};
-use super::parallel;
+use super::parallel::{self, plain::Plain};
 use super::resolve::Source;
 use crate::alloc::spill;
 use crate::error::{Error, Result};
@@ -61,17 +61,11 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Receives the rows of a query.
-    fn run(&mut self, sql: &str, rows: Rows) -> Result<()> {
+    /// Receives the rows of a query, under settings of its own.
+    fn run(&mut self, sql: &str, rows: Rows, settings: &[(&str, &str)]) -> Result<()> {
         let sql = CString::new(sql)
             .map_err(|_| Error::new("22021", "the relation contains a zero byte"))?;
-        let nest = Nest::new(match rows {
-            Rows::InOrder => &[
-                ("max_parallel_workers_per_gather", "0"),
-                ("synchronize_seqscans", "off"),
-            ],
-            _ => &[],
-        });
+        let nest = Nest::new(settings);
         let dest = (&raw mut *self).cast();
         let snapshot = rows == Rows::OfStatement;
         // SAFETY: inside an SPI connection; the receiver outlives the execution.
@@ -239,14 +233,27 @@ fn read_rows(
     rows: Rows,
 ) -> Result<Frame> {
     let (decoders, frame) = empty(source, columns)?;
-    if rows != Rows::OfStatement
-        && let Some(scan) = parallel::scan_of(source, columns)?
-        && let Some(frame) = parallel::read(&scan, &frame, max_bytes, on_rows)?
+    let plain = match rows {
+        Rows::OfStatement => None,
+        _ => Plain::of(source, columns)?,
+    };
+    if let Some(plain) = &plain
+        && let Some(leaves) = parallel::leaves(plain)
+        && let Some(frame) = parallel::read(plain, &leaves, &frame, max_bytes, on_rows)?
     {
         return Ok(frame);
     }
+    let mut settings = Vec::new();
+    if rows == Rows::InOrder {
+        settings.push(("max_parallel_workers_per_gather", "0"));
+        settings.push(("synchronize_seqscans", "off"));
+    }
+    // An index has another order, and is only used while most pages are all visible.
+    if rows == Rows::InOrder && plain.is_some() {
+        settings.push(("enable_indexonlyscan", "off"));
+    }
     let mut receiver = Receiver::new(decoders, frame, max_bytes, on_rows);
-    receiver.run(&source.select(columns), rows)?;
+    receiver.run(&source.select(columns), rows, &settings)?;
     Ok(receiver.frame)
 }
 
@@ -264,7 +271,7 @@ pub fn read_in_pieces(
     };
     let mut receiver = Receiver::new(decoders, frame, usize::MAX, on_rows);
     receiver.pieces = Some((rows, take));
-    receiver.run(&source.select(columns), Rows::Newest)
+    receiver.run(&source.select(columns), Rows::Newest, &[])
 }
 
 /// What decodes the named columns, and a frame for them. Every column must have a decoder.

@@ -7,11 +7,10 @@
 mod join;
 mod leaves;
 pub mod part;
-mod plain;
+pub mod plain;
 mod shared;
 
 use super::read::{Nest, memory_error, too_large};
-use super::resolve::Source;
 use crate::error::{Error, Result};
 use crate::versions;
 use insight_engine::frame::{Column, Frame};
@@ -27,15 +26,9 @@ use std::ffi::CString;
 /// Arguments end at 100: wider tables take several aggregates in the same query.
 const COLUMNS: usize = 90;
 
-/// What parallel workers read for a source.
-pub struct Scan {
-    plain: Plain,
-    leaves: Leaves,
-}
-
-/// How parallel workers read columns of a source. `None` where they may not or cannot: its rows have to be those of a table, or a
-/// partitioned one, that is large enough, all of which the role may see.
-pub fn scan_of(source: &Source, columns: &[&str]) -> Result<Option<Scan>> {
+/// The tables that parallel workers read for a source. `None` where they may not or cannot: they have to be large enough, and the role must
+/// see all of them.
+pub fn leaves(plain: &Plain) -> Option<Leaves> {
     // SAFETY: plain settings of this process.
     let (workers, smallest) = unsafe {
         let workers = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
@@ -45,11 +38,8 @@ pub fn scan_of(source: &Source, columns: &[&str]) -> Result<Option<Scan>> {
     // SAFETY: plain state of this process.
     let nested = unsafe { pg_sys::IsInParallelMode() || pg_sys::ParallelWorkerNumber >= 0 };
     if workers < 1 || nested || !versions::SCANS_IN_RUNS {
-        return Ok(None);
+        return None;
     }
-    let Some(plain) = Plain::of(source, columns)? else {
-        return Ok(None);
-    };
     // Its rows' places are read, too, which takes the right to the whole table. Of partitions no rights are asked.
     // SAFETY: rights are looked up for the current role.
     let whole = unsafe {
@@ -60,14 +50,14 @@ pub fn scan_of(source: &Source, columns: &[&str]) -> Result<Option<Scan>> {
                 != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
     };
     let leaves = whole.then(|| Leaves::of(plain.table)).flatten();
-    let large = leaves.filter(|own| own.blocks >= smallest.max(1) as u64);
-    Ok(large.map(|leaves| Scan { plain, leaves }))
+    leaves.filter(|own| own.blocks >= smallest.max(1) as u64)
 }
 
-/// Reads what [`scan_of`] found into the columns of an empty frame. `None` where that takes too much, or the parts are in no order:
+/// Reads a source that has [`leaves`] into the columns of an empty frame. `None` where that takes too much, or the parts are in no order:
 /// read it otherwise.
 pub fn read(
-    scan: &Scan,
+    plain: &Plain,
+    leaves: &Leaves,
     frame: &Frame,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
@@ -76,19 +66,20 @@ pub fn read(
         return Ok(None);
     };
     let columns = frame.columns.clone();
-    let frame = read_with(&leader, scan, columns, max_bytes, on_rows);
+    let frame = read_with(&leader, plain, leaves, columns, max_bytes, on_rows);
     leader.end();
     frame
 }
 
 fn read_with(
     leader: &Leader,
-    scan: &Scan,
+    plain: &Plain,
+    leaves: &Leaves,
     mut columns: Vec<Column>,
     max_bytes: usize,
     on_rows: &mut dyn FnMut(u64),
 ) -> Result<Option<Frame>> {
-    let values = scan.plain.values.chunks(COLUMNS).enumerate();
+    let values = plain.values.chunks(COLUMNS).enumerate();
     let groups: Vec<String> = values
         .map(|(part, values)| {
             let own = [part.to_string(), "tableoid".into(), "ctid".into()];
@@ -96,7 +87,7 @@ fn read_with(
             ["insight.read_rows(", &arguments, ")"].concat()
         })
         .collect();
-    let sql = format!("SELECT {} FROM {}", groups.join(", "), scan.plain.from);
+    let sql = format!("SELECT {} FROM {}", groups.join(", "), plain.from);
     let handle = leader.handle().to_string();
     let nest = Nest::new(&[
         ("insight.reading", &handle),
@@ -118,7 +109,7 @@ fn read_with(
     }
     let mut rows = 0;
     for (group, mut parts) in written.into_iter().enumerate() {
-        if !in_order(&mut parts, &scan.leaves) {
+        if !in_order(&mut parts, leaves) {
             return Ok(None);
         }
         let start = group * COLUMNS;

@@ -23,7 +23,9 @@ impl Plain {
     pub fn of(source: &Source, columns: &[&str]) -> Result<Option<Plain>> {
         if !source.from.starts_with('(') {
             let (table, ..) = resolve::find_relation(&source.from)?;
-            return Ok(Some(Plain {
+            // SAFETY: a syscache look-up.
+            let kind = unsafe { pg_sys::get_rel_relkind(table) } as u8;
+            return Ok(matches!(kind, b'r' | b'm' | b'p').then(|| Plain {
                 table,
                 from: source.from.clone(),
                 values: columns.iter().map(spi::quote_identifier).collect(),

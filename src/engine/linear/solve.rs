@@ -9,10 +9,10 @@ use crate::models::Output;
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// Steps of each output, at most, and the relative fall of the loss that ends them.
+/// Steps of each output, at most, and the fall of the loss that ends them, as a share of the loss that there was to lose.
 const STEPS: usize = 50;
 const SETTLED: f64 = 1e-9;
-/// What a coordinate of a step may still gain, as a share of the loss.
+/// What a coordinate of a step may still gain, as such a share.
 const STEP_SETTLED: f64 = 1e-11;
 /// Steps that made the loss rise are halved so often.
 const HALVINGS: u32 = 12;
@@ -44,6 +44,8 @@ pub(crate) struct Solver<'a> {
     sums: Vec<Vec<f64>>,
     curvatures: Vec<Option<Curvature>>,
     total: f64,
+    /// The largest loss so far.
+    largest: f64,
 }
 
 /// Of one row and output: its loss, and the derivatives by its sum. `sum` answers the row's sum for an output.
@@ -125,6 +127,7 @@ impl<'a> Solver<'a> {
             sums: vec![vec![0.0; design.rows()]; goal.outputs],
             curvatures: (0..goal.outputs).map(|_| None).collect(),
             total: goal.total(design.rows()).max(f64::MIN_POSITIVE),
+            largest: 0.0,
         }
     }
 
@@ -153,9 +156,11 @@ impl<'a> Solver<'a> {
             let changed = last.as_ref().map_or(output, |(_, changed, _)| *changed);
             let slope = self.look(output, changed);
             ahead = None;
+            self.largest = self.largest.max(slope.loss);
+            let settled = SETTLED * self.largest;
             let mut loss = slope.loss + self.penalty(by);
             if let Some((before, changed, old)) = &mut last
-                && (loss.is_nan() || loss > *before + SETTLED * before.abs())
+                && (loss.is_nan() || loss > *before + settled)
             {
                 halved += 1;
                 let own = &mut self.coefficients[*changed];
@@ -170,7 +175,7 @@ impl<'a> Solver<'a> {
                 continue;
             }
             if output == 0 {
-                if cycle - loss <= SETTLED * loss.abs() {
+                if cycle - loss <= settled {
                     break;
                 }
                 cycle = loss;
@@ -284,7 +289,7 @@ impl<'a> Solver<'a> {
         let (quadratic, mut scaled) = Scaled::new(&curvature.places, slope, by, own);
         let (matrix, x) = (&curvature.matrix, &mut scaled.values);
         if by.l1 > 0.0 {
-            let settled = STEP_SETTLED * slope.loss.abs().max(1e-12);
+            let settled = STEP_SETTLED * self.largest;
             quadratic.descend(matrix, x, settled);
         } else {
             quadratic.conjugate(&|x| product(matrix, x), x, SLOPE_LEFT, CONJUGATE);

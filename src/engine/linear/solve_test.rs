@@ -49,11 +49,10 @@ fn table(rows: usize, numbers: usize, levels: usize) -> (Matrix, Vec<f64>) {
     (matrix, scores)
 }
 
-/// The most that any coefficient alone could still lower loss and penalty, as a share of them.
+/// The most that any coefficient alone could still lower loss and penalty, as a share of what there was to lose.
 fn left(design: &Design<'_>, goal: &Goal<'_>, by: Penalty) -> f64 {
     let mut solver = Solver::new(design, goal);
     assert!(solver.fit(by, &mut || true));
-    let penalty = solver.penalty(by);
     let mut most: f64 = 0.0;
     for output in 0..goal.outputs {
         let slope = solver.look(output, output);
@@ -66,7 +65,7 @@ fn left(design: &Design<'_>, goal: &Goal<'_>, by: Penalty) -> f64 {
                 b => pull + l1 * b.signum(),
             };
             let curve = slope.squares[at] + 2.0 * l2;
-            most = most.max(pull * pull / curve / (slope.loss + penalty));
+            most = most.max(pull * pull / curve / solver.largest);
         }
     }
     most

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::relation::read::{memory_error, too_large};
 use crate::versions::{self, Place};
 use insight_engine::frame::Column;
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
@@ -109,9 +109,8 @@ pub fn join(
     columns.iter_mut().for_each(|column| column.reserve(all));
     let mut files = Files::new();
     for part in parts {
-        if !files.contains_key(&part.worker) {
-            let name = part::name(part.worker, group);
-            files.insert(part.worker, Pieces::open(leader, &name)?);
+        if let Entry::Vacant(own) = files.entry(part.worker) {
+            own.insert(Pieces::open(leader, &part::name(part.worker, group))?);
         }
     }
     // The processes that have read have ended: as many threads have their cores.

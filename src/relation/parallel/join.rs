@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::relation::read::{memory_error, too_large};
 use crate::versions::{self, Place};
 use insight_engine::frame::Column;
+use pgrx::pg_sys;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -113,8 +114,14 @@ pub fn join(
             own.insert(Pieces::open(leader, &part::name(part.worker, group))?);
         }
     }
-    // The processes that have read have ended: as many threads have their cores.
-    let threads = files.len().min(columns.len());
+    // The processes that have read have ended: as many threads have their cores. A session starts none.
+    // SAFETY: plain state of this process.
+    let is_worker = unsafe { !pg_sys::MyBgworkerEntry.is_null() };
+    let threads = if is_worker {
+        files.len().min(columns.len())
+    } else {
+        1
+    };
     let mut rows = 0;
     while !parts.is_empty() {
         pgrx::check_for_interrupts!();

@@ -54,6 +54,8 @@ server_with() {
 # revision's words `revision`. An empty one stands for the one that is best compared with.
 old_and_new() {
   local commit side built=
+  say "building the sources as they are ($build) in $CARGO_TARGET_DIR"
+  pgrx_build package "$build" --out-dir "$cluster/build" || return 1
   for commit in ${1:-$(to_compare_with)}; do
     revision="$(git describe --tags --always "$commit") of $(git log -1 --date=short --format='%ad: %s' "$commit")"
     say "building $revision ($build) in $builds"
@@ -61,8 +63,6 @@ old_and_new() {
     built=
   done
   [ -n "$built" ] || { echo "no revision that builds to compare with" >&2; return 1; }
-  say "building the sources as they are ($build) in $CARGO_TARGET_DIR"
-  pgrx_build package "$build" --out-dir "$cluster/build" || return 1
   server_with "$built" "$cluster/old/server"
   server_with "$cluster/build" "$cluster/new/server"
   for side in old new; do

@@ -11,17 +11,29 @@ const EXACT: f64 = 1e-4;
 /// ((1 + x)^λ − 1) / λ, for x below 0 −((1 − x)^(2−λ) − 1) / (2 − λ), and the logarithms that are their limits.
 #[inline]
 pub(super) fn yeo_johnson(x: f64, lambda: f64) -> f64 {
-    let power = |x: f64, lambda: f64| {
+    bent(log(x), lambda)
+}
+
+/// Whether x is not below 0, and ln(1 + |x|).
+#[inline]
+fn log(x: f64) -> (bool, f64) {
+    let positive = x >= 0.0;
+    (positive, if positive { x.ln_1p() } else { (-x).ln_1p() })
+}
+
+#[inline]
+fn bent((positive, log): (bool, f64), lambda: f64) -> f64 {
+    let power = |lambda: f64| {
         if lambda.abs() < 1e-9 {
-            x.ln_1p()
+            log
         } else {
-            (lambda * x.ln_1p()).exp_m1() / lambda
+            (lambda * log).exp_m1() / lambda
         }
     };
-    if x >= 0.0 {
-        power(x, lambda)
+    if positive {
+        power(lambda)
     } else {
-        -power(-x, 2.0 - lambda)
+        -power(2.0 - lambda)
     }
 }
 
@@ -34,12 +46,20 @@ pub(super) fn likeliest(values: &[f64]) -> Option<f64> {
         return None;
     }
     let count = values.len() as f64;
-    let logs: f64 = values.iter().map(|x| x.signum() * x.abs().ln_1p()).sum();
-    let likelihood = |lambda: f64| {
-        let made = || values.iter().map(|x| yeo_johnson(*x, lambda));
-        let mean = made().sum::<f64>() / count;
-        let variance = made().map(|y| (y - mean).powi(2)).sum::<f64>() / count;
-        let found = -count / 2.0 * variance.ln() + (lambda - 1.0) * logs;
+    // The logarithms are the same for every power.
+    let logs: Vec<(bool, f64)> = values.iter().map(|x| log(*x)).collect();
+    let sum: f64 = values
+        .iter()
+        .zip(&logs)
+        .map(|(x, l)| x.signum() * l.1)
+        .sum();
+    let mut made = vec![0.0; values.len()];
+    let mut likelihood = |lambda: f64| {
+        let each = made.iter_mut().zip(&logs);
+        each.for_each(|(y, log)| *y = bent(*log, lambda));
+        let mean = made.iter().sum::<f64>() / count;
+        let variance = made.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / count;
+        let found = -count / 2.0 * variance.ln() + (lambda - 1.0) * sum;
         if variance > 0.0 && found.is_finite() {
             found
         } else {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// A shape must come closer to normal by so much, in squared correlation, to be preferred to a simpler one.
 const CLOSER: f64 = 0.005;
+/// By so much rounding may bring it above 1.
+const ROUNDING: f64 = 1e-9;
 /// What comes out stays in numbers that can be scaled.
 pub(super) const BOUND: f64 = 1e300;
 
@@ -42,17 +44,21 @@ impl Shape {
                 let middle = sorted[sorted.len() / 2];
                 let equal = sorted.iter().filter(|x| **x == middle).count();
                 let bent = 2 * equal <= sorted.len();
-                let shapes = [
-                    Some(Shape::Plain),
-                    bent.then_some(Shape::Log),
-                    power(values).filter(|_| bent),
-                    Some(Shape::Quantile),
+                let mut best = (Shape::Plain, normality(&sorted, Shape::Plain));
+                let later: [&dyn Fn() -> Option<Shape>; 3] = [
+                    &|| bent.then_some(Shape::Log),
+                    &|| bent.then(|| power(values)).flatten(),
+                    &|| Some(Shape::Quantile),
                 ];
-                let judged = shapes.into_iter().flatten();
-                judged
-                    .map(|shape| (shape, normality(&sorted, shape)))
-                    .reduce(|best, next| if next.1 > best.1 + CLOSER { next } else { best })
-                    .map_or(Shape::Plain, |(shape, _)| shape)
+                for shape in later {
+                    // None can be so much closer; a power takes long to be found.
+                    if best.1 + CLOSER > 1.0 + ROUNDING {
+                        break;
+                    }
+                    let next = shape().map(|shape| (shape, normality(&sorted, shape)));
+                    best = next.filter(|n| n.1 > best.1 + CLOSER).unwrap_or(best);
+                }
+                best.0
             }
         }
     }

@@ -169,13 +169,13 @@ impl Matrices {
             train: Rows {
                 matrix: match fitted {
                     true => recipe.transform_training(frame, &parts.train),
-                    false => recipe.transform(frame, &parts.train),
+                    false => recipe.transform_in_parallel(frame, &parts.train),
                 },
                 targets: answers.network_targets(&parts.train, &scale),
                 weights: answers.weights(&parts.train, &params.class_weight)?,
             },
             validation: Rows {
-                matrix: recipe.transform(frame, &parts.validation),
+                matrix: recipe.transform_in_parallel(frame, &parts.validation),
                 targets: answers.network_targets(&parts.validation, &scale),
                 weights: Vec::new(),
             },

@@ -27,6 +27,7 @@ mod terms;
 mod text;
 mod time;
 mod told;
+mod transform;
 mod vector;
 mod words;
 
@@ -46,11 +47,11 @@ pub use matrix::{FeatureOf, Matrix};
 pub use names::InputName;
 pub(crate) use onnx::OnnxInputs;
 pub use options::{CategoryEncoding, Construct, Preparation, Scaling, Standardise, Transform};
+use rayon::prelude::*;
 use sentence::Sentence;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use step::Step;
-use target_mean::Means;
 pub use told::Told;
 pub use words::is_prose;
 
@@ -73,8 +74,8 @@ pub struct Input {
     pub kind: Kind,
 }
 
-/// Rows that are prepared together, column by column: their inputs stay in the processor's cache.
-const TOGETHER: usize = 256;
+/// Columns of a narrow table that are learned at a time, at most.
+const LANES: usize = 4;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Recipe {
@@ -101,7 +102,7 @@ impl Recipe {
         Recipe::fit_with(frame, columns, rows, None, &Preparation::default())
     }
 
-    /// Learns from the training rows; `truth` is the target of those rows, in their order.
+    /// Learns from the training rows, on all threads; `truth` is the target of those rows, in their order.
     pub fn fit_with(
         frame: &Frame,
         columns: &[usize],
@@ -109,18 +110,27 @@ impl Recipe {
         truth: Option<&Truth>,
         how: &Preparation,
     ) -> Recipe {
-        let (mut inputs, mut steps) = (Vec::new(), Vec::new());
-        for column in columns.iter().filter_map(|&i| frame.columns.get(i)) {
-            inputs.push(Input {
-                name: column.name.clone(),
-                type_name: column.type_name.clone(),
-                kind: column.kind,
-            });
-            steps.push(Step::fit(column, rows, truth, how));
-        }
+        let columns = columns.iter().filter_map(|&i| frame.columns.get(i));
+        let columns: Vec<&Column> = columns.collect();
+        let input = |column: &&Column| Input {
+            name: column.name.clone(),
+            type_name: column.type_name.clone(),
+            kind: column.kind,
+        };
+        // A column's values are copied a few times while it is learned: of so few at a time that they take no more room than the
+        // prepared rows will.
+        let lanes = (columns.len() / 8).max(LANES).min(columns.len());
+        let fit = |lane: usize| -> Vec<Step> {
+            let own = columns.iter().skip(lane).step_by(lanes);
+            own.map(|column| Step::fit(column, rows, truth, how))
+                .collect()
+        };
+        let fitted: Vec<Vec<Step>> = (0..lanes).into_par_iter().map(fit).collect();
+        let mut fitted: Vec<_> = fitted.into_iter().map(Vec::into_iter).collect();
+        let steps = (0..columns.len()).filter_map(|at| fitted[at % lanes].next());
         Recipe {
-            columns: inputs,
-            steps,
+            steps: steps.collect(),
+            columns: columns.iter().map(input).collect(),
             derived: Vec::new(),
             crosses: Vec::new(),
             forecasts: Vec::new(),
@@ -353,109 +363,6 @@ impl Recipe {
             numbers = more;
         }
     }
-
-    /// Prepares rows of a frame; columns are found by name, and one that is not there counts as missing.
-    pub fn transform(&self, frame: &Frame, rows: &[u32]) -> Matrix {
-        if !self.clean.is_nothing() {
-            let clean = self.clean.frame(frame, rows);
-            let rows: Vec<u32> = (0..rows.len() as u32).collect();
-            return self.prepare(&clean, &rows);
-        }
-        self.prepare(frame, rows)
-    }
-
-    /// Prepares rows of a frame that is clean.
-    fn prepare(&self, frame: &Frame, rows: &[u32]) -> Matrix {
-        let inputs = self.inputs();
-        let columns: Vec<Option<&Column>> = self
-            .columns
-            .iter()
-            .map(|input| frame.column(&input.name))
-            .collect();
-        let (width, categories) = (inputs.numbers, inputs.categories.len());
-        let mut numbers = vec![0f32; rows.len() * width];
-        let mut codes = vec![0u32; rows.len() * categories];
-        let (mut tokens, mut token_ends) = (Vec::new(), Vec::new());
-        if !inputs.bags.is_empty() {
-            for &row in rows {
-                let cell = |c: usize| cell_of(columns[c], row);
-                self.write_tokens(cell, &mut tokens, &mut token_ends);
-            }
-        }
-        let mut blocks = (&mut numbers[..], &mut codes[..]);
-        let mut shares = Vec::new();
-        for rows in rows.chunks(TOGETHER) {
-            let (numbers, more_numbers) = blocks.0.split_at_mut(rows.len() * width);
-            let (codes, more_codes) = blocks.1.split_at_mut(rows.len() * categories);
-            blocks = (more_numbers, more_codes);
-            let mut at = (0, 0);
-            for (step, column) in self.steps.iter().zip(&columns) {
-                let next = (at.0 + step.numbers(), at.1 + step.codes());
-                if let Step::Number(number) = step {
-                    let cells = rows.iter().map(|&row| cell_of(*column, row));
-                    number.write_rows(cells, &mut numbers[at.0..], width, &mut shares);
-                } else {
-                    for (i, &row) in rows.iter().enumerate() {
-                        let numbers = &mut numbers[i * width..][at.0..next.0];
-                        let codes = &mut codes[i * categories..][at.1..next.1];
-                        step.write(cell_of(*column, row), numbers, codes);
-                    }
-                }
-                at = next;
-            }
-            for (i, &row) in rows.iter().enumerate() {
-                let numbers = &mut numbers[i * width..(i + 1) * width][at.0..];
-                let codes = &mut codes[i * categories..(i + 1) * categories][at.1..];
-                self.write_made(|c| cell_of(columns[c], row), numbers, codes);
-            }
-        }
-        Matrix {
-            rows: rows.len(),
-            numbers,
-            codes,
-            tokens,
-            token_ends,
-            singles: self.singles(),
-            features: self.features(),
-            inputs,
-        }
-    }
-}
-
-impl Recipe {
-    /// Prepares the rows this recipe was fitted to, in their order: what was learned from the target enters a row only from
-    /// the other rows.
-    pub fn transform_training(&self, frame: &Frame, rows: &[u32]) -> Matrix {
-        let mut matrix = self.transform(frame, rows);
-        let (width, mut start) = (matrix.inputs.numbers, 0);
-        let mut replace = |start: usize, means: &Means| {
-            for (position, row) in matrix.numbers.chunks_exact_mut(width).enumerate() {
-                if let Some(means) = means.of_training_row(position) {
-                    row[start..start + means.len()].copy_from_slice(means);
-                }
-            }
-        };
-        for step in &self.steps {
-            if let Step::TargetMean(mean) = step {
-                replace(start, &mean.means);
-            }
-            start += step.numbers();
-        }
-        start += self.derived.iter().map(|d| d.number.width()).sum::<usize>();
-        for cross in &self.crosses {
-            if let Some(means) = cross.means() {
-                replace(start, means);
-            }
-            start += cross.numbers();
-        }
-        matrix
-    }
-}
-
-/// A column that is not there is missing in every row.
-#[inline]
-fn cell_of(column: Option<&Column>, row: u32) -> Cell<'_> {
-    column.map_or(Cell::Null, |column| column.cell(row as usize))
 }
 
 /// The values of the rows that have one.

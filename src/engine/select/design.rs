@@ -52,7 +52,7 @@ impl Design {
             }
             return Design {
                 train: inputs(&known),
-                validation: inputs(&recipe.transform(sample.frame, &validation)),
+                validation: inputs(&recipe.transform_in_parallel(sample.frame, &validation)),
                 owners,
                 truth,
                 held_out,

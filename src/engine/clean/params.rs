@@ -169,6 +169,12 @@ impl CleanParams {
         self
     }
 
+    /// Whether anything but gaps and whole rows is looked at.
+    pub(super) fn changes_values(&self) -> bool {
+        let bounds = matches!(self.outliers, Outliers::Clip(_) | Outliers::Robust(_));
+        bounds || !self.text.is_off() || self.variants || self.numbers || self.dates
+    }
+
     /// Columns named by the options, for the caller to look up.
     pub fn named(&self) -> impl Iterator<Item = &str> {
         let constants = match &self.missing {

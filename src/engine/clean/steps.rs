@@ -108,7 +108,7 @@ impl Steps {
             bounds: None,
             fill: None,
         };
-        if !touched(column, rows, keys, params) {
+        if !params.changes_values() || !touched(column, rows, keys, params) {
             return steps;
         }
         if is_text(column) {

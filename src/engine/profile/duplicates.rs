@@ -3,6 +3,10 @@
 use crate::frame::{Cell, Column, Frame};
 use crate::random::Random;
 use hashbrown::{HashMap, HashSet};
+use rayon::prelude::*;
+
+/// Rows that are hashed together.
+const ROWS: usize = 8192;
 
 /// Mixes a word into a hash (the finaliser of splitmix64).
 fn mix(hash: u64, word: u64) -> u64 {
@@ -50,14 +54,17 @@ fn rounded(x: f64) -> f64 {
 }
 
 /// A hash per asked-for row over the given columns; equal rows have equal hashes, and others different ones but for one pair
-/// in 2^64.
+/// in 2^64. On all threads.
 pub fn row_hashes(frame: &Frame, columns: &[usize], rows: &[u32], near: bool) -> Vec<u64> {
     let mut hashes = vec![0u64; rows.len()];
-    for column in columns.iter().filter_map(|&c| frame.columns.get(c)) {
-        for (hash, &row) in hashes.iter_mut().zip(rows) {
-            *hash = mix(*hash, cell(column.cell(row as usize), near));
+    let some = hashes.par_chunks_mut(ROWS).zip(rows.par_chunks(ROWS));
+    some.for_each(|(hashes, rows)| {
+        for column in columns.iter().filter_map(|&c| frame.columns.get(c)) {
+            for (hash, &row) in hashes.iter_mut().zip(rows) {
+                *hash = mix(*hash, cell(column.cell(row as usize), near));
+            }
         }
-    }
+    });
     hashes
 }
 

@@ -64,12 +64,14 @@ pub fn unfit(column: &Column, rows: &[u32]) -> Option<Unfit> {
             })
         }
         Values::Number(values) if column.kind == Kind::Number => {
+            if !known.iter().all(|row| values[*row as usize].fract() == 0.0) {
+                return None;
+            }
             let values: Vec<f64> = known.iter().map(|row| values[*row as usize]).collect();
-            let whole = values.iter().all(|v| v.fract() == 0.0);
             // Some of the rows of a counter have some of its numbers.
             let all = present as f64 * column.len() as f64 / rows.len() as f64;
             let named = named_identifier(&column.name) || consecutive(&values, all);
-            (whole && named && all_different(&values)).then(|| {
+            (named && all_different(&values)).then(|| {
                 Unfit::Identifier(format!(
                     "{present} different whole numbers in {present} rows"
                 ))

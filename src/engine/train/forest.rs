@@ -1,11 +1,12 @@
 //! A random forest (Breiman 2001) whose trees average labels or values.
 
-use super::boost::bins::{Feature, bin};
+use super::boost::bins::{Feature, features};
 use super::{REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::forest::{Averaged, Binned, Forest, Growth};
 use crate::infer::answers;
 use crate::models::{Model, Output, Part, Trees};
+use rayon::prelude::*;
 use std::time::Instant;
 
 /// Trees grown between two looks at the clock.
@@ -23,12 +24,16 @@ pub(super) fn forest(
     let (matrix, outputs) = (task.train.matrix, task.outputs);
     let started = Instant::now();
     let deadline = task.deadline(started);
-    let features = bin(matrix);
-    let ordered: Vec<Ordered> = features.iter().map(|f| Ordered::of(f, task)).collect();
-    let inputs = features.iter().zip(&ordered);
+    let features = features(matrix);
+    let columns = features.par_iter().enumerate();
+    let ordered = columns.map(|(at, feature)| {
+        let bins = feature.bins(matrix, at, 0..matrix.rows).collect();
+        Ordered::of(feature, bins, task)
+    });
+    let (ordered, inputs): (Vec<Ordered>, Vec<Vec<u8>>) = ordered.unzip();
     let binned = Binned {
         rows: matrix.rows,
-        inputs: inputs.map(|(f, o)| o.bins(f)).collect(),
+        inputs,
     };
     let values = match task.output {
         Output::Softmax => {
@@ -120,7 +125,8 @@ struct Ordered {
 }
 
 impl Ordered {
-    fn of(feature: &Feature, task: &Task<'_>) -> Ordered {
+    /// Answers the bins by their ranks as well.
+    fn of(feature: &Feature, mut bins: Vec<u8>, task: &Task<'_>) -> (Ordered, Vec<u8>) {
         let mut order: Vec<u8> = (0..feature.count).map(|bin| bin as u8).collect();
         if feature.is_category() {
             let targets = task.train.targets;
@@ -129,7 +135,7 @@ impl Ordered {
                 Output::Sigmoid | Output::Identity | Output::Exp => None,
             };
             let (mut sums, mut counts) = (vec![0.0; feature.count], vec![0.0f64; feature.count]);
-            for (bin, target) in feature.bins.iter().zip(targets) {
+            for (bin, target) in bins.iter().zip(targets) {
                 counts[usize::from(*bin)] += 1.0;
                 sums[usize::from(*bin)] += match label {
                     Some(label) => f64::from(u8::from(*target == label)),
@@ -146,12 +152,9 @@ impl Ordered {
         for (rank, bin) in order.into_iter().enumerate() {
             ranks[usize::from(bin)] = rank as u8;
         }
-        Ordered { ranks }
-    }
-
-    fn bins(&self, feature: &Feature) -> Vec<u8> {
-        let ranked = feature.bins.iter().map(|bin| self.ranks[usize::from(*bin)]);
-        ranked.collect()
+        bins.iter_mut()
+            .for_each(|bin| *bin = ranks[usize::from(*bin)]);
+        (Ordered { ranks }, bins)
     }
 
     /// Which bins rank at most as high.

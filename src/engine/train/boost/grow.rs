@@ -2,15 +2,16 @@
 //! the bins.
 
 use super::bins::Feature;
+use super::histogram::{Bins, Pair, Run, runs};
 use crate::models::Node;
+use crate::recipe::Matrix;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Gradient and curvature of a row, or their sums.
-pub(super) type Pair = [f64; 2];
-
-/// Features times rows below which a histogram is filled on one thread.
-const SMALL: usize = 20_000;
+/// Sums to add or to look at below which one thread does it all.
+const SMALL: usize = 40_000;
+/// Rows that one thread copies at a time.
+const PIECE: usize = 16_384;
 /// A category with at most so many bins is split one against the others.
 const FEW: usize = 4;
 /// Levels with less curvature than this say too little to be put in order; and how much the order and the value of levels is
@@ -31,13 +32,34 @@ pub(super) struct Shape {
 struct Split {
     gain: f64,
     feature: usize,
-    goes_left: Vec<bool>,
+    left: Left,
+}
+
+/// Which bins go left.
+enum Left {
+    /// All up to this one.
+    To(usize),
+    These(Vec<usize>),
+}
+
+impl Left {
+    fn bins(&self, count: usize) -> Vec<bool> {
+        match self {
+            Left::To(last) => (0..count).map(|bin| bin <= *last).collect(),
+            Left::These(bins) => {
+                let mut goes_left = vec![false; count];
+                bins.iter().for_each(|bin| goes_left[*bin] = true);
+                goes_left
+            }
+        }
+    }
 }
 
 struct Leaf {
     node: usize,
     rows: Range<usize>,
     sum: Pair,
+    /// Empty where it is not split any more.
     histogram: Vec<Pair>,
     split: Option<Split>,
 }
@@ -45,41 +67,40 @@ struct Leaf {
 /// Grows trees on the same rows.
 pub(super) struct Grower<'a> {
     features: &'a [Feature],
-    /// Where each feature's bins begin in a histogram.
-    starts: Vec<usize>,
-    bins: usize,
+    bins: Bins,
     pub(super) shape: Shape,
     /// Rows, those of a leaf side by side.
     order: Vec<u32>,
     spare: Vec<u32>,
+    /// The pairs of some rows.
     gathered: Vec<Pair>,
+    /// Histograms that are not needed any more: room for others.
+    room: Vec<Vec<Pair>>,
 }
 
 impl<'a> Grower<'a> {
-    pub(super) fn new(features: &'a [Feature], rows: usize, shape: Shape) -> Grower<'a> {
-        let mut bins = 0;
-        let starts = features.iter().map(|f| {
-            bins += f.count;
-            bins - f.count
-        });
+    pub(super) fn new(features: &'a [Feature], matrix: &Matrix, shape: Shape) -> Grower<'a> {
         Grower {
-            starts: starts.collect(),
-            bins,
             features,
+            bins: Bins::of(matrix, features),
             shape,
-            order: (0..rows as u32).collect(),
-            spare: Vec::with_capacity(rows),
-            gathered: Vec::with_capacity(rows),
+            order: (0..matrix.rows as u32).collect(),
+            spare: vec![0; matrix.rows],
+            gathered: vec![[0.0; 2]; matrix.rows],
+            room: Vec::new(),
         }
     }
 
     /// A tree for the gradients of all rows that looks at some of the features; adds its values to `scores`.
     pub(super) fn tree(&mut self, pairs: &[Pair], used: &[usize], scores: &mut [f32]) -> Vec<Node> {
+        let runs = runs(used, self.features);
+        let bins = runs.iter().map(|run| run.bins).sum();
         let all = 0..self.order.len();
         let sum = total(pairs);
         let mut nodes = vec![Node::Leaf(0.0)];
-        let histogram = self.histogram(pairs, used, &all);
-        let split = self.best(&histogram, used, sum, all.len());
+        self.gather(pairs, &all);
+        let mut histogram = self.histogram(bins);
+        let [split, _] = self.look(&runs, &all, &mut histogram, &mut [], [(sum, all.len()); 2]);
         let mut leaves = vec![Leaf {
             node: 0,
             rows: all,
@@ -99,31 +120,40 @@ impl<'a> Grower<'a> {
                 break;
             };
             let feature = &self.features[split.feature];
-            let middle = self.part(&leaf.rows, feature, &split.goes_left);
+            let goes_left = split.left.bins(feature.count);
+            let middle = self.part(&leaf.rows, split.feature, &goes_left);
             let (left, right) = (nodes.len(), nodes.len() + 1);
-            nodes[leaf.node] = feature.node(split.feature, &split.goes_left, left, right);
+            nodes[leaf.node] = feature.node(split.feature, &goes_left, left, right);
             nodes.extend([Node::Leaf(0.0), Node::Leaf(0.0)]);
             let sides = [leaf.rows.start..middle, middle..leaf.rows.end];
             // The smaller side is counted, the other is what is left.
             let small = usize::from(sides[1].len() < sides[0].len());
-            let counted = self.histogram(pairs, used, &sides[small]);
-            let mut rest = leaf.histogram;
-            rest.iter_mut().zip(&counted).for_each(|(r, c)| {
-                r[0] -= c[0];
-                r[1] -= c[1];
-            });
-            let sum = |rows: &Range<usize>| {
-                let rows = self.order[rows.clone()].iter();
-                rows.fold([0.0; 2], |sum, &row| plus(sum, pairs[row as usize]))
-            };
-            let small_sum = sum(&sides[small]);
+            let gathered = self.gather(pairs, &sides[small]);
+            let small_sum = gathered.iter().fold([0.0; 2], |sum, pair| plus(sum, *pair));
             let rest_sum = [leaf.sum[0] - small_sum[0], leaf.sum[1] - small_sum[1]];
-            let mut both = [(counted, small_sum), (rest, rest_sum)];
+            let (mut counted, mut rest) = (Vec::new(), leaf.histogram);
+            let mut found = [None, None];
+            // Leaves of the last split stay leaves, and so do small ones.
+            let last = leaves.len() + 2 >= self.shape.leaves;
+            if !last && self.is_large(sides[1 - small].len()) {
+                counted = self.histogram(bins);
+                let wholes = [
+                    (small_sum, sides[small].len()),
+                    (rest_sum, sides[1 - small].len()),
+                ];
+                found = self.look(&runs, &sides[small], &mut counted, &mut rest, wholes);
+            }
+            let [of_counted, of_rest] = found;
+            let mut both = [(counted, small_sum, of_counted), (rest, rest_sum, of_rest)];
             if small == 1 {
                 both.swap(0, 1);
             }
-            for ((rows, node), (histogram, sum)) in sides.into_iter().zip([left, right]).zip(both) {
-                let split = self.best(&histogram, used, sum, rows.len());
+            for ((rows, node), (mut histogram, sum, split)) in
+                sides.into_iter().zip([left, right]).zip(both)
+            {
+                if split.is_none() {
+                    self.room.push(std::mem::take(&mut histogram));
+                }
                 leaves.push(Leaf {
                     node,
                     rows,
@@ -139,75 +169,118 @@ impl<'a> Grower<'a> {
             nodes[leaf.node] = Node::Leaf(value);
             let rows = self.order[leaf.rows].iter();
             rows.for_each(|&row| scores[row as usize] += value);
+            self.room.push(leaf.histogram);
         }
+        self.room.retain(|histogram| histogram.capacity() > 0);
         nodes
     }
 
     /// Brings the rows of a leaf that go left before the others, in their order; answers where the others begin.
-    fn part(&mut self, rows: &Range<usize>, feature: &Feature, goes_left: &[bool]) -> usize {
-        self.spare.clear();
-        let mut to = rows.start;
-        for at in rows.clone() {
-            let row = self.order[at];
-            if goes_left[usize::from(feature.bins[row as usize])] {
-                self.order[to] = row;
-                to += 1;
-            } else {
-                self.spare.push(row);
-            }
+    fn part(&mut self, rows: &Range<usize>, feature: usize, goes_left: &[bool]) -> usize {
+        let (order, spare) = (&mut self.order[rows.clone()], &mut self.spare[..rows.len()]);
+        let bin = self.bins.of_rows(feature);
+        let (mut left, mut right) = (0, 0);
+        // Each row is written to either side, and one of them keeps it: no guess where it goes can be wrong.
+        for at in 0..order.len() {
+            let row = order[at];
+            let stays = usize::from(goes_left[usize::from(bin(row))]);
+            (order[left], spare[right]) = (row, row);
+            left += stays;
+            right += 1 - stays;
         }
-        self.order[to..rows.end].copy_from_slice(&self.spare);
-        to
+        order[left..].copy_from_slice(&spare[..right]);
+        rows.start + left
     }
 
-    fn histogram(&mut self, pairs: &[Pair], used: &[usize], rows: &Range<usize>) -> Vec<Pair> {
+    /// The pairs of the rows.
+    fn gather(&mut self, pairs: &[Pair], rows: &Range<usize>) -> &[Pair] {
         let order = &self.order[rows.clone()];
-        self.gathered.clear();
-        self.gathered
-            .extend(order.iter().map(|&row| pairs[row as usize]));
-        let gathered = &self.gathered;
-        let mut out = vec![[0.0; 2]; self.bins];
-        let fill = |feature: usize, out: &mut [Pair]| {
-            let bins = &self.features[feature].bins;
-            for (&row, pair) in order.iter().zip(gathered) {
-                let sum = &mut out[usize::from(bins[row as usize])];
-                sum[0] += pair[0];
-                sum[1] += pair[1];
-            }
+        let gathered = &mut self.gathered[..order.len()];
+        let copy = |(to, rows): (&mut [Pair], &[u32])| {
+            let each = to.iter_mut().zip(rows);
+            each.for_each(|(to, row)| *to = pairs[*row as usize]);
         };
-        // Each feature has its own piece of the histogram.
-        let mut pieces = Vec::with_capacity(used.len());
-        let (mut rest, mut at) = (&mut out[..], 0);
-        for &feature in used {
-            let (_, from_here) = rest.split_at_mut(self.starts[feature] - at);
-            let (own, after) = from_here.split_at_mut(self.features[feature].count);
-            at = self.starts[feature] + own.len();
-            pieces.push((feature, own));
-            rest = after;
+        let pieces = gathered.par_chunks_mut(PIECE).zip(order.par_chunks(PIECE));
+        match order.len() <= PIECE {
+            true => copy((gathered, order)),
+            false => pieces.for_each(copy),
         }
-        if order.len() * used.len() < SMALL {
-            pieces
-                .into_iter()
-                .for_each(|(feature, own)| fill(feature, own));
-        } else {
-            pieces
-                .into_par_iter()
-                .for_each(|(feature, own)| fill(feature, own));
-        }
-        out
+        &self.gathered[..rows.len()]
     }
 
-    /// The split that gains most, if any gains.
-    fn best(&self, histogram: &[Pair], used: &[usize], sum: Pair, rows: usize) -> Option<Split> {
-        if rows < 2 * self.shape.least_rows {
+    /// Room for a histogram.
+    fn histogram(&mut self, bins: usize) -> Vec<Pair> {
+        let mut histogram = self.room.pop().unwrap_or_default();
+        histogram.resize(bins, [0.0; 2]);
+        histogram
+    }
+
+    /// Counts the rows, whose pairs are gathered, takes them from `rest` where there is one, and answers the best split of either.
+    /// `wholes` are their sums and how many rows they have.
+    fn look(
+        &self,
+        runs: &[Run],
+        rows: &Range<usize>,
+        counted: &mut [Pair],
+        rest: &mut [Pair],
+        wholes: [(Pair, usize); 2],
+    ) -> [Option<Split>; 2] {
+        let rows = &self.order[rows.clone()];
+        let gathered = &self.gathered[..rows.len()];
+        let work = |(run, counted, rest): (&Run, &mut [Pair], &mut [Pair])| {
+            self.bins
+                .count(run, self.features, (rows, gathered), counted);
+            let each = rest.iter_mut().zip(&*counted);
+            each.for_each(|(r, c)| {
+                r[0] -= c[0];
+                r[1] -= c[1];
+            });
+            let of_rest = match rest.is_empty() {
+                true => None,
+                false => self.best(run, rest, wholes[1]),
+            };
+            [self.best(run, counted, wholes[0]), of_rest]
+        };
+        // Each run has its own piece of the histograms.
+        let additions = rows.len() * runs.iter().map(|run| run.features.len()).sum::<usize>();
+        let small = additions + counted.len() + rest.len() < SMALL;
+        let mut pieces = Vec::with_capacity(runs.len());
+        let (mut more_counted, mut more_rest) = (counted, rest);
+        for run in runs {
+            let (counted, more) = more_counted.split_at_mut(run.bins);
+            more_counted = more;
+            let (rest, more) = more_rest.split_at_mut(run.bins.min(more_rest.len()));
+            more_rest = more;
+            pieces.push((run, counted, rest));
+        }
+        let found: Vec<[Option<Split>; 2]> = match small {
+            true => pieces.into_iter().map(work).collect(),
+            false => pieces.into_par_iter().map(work).collect(),
+        };
+        let mut found = found.into_iter();
+        let best = found.next().unwrap_or_default();
+        let best = found.fold(best, |[a, b], [c, d]| [better(a, c), better(b, d)]);
+        best.map(|split| split.filter(|split| split.gain > 1e-6))
+    }
+
+    /// Whether a leaf of so many rows can be split.
+    fn is_large(&self, rows: usize) -> bool {
+        rows >= 2 * self.shape.least_rows
+    }
+
+    /// The split of one of the run's features that gains most, if any gains.
+    fn best(&self, run: &Run, histogram: &[Pair], (sum, rows): (Pair, usize)) -> Option<Split> {
+        if !self.is_large(rows) {
             return None;
         }
         // Rows are told from curvature: histograms stay small that way.
         let per_row = sum[1] / rows as f64;
         let least = (self.shape.least_rows as f64 * per_row).max(1e-3);
-        let found = used.iter().filter_map(|&feature| {
-            let own = &histogram[self.starts[feature]..][..self.features[feature].count];
-            let (gain, goes_left) = if self.features[feature].is_category() {
+        let mut at = 0;
+        let found = run.features.iter().filter_map(|&feature| {
+            let own = &histogram[at..at + self.features[feature].count];
+            at += own.len();
+            let (gain, left) = if self.features[feature].is_category() {
                 self.category(own, sum, least)?
             } else {
                 self.number(own, sum, least)?
@@ -215,12 +288,10 @@ impl<'a> Grower<'a> {
             Some(Split {
                 gain,
                 feature,
-                goes_left,
+                left,
             })
         });
-        found
-            .max_by(|a, b| a.gain.total_cmp(&b.gain))
-            .filter(|split| split.gain > 1e-6)
+        found.max_by(|a, b| a.gain.total_cmp(&b.gain))
     }
 
     /// What a split gains in the loss, twice.
@@ -231,7 +302,7 @@ impl<'a> Grower<'a> {
         score(left, l2) + score(right, l2) - score(sum, self.shape.l2)
     }
 
-    fn number(&self, own: &[Pair], sum: Pair, least: f64) -> Option<(f64, Vec<bool>)> {
+    fn number(&self, own: &[Pair], sum: Pair, least: f64) -> Option<(f64, Left)> {
         let mut left = [0.0; 2];
         let mut best: Option<(f64, usize)> = None;
         for (bin, pair) in own[..own.len() - 1].iter().enumerate() {
@@ -247,13 +318,12 @@ impl<'a> Grower<'a> {
                 best = Some((gain, bin));
             }
         }
-        let (gain, last) = best?;
-        Some((gain, (0..own.len()).map(|bin| bin <= last).collect()))
+        best.map(|(gain, last)| (gain, Left::To(last)))
     }
 
     /// Levels in the order of their mean gradient, a run from either end (Fisher 1958); few levels one against the others. The
     /// first bin, of rare and unseen levels, stays right.
-    fn category(&self, own: &[Pair], sum: Pair, least: f64) -> Option<(f64, Vec<bool>)> {
+    fn category(&self, own: &[Pair], sum: Pair, least: f64) -> Option<(f64, Left)> {
         let mut best: Option<(f64, Vec<usize>)> = None;
         let mut consider = |left: Pair, bins: &[usize], extra: f64| {
             if left[1] < least || sum[1] - left[1] < least {
@@ -284,10 +354,15 @@ impl<'a> Grower<'a> {
                 order.reverse();
             }
         }
-        let (gain, bins) = best?;
-        let mut goes_left = vec![false; own.len()];
-        bins.into_iter().for_each(|bin| goes_left[bin] = true);
-        Some((gain, goes_left))
+        best.map(|(gain, bins)| (gain, Left::These(bins)))
+    }
+}
+
+/// The later one where both gain as much.
+fn better(a: Option<Split>, b: Option<Split>) -> Option<Split> {
+    match (a, b) {
+        (Some(a), Some(b)) if a.gain.total_cmp(&b.gain).is_gt() => Some(a),
+        (a, b) => b.or(a),
     }
 }
 

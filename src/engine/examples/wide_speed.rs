@@ -1,0 +1,108 @@
+//! How long training takes on tables of many columns, phase by phase: numbers of several shapes, some with NULLs, and every tenth
+//! column a category. Prints a hash of the model as well: it must not change with the number of threads.
+//!
+//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [ALGORITHM]`
+
+use insight_engine::fit::{Request, fit};
+use insight_engine::frame::{Cell, Column, Frame, Kind};
+use insight_engine::params::Params;
+use insight_engine::random::Random;
+use serde_json::json;
+use std::time::Instant;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, otherwise: usize| {
+        let given = arguments.get(at).and_then(|text| text.parse().ok());
+        given.unwrap_or(otherwise)
+    };
+    let (rows, columns) = (number(0, 100_000), number(1, 300));
+    let algorithm = arguments.get(2).map_or("gbdt", String::as_str);
+    let options = json!({"algorithm": algorithm, "learning_rate": 0.3});
+    let params = options.as_object().map(Params::from_json);
+    let Some(Ok(params)) = params else {
+        return println!("unknown algorithm {algorithm}");
+    };
+    let request = Request::new(table(rows, columns), "target", params);
+    let started = Instant::now();
+    let mut phases: Vec<(String, f64)> = Vec::new();
+    let mut rounds = 0;
+    let artifact = fit(request, &mut |progress| {
+        if phases
+            .last()
+            .is_none_or(|(name, _)| *name != progress.phase)
+        {
+            phases.push((progress.phase.clone(), started.elapsed().as_secs_f64()));
+        }
+        rounds = rounds.max(progress.epoch);
+        true
+    });
+    let end = started.elapsed().as_secs_f64();
+    let mut artifact = match artifact {
+        Ok(artifact) => artifact,
+        Err(error) => return println!("{error}"),
+    };
+    // All but the times.
+    let provenance = &mut artifact.provenance;
+    (provenance.fit_seconds, provenance.predict_seconds) = (0.0, 0.0);
+    for epoch in &mut artifact.history {
+        (epoch.seconds, epoch.rows_per_second) = (0.0, 0.0);
+    }
+    print!("{rows} rows, {columns} columns, {algorithm}:");
+    for (at, (name, from)) in phases.iter().enumerate() {
+        let to = phases.get(at + 1).map_or(end, |(_, from)| *from);
+        print!(" {name} {:.2} s,", to - from);
+    }
+    println!(
+        " {rounds} rounds, model {:016x}",
+        hash(&artifact.to_bytes())
+    );
+}
+
+fn table(rows: usize, columns: usize) -> Frame {
+    let mut random = Random::new(1);
+    let mut sums = vec![0.0; rows];
+    let mut frame = Frame::default();
+    for at in 0..columns {
+        let category = at % 10 == 9;
+        let kind = if category {
+            Kind::Category
+        } else {
+            Kind::Number
+        };
+        let type_name = if category { "text" } else { "double precision" };
+        let mut column = Column::new(format!("c{at}"), type_name, kind);
+        let levels = [3, 12, 150][at / 10 % 3];
+        for sum in &mut sums {
+            let (normal, level) = (random.normal(), random.below(levels));
+            if at < 20 {
+                *sum += if category {
+                    level as f64 / levels as f64
+                } else {
+                    normal
+                };
+            }
+            let name = format!("level {level}");
+            column.push(match at % 10 {
+                9 => Cell::Text(&name),
+                8 | 7 if random.uniform() < 0.1 => Cell::Null,
+                8 | 6 => Cell::Number((normal + 5.0).exp()),
+                5 => Cell::Number((4.0 * normal).round()),
+                _ => Cell::Number(normal),
+            });
+        }
+        frame.columns.push(column);
+    }
+    let mut target = Column::new("target", "boolean", Kind::Boolean);
+    let noisy = sums.iter().map(|sum| sum + 3.0 * random.normal() > 0.0);
+    noisy.for_each(|yes| target.push(Cell::Boolean(yes)));
+    frame.columns.push(target);
+    frame
+}
+
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

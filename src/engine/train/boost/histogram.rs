@@ -146,3 +146,53 @@ fn add<'a, 'o, const N: usize>(
     }
     rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bins::features;
+    use super::*;
+    use crate::models::Inputs;
+    use crate::random::Random;
+
+    #[test]
+    fn bins_have_the_sums_of_their_rows() {
+        let (rows, numbers) = (2_500, 90);
+        let mut random = Random::new(4);
+        let values = (0..rows * numbers).map(|_| random.below(40) as f32);
+        let matrix = Matrix {
+            rows,
+            numbers: values.collect(),
+            inputs: Inputs {
+                numbers,
+                ..Inputs::default()
+            },
+            ..Matrix::default()
+        };
+        let features = features(&matrix);
+        let bins = Bins::of(&matrix, &features);
+        let mut some: Vec<u32> = (0..rows as u32).collect();
+        random.shuffle(&mut some);
+        some.truncate(2_100);
+        let pairs: Vec<Pair> = some.iter().map(|_| [random.normal(), 1.0]).collect();
+        let used: Vec<usize> = (0..numbers).filter(|at| at % 3 != 1).collect();
+        let mut seen = Vec::new();
+        for run in runs(&used, &features) {
+            let mut counted = vec![[f64::NAN; 2]; run.bins];
+            bins.count(&run, &features, (&some, &pairs), &mut counted);
+            let mut counted = &counted[..];
+            for feature in run.features {
+                let mut sums = vec![[0.0; 2]; features[feature].count];
+                for (&row, pair) in some.iter().zip(&pairs) {
+                    // Few values have a bin each.
+                    let bin = matrix.numbers[row as usize * numbers + feature] as usize;
+                    assert_eq!(usize::from(bins.of_rows(feature)(row)), bin);
+                    sums[bin] = [sums[bin][0] + pair[0], sums[bin][1] + pair[1]];
+                }
+                assert_eq!(counted[..sums.len()], sums);
+                counted = &counted[sums.len()..];
+                seen.push(feature);
+            }
+        }
+        assert_eq!(seen, used);
+    }
+}

@@ -1,13 +1,12 @@
 //! How long training takes on tables of many columns, phase by phase: numbers of several shapes, some with NULLs, and every tenth
 //! column a category. Prints a hash of the model as well: it must not change with the number of threads.
 //!
-//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [ALGORITHM]`
+//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [OPTIONS]`
 
 use insight_engine::fit::{Request, fit};
 use insight_engine::frame::{Cell, Column, Frame, Kind};
 use insight_engine::params::Params;
 use insight_engine::random::Random;
-use serde_json::json;
 use std::time::Instant;
 
 fn main() {
@@ -17,11 +16,14 @@ fn main() {
         given.unwrap_or(otherwise)
     };
     let (rows, columns) = (number(0, 100_000), number(1, 300));
-    let algorithm = arguments.get(2).map_or("gbdt", String::as_str);
-    let options = json!({"algorithm": algorithm, "learning_rate": 0.3});
-    let params = options.as_object().map(Params::from_json);
-    let Some(Ok(params)) = params else {
-        return println!("unknown algorithm {algorithm}");
+    let options = arguments
+        .get(2)
+        .map_or(r#"{"algorithm": "gbdt"}"#, String::as_str);
+    let params = serde_json::from_str(options).map(|own| Params::from_json(&own));
+    let params = match params {
+        Ok(Ok(params)) => params,
+        Ok(Err(error)) => return println!("{error}"),
+        Err(error) => return println!("{options}: {error}"),
     };
     let request = Request::new(table(rows, columns), "target", params);
     let started = Instant::now();
@@ -48,7 +50,7 @@ fn main() {
     for epoch in &mut artifact.history {
         (epoch.seconds, epoch.rows_per_second) = (0.0, 0.0);
     }
-    print!("{rows} rows, {columns} columns, {algorithm}:");
+    print!("{rows} rows, {columns} columns, {options}:");
     for (at, (name, from)) in phases.iter().enumerate() {
         let to = phases.get(at + 1).map_or(end, |(_, from)| *from);
         print!(" {name} {:.2} s,", to - from);

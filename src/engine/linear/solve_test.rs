@@ -1,6 +1,7 @@
 //! What makes coefficients the best ones, of tables that are long, wide, and of several labels.
 
 use super::*;
+use crate::linear::tests::goal;
 use crate::models::{CategoryInput, Encoding, Inputs};
 use crate::random::Random;
 use crate::recipe::Matrix;
@@ -69,16 +70,6 @@ fn left(design: &Design<'_>, goal: &Goal<'_>, by: Penalty) -> f64 {
         }
     }
     most
-}
-
-fn goal<'a>(output: Output, outputs: usize, targets: &'a [f32]) -> Goal<'a> {
-    Goal {
-        output,
-        outputs,
-        targets,
-        weights: &[],
-        until: None,
-    }
 }
 
 const PENALTIES: [Penalty; 3] = [

@@ -75,7 +75,7 @@ fn params(options: serde_json::Value, task: Task) -> ValidParams {
         .unwrap()
 }
 
-fn goal(output: Output, outputs: usize, targets: &[f32]) -> Goal<'_> {
+pub(super) fn goal(output: Output, outputs: usize, targets: &[f32]) -> Goal<'_> {
     Goal {
         output,
         outputs,

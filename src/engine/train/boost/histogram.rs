@@ -89,6 +89,14 @@ impl Bins {
         move |row| self.cells[row as usize * self.width + cell][lane]
     }
 
+    /// Appends some cells of each row. Copies of known length need no call.
+    fn read<const N: usize>(&self, rows: &[u32], start: usize, out: &mut Vec<[u8; CELL]>) {
+        for &row in rows {
+            let own = self.cells[row as usize * self.width + start..].first_chunk::<N>();
+            own.into_iter().for_each(|own| out.extend_from_slice(own));
+        }
+    }
+
     /// Writes the histograms of a run, one after the other; `pairs` are those of the rows.
     pub(super) fn count(
         &self,
@@ -102,9 +110,12 @@ impl Bins {
         let mut read = Vec::with_capacity(rows.len().min(AHEAD) * own.len());
         for (rows, pairs) in rows.chunks(AHEAD).zip(pairs.chunks(AHEAD)) {
             read.clear();
-            for &row in rows {
-                let row = row as usize * self.width;
-                read.extend_from_slice(&self.cells[row + own.start..row + own.end]);
+            match own.len() {
+                0 => {}
+                1 => self.read::<1>(rows, own.start, &mut read),
+                2 => self.read::<2>(rows, own.start, &mut read),
+                3 => self.read::<3>(rows, own.start, &mut read),
+                _ => self.read::<CELLS>(rows, own.start, &mut read),
             }
             let mut rest = &mut out[..];
             for some in run.features.chunk_by(|a, b| a / CELL == b / CELL) {

@@ -16,7 +16,7 @@ MOST = int(os.environ["BENCH_MOST"])
 ROW_SIZES = sorted({10**power for power in range(4, 9) if 10**power <= MOST} | {MOST})
 COLUMN_SIZES = [5, 20, 100, 300, 1000]
 # Rows of the tables that grow in columns, columns of those that grow in rows. A column costs something whatever its rows, so the
-# rows stay the same; a linear model of 1,000 columns takes long: `--rows 20000` is enough to see how.
+# rows stay the same; `--rows 20000` is enough to see how.
 ROWS, COLUMNS = min(ROWS, 100_000), 20
 # Of a statement. A training of 100,000,000 rows may take longer, and says so.
 TIMEOUT = "2h"

@@ -24,8 +24,6 @@ const NONE: u32 = u32::MAX;
 /// Rows that are added up at a time, at least; and the most such parts, so that their sums stay small.
 const PART: usize = 2048;
 const MOST_PARTS: usize = 16;
-/// Sums of more inputs than this are added up in one part, for the memory they take.
-const WIDE: usize = 1000;
 
 /// Rows as the inputs of a linear model. Place 0 is the intercept.
 pub(crate) struct Design<'a> {
@@ -173,8 +171,7 @@ impl<'a> Design<'a> {
         size: usize,
         add: impl Fn(usize, &[(usize, f64)], &mut [f64]) + Sync,
     ) -> Vec<f64> {
-        let parts = if self.width > WIDE { 1 } else { MOST_PARTS };
-        let part = self.rows().div_ceil(parts).max(PART);
+        let part = self.rows().div_ceil(MOST_PARTS).max(PART);
         let rows: Vec<usize> = (0..self.rows()).collect();
         let sums: Vec<Vec<f64>> = rows
             .par_chunks(part)

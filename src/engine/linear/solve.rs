@@ -311,8 +311,9 @@ impl<'a> Solver<'a> {
         let units = &scaled.units;
         let times = |x: &[f64]| -> Vec<f64> {
             let by_unit = |x: &[f64]| -> Vec<f64> {
-                let both = x.iter().zip(units);
-                both.map(|(x, unit)| if *unit > 0.0 { x / unit } else { 0.0 })
+                x.iter()
+                    .zip(units)
+                    .map(|(x, unit)| divided(*x, *unit))
                     .collect()
             };
             let mut sums = vec![0.0; rows];
@@ -330,13 +331,16 @@ struct Scaled {
     values: Vec<f64>,
 }
 
+/// In a unit, or 0: an input that is 0 in every row has neither slope nor penalty, and stays what it is.
+fn divided(x: f64, unit: f64) -> f64 {
+    if unit > 0.0 { x / unit } else { 0.0 }
+}
+
 impl Scaled {
     /// And what a step makes small.
     fn new(places: &[usize], slope: &Slope, by: Penalty, own: &[f64]) -> (Quadratic, Scaled) {
         let units: Vec<f64> = places.iter().map(|at| slope.squares[*at].sqrt()).collect();
         let both = || places.iter().zip(&units);
-        // An input that is 0 in every row has neither slope nor penalty, and stays what it is.
-        let divided = |x: f64, unit: f64| if unit > 0.0 { x / unit } else { 0.0 };
         let penalty = |at: usize, by: f64| if at == 0 { 0.0 } else { by };
         let quadratic = Quadratic {
             slope: both()

@@ -14,6 +14,10 @@ static THREADS: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_JOBS: GucSetting<i32> = GucSetting::<i32>::new(2);
 /// 0 = half of the machine's memory: the other half belongs to the database.
 static MAX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(0);
+const MB: usize = 1024 * 1024;
+
+/// 0 = half of the GPU's: another job may train there at the same time, and the networks take some, too.
+static MAX_GPU_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// 0 = no limit: early stopping ends most trainings in seconds.
 static MAX_SECONDS: GucSetting<i32> = GucSetting::<i32>::new(0);
 /// On: a crash of the trainer must never restart the cluster. Off is for debugging the engine.
@@ -82,6 +86,16 @@ pub fn register() {
             short: c"Memory one training job may use.",
             long: c"0 means half of the machine's memory. A job that needs more fails and harms nobody.",
             setting: &MAX_MEMORY,
+            min: 0,
+            max: i32::MAX,
+            context: GucContext::Suset,
+            flags: GucFlags::UNIT_MB,
+        },
+        Int {
+            name: c"insight.max_gpu_memory",
+            short: c"Memory of a GPU that the rows of one training job may take.",
+            long: c"0 means half of the GPU's memory. Rows that take more are sent batch by batch; the network and its batches come on top.",
+            setting: &MAX_GPU_MEMORY,
             min: 0,
             max: i32::MAX,
             context: GucContext::Suset,
@@ -253,11 +267,16 @@ pub fn max_jobs() -> i64 {
 
 /// Bytes a job may use; half of the machine's memory where the setting is 0.
 pub fn max_memory() -> usize {
-    const MB: usize = 1024 * 1024;
     match MAX_MEMORY.get() as usize {
         0 => machine_memory() / 2,
         megabytes => megabytes.saturating_mul(MB),
     }
+}
+
+/// Bytes of a GPU that rows may take; `None`: half of what it has.
+pub fn max_gpu_bytes() -> Option<u64> {
+    let megabytes = MAX_GPU_MEMORY.get();
+    (megabytes > 0).then(|| megabytes as u64 * MB as u64)
 }
 
 pub fn max_seconds() -> Option<f64> {

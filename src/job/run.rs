@@ -310,7 +310,7 @@ impl Run<'_> {
                 .collect(),
             excluded: spec.excluded.clone(),
             params,
-            device: trainer::resolve_device(&spec.device)?,
+            device: trainer::resolve_device(&spec.device, spec.max_gpu_bytes)?,
             positive: spec.positive.clone(),
             of_task: spec.of_task.clone(),
             clean: spec.clean()?,

@@ -121,6 +121,7 @@ pub struct Spec {
     pub device: String,
     pub threads: usize,
     pub max_bytes: usize,
+    pub max_gpu_bytes: Option<u64>,
     pub isolate: bool,
     pub deploy: bool,
     /// Of a version that is trained again: when it is deployed, and beside which it is judged.
@@ -413,6 +414,7 @@ fn common(
         device: "cpu".into(),
         threads: threads(&options)?,
         max_bytes: settings::max_memory(),
+        max_gpu_bytes: settings::max_gpu_bytes(),
         isolate: settings::isolate_training(),
         deploy: boolean(&options, "deploy")?.unwrap_or(true),
         max_jobs: settings::max_jobs(),

@@ -9,7 +9,7 @@ use crate::alloc::{self, spill};
 use crate::error::{Error, Result};
 use crate::settings;
 use insight_engine::fit::Progress;
-use insight_engine::train::{Device, DeviceInfo, TrainError};
+use insight_engine::train::{Device, DeviceInfo, Gpu, TrainError};
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -383,23 +383,25 @@ pub fn device_error(error: &TrainError) -> Error {
 
 /// An unknown or absent device is an error before any data is read. Only a child loads the driver to find out.
 pub fn check_device(device: &str) -> Result<()> {
-    resolve_device(device).map(|_| ())
+    resolve_device(device, None).map(|_| ())
 }
 
-/// The device a name stands for.
-pub fn resolve_device(device: &str) -> Result<Device> {
+/// The device a name stands for; on a GPU rows may take `room` bytes, see [`insight_engine::train::resolve_device`].
+pub fn resolve_device(device: &str, room: Option<u64>) -> Result<Device> {
     if device == "cpu" {
         return Ok(Device::Cpu);
     }
     let device = device.to_owned();
-    let number = ask(1, move || {
-        match insight_engine::train::resolve_device(&device) {
+    let found = ask(1, move || {
+        match insight_engine::train::resolve_device(&device, room) {
             Ok(Device::Cpu) => Ok(None),
-            Ok(Device::Cuda(number)) => Ok(Some(number)),
+            Ok(Device::Cuda(gpu)) => Ok(Some((gpu.index, gpu.room))),
             Err(error) => Err(device_error(&error)),
         }
     })??;
-    Ok(number.map_or(Device::Cpu, Device::Cuda))
+    Ok(found.map_or(Device::Cpu, |(index, room)| {
+        Device::Cuda(Gpu { index, room })
+    }))
 }
 
 /// What this machine can train on, found out in a child: a driver must not live in a backend.

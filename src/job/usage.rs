@@ -50,7 +50,7 @@ impl Usage {
 pub fn device_name(device: Device) -> String {
     match device {
         Device::Cpu => "cpu".into(),
-        Device::Cuda(index) => format!("cuda:{index}"),
+        Device::Cuda(gpu) => format!("cuda:{}", gpu.index),
     }
 }
 

@@ -1,12 +1,13 @@
 //! How long training takes on tables of many columns, phase by phase: numbers of several shapes, some with NULLs, and every tenth
 //! column a category. Prints a hash of the model as well: it must not change with the number of threads.
 //!
-//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [OPTIONS]`
+//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [OPTIONS] [DEVICE]`
 
 use insight_engine::fit::{Request, fit};
 use insight_engine::frame::{Cell, Column, Frame, Kind};
 use insight_engine::params::Params;
 use insight_engine::random::Random;
+use insight_engine::train::resolve_device;
 use std::time::Instant;
 
 fn main() {
@@ -25,7 +26,13 @@ fn main() {
         Ok(Err(error)) => return println!("{error}"),
         Err(error) => return println!("{options}: {error}"),
     };
-    let request = Request::new(table(rows, columns), "target", params);
+    let device = arguments.get(3).map_or("cpu", String::as_str);
+    let device = match resolve_device(device, None) {
+        Ok(device) => device,
+        Err(error) => return println!("{error}"),
+    };
+    let mut request = Request::new(table(rows, columns), "target", params);
+    request.device = device;
     let started = Instant::now();
     let mut phases: Vec<(String, f64)> = Vec::new();
     let mut rounds = 0;
@@ -44,6 +51,10 @@ fn main() {
         Ok(artifact) => artifact,
         Err(error) => return println!("{error}"),
     };
+    let speeds = artifact.history.iter().map(|epoch| epoch.rows_per_second);
+    let fastest = speeds.fold(0.0, f64::max);
+    let losses = artifact.history.iter().filter_map(|e| e.validation_loss);
+    let loss = losses.fold(f64::INFINITY, f64::min);
     // All but the times.
     let provenance = &mut artifact.provenance;
     (provenance.fit_seconds, provenance.predict_seconds) = (0.0, 0.0);
@@ -56,7 +67,7 @@ fn main() {
         print!(" {name} {:.2} s,", to - from);
     }
     println!(
-        " {rounds} rounds, model {:016x}",
+        " {rounds} rounds, {fastest:.0} rows/s at most, validation loss {loss:.6}, model {:016x}",
         hash(&artifact.to_bytes())
     );
 }

@@ -228,7 +228,7 @@ pub(super) fn predictor(artifact: Artifact) -> Result<Predictor, FitError> {
 fn describe(device: Device) -> (String, String) {
     let name = match device {
         Device::Cpu => "cpu".to_owned(),
-        Device::Cuda(index) => format!("cuda:{index}"),
+        Device::Cuda(gpu) => format!("cuda:{}", gpu.index),
     };
     let known = match device {
         // Asking for the CPU must not load a GPU's driver.

@@ -4,7 +4,7 @@ use super::prepare::Matrices;
 use super::{FitError, Request};
 use crate::artifact::Task;
 use crate::params::{Algorithm, ParamError, Params, ValidParams};
-use crate::train::{Device, Step, TrainError, Trained};
+use crate::train::{Step, TrainError, Trained};
 use crate::tune::{Found, Ground, SIDE_BY_SIDE, Trial, Tune};
 use serde_json::Map;
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub(super) fn tuned(
         );
     }
     let started = Instant::now();
-    let device = request.device;
+    let device = request.device.shared(SIDE_BY_SIDE);
     let train = |wanted: &ValidParams, report: &mut dyn FnMut(&Step) -> bool| {
         let mut wanted = wanted.clone();
         // The rows are prepared.
@@ -46,11 +46,7 @@ pub(super) fn tuned(
         seconds: params
             .max_seconds
             .map(|s| if auto { s * SEARCHING } else { s }),
-        // A GPU has room for one.
-        side_by_side: match device {
-            Device::Cpu => SIDE_BY_SIDE,
-            Device::Cuda(_) => 1,
-        },
+        side_by_side: SIDE_BY_SIDE,
         train: &train,
     };
     if !auto {
@@ -92,7 +88,7 @@ pub(super) fn tuned(
         max_seconds: params.max_seconds.map(|s| (s - gone).max(s / 10.0)),
         ..network.params
     };
-    let trained = matrices.train(&both, device, report)?;
+    let trained = matrices.train(&both, request.device, report)?;
     Ok((trained, both, trials))
 }
 

@@ -6,7 +6,7 @@ use crate::models::network::Trainable;
 use crate::models::transformer_net::TransformerNet;
 use crate::models::{BagInput, Inputs};
 use crate::recipe::Matrix;
-use crate::train::{Examples, gather};
+use crate::train::gather;
 use burn::backend::Flex;
 
 #[test]
@@ -42,16 +42,10 @@ fn equals_burn_within_a_few_hundred_thousandths() {
                 matrix.token_ends.push(matrix.tokens.len());
             }
         }
-        let rows: Vec<u32> = (0..matrix.rows as u32).collect();
-        let examples = Examples {
-            matrix: &matrix,
-            targets: &vec![0.0; matrix.rows],
-            weights: &[],
-        };
         let device = Default::default();
-        let batch = gather(&examples, &model.inputs, &rows, &device);
+        let batch = gather(&matrix, &model.inputs, &device);
         let theirs = TransformerNet::<Flex>::new(&model, &device).forward(&batch, None);
-        let theirs: Vec<f32> = theirs[0].clone().into_data().to_vec().unwrap();
+        let theirs: Vec<f32> = theirs.into_data().to_vec().unwrap();
         for level in [Level::Plain, Level::detect()] {
             let ours = Attending::new(&model, level);
             let mut buffers = Buffers::default();

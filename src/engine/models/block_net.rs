@@ -126,7 +126,7 @@ impl<B: Backend> BlockNet<B> {
         &self,
         x: Tensor<B, 3>,
         hidden: Option<Tensor<B, 4, Bool>>,
-        mut drops: Option<&mut Drops>,
+        drops: Option<&Drops>,
     ) -> Tensor<B, 3> {
         let [sequences, tokens, width] = x.dims();
         let wide = width / self.heads;
@@ -155,19 +155,13 @@ impl<B: Backend> BlockNet<B> {
             scores = scores.mask_fill(hidden, -1e9);
         }
         let shares = activation::softmax(scores, 3);
-        let shares = dropped(
-            shares,
-            drops.as_deref_mut().and_then(|d| d.attention.as_mut()),
-        );
+        let shares = dropped(shares, drops.and_then(|d| d.attention.as_ref()));
         let mixed = shares
             .matmul(values)
             .swap_dims(1, 2)
             .reshape([sequences, tokens, width]);
         let added = self.out.run(mixed);
-        let x = x + dropped(
-            added,
-            drops.as_deref_mut().and_then(|d| d.residual.as_mut()),
-        );
+        let x = x + dropped(added, drops.and_then(|d| d.residual.as_ref()));
         let gate = self.gate.run(self.hidden_norm.forward(x.clone()));
         let units = gate.dims()[2] / 2;
         let part = |from: usize| {
@@ -175,9 +169,9 @@ impl<B: Backend> BlockNet<B> {
                 .slice([0..sequences, 0..tokens, from..from + units])
         };
         let units = part(0) * activation::relu(part(units));
-        let units = dropped(units, drops.as_deref_mut().and_then(|d| d.hidden.as_mut()));
+        let units = dropped(units, drops.and_then(|d| d.hidden.as_ref()));
         let added = self.down.run(units);
-        x + dropped(added, drops.and_then(|d| d.residual.as_mut()))
+        x + dropped(added, drops.and_then(|d| d.residual.as_ref()))
     }
 
     fn layers(&self) -> [&Layer<B>; 5] {
@@ -188,11 +182,6 @@ impl<B: Backend> BlockNet<B> {
             &self.gate,
             &self.down,
         ]
-    }
-
-    /// The matrices, which may be penalised.
-    pub fn matrices(&self) -> [Tensor<B, 2>; 5] {
-        self.layers().map(|layer| layer.weight.val())
     }
 
     /// The parameters of a kind.
@@ -255,17 +244,11 @@ impl<B: burn::tensor::backend::AutodiffBackend> BlockNet<B> {
     }
 }
 
-fn dropped<B: Backend, const D: usize>(
-    x: Tensor<B, D>,
-    dropout: Option<&mut Dropout>,
-) -> Tensor<B, D> {
-    let Some(dropout) = dropout else {
-        return x;
-    };
-    let shape = x.dims();
-    let last = shape[D - 1];
-    let rows = shape.iter().product::<usize>() / last.max(1);
-    dropout.apply(x.reshape([rows, last])).reshape(shape)
+fn dropped<B: Backend, const D: usize>(x: Tensor<B, D>, dropout: Option<&Dropout>) -> Tensor<B, D> {
+    match dropout {
+        Some(dropout) => dropout.apply(x),
+        None => x,
+    }
 }
 
 /// Copies the values of a tensor.

@@ -3,6 +3,8 @@
 mod block;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod block_net;
+#[cfg(any(test, feature = "cuda"))]
+mod curves_net;
 mod init;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod network;

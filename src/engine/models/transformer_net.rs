@@ -1,7 +1,8 @@
 //! The transformer in Burn.
 
 use super::block_net::{BlockNet, Norm, copy};
-use super::network::{Curve, Drops, Layer, Trainable};
+use super::curves_net::Curves;
+use super::network::{Drops, Layer, Trainable};
 use super::{Model, Transformer, WeightKind};
 use crate::train::Batch;
 use burn::module::{Module, Param, ParamId};
@@ -18,13 +19,15 @@ pub struct TransformerNet<B: Backend> {
     joins: Option<Tensor<B, 2>>,
     embeddings: Vec<Param<Tensor<B, 2>>>,
     bags: Vec<Param<Tensor<B, 2>>>,
-    curves: Vec<Curve<B>>,
+    curves: Curves<B>,
+    /// `[tokens, number embeddings]`: 1 where one joins a token.
+    curve_joins: Option<Tensor<B, 2>>,
     blocks: Vec<BlockNet<B>>,
     norm: Norm<B>,
     head: Layer<B>,
-    /// The tokens that the categories, the bags and the number embeddings join.
+    /// The tokens that the categories and the bags join.
     #[module(skip)]
-    tokens: [Vec<usize>; 3],
+    tokens: [Vec<usize>; 2],
 }
 
 impl<B: Backend> TransformerNet<B> {
@@ -37,32 +40,32 @@ impl<B: Backend> TransformerNet<B> {
         };
         let table = |values: &Vec<f32>| Param::from_tensor(tensor(values.clone(), width));
         let numbers = model.inputs.numbers;
-        let mut joins = vec![0.0; model.tokens.count * numbers];
-        for (i, token) in model.tokens.numbers.iter().enumerate() {
-            joins[token * numbers + i] = 1.0;
-        }
-        let curves = model.number_embeddings.iter();
+        let joins = |tokens: &mut dyn Iterator<Item = usize>, count: usize| {
+            let mut joins = vec![0.0; model.tokens.count * count];
+            tokens
+                .enumerate()
+                .for_each(|(i, token)| joins[token * count + i] = 1.0);
+            (count > 0).then(|| tensor(joins, count))
+        };
+        let curves = &model.number_embeddings;
+        let mut of_curves = curves.iter().map(|e| model.tokens.numbers[e.input]);
         let blocks = parts.blocks.iter();
-        let of_curve = curves.clone().map(|e| model.tokens.numbers[e.input]);
         TransformerNet {
             starts: Param::from_tensor(tensor(weights[parts.tokens.clone()].to_vec(), width)),
             numbers: (numbers > 0).then(|| {
                 Param::from_tensor(tensor(weights[parts.numbers.clone()].to_vec(), width))
             }),
-            joins: (numbers > 0).then(|| tensor(joins, numbers)),
+            joins: joins(&mut model.tokens.numbers.iter().copied(), numbers),
             embeddings: model.embeddings.iter().map(table).collect(),
             bags: model.bags.iter().map(table).collect(),
-            curves: curves.clone().map(|e| Curve::new(e, device)).collect(),
+            curves: Curves::new(curves, device),
+            curve_joins: joins(&mut of_curves, curves.len()),
             blocks: blocks
                 .map(|(block, own, at)| BlockNet::new(block, &weights[*at..at + own.len], device))
                 .collect(),
             norm: Norm::new(&weights[parts.norm.clone()], device),
             head: Layer::of(weights, &parts.head, device),
-            tokens: [
-                model.tokens.categories.clone(),
-                model.tokens.bags.clone(),
-                of_curve.collect(),
-            ],
+            tokens: [model.tokens.categories.clone(), model.tokens.bags.clone()],
         }
     }
 
@@ -87,15 +90,16 @@ impl<B: Backend> TransformerNet<B> {
         for ((table, token), bag) in bags {
             add(*token, super::network::mean_vector(table.val(), bag));
         }
-        for (curve, token) in self.curves.iter().zip(&self.tokens[2]) {
-            add(*token, curve.of(&batch.dense));
-        }
         let device = batch.dense.device();
         let each = sums.into_iter().map(|sum| {
             sum.unwrap_or_else(|| Tensor::zeros([rows, width], &device))
                 .unsqueeze_dim::<3>(1)
         });
         let mut x = Tensor::cat(each.collect(), 1) + self.starts.val().unsqueeze();
+        let curves = self.curves.forward(&batch.dense);
+        if let (Some(curves), Some(joins)) = (curves, &self.curve_joins) {
+            x = x + joins.clone().unsqueeze::<3>().matmul(curves);
+        }
         if let (Some(weights), Some(joins)) = (&self.numbers, &self.joins) {
             let numbers = joins.dims()[1];
             let dense = batch.dense.clone().slice([0..rows, 0..numbers]);
@@ -108,19 +112,15 @@ impl<B: Backend> TransformerNet<B> {
 }
 
 impl<B: Backend> Trainable<B> for TransformerNet<B> {
-    fn forward(&self, batch: &Batch<B>, mut drops: Option<&mut Drops>) -> Vec<Tensor<B, 2>> {
+    fn forward(&self, batch: &Batch<B>, drops: Option<&Drops>) -> Tensor<B, 3> {
         let mut x = self.tokens(batch);
         for block in &self.blocks {
-            x = block.forward(x, None, drops.as_deref_mut());
+            x = block.forward(x, None, drops);
         }
         let [rows, _, width] = x.dims();
         let first = x.slice([0..rows, 0..1, 0..width]).reshape([rows, width]);
-        vec![self.head.run(activation::relu(self.norm.forward(first)))]
-    }
-
-    fn penalised(&self) -> Vec<Tensor<B, 2>> {
-        let blocks = self.blocks.iter().flat_map(BlockNet::matrices);
-        blocks.chain([self.head.weight.val()]).collect()
+        let sums = self.head.run(activation::relu(self.norm.forward(first)));
+        sums.unsqueeze()
     }
 
     fn of_kind(&self, kind: WeightKind) -> Vec<ParamId> {
@@ -130,9 +130,7 @@ impl<B: Backend> Trainable<B> for TransformerNet<B> {
             WeightKind::Embedding => tables().collect(),
             WeightKind::NumberEmbedding => {
                 let numbers = self.numbers.iter().map(|n| n.id);
-                numbers
-                    .chain(self.curves.iter().flat_map(Curve::ids))
-                    .collect()
+                numbers.chain(self.curves.ids()).collect()
             }
             WeightKind::Weight | WeightKind::Scale => Vec::new(),
         };
@@ -151,9 +149,7 @@ impl<B: Backend> Trainable<B> for TransformerNet<B> {
         for (own, table) in own.zip(self.embeddings.iter().chain(&self.bags)) {
             copy(table.val(), own);
         }
-        for (own, curve) in model.number_embeddings.iter_mut().zip(&self.curves) {
-            own.weights = curve.weights();
-        }
+        self.curves.write(&mut model.number_embeddings);
         let weights = &mut model.weights;
         copy(self.starts.val(), &mut weights[parts.tokens.clone()]);
         if let Some(numbers) = &self.numbers {

@@ -1,6 +1,6 @@
 //! Training on a GPU.
 
-use super::{Step, Task, TrainError, Trained};
+use super::{Gpu, Step, Task, TrainError, Trained};
 use crate::models::Model;
 
 /// Trains a network or a transformer from where it is.
@@ -8,25 +8,26 @@ use crate::models::Model;
 pub(super) fn run(
     task: &Task<'_>,
     model: Model,
-    index: usize,
+    gpu: Gpu,
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
     use super::{burn::Burn, epochs};
     use crate::models::{network::Net, transformer_net::TransformerNet};
+    use ::burn::tensor::backend::Backend as _;
     type Cuda = ::burn::backend::Autodiff<burn_cuda::Cuda>;
 
     let failed = |detail: String| TrainError::Device {
-        device: format!("cuda:{index}"),
+        device: format!("cuda:{}", gpu.index),
         detail,
     };
-    let device = burn_cuda::CudaDevice::new(index);
+    let device = burn_cuda::CudaDevice::new(gpu.index);
     // Burn panics where the driver refuses; the trainer must say so instead.
     let work = std::panic::AssertUnwindSafe(|| match &model {
         Model::Network(network) => {
             let net = Net::<Cuda>::new(network, &device);
             epochs::run(
                 task,
-                Burn::<Cuda, _>::new(task, model.clone(), net, device),
+                Burn::new(task, model.clone(), net, &device, gpu.room),
                 report,
             )
         }
@@ -34,13 +35,16 @@ pub(super) fn run(
             let net = TransformerNet::<Cuda>::new(own, &device);
             epochs::run(
                 task,
-                Burn::<Cuda, _>::new(task, model.clone(), net, device),
+                Burn::new(task, model.clone(), net, &device, gpu.room),
                 report,
             )
         }
         Model::Trees(_) => Err(failed("trees train on the CPU".into())),
     });
-    std::panic::catch_unwind(work).unwrap_or_else(|panic| {
+    let trained = std::panic::catch_unwind(work);
+    // What the next training needs may be of another size.
+    Cuda::memory_cleanup(&device);
+    trained.unwrap_or_else(|panic| {
         let detail = panic.downcast_ref::<String>().cloned();
         Err(failed(
             detail.unwrap_or_else(|| "the driver gave no reason".into()),
@@ -52,11 +56,11 @@ pub(super) fn run(
 pub(super) fn run(
     _: &Task<'_>,
     _: Model,
-    index: usize,
+    gpu: Gpu,
     _: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
     Err(TrainError::Device {
-        device: format!("cuda:{index}"),
+        device: format!("cuda:{}", gpu.index),
         detail: "this build of insight has no CUDA support".into(),
     })
 }

@@ -1,6 +1,6 @@
 //! What this machine can train on. CUDA is found at run time: one library serves machines with and without a GPU.
 
-use super::{Device, DeviceInfo, TrainError};
+use super::{Device, DeviceInfo, Gpu, TrainError};
 
 /// The devices of this machine, the CPU first. Opens no CUDA context and never panics, but loads the driver: call it in
 /// a process that may be thrown away.
@@ -19,8 +19,9 @@ pub fn devices() -> Vec<DeviceInfo> {
     devices
 }
 
-/// `auto`, `cpu`, `cuda` or `cuda:N` to a device. `auto` takes the GPU where one is found.
-pub fn resolve_device(name: &str) -> Result<Device, TrainError> {
+/// `auto`, `cpu`, `cuda` or `cuda:N` to a device. `auto` takes the GPU where one is found. There rows may take `room` bytes; `None`: half of
+/// its memory.
+pub fn resolve_device(name: &str, room: Option<u64>) -> Result<Device, TrainError> {
     let missing = |detail: String| TrainError::Device {
         device: name.into(),
         detail,
@@ -28,11 +29,10 @@ pub fn resolve_device(name: &str) -> Result<Device, TrainError> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
         "auto" => {
-            return Ok(if cuda().is_ok_and(|found| !found.is_empty()) {
-                Device::Cuda(0)
-            } else {
-                Device::Cpu
-            });
+            let found = cuda().unwrap_or_default();
+            return Ok(found
+                .first()
+                .map_or(Device::Cpu, |first| gpu(0, first, room)));
         }
         "cuda" => 0,
         other => match other
@@ -44,14 +44,21 @@ pub fn resolve_device(name: &str) -> Result<Device, TrainError> {
         },
     };
     let found = cuda().map_err(missing)?;
-    if index < found.len() {
-        Ok(Device::Cuda(index))
-    } else {
-        Err(missing(format!(
+    match found.get(index) {
+        Some(own) => Ok(gpu(index, own, room)),
+        None => Err(missing(format!(
             "This machine has {} CUDA devices.",
             found.len()
-        )))
+        ))),
     }
+}
+
+fn gpu(index: usize, own: &DeviceInfo, room: Option<u64>) -> Device {
+    let half = own.memory_bytes.unwrap_or(0) / 2;
+    Device::Cuda(Gpu {
+        index,
+        room: room.unwrap_or(half),
+    })
 }
 
 fn cpu() -> DeviceInfo {

@@ -1,6 +1,6 @@
 //! The training loop: epochs, learning rate, early stopping, the best weights so far.
 
-use super::{Examples, REPORT, Step, Task, TrainError, Trained};
+use super::{REPORT, Step, Task, TrainError, Trained};
 use crate::artifact::Epoch;
 use crate::models::{Model, Part};
 use crate::params::ValidParams;
@@ -9,11 +9,14 @@ use std::time::Instant;
 
 /// Something that learns: a network on a device with its optimiser.
 pub(super) trait Learner {
-    /// One step on the given training rows: the sum of their losses times their weights, and of their weights. A loss that is no
-    /// finite number changes nothing.
+    /// One step on the given training rows: the sum of their losses times their weights, and of their weights.
     fn step(&mut self, rows: &[u32], rate: f64) -> (f64, f64);
-    /// Mean loss over all rows of a part, of the weights that would be kept.
-    fn loss(&mut self, part: &Examples<'_>) -> f64;
+    /// What the steps since then have not told of their losses, because a device works while others are asked for; waits for it.
+    fn owed(&mut self) -> f64 {
+        0.0
+    }
+    /// Mean loss over the validation rows, if there are any, of the weights that would be kept.
+    fn validation_loss(&mut self) -> Option<f64>;
     /// Remembers the weights as they are now, or their average.
     fn keep(&mut self);
     /// The model with the weights that were kept last.
@@ -45,14 +48,12 @@ pub(super) fn run(
     let in_epoch = order.len().div_ceil(params.batch_size) as f64;
     let warming = params.warmup_epochs * in_epoch;
     if params.start.is_some()
-        && let Some(part) = &task.validation
-    {
         // What there is already is only replaced by what does better.
-        let loss = learner.loss(part);
-        if loss.is_finite() {
-            best = Some((loss, 0));
-            learner.keep();
-        }
+        && let Some(loss) = learner.validation_loss()
+        && loss.is_finite()
+    {
+        best = Some((loss, 0));
+        learner.keep();
     }
     for epoch in 1..=params.epochs {
         let epoch_started = Instant::now();
@@ -79,6 +80,10 @@ pub(super) fn run(
             rows_done += rows.len();
             if last_report.elapsed() >= REPORT {
                 last_report = Instant::now();
+                sum += learner.owed();
+                if !sum.is_finite() {
+                    return Err(TrainError::Diverged { epoch });
+                }
                 let speed = epoch_rows as f64 / epoch_started.elapsed().as_secs_f64().max(1e-9);
                 let left = f64::from(params.epochs) * order.len() as f64 - rows_done as f64;
                 let step = Step {
@@ -100,11 +105,12 @@ pub(super) fn run(
                 break;
             }
         }
+        sum += learner.owed();
         let train_seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
-        let validation_loss = task.validation.as_ref().map(|part| learner.loss(part));
+        let validation_loss = learner.validation_loss();
         let train_loss = sum / weight.max(f64::MIN_POSITIVE);
         let judged = validation_loss.unwrap_or(train_loss);
-        if !judged.is_finite() {
+        if !judged.is_finite() || !train_loss.is_finite() {
             return Err(TrainError::Diverged { epoch });
         }
         history.push(Epoch {

@@ -46,11 +46,33 @@ pub fn start_threads() -> bool {
 /// Reports come at least this often.
 pub(crate) const REPORT: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// Where to train. `Cuda(i)` is device i.
+/// Where to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
     Cpu,
-    Cuda(usize),
+    Cuda(Gpu),
+}
+
+/// A GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gpu {
+    /// As in `cuda:0`.
+    pub index: usize,
+    /// Bytes that the rows of a training may take there; those of a part that takes more are sent batch by batch.
+    pub room: u64,
+}
+
+impl Device {
+    /// For each of so many trainings at the same time.
+    pub(crate) fn shared(self, by: usize) -> Device {
+        match self {
+            Device::Cpu => self,
+            Device::Cuda(gpu) => Device::Cuda(Gpu {
+                room: gpu.room / by.max(1) as u64,
+                ..gpu
+            }),
+        }
+    }
 }
 
 /// A device that can be asked for.
@@ -92,6 +114,7 @@ pub struct Step {
 }
 
 /// Prepared rows with what the network should answer and how much each row counts.
+#[derive(Clone, Copy)]
 pub struct Examples<'a> {
     pub matrix: &'a Matrix,
     /// Class codes of a softmax, length `rows`; else for each output a number (0 or 1 for a sigmoid, standardised or scaled
@@ -109,6 +132,18 @@ impl Examples<'_> {
         }
         let weight = |&row: &u32| f64::from(self.weights[row as usize]);
         rows.iter().map(weight).sum()
+    }
+
+    /// Some of them.
+    pub(crate) fn some(&self, rows: &[u32]) -> Rows {
+        let width = self.targets.len() / self.matrix.rows.max(1);
+        let own = |row: &u32| &self.targets[*row as usize * width..(*row as usize + 1) * width];
+        let weight = |row: &u32| self.weights.get(*row as usize).copied();
+        Rows {
+            matrix: self.matrix.some(rows),
+            targets: rows.iter().flat_map(own).copied().collect(),
+            weights: rows.iter().filter_map(weight).collect(),
+        }
     }
 
     /// Mean of the rows' losses by their weights.
@@ -214,19 +249,7 @@ impl<'a> Task<'a> {
     where
         'a: 'b,
     {
-        let examples = |e: &Examples<'a>| Examples {
-            matrix: e.matrix,
-            targets: e.targets,
-            weights: e.weights,
-        };
-        Task {
-            train: examples(&self.train),
-            validation: self.validation.as_ref().map(examples),
-            output: self.output,
-            outputs: self.outputs,
-            params,
-            extra: self.extra,
-        }
+        Task { params, ..*self }
     }
 }
 
@@ -313,7 +336,7 @@ fn network(
     let network = start::network(task);
     let trained = match device {
         Device::Cpu => epochs::run(task, cpu::Cpu::new(task, network), report),
-        Device::Cuda(index) => cuda::run(task, Model::Network(network), index, report),
+        Device::Cuda(gpu) => cuda::run(task, Model::Network(network), gpu, report),
     };
     Ok(cleared(trained?, &task.train))
 }
@@ -329,7 +352,7 @@ fn transformer(
     let model = start::transformer(task, of);
     let trained = match device {
         Device::Cpu => epochs::run(task, cpu::Attentive::new(task, model), report),
-        Device::Cuda(index) => cuda::run(task, Model::Transformer(model), index, report),
+        Device::Cuda(gpu) => cuda::run(task, Model::Transformer(model), gpu, report),
     };
     Ok(cleared(trained?, &task.train))
 }

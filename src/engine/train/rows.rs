@@ -13,14 +13,7 @@ pub struct Rows {
 impl Rows {
     /// Some of them.
     pub(crate) fn some(&self, rows: &[u32]) -> Rows {
-        let width = self.targets.len() / self.matrix.rows.max(1);
-        let own = |row: &u32| &self.targets[*row as usize * width..(*row as usize + 1) * width];
-        let weight = |row: &u32| self.weights.get(*row as usize).copied();
-        Rows {
-            matrix: self.matrix.some(rows),
-            targets: rows.iter().flat_map(own).copied().collect(),
-            weights: rows.iter().filter_map(weight).collect(),
-        }
+        self.examples().some(rows)
     }
 
     pub(crate) fn examples(&self) -> Examples<'_> {

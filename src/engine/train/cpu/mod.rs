@@ -172,11 +172,12 @@ impl Learner for Cpu<'_> {
         (loss, weight)
     }
 
-    fn loss(&mut self, part: &Examples<'_>) -> f64 {
+    fn validation_loss(&mut self) -> Option<f64> {
+        let part = self.task.validation?;
         swap(&mut self.dense, &mut self.tables);
-        let loss = self.mean_loss(part);
+        let loss = self.mean_loss(&part);
         swap(&mut self.dense, &mut self.tables);
-        loss
+        Some(loss)
     }
 
     fn keep(&mut self) {

@@ -7,11 +7,12 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// The gradient of all dense weights together is shortened to this norm: one odd batch must not throw the weights away.
-const GRADIENT_NORM: f64 = 5.0;
+pub(in crate::train) const GRADIENT_NORM: f64 = 5.0;
 /// Weights that one thread takes at a time.
 const PIECE: usize = 16_384;
-const BETA: (f32, f32) = (0.9, 0.999);
-const EPSILON: f32 = 1e-8;
+/// How much of the first and of the second moment stays.
+pub(in crate::train) const BETA: (f32, f32) = (0.9, 0.999);
+pub(in crate::train) const EPSILON: f32 = 1e-8;
 
 /// Where each part of a network lies among its dense weights.
 #[derive(Debug, Clone, Default)]

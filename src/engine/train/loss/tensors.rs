@@ -1,7 +1,7 @@
 //! The losses in Burn's tensors, whose derivatives Burn finds itself.
 
 use super::{LARGEST_LOG, Loss, Objective, Output};
-use crate::train::Batch;
+use crate::train::Examples;
 use burn::tensor::{Int, Tensor, TensorData, activation, backend::Backend};
 
 impl Objective {
@@ -50,15 +50,13 @@ impl Objective {
         &self,
         logits: Tensor<B, 2>,
         codes: Tensor<B, 2, Int>,
-        device: &B::Device,
     ) -> Tensor<B, 2> {
         let [rows, outputs] = logits.dims();
         match self.loss {
             Loss::MeanSquaredError => {
-                let labels: Vec<i32> = (0..outputs as i32).collect();
-                let labels = TensorData::new(labels, [1, outputs]);
-                let labels = Tensor::<B, 2, Int>::from_data(labels, device);
+                let labels = Tensor::<B, 1, Int>::arange(0..outputs as i64, &logits.device());
                 let truth = labels
+                    .unsqueeze::<2>()
                     .expand([rows, outputs])
                     .equal(codes.expand([rows, outputs]))
                     .float();
@@ -81,77 +79,151 @@ impl Objective {
     }
 }
 
-/// Σ of the rows' losses, each times its weight, as `[1]`. `logits` is `[rows, outputs]`.
-pub(in crate::train) fn loss_sum<B: Backend>(
-    logits: Tensor<B, 2>,
-    batch: &Batch<B>,
-    objective: &Objective,
-    device: &B::Device,
-) -> Tensor<B, 1> {
-    let [rows, outputs] = logits.dims();
-    let matrix = |values: Vec<f32>, columns: usize| {
-        Tensor::<B, 2>::from_data(TensorData::new(values, [rows, columns]), device)
-    };
-    let per_row = if objective.output == Output::Softmax {
-        let codes: Vec<i32> = batch.targets.iter().map(|t| *t as i32).collect();
-        let codes = Tensor::<B, 2, Int>::from_data(TensorData::new(codes, [rows, 1]), device);
-        objective.of_labels(logits, codes, device)
-    } else {
-        let counts = batch.targets.iter().any(|y| y.is_nan()).then(|| {
-            let counts = batch.targets.iter().map(|y| f32::from(!y.is_nan()));
-            matrix(counts.collect(), outputs)
-        });
-        let known: Vec<f32> = batch
-            .targets
-            .iter()
-            .map(|y| if y.is_nan() { 0.0 } else { objective.soft(*y) })
-            .collect();
-        let least = matrix(
-            known
-                .iter()
-                .map(|y| objective.least(f64::from(*y)) as f32)
-                .collect(),
-            outputs,
-        );
-        let losses = objective.of_values(logits, matrix(known, outputs)) + least;
-        match counts {
-            Some(counts) => losses * counts,
-            None => losses,
+/// What rows should be answered, and how much each counts, on a device.
+#[derive(Clone)]
+pub(in crate::train) struct Truth<B: Backend> {
+    answers: Answers<B>,
+    /// `[rows, 1]`; `None`: all 1.
+    weights: Option<Tensor<B, 2>>,
+}
+
+#[derive(Clone)]
+enum Answers<B: Backend> {
+    /// Codes of labels, `[rows, 1]`.
+    Labels(Tensor<B, 2, Int>),
+    /// Each `[rows, outputs]`: what is to be answered, 0 where nothing is; 1 where it counts; what brings the least loss to 0.
+    Values {
+        known: Tensor<B, 2>,
+        counts: Option<Tensor<B, 2>>,
+        least: Option<Tensor<B, 2>>,
+    },
+}
+
+impl<B: Backend> Truth<B> {
+    /// That of all rows of `examples`.
+    pub(in crate::train) fn new(
+        examples: &Examples<'_>,
+        objective: &Objective,
+        device: &B::Device,
+    ) -> Truth<B> {
+        let rows = examples.matrix.rows;
+        let columns = |values: Vec<f32>| {
+            let shape = [rows, values.len() / rows.max(1)];
+            Tensor::<B, 2>::from_data(TensorData::new(values, shape), device)
+        };
+        let targets = examples.targets;
+        let answers = if objective.output == Output::Softmax {
+            let codes: Vec<i32> = targets.iter().map(|t| *t as i32).collect();
+            Answers::Labels(Tensor::from_data(TensorData::new(codes, [rows, 1]), device))
+        } else {
+            let known = |y: &f32| if y.is_nan() { 0.0 } else { objective.soft(*y) };
+            let known: Vec<f32> = targets.iter().map(known).collect();
+            let least = |y: &f32| objective.least(f64::from(*y)) as f32;
+            let least: Vec<f32> = known.iter().map(least).collect();
+            let counts = targets.iter().any(|y| y.is_nan()).then(|| {
+                let counts = targets.iter().map(|y| f32::from(!y.is_nan()));
+                columns(counts.collect())
+            });
+            Answers::Values {
+                counts,
+                least: least.iter().any(|x| *x != 0.0).then(|| columns(least)),
+                known: columns(known),
+            }
+        };
+        let weights = examples.weights;
+        Truth {
+            answers,
+            weights: (!weights.is_empty()).then(|| columns(weights.to_vec())),
         }
-        .sum_dim(1)
-    };
-    if batch.weights.is_empty() {
-        per_row.sum()
-    } else {
-        (per_row * matrix(batch.weights.clone(), 1)).sum()
+    }
+
+    /// That of some rows.
+    pub(in crate::train) fn select(&self, rows: &Tensor<B, 1, Int>) -> Truth<B> {
+        let codes = |all: &Tensor<B, 2, Int>| all.clone().select(0, rows.clone());
+        self.with(codes, |all| all.clone().select(0, rows.clone()))
+    }
+
+    /// That of the rows so many times over.
+    fn repeated(&self, times: usize) -> Truth<B> {
+        let codes = |all: &Tensor<B, 2, Int>| all.clone().repeat_dim(0, times);
+        self.with(codes, |all| all.clone().repeat_dim(0, times))
+    }
+
+    fn with(
+        &self,
+        codes: impl Fn(&Tensor<B, 2, Int>) -> Tensor<B, 2, Int>,
+        values: impl Fn(&Tensor<B, 2>) -> Tensor<B, 2>,
+    ) -> Truth<B> {
+        Truth {
+            answers: match &self.answers {
+                Answers::Labels(own) => Answers::Labels(codes(own)),
+                Answers::Values {
+                    known,
+                    counts,
+                    least,
+                } => Answers::Values {
+                    known: values(known),
+                    counts: counts.as_ref().map(&values),
+                    least: least.as_ref().map(&values),
+                },
+            },
+            weights: self.weights.as_ref().map(&values),
+        }
+    }
+
+    /// Σ of the rows' losses, each times its weight and the mean of the members, as `[1]`. `sums` is `[members, rows, outputs]`.
+    pub(in crate::train) fn mean_loss_sum(
+        &self,
+        sums: Tensor<B, 3>,
+        objective: &Objective,
+    ) -> Tensor<B, 1> {
+        let [members, rows, outputs] = sums.dims();
+        if members > 1 {
+            let each = self.repeated(members);
+            let sums = sums.reshape([1, members * rows, outputs]);
+            return each.mean_loss_sum(sums, objective) / members as f64;
+        }
+        let sums = sums.reshape([rows, outputs]);
+        let per_row = match &self.answers {
+            Answers::Labels(codes) => objective.of_labels(sums, codes.clone()),
+            Answers::Values {
+                known,
+                counts,
+                least,
+            } => {
+                let mut losses = objective.of_values(sums, known.clone());
+                if let Some(least) = least {
+                    losses = losses + least.clone();
+                }
+                if let Some(counts) = counts {
+                    losses = losses * counts.clone();
+                }
+                losses.sum_dim(1)
+            }
+        };
+        match &self.weights {
+            Some(weights) => (per_row * weights.clone()).sum(),
+            None => per_row.sum(),
+        }
     }
 }
 
-/// The sums that stand for the mean of the members' answers: for probabilities the one whose sigmoid or softmax is their
-/// mean.
+/// The sums that stand for the mean of the members' answers, `[members, rows, outputs]` to `[1, rows, outputs]`: for
+/// probabilities the one whose sigmoid or softmax is their mean.
 pub(in crate::train) fn mean_answer<B: Backend>(
-    mut members: Vec<Tensor<B, 2>>,
+    members: Tensor<B, 3>,
     output: Output,
-) -> Tensor<B, 2> {
-    if members.len() == 1 {
-        return members.remove(0);
+) -> Tensor<B, 3> {
+    if members.dims()[0] == 1 {
+        return members;
     }
-    let count = members.len() as f64;
-    let answer = |sums: Tensor<B, 2>| match output {
-        Output::Identity => sums,
-        Output::Sigmoid => activation::sigmoid(sums),
-        Output::Softmax => activation::softmax(sums, 1),
-        Output::Exp => sums.exp(),
-    };
-    let all: Vec<Tensor<B, 3>> = members
-        .into_iter()
-        .map(|sums| answer(sums).unsqueeze::<3>())
-        .collect();
-    let [_, rows, outputs] = all[0].dims();
-    let mean = Tensor::cat(all, 0)
-        .sum_dim(0)
-        .div_scalar(count)
-        .reshape([rows, outputs]);
+    let mean = match output {
+        Output::Identity => members,
+        Output::Sigmoid => activation::sigmoid(members),
+        Output::Softmax => activation::softmax(members, 2),
+        Output::Exp => members.exp(),
+    }
+    .mean_dim(0);
     match output {
         Output::Identity => mean,
         Output::Sigmoid => {

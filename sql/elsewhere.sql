@@ -27,23 +27,25 @@ DECLARE
   way_out text;
 BEGIN
   IF current_setting('transaction_read_only')::boolean THEN
-    RAISE read_only_sql_transaction USING MESSAGE = 'cannot execute insight_train_on() in a read-only transaction';
+    RAISE read_only_sql_transaction USING MESSAGE = insight.translated(format('cannot execute %s in a read-only transaction', 'insight_train_on()'));
   END IF;
   IF server IS NULL THEN
-    RAISE null_value_not_allowed USING MESSAGE = 'server must not be NULL', HINT = 'Name a foreign server that leads to the one that trains.';
+    RAISE null_value_not_allowed USING MESSAGE = insight.translated(format('%s must not be NULL', 'server')),
+      HINT = insight.translated('Name a foreign server that leads to the one that trains.');
   END IF;
   IF options -> 'wait' = 'false' THEN
-    RAISE feature_not_supported USING MESSAGE = 'insight_train_on waits for the training',
-      HINT = 'Leave the option "wait" out. To go on meanwhile, call it in a session of its own, such as a job of pg_cron.';
+    RAISE feature_not_supported USING MESSAGE = insight.translated('insight_train_on waits for the training'),
+      HINT = insight.translated('Leave the option "wait" out. To go on meanwhile, call it in a session of its own, such as a job of pg_cron.');
   END IF;
   SELECT quote_ident(n.nspname) INTO dblink FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'dblink';
   IF dblink IS NULL THEN
-    RAISE feature_not_supported USING MESSAGE = 'training on another server needs the extension dblink, which is not in this database',
-      HINT = 'A superuser runs CREATE EXTENSION dblink.';
+    RAISE feature_not_supported USING
+      MESSAGE = insight.translated('training on another server needs the extension dblink, which is not in this database'),
+      HINT = insight.translated('A superuser runs CREATE EXTENSION dblink.');
   END IF;
   IF NOT EXISTS (SELECT FROM pg_foreign_server s WHERE s.srvname = server) THEN
-    RAISE undefined_object USING MESSAGE = format('server "%s" does not exist', server),
-      HINT = 'CREATE SERVER makes one, see README.md, "Train on another machine".';
+    RAISE undefined_object USING MESSAGE = insight.translated(format('server "%s" does not exist', server)),
+      HINT = insight.translated('CREATE SERVER makes one, see README.md, "Train on another machine".');
   END IF;
   -- Before a password is sent: whoever answers must be who is meant, and nobody else may read along. A socket does not leave the machine.
   IF NOT EXISTS (
@@ -53,9 +55,11 @@ BEGIN
       FROM pg_options_to_table(s.srvoptions) o) w
     WHERE s.srvname = server AND (w.verified OR w.socket))
   THEN
-    RAISE invalid_authorization_specification USING MESSAGE = format('connections to server "%s" would not be encrypted and verified', server),
-      DETAIL = 'Its option sslmode is not verify-full, and its option host is no folder of a Unix-domain socket.',
-      HINT = format('Give it the options: ALTER SERVER %I OPTIONS (ADD sslmode ''verify-full'', ADD sslrootcert ''FILE''); SET instead of ADD changes one.', server);
+    RAISE invalid_authorization_specification USING
+      MESSAGE = insight.translated(format('connections to server "%s" would not be encrypted and verified', server)),
+      DETAIL = insight.translated('Its option sslmode is not verify-full, and its option host is no folder of a Unix-domain socket.'),
+      HINT = insight.translated(format(
+        'Give it the options: ALTER SERVER %I OPTIONS (ADD sslmode ''verify-full'', ADD sslrootcert ''FILE''); SET instead of ADD changes one.', server));
   END IF;
   PERFORM insight.check_may_train(model);
   BEGIN
@@ -67,17 +71,19 @@ BEGIN
          (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = ''insight'')';
     -- The environment of this server (PGHOSTADDR) can lead elsewhere than a folder says.
     IF encrypted IS NOT TRUE THEN
-      RAISE invalid_authorization_specification USING MESSAGE = 'the connection is not encrypted',
-        HINT = 'Let pg_hba.conf there have hostssl lines alone, and set the server''s option sslmode to verify-full.';
+      RAISE invalid_authorization_specification USING MESSAGE = insight.translated('the connection is not encrypted'),
+        HINT = insight.translated('Let pg_hba.conf there have hostssl lines alone, and set the server''s option sslmode to verify-full.');
     END IF;
     IF place IS NULL THEN
-      RAISE feature_not_supported USING MESSAGE = 'the extension insight is not there', HINT = 'A superuser runs CREATE EXTENSION insight in that database.';
+      RAISE feature_not_supported USING MESSAGE = insight.translated('the extension insight is not there'),
+        HINT = insight.translated('A superuser runs CREATE EXTENSION insight in that database.');
     END IF;
     EXECUTE format('SELECT r.version FROM %s.dblink($1, $2) AS r (version text)', dblink) INTO remote_version
       USING connection, format('SELECT %s.insight_version()', place);
     IF remote_version <> @extschema@.insight_version() THEN
-      RAISE feature_not_supported USING MESSAGE = format('insight is of version %s there and of version %s here', remote_version, @extschema@.insight_version()),
-        HINT = 'Install the same version on both.';
+      RAISE feature_not_supported USING
+        MESSAGE = insight.translated(format('insight is of version %s there and of version %s here', remote_version, @extschema@.insight_version())),
+        HINT = insight.translated('Install the same version on both.');
     END IF;
 
     -- A waiting call: it ends there when this connection does, even where this process is killed.
@@ -122,7 +128,7 @@ BEGIN
     IF NOT there THEN
       RAISE;
     END IF;
-    more := concat_ws(E'\n', NULLIF(more, ''), format('On server "%s".', server));
+    more := concat_ws(E'\n', NULLIF(more, ''), insight.translated(format('On server "%s".', server)));
     IF way_out = '' THEN
       RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = more;
     END IF;

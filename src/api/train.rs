@@ -6,7 +6,7 @@ use super::lifecycle::caller;
 use crate::error::{must_be_primary, must_write, or_raise};
 use crate::job::spec::{Call, check_name};
 use crate::job::{self, again, submit, targets};
-use crate::messages::notice;
+use crate::messages::{notice, translated};
 use crate::store::catalog;
 use insight_engine::fit::Leakage;
 use pgrx::prelude::*;
@@ -153,6 +153,16 @@ COMMENT ON FUNCTION insight.check_may_train(text) IS 'an error where the caller 
 fn insight_check_may_train(model: &str) {
     or_raise(check_name(model));
     or_raise(catalog::check_may_train(model, caller()));
+}
+
+/// A message of a function that is written in SQL, see sql/po/sql_source.py.
+#[pg_extern(sql = r#"
+CREATE FUNCTION insight.translated("message" text) RETURNS text
+STRICT STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+COMMENT ON FUNCTION insight.translated(text) IS 'a message in the language of lc_messages, for insight_train_on';
+"#)]
+fn insight_translated(message: &str) -> String {
+    translated(message.to_owned())
 }
 
 /// Waits until a job has ended, at most `timeout` seconds; answers its status then.

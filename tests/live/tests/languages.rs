@@ -64,6 +64,15 @@ fn errors_and_their_hints() {
         "{hint}"
     );
 
+    // Functions that are written in SQL.
+    let elsewhere = "SELECT insight_train_on('gpu', 'customers', 'churn')";
+    let [message, _, hint] = error(&mut session, "0A000", elsewhere);
+    assert!(message.contains("需要扩展 dblink"), "{message}");
+    assert_eq!(hint, "由超级用户执行 CREATE EXTENSION dblink。");
+    session.exec("CREATE EXTENSION dblink");
+    let [message, ..] = error(&mut session, "42704", elsewhere);
+    assert_eq!(message, "服务器 \"gpu\" 不存在");
+
     session.exec("SET lc_messages = 'C'");
     let [message, _, hint] = error(&mut session, "42704", unknown);
     assert_eq!(message, "model \"row\" does not exist");
@@ -71,6 +80,8 @@ fn errors_and_their_hints() {
     let [message, _, hint] = error(&mut session, "22023", wrong);
     assert_eq!(message, "unknown option \"epoch\"");
     assert!(hint.starts_with("Did you mean \"epochs\"?"), "{hint}");
+    let [message, ..] = error(&mut session, "42704", elsewhere);
+    assert_eq!(message, "server \"gpu\" does not exist");
 }
 
 #[test]

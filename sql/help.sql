@@ -133,7 +133,9 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS told = PG_EXCEPTION_HINT;
     END;
-    told := substring(told FROM 'Known (?:options )?are: ([^.]*)\.');
+    -- The hint is in the language of lc_messages.
+    told := COALESCE(substring(told FROM replace(insight.translated(format('Known options are: %s.', '?')), '?', '([^.]*)')),
+      substring(told FROM replace(insight.translated(format('Known are: %s.', '?')), '?', '([^.]*)')));
     IF told IS NOT NULL THEN
       lines := lines || pg_catalog.format('Options%s: %s.', asked.whose, told);
     END IF;

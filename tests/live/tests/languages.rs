@@ -73,7 +73,16 @@ fn errors_and_their_hints() {
     let [message, ..] = error(&mut session, "42704", elsewhere);
     assert_eq!(message, "服务器 \"gpu\" 不存在");
 
+    // What a function takes from a hint it knows in every language.
+    let help = "SELECT insight_help('train')";
+    let helped: String = session.one(help);
+
     session.exec("SET lc_messages = 'C'");
+    assert_eq!(session.one::<String>(help), helped);
+    assert!(
+        helped.contains("Options: activation, algorithm"),
+        "{helped}"
+    );
     let [message, _, hint] = error(&mut session, "42704", unknown);
     assert_eq!(message, "model \"row\" does not exist");
     assert!(hint.starts_with("There is none"), "{hint}");

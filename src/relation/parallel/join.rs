@@ -106,8 +106,8 @@ pub fn join(
     columns: &mut [Column],
     max_bytes: usize,
 ) -> Result<usize> {
-    let all = parts.iter().map(|part| part.rows as usize).sum();
-    columns.iter_mut().for_each(|column| column.reserve(all));
+    let rows = parts.iter().map(|part| part.rows as usize).sum();
+    columns.iter_mut().for_each(|column| column.reserve(rows));
     let mut files = Files::new();
     for part in parts {
         if let Entry::Vacant(own) = files.entry(part.worker) {
@@ -122,17 +122,15 @@ pub fn join(
     } else {
         1
     };
-    let mut rows = 0;
     while !parts.is_empty() {
         pgrx::check_for_interrupts!();
         let batch = Batch::first(&files, parts, columns.len()).ok_or_else(damaged)?;
         append(&batch, columns, threads).ok_or_else(damaged)?;
-        let (done, rest) = parts.split_at(batch.parts.len());
-        rows += done.iter().map(|part| part.rows as usize).sum::<usize>();
+        // Room was made for all rows: where there is none it shows with the first of them.
         if too_large(columns, max_bytes) {
             return Err(memory_error(rows, max_bytes));
         }
-        parts = rest;
+        parts = &parts[batch.parts.len()..];
     }
     Ok(rows)
 }

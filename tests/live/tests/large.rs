@@ -325,6 +325,13 @@ fn a_table_larger_than_memory_is_trained_on() {
         "{:?}",
         error.hint()
     );
+    // What parallel workers have read is all there is, wherever the limit is met afterwards.
+    s.exec("SET temp_file_limit = '70MB'; SET insight.max_memory = '20MB'; SET max_parallel_workers_per_gather = 2");
+    let error = s.fails_with(
+        "53200",
+        &format!("SELECT insight_train('large', 'y', 'm', '{SMALL}')"),
+    );
+    assert_eq!(error.detail(), Some("600000 rows were read."));
     assert_eq!(s.one::<i64>("SELECT count(*) FROM pg_ls_tmpdir()"), 0);
     assert_eq!(cluster.restarts(), 0);
 }

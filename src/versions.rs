@@ -1,6 +1,6 @@
 //! What differs between the versions of PostgreSQL, 13 to 18: every `cfg` on them stands here.
 
-use pgrx::pg_sys;
+use pgrx::{PgList, pg_sys};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::FromRawFd;
@@ -275,6 +275,106 @@ pub unsafe fn partitions(relation: pg_sys::Relation) -> Vec<pg_sys::Oid> {
             count => std::slice::from_raw_parts(all.oids, count as usize).to_vec(),
         }
     }
+}
+
+/// A table and its inheritance children of all levels, in the order in which a scan reads them; all are locked for reading.
+///
+/// # Safety
+/// The relation exists and is locked.
+pub unsafe fn with_children(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    unsafe extern "C-unwind" {
+        /// Not in the bindings.
+        fn find_all_inheritors(
+            parent: pg_sys::Oid,
+            lock: i32,
+            parents: *mut *mut pg_sys::List,
+        ) -> *mut pg_sys::List;
+    }
+    let lock = pg_sys::AccessShareLock as i32;
+    // SAFETY: promised by the caller; an error is caught before it passes Rust's frames.
+    unsafe {
+        let all = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            find_all_inheritors(relation, lock, std::ptr::null_mut())
+        });
+        PgList::<pg_sys::Oid>::from_pg(all).iter_oid().collect()
+    }
+}
+
+/// The relations whose columns an analysed query reads itself, with whose rights: `InvalidOid` stands for the caller.
+///
+/// # Safety
+/// The query must be an analysed one.
+pub unsafe fn asked_for(query: *const pg_sys::Query) -> Vec<(pg_sys::Oid, pg_sys::Oid)> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let all = PgList::<pg_sys::RangeTblEntry>::from_pg((*query).rtable);
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let all = PgList::<pg_sys::RTEPermissionInfo>::from_pg((*query).rteperminfos);
+        let asked = all.iter_ptr().filter(|own| (**own).requiredPerms != 0);
+        asked
+            .map(|own| ((*own).relid, (*own).checkAsUser))
+            .collect()
+    }
+}
+
+/// A copy of target entries in which the expressions of a subquery stand for its columns.
+///
+/// # Safety
+/// The entries, the subquery at this place, and its target entries must be those of an analysed query.
+pub unsafe fn replace_columns(
+    targets: *mut pg_sys::List,
+    place: i32,
+    subquery: *mut pg_sys::RangeTblEntry,
+    expressions: *mut pg_sys::List,
+) -> *mut pg_sys::List {
+    /// Of rewriteManip.h: a column that there is no expression for is an error.
+    const REPORT_ERROR: u32 = 0;
+    unsafe extern "C-unwind" {
+        /// Not in the bindings.
+        fn ReplaceVarsFromTargetList(
+            node: *mut pg_sys::Node,
+            place: i32,
+            levels_up: i32,
+            entry: *mut pg_sys::RangeTblEntry,
+            expressions: *mut pg_sys::List,
+            #[cfg(feature = "pg18")] result_relation: i32,
+            no_match: u32,
+            no_match_place: i32,
+            has_sublinks: *mut bool,
+        ) -> *mut pg_sys::Node;
+    }
+    // SAFETY: promised by the caller; an error is caught before it passes Rust's frames.
+    unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            ReplaceVarsFromTargetList(
+                targets.cast(),
+                place,
+                0,
+                subquery,
+                expressions,
+                #[cfg(feature = "pg18")]
+                0,
+                REPORT_ERROR,
+                0,
+                std::ptr::null_mut(),
+            )
+        })
+        .cast()
+    }
+}
+
+/// Lets the columns in target entries be those of the relation at another place.
+///
+/// # Safety
+/// The entries must be nobody else's.
+pub unsafe fn change_place(targets: *mut pg_sys::List, from: i32, to: i32) {
+    unsafe extern "C-unwind" {
+        /// Not in the bindings.
+        fn ChangeVarNodes(node: *mut pg_sys::Node, from: i32, to: i32, levels_up: i32);
+    }
+    // SAFETY: promised by the caller; an error is caught before it passes Rust's frames.
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| ChangeVarNodes(targets.cast(), from, to, 0)) }
 }
 
 /// Whether the processes of a parallel scan take many blocks at a time; before 14 it is one.

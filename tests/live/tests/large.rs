@@ -82,7 +82,9 @@ fn parallel_workers_read_what_one_process_reads() {
     ));
     same_either_way(&cluster, &mut s, "wide", "wide");
     partitioned(&cluster, &mut s);
+    views(&cluster, &mut s);
     selected(&cluster, &mut s);
+    inherited(&cluster, &mut s);
 
     // An index that has all that is read, in an order of its own.
     s.exec(
@@ -179,6 +181,95 @@ fn partitioned(cluster: &Cluster, s: &mut Session) {
     s.exec("DROP FOREIGN TABLE elsewhere");
 }
 
+/// Views over the rows of one table, as they are, and views and queries over these; what the reader of a view may not read itself is
+/// for one process.
+fn views(cluster: &Cluster, s: &mut Session) {
+    s.exec(
+        "CREATE VIEW plain AS SELECT place, amount * 0.1::float8 AS tenth, at, kind, id, y FROM mixed;
+         ALTER VIEW plain RENAME COLUMN tenth TO part;
+         CREATE VIEW shown WITH (security_invoker) AS SELECT y, part + id AS sum, part, upper(kind) AS \"Kind, too\", id FROM plain;
+         CREATE VIEW all_parts AS SELECT id % 10 AS digit, amount, y FROM parted;
+         CREATE VIEW barred WITH (security_barrier) AS SELECT amount, id, y FROM mixed;
+         CREATE VIEW later AS SELECT amount, id, y FROM mixed WHERE id > 1000;
+         CREATE VIEW collated AS SELECT kind COLLATE \"C\" AS kind, y FROM mixed",
+    );
+    for (number, relation) in [
+        "plain",
+        "shown",
+        "all_parts",
+        "SELECT part * 2 AS twice, place[1] AS first, y FROM (SELECT * FROM plain) AS p",
+        "SELECT length(\"Kind, too\") AS length, -sum AS less, y FROM shown",
+    ]
+    .iter()
+    .enumerate()
+    {
+        same_either_way(cluster, s, relation, &format!("view{number}"));
+    }
+    same_with(cluster, s, "shown", "keyed_view", r#"{"key": "id"}"#);
+    let fingerprints = "SELECT count(DISTINCT provenance->>'data_fingerprint') FROM insight.versions WHERE model ~ '^view1_'";
+    assert_eq!(s.one::<i64>(fingerprints), 1);
+
+    // By the owner's rights, for who has none to the table, and for who has.
+    s.exec("CREATE ROLE viewer; GRANT CREATE ON SCHEMA public TO viewer; GRANT SELECT ON plain TO viewer; SET ROLE viewer");
+    s.fails_with("42501", "SELECT id FROM mixed");
+    let from = cluster.log().len();
+    let by_owner = trained(s, "plain", "of_viewer");
+    assert_eq!(readers(cluster, from), 0);
+    s.exec("RESET ROLE; GRANT SELECT ON mixed TO viewer; SET ROLE viewer");
+    let from = cluster.log().len();
+    assert_eq!(trained(s, "plain", "of_viewer_too"), by_owner);
+    assert!(readers(cluster, from) > 0);
+    // The caller's policies are not the view's.
+    s.exec(
+        "RESET ROLE; ALTER TABLE mixed ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON mixed FOR SELECT TO viewer USING (id % 4 = 0); SET ROLE viewer",
+    );
+    let from = cluster.log().len();
+    assert_eq!(trained(s, "plain", "of_policy_too"), by_owner);
+    assert_eq!(readers(cluster, from), 0);
+    // Without the owner's right nobody reads through the view.
+    s.exec(
+        "RESET ROLE; DROP POLICY own ON mixed; ALTER TABLE mixed DISABLE ROW LEVEL SECURITY;
+         CREATE ROLE nobody; GRANT SELECT ON mixed TO nobody; ALTER VIEW plain OWNER TO nobody; REVOKE SELECT ON mixed FROM nobody; SET ROLE viewer",
+    );
+    s.fails_with(
+        "42501",
+        &format!("SELECT insight_train('plain', 'y', 'of_nobody', '{SMALL}')"),
+    );
+    s.exec(
+        "RESET ROLE; ALTER VIEW plain OWNER TO CURRENT_USER; REVOKE SELECT ON mixed FROM viewer",
+    );
+}
+
+/// A table with children, made in another order than that of their names, one with columns in another order and a child of its own.
+fn inherited(cluster: &Cluster, s: &mut Session) {
+    s.exec(
+        "CREATE TABLE parent AS SELECT id, amount, kind, y FROM mixed WHERE id < 40000;
+         CREATE TABLE second (y boolean, kind text, more integer, amount double precision, id integer);
+         CREATE TABLE grandchild () INHERITS (second);
+         CREATE TABLE first () INHERITS (parent);
+         ALTER TABLE second INHERIT parent;
+         INSERT INTO grandchild (id, amount, kind, y) SELECT id, amount, kind, y FROM mixed WHERE id >= 100000;
+         INSERT INTO second (id, amount, kind, y) SELECT id, amount, kind, y FROM mixed WHERE id BETWEEN 60000 AND 99999;
+         INSERT INTO first SELECT id, amount, kind, y FROM mixed WHERE id BETWEEN 20000 AND 59999;
+         CREATE VIEW family AS SELECT id / 2.0 AS half, kind, y FROM parent; ANALYZE parent;
+         SET min_parallel_table_scan_size = '512kB'",
+    );
+    same_either_way(cluster, s, "parent", "parent");
+    same_either_way(cluster, s, "family", "family");
+    // One that has had children.
+    s.exec("ALTER TABLE second NO INHERIT parent; DROP TABLE first");
+    same_either_way(cluster, s, "parent", "childless");
+    let fingerprints = "SELECT count(DISTINCT provenance->>'data_fingerprint') FROM insight.versions WHERE model ~ '^(parent|childless)_'";
+    assert_eq!(s.one::<i64>(fingerprints), 2);
+    // Rows of a temporary child are its session's.
+    s.exec("CREATE TEMPORARY TABLE own () INHERITS (parent)");
+    let from = cluster.log().len();
+    trained(s, "parent", "with_temporary");
+    assert_eq!(readers(cluster, from), 0);
+    s.exec("DROP TABLE own; RESET min_parallel_table_scan_size");
+}
+
 /// Keys as text, and queries: those of the rows of one table, as they are, are read by workers.
 fn selected(cluster: &Cluster, s: &mut Session) {
     same_with(cluster, s, "mixed", "keyed", r#"{"key": "id"}"#);
@@ -192,7 +283,6 @@ fn selected(cluster: &Cluster, s: &mut Session) {
     {
         same_either_way(cluster, s, query, &format!("query{number}"));
     }
-    s.exec("CREATE VIEW seen AS SELECT amount, id, y FROM mixed");
     let from = cluster.log().len();
     for (number, query) in [
         "SELECT amount, id, y FROM mixed WHERE id > 1000",
@@ -200,7 +290,10 @@ fn selected(cluster: &Cluster, s: &mut Session) {
         "SELECT amount, id, y FROM mixed LIMIT 100000",
         "SELECT DISTINCT amount, id, y FROM mixed",
         "SELECT m.amount, m.id, m.y FROM mixed AS m JOIN (SELECT 1) AS w ON true",
-        "SELECT amount, id, y FROM seen",
+        "barred",
+        "SELECT * FROM later",
+        "SELECT upper(kind) || kind AS twice, y FROM collated",
+        "SELECT row_to_json(plain)::text AS whole, y FROM plain",
         "SELECT amount, id, y FROM ONLY mixed TABLESAMPLE SYSTEM (50) REPEATABLE (1)",
         "SELECT amount, random() AS other, y FROM mixed",
         "SELECT amount, pg_my_temp_schema()::text AS other, y FROM mixed",

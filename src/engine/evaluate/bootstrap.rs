@@ -1,6 +1,6 @@
 //! Percentile bootstrap intervals (Efron 1979) of many metrics at once.
 
-use super::Metric;
+use super::{Metric, draw::Draws, threads::in_pool};
 use rayon::prelude::*;
 
 /// How many resamples, where time allows.
@@ -123,45 +123,20 @@ pub(super) fn resample(
 ) -> Vec<Vec<f64>> {
     let resamples = (VISITS / (visits + rows).max(1)).clamp(FEWEST, most);
     let seed = how.seed;
-    let one = |i: usize, weights: &mut Vec<u8>| {
-        draw(rows, seed, i as u64, weights);
-        score(weights)
-    };
-    // Outside a pool rayon would start one; a server process must stay without threads.
-    if rayon::current_thread_index().is_some() {
+    let one = |i: usize, draws: &mut Draws| score(draws.draw(rows, seed, i as u64));
+    if in_pool() {
         (0..resamples)
             .into_par_iter()
-            .map_init(Vec::new, |weights, i| one(i, weights))
+            .map_init(Draws::default, |draws, i| one(i, draws))
             .collect()
     } else {
-        let mut weights = Vec::new();
-        let draws = (0..resamples).map(|i| {
+        let mut draws = Draws::default();
+        let all = (0..resamples).map(|i| {
             how.look();
-            one(i, &mut weights)
+            one(i, &mut draws)
         });
-        draws.collect()
+        all.collect()
     }
-}
-
-/// Draws `rows` rows with replacement; `weights` becomes how often each was drawn.
-fn draw(rows: usize, seed: u64, resample: u64, weights: &mut Vec<u8>) {
-    weights.clear();
-    weights.resize(rows, 0);
-    // Far apart starting points of SplitMix64 (Steele et al. 2014).
-    let mut state = mix(seed ^ mix(resample.wrapping_add(1)));
-    for _ in 0..rows {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let row = (u128::from(mix(state)) * rows as u128) >> 64;
-        // More than 255 draws of one row out of so many do not happen.
-        let weight = &mut weights[row as usize];
-        *weight = weight.saturating_add(1);
-    }
-}
-
-fn mix(z: u64) -> u64 {
-    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
 }
 
 /// The quantile `q` of sorted values, interpolated linearly.

@@ -5,7 +5,8 @@ use super::{
     bootstrap::{Name, Resampling, Scores, summarise},
     counts::{Counts, overall},
     curve::{Above, Areas, Gains, MOST_ROWS, by_rank, order, positive, row, walk},
-    ranked::bin_numbers,
+    ranked::bins_of,
+    threads::each,
 };
 use crate::{artifact::Task, infer::decide};
 
@@ -30,31 +31,32 @@ pub(super) struct How<'a> {
 
 /// The expected calibration error (Naeini, Cooper and Hauskrecht 2015) over bins of about equally many rows.
 struct Calibration {
-    /// By row.
-    bins: Vec<u8>,
+    /// Where each bin ends.
+    ends: Vec<usize>,
     /// By row: what was promised, less what came true.
     surplus: Vec<f64>,
 }
 
 impl Calibration {
     /// Rows in order of falling probability.
-    fn new(order: &[u32], promised: impl Fn(usize) -> f64) -> Calibration {
-        let surplus = order
-            .iter()
-            .enumerate()
-            .map(|(i, e)| promised(i) - f64::from(u8::from(positive(*e))));
+    fn new(order: &[u32], promised: impl Fn(usize) -> f64 + Sync + Send) -> Calibration {
+        let ends = bins_of(order, BINS).into_iter().map(|(_, end)| end);
         Calibration {
-            surplus: surplus.collect(),
-            bins: bin_numbers(order, BINS).iter().map(|b| *b as u8).collect(),
+            ends: ends.collect(),
+            surplus: each(order.len(), |i| {
+                promised(i) - f64::from(u8::from(positive(order[i])))
+            }),
         }
     }
 
     fn error(&self, rows: f64, weight: impl Fn(usize) -> u8) -> f64 {
-        let mut sums = [0.0; BINS];
-        for (i, (bin, surplus)) in self.bins.iter().zip(&self.surplus).enumerate() {
-            sums[usize::from(*bin)] += f64::from(weight(i)) * surplus;
-        }
-        sums.iter().map(|s| s.abs()).sum::<f64>() / rows
+        let mut start = 0;
+        let gaps = self.ends.iter().map(|&end| {
+            let own = (start..end).map(|i| f64::from(weight(i)) * self.surplus[i]);
+            start = end;
+            own.fold(0.0, |sum, x| sum + x).abs()
+        });
+        gaps.sum::<f64>() / rows
     }
 }
 
@@ -72,21 +74,26 @@ pub(super) struct Binary {
 
 impl Binary {
     /// Rows as `by_score` orders them, the truth marked in it.
-    pub fn new(by_score: &[u32], score: impl Fn(usize) -> f64, threshold: f64) -> Binary {
-        let rows = || by_score.iter().map(|&e| (score(row(e)), positive(e)));
+    pub fn new(
+        by_score: &[u32],
+        score: impl Fn(usize) -> f64 + Sync + Send,
+        threshold: f64,
+    ) -> Binary {
+        let rows = by_score.len();
+        // Brought together once: they lie anywhere.
+        let scores = each(rows, |i| score(row(by_score[i])));
+        let yes = |i: usize| positive(by_score[i]);
         Binary {
             order: by_rank(by_score),
-            rows: by_score.iter().map(|&e| row(e) as u32).collect(),
-            answered: rows()
-                .map(|(p, _)| decide(Task::Binary, threshold, &[p]) == 1)
-                .collect(),
-            losses: rows()
-                .map(|(p, yes)| log_loss(if yes { p } else { 1.0 - p }))
-                .collect(),
-            squares: rows()
-                .map(|(p, yes)| (p - f64::from(u8::from(yes))).powi(2))
-                .collect(),
-            calibration: Calibration::new(by_score, |i| score(row(by_score[i]))),
+            rows: each(rows, |i| row(by_score[i]) as u32),
+            answered: each(rows, |i| {
+                decide(Task::Binary, threshold, &scores[i..=i]) == 1
+            }),
+            losses: each(rows, |i| {
+                log_loss(if yes(i) { scores[i] } else { 1.0 - scores[i] })
+            }),
+            squares: each(rows, |i| (scores[i] - f64::from(u8::from(yes(i)))).powi(2)),
+            calibration: Calibration::new(by_score, |i| scores[i]),
         }
     }
 }
@@ -193,15 +200,15 @@ pub(super) struct Multiclass {
 }
 
 impl Multiclass {
-    pub fn new(truth: &[u32], classes: usize, score: impl Fn(usize, usize) -> f64) -> Multiclass {
-        let mut likelihoods = vec![0.0; classes];
-        let mut answer = |r: usize| {
-            for (k, p) in likelihoods.iter_mut().enumerate() {
-                *p = score(r, k);
-            }
-            decide(Task::Multiclass, 0.5, &likelihoods) as u32
-        };
-        let predicted: Vec<u32> = (0..truth.len()).map(&mut answer).collect();
+    /// `answer` has the probabilities of each class for a row.
+    pub fn new<'a>(
+        truth: &[u32],
+        classes: usize,
+        answer: impl Fn(usize) -> &'a [f64] + Sync + Send,
+    ) -> Multiclass {
+        let rows = truth.len();
+        let score = |r: usize, k: usize| answer(r)[k];
+        let predicted = each(rows, |r| decide(Task::Multiclass, 0.5, answer(r)) as u32);
         let mut counts = vec![[0usize; 2]; classes];
         for (&t, &p) in truth.iter().zip(&predicted) {
             counts[t as usize][0] += 1;
@@ -211,10 +218,10 @@ impl Multiclass {
             (0..classes).filter(|&k| keep(&counts[k])).collect()
         };
         let shown = with(&|[actual, predicted]| actual + predicted > 0);
-        let ranked = with(&|[actual, _]| *actual > 0 && *actual < truth.len());
+        let ranked = with(&|[actual, _]| *actual > 0 && *actual < rows);
         let rank = |k: usize| {
             let of_class = |r: usize| truth[r] as usize == k;
-            (k, order(truth.len(), |r| score(r, k), of_class))
+            (k, order(rows, |r| score(r, k), of_class))
         };
         let square = |r: usize| -> f64 {
             let of = |k: usize| score(r, k) - f64::from(u8::from(truth[r] as usize == k));
@@ -229,16 +236,14 @@ impl Multiclass {
             (0..classes).filter(before).count() < 2
         };
         let sure = |r: usize| score(r, predicted[r] as usize);
-        let surest = order(truth.len(), sure, |r| truth[r] == predicted[r]);
+        let surest = order(rows, sure, |r| truth[r] == predicted[r]);
         Multiclass {
             classes,
-            squares: (0..truth.len()).map(square).collect(),
-            second: (0..truth.len()).map(second).collect(),
+            squares: each(rows, square),
+            second: each(rows, second),
             calibration: Calibration::new(&surest, |i| sure(row(surest[i]))),
             surest: surest.iter().map(|e| row(*e) as u32).collect(),
-            losses: (0..truth.len())
-                .map(|r| log_loss(score(r, truth[r] as usize)))
-                .collect(),
+            losses: each(rows, |r| log_loss(score(r, truth[r] as usize))),
             actual: truth.to_vec(),
             predicted,
             shown,
@@ -368,16 +373,20 @@ pub(super) fn usable<'a>(
         .collect()
 }
 
-/// The scores of usable rows.
-pub(super) fn scores(how: &How<'_>, rows: &[(u32, &[f64])]) -> Box<dyn Scores> {
-    let truth: Vec<u32> = rows.iter().map(|(t, _)| *t).collect();
+/// The scores of usable rows, each answered with what `answer` says.
+pub(super) fn scores<'a>(
+    how: &How<'_>,
+    rows: &[(u32, &[f64])],
+    answer: impl Fn(usize) -> &'a [f64] + Sync + Send,
+) -> Box<dyn Scores> {
     if how.task == Task::Binary {
-        let score = |r: usize| rows[r].1[0];
-        let by_score = order(rows.len(), score, |r| truth[r] == 1);
+        let score = |r: usize| answer(r)[0];
+        let by_score = order(rows.len(), score, |r| rows[r].0 == 1);
         Box::new(Binary::new(&by_score, score, how.threshold))
     } else {
+        let truth: Vec<u32> = rows.iter().map(|(t, _)| *t).collect();
         let classes = how.labels.len();
-        Box::new(Multiclass::new(&truth, classes, |r, k| rows[r].1[k]))
+        Box::new(Multiclass::new(&truth, classes, answer))
     }
 }
 
@@ -407,15 +416,12 @@ pub(super) fn evaluate(
     };
     let baseline = shares.map(|shares| {
         let guess: &[f64] = if binary { &shares[1..] } else { shares };
-        let rows: Vec<(u32, &[f64])> = rows.iter().map(|(t, _)| (*t, guess)).collect();
-        scores(
-            &How {
-                threshold: 0.5,
-                ..*how
-            },
-            &rows,
-        )
+        let how = How {
+            threshold: 0.5,
+            ..*how
+        };
+        scores(&how, &rows, |_| guess)
     });
-    let scores = scores(how, &rows);
+    let scores = scores(how, &rows, |r| rows[r].1);
     out.metrics = summarise(&*scores, baseline.as_deref(), how.labels, draws);
 }

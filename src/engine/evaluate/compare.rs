@@ -93,7 +93,7 @@ pub fn compare<'a>(
                     threshold: thresholds[i],
                 };
                 let rows = classes::usable(task, labels.len(), truth, predictions);
-                classes::scores(&how, &rows)
+                classes::scores(&how, &rows, |r| rows[r].1)
             }
             _ => Box::new(numbers::Values::new(&[], |_| 0.0, None)),
         }

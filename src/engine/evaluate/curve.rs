@@ -1,5 +1,7 @@
 //! Ranking: rows by falling score, and the areas under curves.
 
+use super::threads::{each, sort};
+
 /// Marks, in an [`order`], the last row of those with equal scores.
 const LAST: u32 = 1 << 31;
 /// Marks, in an [`order`], a row of the positive class.
@@ -28,28 +30,28 @@ pub(super) fn positive(entry: u32) -> bool {
 /// Up to [`MOST_ROWS`] rows by falling score, each with its marks.
 pub(super) fn order(
     rows: usize,
-    score: impl Fn(usize) -> f64,
-    positive: impl Fn(usize) -> bool,
+    score: impl Fn(usize) -> f64 + Sync + Send,
+    positive: impl Fn(usize) -> bool + Sync + Send,
 ) -> Vec<u32> {
-    // Rising keys for falling scores: a finite double's bits order like its size, once negative ones are turned round.
-    let key = |row: u32| {
-        let bits = (score(row as usize) + 0.0).to_bits();
+    // Rising keys for falling scores: a finite double's bits order like its size, once negative ones are turned round. The mark stands
+    // behind the row, so that it is there when the row is, and changes no order.
+    let key = |row: usize| {
+        let bits = (score(row) + 0.0).to_bits();
         let rising = if bits >> 63 == 0 {
             bits | 1 << 63
         } else {
             !bits
         };
-        (!rising, row)
+        (!rising, (row as u32) << 1 | u32::from(positive(row)))
     };
-    let mut keys: Vec<(u64, u32)> = (0..rows as u32).map(key).collect();
-    keys.sort_unstable();
-    let next = keys.iter().skip(1).map(|k| Some(k.0)).chain([None]);
-    let entries = keys.iter().zip(next).map(|(&(key, row), next)| {
-        let last = if next == Some(key) { 0 } else { LAST };
-        let class = if positive(row as usize) { POSITIVE } else { 0 };
-        row | last | class
-    });
-    entries.collect()
+    let mut keys: Vec<(u64, u32)> = each(rows, key);
+    sort(&mut keys);
+    each(rows, |at| {
+        let (key, row) = keys[at];
+        let same = keys.get(at + 1).is_some_and(|next| next.0 == key);
+        let last = if same { 0 } else { LAST };
+        row >> 1 | last | (row & 1) * POSITIVE
+    })
 }
 
 /// The same order with each row named by its rank, so that walking it reads memory in order.

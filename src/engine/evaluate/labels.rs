@@ -29,7 +29,7 @@ impl Labels {
         labels: usize,
         actual: &[bool],
         draws: Resampling<'_>,
-        score: impl Fn(usize, usize) -> f64,
+        score: impl Fn(usize, usize) -> f64 + Sync + Send,
     ) -> Labels {
         let rows = actual.len() / labels;
         let cells = || (0..rows).flat_map(|r| (0..labels).map(move |k| (r, k)));

@@ -6,6 +6,7 @@ mod compare;
 mod counts;
 mod curve;
 mod delong;
+mod draw;
 pub mod fairness;
 mod labels;
 mod ordinal;
@@ -13,6 +14,7 @@ mod outcomes;
 mod ranked;
 mod slices;
 mod survival;
+mod threads;
 mod uplift;
 mod values;
 

@@ -129,7 +129,7 @@ pub fn ranked(task: Task, labels: usize, outcomes: &Outcomes) -> Vec<Ranked> {
 
 impl Ranked {
     /// Rows by their probabilities, and whether each is of the label; of one curve.
-    pub fn new(scores: Vec<f64>, truth: impl Fn(usize) -> bool) -> Ranked {
+    pub fn new(scores: Vec<f64>, truth: impl Fn(usize) -> bool + Sync + Send) -> Ranked {
         Ranked {
             label: 1,
             order: order(scores.len(), |r| scores[r], truth),
@@ -221,27 +221,20 @@ impl Ranked {
     /// Bins of about equally many rows, by falling probability. Rows of equal probability share a bin, so that some bins may
     /// be larger and others lacking.
     pub fn bins(&self, bins: usize) -> Vec<Bin> {
-        let mut out: Vec<Bin> = Vec::new();
-        let numbers = bin_numbers(&self.order, bins);
-        for (&entry, number) in self.order.iter().zip(numbers) {
-            let score = self.scores[row(entry)];
-            if out.last().is_none_or(|bin| bin.bin != number + 1) {
-                out.push(Bin {
-                    bin: number + 1,
-                    rows: 0,
-                    positives: 0,
-                    sum: 0.0,
-                    lowest: score,
-                });
+        let mut start = 0;
+        let bin = |(number, end): (usize, usize)| {
+            let own = &self.order[start..end];
+            start = end;
+            let scores = || own.iter().map(|entry| self.scores[row(*entry)]);
+            Bin {
+                bin: number + 1,
+                rows: own.len() as u64,
+                positives: own.iter().filter(|entry| positive(**entry)).count() as u64,
+                sum: scores().fold(0.0, |sum, score| sum + score),
+                lowest: scores().next_back().unwrap_or(f64::NAN),
             }
-            if let Some(bin) = out.last_mut() {
-                bin.rows += 1;
-                bin.positives += u64::from(positive(entry));
-                bin.sum += score;
-                bin.lowest = score;
-            }
-        }
-        out
+        };
+        bins_of(&self.order, bins).into_iter().map(bin).collect()
     }
 
     /// Every threshold that tells rows apart, by falling threshold, from nobody to everybody.
@@ -288,26 +281,24 @@ impl Ranked {
     }
 }
 
-/// The bin, from 0, of each entry of an order: of about equally many rows, equal scores together.
-pub(super) fn bin_numbers(order: &[u32], bins: usize) -> Vec<usize> {
-    let rows = order.len();
-    let mut numbers = vec![0; rows];
+/// The bins of an order, of about equally many rows and equal scores together: the number of each, from 0, and where it ends.
+pub(super) fn bins_of(order: &[u32], bins: usize) -> Vec<(usize, usize)> {
+    let mut out: Vec<(usize, usize)> = Vec::new();
     let mut first = 0;
-    let mut at = 0;
     walk(
         order,
         |_| 1,
         |_, above| {
             let end = (above.positives + above.negatives) as usize;
-            let number = first * bins.max(1) / rows;
-            while at < end {
-                numbers[at] = number;
-                at += 1;
-            }
+            let number = first * bins.max(1) / order.len();
             first = end;
+            match out.last_mut() {
+                Some(bin) if bin.0 == number => bin.1 = end,
+                _ => out.push((number, end)),
+            }
         },
     );
-    numbers
+    out
 }
 
 /// At most `most` points: along the curve runs from 0 to 1, each of `most` equal stretches keeps its first point.

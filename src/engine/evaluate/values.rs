@@ -3,7 +3,11 @@
 use super::{
     Baseline, Evaluation, Gauge,
     bootstrap::{Name, Resampling, Scores, summarise},
+    threads::{each, sort},
 };
+
+/// The median is looked for in one of so many groups of rows.
+const GROUPS: usize = 2048;
 
 pub(super) struct Values {
     /// Truths less their mean, which keeps the sums of squares exact.
@@ -12,8 +16,9 @@ pub(super) struct Values {
     errors: Vec<f64>,
     /// Size of the error by that of the truth; empty where a truth is 0.
     relative: Vec<f64>,
-    /// Rows by rising size of the error.
+    /// Rows by rising size of the error, and which of [`GROUPS`] of about equally many of these each row is in.
     by_size: Vec<u32>,
+    groups: Vec<u16>,
     /// All truths are the same.
     constant: bool,
     /// What the model has learned to make small, and that of each row.
@@ -53,81 +58,106 @@ impl Gauge {
 }
 
 impl Values {
-    pub fn new(truth: &[f64], predicted: impl Fn(usize) -> f64, gauge: Option<Gauge>) -> Values {
-        let mean = truth.iter().sum::<f64>() / truth.len() as f64;
-        let errors: Vec<f64> = truth
-            .iter()
-            .enumerate()
-            .map(|(i, y)| predicted(i) - y)
-            .collect();
-        let mut by_size: Vec<u32> = (0..errors.len() as u32).collect();
-        by_size.sort_by(|a, b| {
-            let size = |row: &u32| errors[*row as usize].abs();
-            size(a).total_cmp(&size(b))
-        });
-        let relative = truth.iter().zip(&errors).map(|(y, e)| (e / y).abs());
-        let gauged = |gauge: Gauge| {
-            let rows = truth.iter().enumerate();
-            let each = rows.map(|(i, y)| gauge.of(*y, predicted(i)));
-            (gauge, each.collect())
-        };
+    pub fn new(
+        truth: &[f64],
+        predicted: impl Fn(usize) -> f64 + Sync + Send,
+        gauge: Option<Gauge>,
+    ) -> Values {
+        let rows = truth.len();
+        let mean = truth.iter().sum::<f64>() / rows as f64;
+        let errors: Vec<f64> = each(rows, |i| predicted(i) - truth[i]);
+        // The bits of what is not negative order like its size.
+        let mut sizes: Vec<(u64, u32)> = each(rows, |i| (errors[i].abs().to_bits(), i as u32));
+        sort(&mut sizes);
+        let mut groups = vec![0; rows];
+        for (rank, (_, row)) in sizes.iter().enumerate() {
+            groups[*row as usize] = (rank * GROUPS / rows) as u16;
+        }
         Values {
-            gauge: gauge.map(gauged),
+            gauge: gauge.map(|gauge| (gauge, each(rows, |i| gauge.of(truth[i], predicted(i))))),
             constant: truth.iter().all(|y| *y == truth[0]),
-            centred: truth.iter().map(|y| y - mean).collect(),
+            centred: each(rows, |i| truth[i] - mean),
             relative: match truth.contains(&0.0) {
                 true => Vec::new(),
-                false => relative.collect(),
+                false => each(rows, |i| (errors[i] / truth[i]).abs()),
             },
-            by_size,
+            by_size: each(rows, |i| sizes[i].1),
+            groups,
             errors,
         }
     }
 
     /// The median of the errors' sizes, halfway between the middle two of an even number.
     fn median(&self, weights: &[u8]) -> f64 {
-        let rows: u64 = weights.iter().map(|w| u64::from(*w)).sum();
-        let (mut below, mut lower) = (0, f64::NAN);
-        for &row in &self.by_size {
-            below += u64::from(weights[row as usize]);
-            let size = self.errors[row as usize].abs();
-            if lower.is_nan() && 2 * below >= rows && below > 0 {
-                lower = size;
+        // Rows are read in their order, but for those of one group: by size they lie anywhere.
+        let mut counts = [0u64; GROUPS];
+        for (group, &w) in self.groups.iter().zip(weights) {
+            counts[usize::from(*group)] += u64::from(w);
+        }
+        let rows: u64 = counts.iter().sum();
+        // The ranks that `rank * GROUPS / rows` gives the same number.
+        let start = |group: usize| (group * self.by_size.len()).div_ceil(GROUPS);
+        let (mut below, mut lower) = (0, None);
+        for (group, count) in counts.into_iter().enumerate() {
+            if 2 * (below + count) < rows {
+                below += count;
+                continue;
             }
-            if 2 * below > rows {
-                return lower + (size - lower) / 2.0;
+            for &row in &self.by_size[start(group)..start(group + 1)] {
+                below += u64::from(weights[row as usize]);
+                if 2 * below >= rows && below > 0 {
+                    let size = self.errors[row as usize].abs();
+                    let lower = *lower.get_or_insert(size);
+                    if 2 * below > rows {
+                        return lower + (size - lower) / 2.0;
+                    }
+                }
             }
         }
         f64::NAN
     }
 
-    /// R², 1 - residual / total sum of squares. NaN for fewer than two rows, and where only the rows drawn are all the
-    /// same; of a constant truth 1 if it is met, else 0.
-    fn r2(&self, weights: &[u8], residual: f64) -> f64 {
-        let drawn = || {
-            let counted = self.centred.iter().zip(weights).filter(|(_, w)| **w > 0);
-            counted.map(|(y, w)| (*y, f64::from(*w)))
-        };
+    fn truths(&self, weights: &[u8]) -> Truths {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         let (mut n, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        for (y, w) in drawn() {
-            low = low.min(y);
-            high = high.max(y);
+        for (y, &w) in self.centred.iter().zip(weights).filter(|(_, w)| **w > 0) {
+            let w = f64::from(w);
+            low = low.min(*y);
+            high = high.max(*y);
             n += w;
             sum += w * y;
             squares += w * y * y;
         }
-        if n < 2.0 {
+        Truths {
+            rows: n,
+            same: low == high,
+            squares: squares - sum * sum / n,
+        }
+    }
+
+    /// R², 1 - residual / total sum of squares. NaN for fewer than two rows, and where only the rows drawn are all the
+    /// same; of a constant truth 1 if it is met, else 0.
+    fn r2(&self, truths: &Truths, residual: f64) -> f64 {
+        if truths.rows < 2.0 {
             return f64::NAN;
         }
-        if low == high {
+        if truths.same {
             return match (self.constant, residual == 0.0) {
                 (false, _) => f64::NAN,
                 (true, met) => f64::from(u8::from(met)),
             };
         }
-        1.0 - residual / (squares - sum * sum / n)
+        1.0 - residual / truths.squares
     }
+}
+
+/// The truths of the rows that were drawn.
+struct Truths {
+    rows: f64,
+    /// All are the same.
+    same: bool,
+    /// Of their distances from their mean.
+    squares: f64,
 }
 
 impl Scores for Values {
@@ -164,6 +194,7 @@ impl Scores for Values {
             sum += w * e;
         }
         let mse = squares / n;
+        let truths = self.truths(weights);
         let relative = self.relative.iter().zip(weights);
         let relative: f64 = relative.map(|(r, w)| f64::from(*w) * r).sum();
         let mape = match self.relative.is_empty() {
@@ -182,8 +213,8 @@ impl Scores for Values {
             sizes / n,
             self.median(weights),
             mape,
-            self.r2(weights, squares),
-            self.r2(weights, varying),
+            self.r2(&truths, squares),
+            self.r2(&truths, varying),
             mse,
         ];
         scores.extend(own);
@@ -220,4 +251,33 @@ pub(super) fn evaluate(
     let baseline = baseline.as_ref().map(|b| b as &dyn Scores);
     let scores = Values::new(&truth, |i| predicted[i], gauge);
     out.metrics = summarise(&scores, baseline, &[], draws);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn the_median_counts_rows_as_often_as_they_are_drawn() {
+        let mut random = Random::new(5);
+        for rows in [1, 2, 7, GROUPS, 3 * GROUPS + 1] {
+            // Some are of the same size.
+            let errors: Vec<f64> = (0..rows)
+                .map(|_| random.below(900) as f64 - 450.0)
+                .collect();
+            let values = Values::new(&vec![0.0; rows], |row| errors[row], None);
+            for _ in 0..5 {
+                let mut weights: Vec<u8> = (0..rows).map(|_| random.below(3) as u8).collect();
+                weights[0] = 1;
+                let drawn = errors.iter().zip(&weights);
+                let mut drawn: Vec<f64> = drawn
+                    .flat_map(|(error, w)| vec![error.abs(); usize::from(*w)])
+                    .collect();
+                drawn.sort_by(f64::total_cmp);
+                let middle = [drawn.len() - 1, drawn.len()].map(|at| drawn[at / 2]);
+                assert_eq!(values.median(&weights), (middle[0] + middle[1]) / 2.0);
+            }
+        }
+    }
 }

@@ -188,7 +188,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
         coefficients: Vec::new(),
         kept: Kept::default(),
         statistics: crate::drift::Statistics::default(),
-        seen: super::Seen::of(&[7, u64::MAX]),
+        seen: super::Seen::of(&[&[7, u64::MAX]], <[u64]>::to_vec),
     }
 }
 

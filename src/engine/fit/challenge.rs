@@ -74,14 +74,9 @@ fn columns(frame: &Frame, recipe: &Recipe) -> Result<Vec<usize>, String> {
 }
 
 /// The rows a model with this recipe was trained on; its validation rows, which decide when to stop, count as such.
-pub(super) fn seen<'r>(
-    frame: &Frame,
-    recipe: &Recipe,
-    rows: impl Iterator<Item = &'r u32>,
-) -> Seen {
-    let rows: Vec<u32> = rows.copied().collect();
+pub(super) fn seen(frame: &Frame, recipe: &Recipe, parts: &[&[u32]]) -> Seen {
     match columns(frame, recipe) {
-        Ok(columns) => Seen::of(&row_hashes(frame, &columns, &rows, false)),
+        Ok(columns) => Seen::of(parts, |rows| row_hashes(frame, &columns, rows, false)),
         Err(_) => Seen::default(),
     }
 }
@@ -132,7 +127,7 @@ pub(super) fn against(
     };
     let answered = Outcomes {
         truth: answers.truth(&challenger.rows),
-        predictions: predictor.predict_frame(frame, &challenger.rows, 1),
+        predictions: predictor.predict_in_parallel(frame, &challenger.rows),
     };
     let thresholds = [
         predictor.artifact().settled.threshold,

@@ -44,12 +44,14 @@ pub(super) fn artifact(
         }
         _ => Vec::new(),
     };
-    let trained_on = parts.train.iter().chain(&parts.validation);
-    // What the version that training went on from had learned is not known by its rows.
-    let seen = match request.start {
+    let trained_on: [&[u32]; 2] = [&parts.train, &parts.validation];
+    let seen = || match request.start {
+        // What the version that training went on from had learned is not known by its rows.
         Some(_) => Seen::default(),
-        None => challenge::seen(frame, &matrices.recipe, trained_on),
+        None => challenge::seen(frame, &matrices.recipe, &trained_on),
     };
+    // A hash of everything is one thread's work.
+    let (data_fingerprint, seen) = rayon::join(|| fingerprint(frame), seen);
     // A private model tells nothing of its rows, this neither.
     let inputs = matrices.recipe.columns().iter();
     let inputs = inputs.filter(|_| request.params.privacy.is_none());
@@ -90,7 +92,7 @@ pub(super) fn artifact(
             stopped_by: trained.stopped_by.into(),
             fit_seconds,
             predict_seconds: 0.0,
-            data_fingerprint: format!("{:016x}", fingerprint(frame)),
+            data_fingerprint: format!("{data_fingerprint:016x}"),
             engine_version: env!("CARGO_PKG_VERSION").into(),
             evaluated_on: if parts.test.is_empty() {
                 "validation"
@@ -143,14 +145,27 @@ pub(super) fn judge(
     let in_turn = held_out
         .as_ref()
         .is_some_and(|h| h.in_turn(parts.train.len()));
-    let apart = parts.test.is_empty();
     let (artifact, held_out) =
         settle::settle(artifact, frame, answers, &parts, params, held_out, report)?;
+    // Inside the pool: there what is done for many rows is done on all threads.
+    rayon::scope(|_| on_unseen(artifact, frame, answers, parts, params, (held_out, in_turn)))
+}
+
+/// Scores a model that is settled; `in_turn`: it comes of models that held each part of the rows out in turn.
+fn on_unseen(
+    artifact: Artifact,
+    frame: &Frame,
+    answers: &Answers,
+    parts: Parts,
+    params: &ValidParams,
+    (held_out, in_turn): (Option<Unseen>, bool),
+) -> Result<Judged, FitError> {
+    let apart = parts.test.is_empty();
     let thresholds = fair_thresholds(&artifact, frame, answers, held_out.as_ref());
     let rows = if apart { parts.validation } else { parts.test };
     let predictor = predictor(artifact)?;
     let started = Instant::now();
-    let predictions = predictor.predict_frame(frame, &rows, 1);
+    let predictions = predictor.predict_in_parallel(frame, &rows);
     let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
     let (mut rows, mut predictions) = (rows, predictions);
@@ -269,9 +284,10 @@ fn fingerprint(frame: &Frame) -> u64 {
                 codes.iter().for_each(|c| add(u64::from(*c)));
             }
         }
-        (0..column.len())
-            .filter(|row| column.nulls.get(*row))
-            .for_each(|row| add(row as u64));
+        if column.nulls.count() > 0 {
+            let rows = (0..column.len()).filter(|row| column.nulls.get(*row));
+            rows.for_each(|row| add(row as u64));
+        }
     }
     hash
 }

@@ -94,7 +94,9 @@ pub fn fit(
             let reason = "it needs the text model it was trained with";
             Challenge::refused(&champion.name, reason.into())
         } else {
-            challenge::against(champion, &request.frame, &answers, &judged)
+            // Inside the pool, as the new version is judged.
+            let frame = &request.frame;
+            rayon::scope(|_| challenge::against(champion, frame, &answers, &judged))
         };
         judged.artifact.provenance.challenge = Some(challenge);
     }

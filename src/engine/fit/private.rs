@@ -167,7 +167,7 @@ pub(super) fn fit(
     let mut predictor = finish::predictor(artifact)?;
     if !parts.test.is_empty() {
         let begun = Instant::now();
-        let predictions = predictor.predict_frame(&request.frame, &parts.test, 1);
+        let predictions = predictor.predict_in_parallel(&request.frame, &parts.test);
         let seconds = begun.elapsed().as_secs_f64();
         let cost = Cost {
             epsilon: plan.left_without_training(),

@@ -107,12 +107,11 @@ impl Loaded {
     }
 }
 
-/// Plans kept for the life of the process: by name, by name and version, the artifact, whether it is there.
+/// Plans kept for the life of the process: by name, by name and version, the artifact.
 struct Plans {
     deployed: OwnedPreparedStatement,
     version: OwnedPreparedStatement,
     artifact: OwnedPreparedStatement,
-    there: OwnedPreparedStatement,
 }
 
 thread_local! {
@@ -305,7 +304,7 @@ pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
         None => {
             let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
             match load(reference, &bytes)? {
-                Loaded::Predictor(own) => match lent::share(id, &own, || is_there(id))? {
+                Loaded::Predictor(own) => match lent::share(id, &own) {
                     Some(shared) => Loaded::Predictor(Rc::new(shared)),
                     None => Loaded::Predictor(own),
                 },
@@ -322,19 +321,6 @@ pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
         evict(models, id);
     });
     Ok(model)
-}
-
-/// Whether a version is there at this moment; the statement may see one that was dropped since it began.
-fn is_there(id: i64) -> Result<bool> {
-    let look = |client: &SpiClient<'_>, plans: &Plans| {
-        // SAFETY: a new snapshot, which parallel workers can take, too; it is popped here, or by the transaction's abort.
-        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetCatalogSnapshot(WATCHED.get())) };
-        let found = client.select(&plans.there, None, &[id.into()]);
-        // SAFETY: the one that was pushed.
-        unsafe { pg_sys::PopActiveSnapshot() };
-        Ok(!found?.is_empty())
-    };
-    as_reader(|| Spi::connect(|client| with_plans(client, |plans| look(client, plans))))
 }
 
 /// A version as it is stored, whatever its kind.
@@ -437,12 +423,6 @@ fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>)
             artifact: client
                 .prepare(
                     "SELECT v.artifact FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
-                    &[oid(pg_sys::BuiltinOid::INT8OID)],
-                )?
-                .keep(),
-            there: client
-                .prepare(
-                    "SELECT FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
                     &[oid(pg_sys::BuiltinOid::INT8OID)],
                 )?
                 .keep(),

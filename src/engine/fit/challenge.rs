@@ -127,7 +127,7 @@ pub(super) fn against(
     };
     let answered = Outcomes {
         truth: answers.truth(&challenger.rows),
-        predictions: predictor.predict_in_parallel(frame, &challenger.rows),
+        predictions: predictor.predict_frame(frame, &challenger.rows, rayon::current_num_threads()),
     };
     let thresholds = [
         predictor.artifact().settled.threshold,

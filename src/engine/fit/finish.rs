@@ -165,7 +165,7 @@ fn on_unseen(
     let rows = if apart { parts.validation } else { parts.test };
     let predictor = predictor(artifact)?;
     let started = Instant::now();
-    let predictions = predictor.predict_in_parallel(frame, &rows);
+    let predictions = predictor.predict_frame(frame, &rows, rayon::current_num_threads());
     let mut predict_seconds = started.elapsed().as_secs_f64();
     let mut artifact = predictor.into_artifact();
     let (mut rows, mut predictions) = (rows, predictions);

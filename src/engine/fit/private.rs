@@ -167,7 +167,8 @@ pub(super) fn fit(
     let mut predictor = finish::predictor(artifact)?;
     if !parts.test.is_empty() {
         let begun = Instant::now();
-        let predictions = predictor.predict_in_parallel(&request.frame, &parts.test);
+        let predictions =
+            predictor.predict_frame(&request.frame, &parts.test, rayon::current_num_threads());
         let seconds = begun.elapsed().as_secs_f64();
         let cost = Cost {
             epsilon: plan.left_without_training(),

@@ -193,7 +193,8 @@ impl Shadows<'_> {
         };
         self.cut_short += usize::from(artifact.provenance.stopped_by == "max_seconds");
         let predictor = predictor(artifact)?;
-        let predictions = predictor.predict_in_parallel(&request.frame, self.all);
+        let predictions =
+            predictor.predict_frame(&request.frame, self.all, rayon::current_num_threads());
         let (mut losses, mut statistics) = (Vec::new(), Vec::new());
         let width = predictor.width().max(1);
         for (row, answered) in predictions.chunks_exact(width).enumerate() {

@@ -354,19 +354,6 @@ impl Predictor {
         out
     }
 
-    /// The same on the threads of the pool it is called in, or of the global one.
-    pub(crate) fn predict_in_parallel(&self, frame: &Frame, rows: &[u32]) -> Vec<f64> {
-        let width = self.width();
-        let mut out = vec![0.0; rows.len() * width];
-        let part = rows
-            .len()
-            .div_ceil(rayon::current_num_threads())
-            .clamp(1, CHUNK);
-        let parts = out.par_chunks_mut(part * width).zip(rows.par_chunks(part));
-        parts.for_each(|(out, rows)| self.fill(frame, rows, out));
-        out
-    }
-
     /// Predicts rows of a frame on this thread.
     fn fill(&self, frame: &Frame, rows: &[u32], out: &mut [f64]) {
         let matrix = self.artifact.recipe.transform(frame, rows);

@@ -2,6 +2,7 @@
 //! rates of sub-sampled Newton methods"): what it costs does not grow faster than a pass over all rows.
 
 use super::Design;
+use super::quadratic::Products;
 use crate::random::Random;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, Axis, s};
@@ -18,13 +19,17 @@ const ROWS: usize = 1024;
 const BAND: usize = 64;
 /// An input that is told by fewer rows of the sample than this is told apart from the others by less.
 const FEW: f64 = 4.0;
+/// With so many times more inputs than rows, the rows are kept in place of the products.
+const WIDE: usize = 4;
+/// The most places of which all products are kept.
+pub(super) const MOST_PLACES: usize = 2000;
 
 /// The second derivatives by some coefficients, each divided by the roots of those by the two alone.
 pub(super) struct Curvature {
     /// The places of the coefficients; ascending.
     pub(super) places: Vec<usize>,
-    /// Symmetric, `[places][places]`. On the diagonal there is more than 1 where the sample says little.
-    pub(super) matrix: Vec<f64>,
+    /// On the diagonal there is more than 1 where the sample says little.
+    pub(super) products: Products,
     /// Work done since, in inputs looked at.
     pub(super) spent: usize,
 }
@@ -36,6 +41,18 @@ fn cost(design: &Design<'_>, places: usize) -> (usize, usize) {
     let cheap = rows * design.looked_at() / each;
     let sample = cheap.max(ROWS_PER_INPUT * places).min(rows);
     (sample, sample * each)
+}
+
+/// Whether what is kept of so many places together is not more than `room` numbers, nor slow to find.
+pub(super) fn fits(design: &Design<'_>, places: usize, room: usize) -> bool {
+    match is_wide(design, places) {
+        true => design.rows() * places <= room,
+        false => places * places <= room && places <= MOST_PLACES,
+    }
+}
+
+fn is_wide(design: &Design<'_>, places: usize) -> bool {
+    design.rows() <= places / WIDE
 }
 
 impl Curvature {
@@ -54,7 +71,15 @@ impl Curvature {
         let size = places.len();
         let inputs: Vec<usize> = places[1..].iter().map(|place| place - 1).collect();
         let (count, _) = cost(design, size);
+        let is_wide = is_wide(design, size);
         let design = design.only(&inputs);
+        if is_wide {
+            return Curvature {
+                products: Products::Rows(columns(&design, second)),
+                places,
+                spent: 0,
+            };
+        }
         let sample = sample(design.rows(), count);
         let mut products = Array2::<f64>::zeros((size, size));
         let mut fourths = vec![0.0; size];
@@ -113,10 +138,31 @@ impl Curvature {
         }
         Curvature {
             places,
-            matrix,
+            products: Products::All(matrix),
             spent: 0,
         }
     }
+}
+
+/// The inputs of all rows times the roots of the second derivatives, each input of length 1; `[width][rows]`.
+fn columns(design: &Design<'_>, second: &impl Fn(usize) -> f64) -> Vec<f64> {
+    let rows = design.rows();
+    let mut columns = vec![0.0; design.width * rows];
+    let mut entries = Vec::new();
+    for row in 0..rows {
+        let weight = second(row).sqrt();
+        design.entries(row, &mut entries);
+        entries
+            .iter()
+            .for_each(|(at, x)| columns[at * rows + row] = weight * x);
+    }
+    for column in columns.chunks_exact_mut(rows) {
+        let length = column.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if length > 0.0 {
+            column.iter_mut().for_each(|x| *x /= length);
+        }
+    }
+    columns
 }
 
 /// Rows at random, one of each of `count` even stretches.

@@ -9,8 +9,7 @@ const RIDGE: f64 = 1e-9;
 /// Smaller products are not worth a thread.
 const SPLIT: usize = 256;
 
-/// `slope` · (x - x0) + (x - x0)ᵀ · M · (x - x0) / 2 + Σ (l1 |x| + l2 x²), to be made small from x0 on. M is symmetric; on its
-/// diagonal there is 1 or a little more.
+/// `slope` · (x - x0) + (x - x0)ᵀ · M · (x - x0) / 2 + Σ (l1 |x| + l2 x²), to be made small from x0 on.
 pub(super) struct Quadratic {
     pub(super) slope: Vec<f64>,
     /// Of each coordinate.
@@ -20,9 +19,13 @@ pub(super) struct Quadratic {
 
 impl Quadratic {
     /// Coordinate descent (Friedman, Hastie and Tibshirani 2010): all, then those that are not 0 until they settle, and again until
-    /// none joins or could gain more than `settled`. `matrix` is M, row-major.
-    pub(super) fn descend(mut self, matrix: &[f64], x: &mut [f64], settled: f64) {
+    /// none joins or could gain more than `settled`.
+    pub(super) fn descend(mut self, products: &Products, x: &mut [f64], settled: f64) {
         let size = x.len();
+        let mut sums = match products {
+            Products::All(_) => Vec::new(),
+            Products::Rows(columns) => vec![0.0; columns.len() / size],
+        };
         let mut all = true;
         for _ in 0..ROUNDS {
             let mut moved: f64 = 0.0;
@@ -30,17 +33,28 @@ impl Quadratic {
                 if !all && x[at] == 0.0 && self.l1[at] > 0.0 {
                     continue;
                 }
-                let row = &matrix[at * size..(at + 1) * size];
-                let curve = row[at] + 2.0 * self.l2[at];
-                let pull = row[at] * x[at] - self.slope[at];
+                let (own, slope) = match products {
+                    Products::All(matrix) => (matrix[at * size + at], self.slope[at]),
+                    Products::Rows(columns) => {
+                        let column = of(columns, at, sums.len());
+                        (1.0, self.slope[at] + dot(column, &sums))
+                    }
+                };
+                let curve = own + 2.0 * self.l2[at];
+                let pull = own * x[at] - slope;
                 let new = pull.signum() * (pull.abs() - self.l1[at]).max(0.0) / curve;
                 let change = new - x[at];
                 if change == 0.0 || !change.is_finite() {
                     continue;
                 }
                 x[at] = new;
-                let slopes = self.slope.iter_mut().zip(row);
-                slopes.for_each(|(slope, own)| *slope += own * change);
+                match products {
+                    Products::All(matrix) => add(&mut self.slope, of(matrix, at, size), change),
+                    Products::Rows(columns) => {
+                        let count = sums.len();
+                        add(&mut sums, of(columns, at, count), change);
+                    }
+                }
                 moved = moved.max(curve * change * change);
             }
             let quiet = moved <= settled;
@@ -98,10 +112,43 @@ impl Quadratic {
     }
 }
 
-/// A matrix, row-major `[size][size]`, times a vector.
-pub(super) fn product(matrix: &[f64], x: &[f64]) -> Vec<f64> {
-    let rows = matrix.par_chunks_exact(x.len()).with_min_len(SPLIT);
-    rows.map(|row| dot(row, x)).collect()
+/// M, symmetric, with 1 or a little more on its diagonal.
+pub(super) enum Products {
+    /// `[size][size]`.
+    All(Vec<f64>),
+    /// Where there are few rows: A, of which M is Aᵀ · A, column by column, `[size][rows]`.
+    Rows(Vec<f64>),
+}
+
+impl Products {
+    /// M · x.
+    pub(super) fn times(&self, x: &[f64]) -> Vec<f64> {
+        let products = |lines: &[f64], x: &[f64]| -> Vec<f64> {
+            let lines = lines.par_chunks_exact(x.len()).with_min_len(SPLIT);
+            lines.map(|line| dot(line, x)).collect()
+        };
+        match self {
+            Products::All(matrix) => products(matrix, x),
+            Products::Rows(columns) => {
+                let mut sums = vec![0.0; columns.len() / x.len()];
+                let each = columns.chunks_exact(sums.len()).zip(x);
+                each.for_each(|(column, x)| add(&mut sums, column, *x));
+                products(columns, &sums)
+            }
+        }
+    }
+}
+
+/// One of lines of this length.
+fn of(lines: &[f64], at: usize, length: usize) -> &[f64] {
+    &lines[at * length..(at + 1) * length]
+}
+
+/// Adds `times` a line.
+fn add(to: &mut [f64], line: &[f64], times: f64) {
+    to.iter_mut()
+        .zip(line)
+        .for_each(|(to, own)| *to += times * own);
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

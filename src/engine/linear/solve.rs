@@ -1,8 +1,8 @@
 //! The coefficients at a penalty: Newton's method on a quadratic function about the last coefficients, whose second derivatives may be
 //! those of a sample of rows (Lee, Sun and Saunders 2014, "Proximal Newton-type methods"). Of several outputs one at a time.
 
-use super::curvature::Curvature;
-use super::quadratic::{Quadratic, product};
+use super::curvature::{Curvature, fits};
+use super::quadratic::Quadratic;
 use super::slope::{Derivatives, Slope};
 use super::{Design, Goal, log_sum};
 use crate::models::Output;
@@ -21,9 +21,8 @@ const CONJUGATE: usize = 1000;
 const SLOPE_LEFT: f64 = 1e-6;
 const CONJUGATE_WIDE: usize = 100;
 const SLOPE_LEFT_WIDE: f64 = 1e-2;
-/// More second derivatives than this are not kept, for all outputs together; and the most inputs of an output.
+/// More numbers than this are not kept, for all outputs together.
 const MOST_KEPT: usize = 16 << 20;
-const MOST_PLACES: usize = 2000;
 /// Where there are more inputs, and an L1 penalty, each step moves so many.
 const BLOCK: usize = 500;
 
@@ -241,12 +240,13 @@ impl<'a> Solver<'a> {
 
     /// One step of one output's coefficients.
     fn step(&mut self, output: usize, slope: &Slope, by: Penalty) {
-        let most = (MOST_KEPT / self.goal.outputs).isqrt().min(MOST_PLACES);
-        let all = || (0..self.design.width).collect();
-        if self.design.width <= most {
+        let (design, room) = (self.design, MOST_KEPT / self.goal.outputs);
+        let all = || (0..design.width).collect();
+        if fits(design, design.width, room) {
             self.step_by_matrix(output, slope, by, all());
         } else if by.l1 > 0.0 {
-            let places = self.promising(output, slope, by, BLOCK.min(most));
+            let most = room.isqrt().min(BLOCK);
+            let places = self.promising(output, slope, by, most);
             self.step_by_matrix(output, slope, by, places);
         } else {
             self.step_by_passes(output, slope, by, all());
@@ -287,12 +287,12 @@ impl<'a> Solver<'a> {
             kept.unwrap_or_else(|| Curvature::new(design, places, &|row| self.second(output, row)));
         let own = &mut self.coefficients[output];
         let (quadratic, mut scaled) = Scaled::new(&curvature.places, slope, by, own);
-        let (matrix, x) = (&curvature.matrix, &mut scaled.values);
+        let (products, x) = (&curvature.products, &mut scaled.values);
         if by.l1 > 0.0 {
             let settled = STEP_SETTLED * self.largest;
-            quadratic.descend(matrix, x, settled);
+            quadratic.descend(products, x, settled);
         } else {
-            quadratic.conjugate(&|x| product(matrix, x), x, SLOPE_LEFT, CONJUGATE);
+            quadratic.conjugate(&|x| products.times(x), x, SLOPE_LEFT, CONJUGATE);
         }
         scaled.write(&curvature.places, own);
         curvature.spent += design.rows() * design.looked_at();

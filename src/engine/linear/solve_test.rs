@@ -1,6 +1,8 @@
 //! What makes coefficients the best ones, of tables that are long, wide, and of several labels.
 
 use super::*;
+use crate::linear::curvature::MOST_PLACES;
+use crate::linear::quadratic::Products;
 use crate::linear::tests::goal;
 use crate::models::{CategoryInput, Encoding, Inputs};
 use crate::random::Random;
@@ -110,7 +112,7 @@ fn a_sample_of_the_rows_leads_to_the_best_coefficients() {
 
 #[test]
 fn so_do_some_of_the_inputs_at_a_time() {
-    let (matrix, scores) = table(400, MOST_PLACES, 20);
+    let (matrix, scores) = table(600, MOST_PLACES, 20);
     check(&matrix, &scores, 1e-5);
 }
 
@@ -143,4 +145,26 @@ fn a_fit_ends_when_it_is_told_to() {
         asked < 2
     };
     assert!(!Solver::new(&design, &goal).fit(PENALTIES[1], go_on));
+}
+
+#[test]
+fn so_do_few_rows_of_many_inputs() {
+    let (matrix, scores) = table(100, 600, 20);
+    check(&matrix, &scores, 1e-7);
+}
+
+#[test]
+fn rows_stand_for_their_products() {
+    let mut random = Random::new(3);
+    let (rows, size) = (5, 30);
+    let columns: Vec<f64> = (0..rows * size).map(|_| random.normal()).collect();
+    let column = |at: usize| &columns[at * rows..(at + 1) * rows];
+    let product =
+        |a: usize, b: usize| -> f64 { column(a).iter().zip(column(b)).map(|(a, b)| a * b).sum() };
+    let all = (0..size * size).map(|at| product(at / size, at % size));
+    let all = Products::All(all.collect());
+    let x: Vec<f64> = (0..size).map(|_| random.normal()).collect();
+    let both = [&all, &Products::Rows(columns.clone())].map(|own| own.times(&x));
+    let apart = both[0].iter().zip(&both[1]).map(|(a, b)| (a - b).abs());
+    assert!(apart.fold(0.0, f64::max) < 1e-12);
 }

@@ -35,7 +35,7 @@ fn status(session: &mut Session, job: i64) -> String {
 
 #[track_caller]
 fn wait_for_status(session: &mut Session, job: i64, wanted: &str) {
-    wait_until(&format!("job {job} is {wanted}"), 60, || {
+    wait_until(&format!("job {job} is {wanted}"), 110, || {
         status(session, job) == wanted
     });
 }

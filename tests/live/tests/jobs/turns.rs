@@ -21,7 +21,7 @@ fn a_database_can_be_dropped_while_another_trains() {
 fn max_jobs_queues_the_rest_in_order() {
     let db = shared().database();
     let mut s = db.session();
-    customers(&mut s, 20_000);
+    customers(&mut s, 2_000);
     s.exec("SET insight.max_jobs = 1");
     let first = queue(&mut s, "a", &slow("{}"));
     wait_for_status(&mut s, first, "running");

@@ -222,6 +222,9 @@ impl From<TrainError> for FitError {
             TrainError::Device { detail, .. } => FitError::new("22023", message)
                 .detail(detail)
                 .hint("insight_devices() lists what there is; \"cpu\" always works."),
+            TrainError::Wrong { detail, .. } => FitError::new("58000", message)
+                .detail(detail)
+                .hint("Train with {\"device\": \"cpu\"}; another version of the GPU's driver may help."),
             TrainError::Diverged { epoch } => FitError::new("22023", message)
                 .detail(format!("It happened in epoch {epoch}."))
                 .hint("Use a smaller learning_rate."),

@@ -11,31 +11,35 @@ pub(super) fn run(
     gpu: Gpu,
     report: &mut dyn FnMut(&Step) -> bool,
 ) -> Result<Trained, TrainError> {
-    use super::{burn::Burn, epochs};
+    use super::burn::{Burn, check};
+    use super::epochs;
     use crate::models::{network::Net, transformer_net::TransformerNet};
     use ::burn::tensor::backend::Backend as _;
     type Cuda = ::burn::backend::Autodiff<burn_cuda::Cuda>;
 
+    let name = format!("cuda:{}", gpu.index);
     let failed = |detail: String| TrainError::Device {
-        device: format!("cuda:{}", gpu.index),
+        device: name.clone(),
         detail,
     };
     let device = burn_cuda::CudaDevice::new(gpu.index);
     // Burn panics where the driver refuses; the trainer must say so instead.
     let work = std::panic::AssertUnwindSafe(|| match &model {
         Model::Network(network) => {
-            let net = Net::<Cuda>::new(network, &device);
+            let net = || Net::<Cuda>::new(network, &device);
+            check(task, &model, net(), &device, &name)?;
             epochs::run(
                 task,
-                Burn::new(task, model.clone(), net, &device, gpu.room),
+                Burn::new(task, model.clone(), net(), &device, gpu.room),
                 report,
             )
         }
         Model::Transformer(own) => {
-            let net = TransformerNet::<Cuda>::new(own, &device);
+            let net = || TransformerNet::<Cuda>::new(own, &device);
+            check(task, &model, net(), &device, &name)?;
             epochs::run(
                 task,
-                Burn::new(task, model.clone(), net, &device, gpu.room),
+                Burn::new(task, model.clone(), net(), &device, gpu.room),
                 report,
             )
         }

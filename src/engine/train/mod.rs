@@ -92,6 +92,8 @@ pub struct DeviceInfo {
 pub enum TrainError {
     #[error("device \"{device}\" is not available")]
     Device { device: String, detail: String },
+    #[error("device \"{device}\" does not compute what the CPU does")]
+    Wrong { device: String, detail: String },
     #[error("training diverged: the loss is not a finite number")]
     Diverged { epoch: u32 },
     #[error("canceled")]

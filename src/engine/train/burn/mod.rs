@@ -1,6 +1,7 @@
 //! Training with Burn, generic over its backends: what a GPU runs. The rows and the weights lie on the device; a step sends the numbers
 //! of its rows, and nothing comes back but the loss of many steps together, when it is asked for.
 
+mod check;
 mod line;
 
 use super::averaging::Average;
@@ -13,6 +14,7 @@ use crate::models::{Inputs, Model, NumberEmbedding};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
+pub(super) use check::check;
 use line::Line;
 
 /// Numbers that a forward pass over the validation part may hold at a time, about.

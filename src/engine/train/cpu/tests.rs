@@ -4,10 +4,11 @@ use super::*;
 use crate::artifact::Task as Kind;
 use crate::infer::testing::{Random as Draw, embedding, ensemble, one_hot, row};
 use crate::models::network::Net;
-use crate::models::{Activation, BagInput, Inputs, Model, Output};
+use crate::models::{Activation, BagInput, Inputs, Model, Network, Output};
 use crate::params::{Params, ValidParams};
 use crate::recipe::Matrix;
-use crate::train::burn::Burn;
+use crate::train::TrainError;
+use crate::train::burn::{Burn, check};
 use ::burn::backend::{Autodiff, Flex};
 use serde_json::json;
 
@@ -309,6 +310,67 @@ fn optimisers_equal_burns() {
             "{optimizer}: {odd} of {moved}"
         );
     }
+}
+
+/// A device that computes something else than the CPU: here what another network does.
+#[test]
+fn a_device_that_computes_otherwise_is_found() {
+    let mut random = Draw(5);
+    let matrix = matrix(240, &mut random);
+    let targets: Vec<f32> = (0..240).map(|_| random.below(2) as f32).collect();
+    // Dropout, averages and Adam are not what is compared.
+    let options = json!({"dropout": 0.5, "l2": 0.1, "weight_averaging": "ema", "batch_size": 64});
+    let params = params(Kind::Binary, options);
+    let task = Task {
+        train: Examples {
+            matrix: &matrix,
+            targets: &targets,
+            weights: &[],
+        },
+        validation: None,
+        output: Output::Sigmoid,
+        outputs: 1,
+        params: &params,
+        extra: 0,
+    };
+    let (inputs, output) = (matrix.inputs.clone(), Output::Sigmoid);
+    let own = ensemble(
+        inputs,
+        &[8],
+        1,
+        Activation::Relu,
+        output,
+        (3, 4),
+        &mut random,
+    );
+    let device = Default::default();
+    let found = |theirs: &Network| {
+        let net = Net::<Autodiff<Flex>>::new(theirs, &device);
+        match check(&task, &Model::Network(own.clone()), net, &device, "gpu") {
+            Ok(()) => String::new(),
+            Err(TrainError::Wrong { device, detail }) => format!("{device}: {detail}"),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(found(&own), "");
+    let mut other = own.clone();
+    other.heads.iter_mut().for_each(|head| head.bias[0] += 5.0);
+    let text = found(&other);
+    assert!(text.starts_with("gpu: Before the first step"), "{text}");
+    // The same answers, but gradients of other weights: the units of the layer in another order.
+    other = own.clone();
+    let (layer, units) = (&mut other.layers[0], 8);
+    layer.bias.rotate_left(1);
+    layer
+        .weights
+        .chunks_mut(units)
+        .for_each(|row| row.rotate_left(1));
+    other
+        .heads
+        .iter_mut()
+        .for_each(|head| head.weights.rotate_left(1));
+    let text = found(&other);
+    assert!(text.starts_with("gpu: A first step"), "{text}");
 }
 
 #[test]

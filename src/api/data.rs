@@ -119,7 +119,7 @@ fn column_row(column: ColumnProfile) -> Row {
         Some(summary.nulls as i64),
         Some(summary.distinct as i64),
         quantiles,
-        (!top.is_empty()).then(|| JsonB(Value::Array(top))),
+        (!top.is_empty()).then_some(JsonB(Value::Array(top))),
         summary.quantiles.map(|q| q.outliers as i64),
         column.duplicate_of,
         column.drift,

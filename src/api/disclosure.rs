@@ -97,7 +97,7 @@ fn insight_private_profile(
             .collect();
         (
             figure.column,
-            (!group.is_empty()).then(|| JsonB(Value::Object(group))),
+            (!group.is_empty()).then_some(JsonB(Value::Object(group))),
             figure.category,
             figure.statistic,
             figure.value,

@@ -117,7 +117,7 @@ pub unsafe extern "C-unwind" fn insight_read_take(
 ) -> pg_sys::Datum {
     // SAFETY: called by PostgreSQL as declared below; STRICT: the bytes are there.
     unsafe {
-        let bytes = (&(*fcinfo).args.as_slice(1))[0].value;
+        let bytes = (*fcinfo).args.as_slice(1)[0].value;
         let bytes: &[u8] = FromDatum::from_datum(bytes, false).unwrap_or_default();
         pg_sys::Datum::from(keep(fcinfo, State::from_bytes(bytes)))
     }

@@ -289,7 +289,7 @@ fn sequence_card(model: &SequenceModel) -> Card<'_> {
         task,
         algorithm: model.params.cell.name(),
         target: target.unwrap_or_default(),
-        headline: headlines.find_map(|name| named(&name)).cloned(),
+        headline: headlines.find_map(named).cloned(),
         rows,
         device: "cpu",
         history: &model.history,

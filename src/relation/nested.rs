@@ -33,7 +33,7 @@ pub fn from_json<'a>(
     buffer.text.clear();
     buffer.floats.clear();
     match (input.kind, value) {
-        (Kind::Vector, Value::String(text)) => return vector(text, input, buffer),
+        (Kind::Vector, Value::String(text)) => vector(text, input, buffer),
         (Kind::Vector, Value::Array(_)) => {
             numbers(value, input, &mut buffer.floats)?;
             Ok(Cell::Vector(&buffer.floats))

@@ -194,7 +194,7 @@ impl Source {
     /// What can stand after FROM and has the named columns, and others as text under names of their own: a bigint or numeric key
     /// must not pass through a float.
     pub fn with_texts(&self, texts: &[(&str, String)], columns: &[String]) -> String {
-        let own = columns.iter().map(|name| spi::quote_identifier(name));
+        let own = columns.iter().map(spi::quote_identifier);
         let texts = texts.iter().map(|(column, name)| {
             let (column, name) = (spi::quote_identifier(column), spi::quote_identifier(name));
             format!("{column}::pg_catalog.text AS {name}")

@@ -50,7 +50,7 @@ pub(super) fn order(
         let (key, row) = keys[at];
         let same = keys.get(at + 1).is_some_and(|next| next.0 == key);
         let last = if same { 0 } else { LAST };
-        row >> 1 | last | (row & 1) * POSITIVE
+        row >> 1 | last | ((row & 1) * POSITIVE)
     })
 }
 

@@ -80,7 +80,10 @@ impl AttentionParams {
         let blocks = self.blocks.unwrap_or(Attention::default().blocks);
         let heads = match self.heads {
             Some(heads) => heads,
-            None => (1..=8).rev().find(|h| width % h == 0).unwrap_or(1),
+            None => (1..=8)
+                .rev()
+                .find(|h| width.is_multiple_of(*h))
+                .unwrap_or(1),
         };
         let block = Block {
             width,

@@ -199,9 +199,8 @@ impl Number {
         }
     }
 
-    #[inline]
-
     /// Centre and scale where (x - centre) · scale is all that is done; 0 and 1 for a constant column or a value taken as it is.
+    #[inline]
     pub(super) fn line(&self) -> Option<(f64, f64)> {
         match (self.shape, self.method) {
             (Shape::Plain, Method::None) => Some((0.0, 1.0)),

@@ -357,7 +357,7 @@ pub(super) fn grid(
     (down, across): (&str, &str),
 ) -> Result<String, DrawingError> {
     let (left, top) = (150, 64);
-    let side = (((WIDTH as i32 - left - 12) / columns.len().max(1) as i32).min(150)).max(24);
+    let side = ((WIDTH as i32 - left - 12) / columns.len().max(1) as i32).clamp(24, 150);
     let tall = side.min(64);
     let height = top + tall * rows.len() as i32 + 16;
     picture((WIDTH, height as u32), |root| {

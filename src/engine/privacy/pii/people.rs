@@ -50,7 +50,7 @@ pub fn name(text: &str) -> (bool, bool) {
         let first = word.chars().find(|c| c.is_alphabetic());
         word.chars().all(letter) && first.is_some_and(|c| !c.is_lowercase() || particle(word))
     };
-    if !(1..=5).contains(&words.len()) || text.len() > 80 || !words.iter().all(|w| shaped(w)) {
+    if !(1..=5).contains(&words.len()) || text.len() > 80 || !words.iter().all(shaped) {
         return (false, false);
     }
     let common = words.iter().any(|word| {

@@ -174,7 +174,7 @@ pub fn phone(text: &str) -> Option<Phone> {
     let (text, extension) = text
         .split_once(['x', 'X'])
         .map_or((text, ""), |(number, extension)| (number, extension.trim()));
-    let text = text.trim_end_matches(|c: char| c == ' ' || c == '.');
+    let text = text.trim_end_matches([' ', '.']);
     let count = text.bytes().filter(u8::is_ascii_digit).count();
     let plain = |c: char| c.is_ascii_digit() || "+()-./ ".contains(c);
     if !(7..=15).contains(&count)

@@ -129,7 +129,7 @@ impl Pass {
         block: &Block,
         parts: &BlockParts,
         weights: &[f32],
-        x: &mut Vec<f32>,
+        x: &mut [f32],
         sequences: Sequences<'_>,
         mut dropout: Option<(&mut Random, Dropped)>,
     ) {

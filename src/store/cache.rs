@@ -107,11 +107,12 @@ impl Loaded {
     }
 }
 
-/// Plans kept for the life of the process: by name, by name and version, the artifact.
+/// Plans kept for the life of the process: by name, by name and version, the artifact, whether it is there.
 struct Plans {
     deployed: OwnedPreparedStatement,
     version: OwnedPreparedStatement,
     artifact: OwnedPreparedStatement,
+    there: OwnedPreparedStatement,
 }
 
 thread_local! {
@@ -304,7 +305,7 @@ pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
         None => {
             let bytes = as_reader(|| Spi::connect(|client| artifact(client, id)))?;
             match load(reference, &bytes)? {
-                Loaded::Predictor(own) => match lent::share(id, &own) {
+                Loaded::Predictor(own) => match lent::share(id, &own, || is_there(id))? {
                     Some(shared) => Loaded::Predictor(Rc::new(shared)),
                     None => Loaded::Predictor(own),
                 },
@@ -321,6 +322,19 @@ pub fn model_of(reference: &str, id: i64) -> Result<Loaded> {
         evict(models, id);
     });
     Ok(model)
+}
+
+/// Whether a version is there at this moment; the statement may see one that was dropped since it began.
+fn is_there(id: i64) -> Result<bool> {
+    let look = |client: &SpiClient<'_>, plans: &Plans| {
+        // SAFETY: a new snapshot, which parallel workers can take, too; it is popped here, or by the transaction's abort.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetCatalogSnapshot(WATCHED.get())) };
+        let found = client.select(&plans.there, None, &[id.into()]);
+        // SAFETY: the one that was pushed.
+        unsafe { pg_sys::PopActiveSnapshot() };
+        Ok(!found?.is_empty())
+    };
+    as_reader(|| Spi::connect(|client| with_plans(client, |plans| look(client, plans))))
 }
 
 /// A version as it is stored, whatever its kind.
@@ -401,31 +415,31 @@ fn as_reader<T>(work: impl FnOnce() -> T) -> T {
 fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>) -> Result<T> {
     let missing = PLANS.with_borrow(Option::is_none);
     if missing {
-        let oid = |builtin: pg_sys::BuiltinOid| pgrx::PgOid::BuiltIn(builtin);
-        let text = oid(pg_sys::BuiltinOid::TEXTOID);
+        use pg_sys::BuiltinOid::{INT4OID, INT8OID, TEXTOID};
+        let [text, int4, int8] = [TEXTOID, INT4OID, INT8OID].map(pgrx::PgOid::BuiltIn);
+        let prepare =
+            |sql: &str, of: &[pgrx::PgOid]| client.prepare(sql, of).map(|plan| plan.keep());
         let plans = Plans {
-            deployed: client
-                .prepare(
-                    "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
-                     ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) m.deployed \
-                     WHERE m.name OPERATOR(pg_catalog.=) $1",
-                    &[text],
-                )?
-                .keep(),
-            version: client
-                .prepare(
-                    "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
-                     ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) $2 \
-                     WHERE m.name OPERATOR(pg_catalog.=) $1",
-                    &[text, oid(pg_sys::BuiltinOid::INT4OID)],
-                )?
-                .keep(),
-            artifact: client
-                .prepare(
-                    "SELECT v.artifact FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
-                    &[oid(pg_sys::BuiltinOid::INT8OID)],
-                )?
-                .keep(),
+            deployed: prepare(
+                "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
+                 ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) m.deployed \
+                 WHERE m.name OPERATOR(pg_catalog.=) $1",
+                &[text],
+            )?,
+            version: prepare(
+                "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
+                 ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) $2 \
+                 WHERE m.name OPERATOR(pg_catalog.=) $1",
+                &[text, int4],
+            )?,
+            artifact: prepare(
+                "SELECT v.artifact FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
+                &[int8],
+            )?,
+            there: prepare(
+                "SELECT FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
+                &[int8],
+            )?,
         };
         PLANS.with_borrow_mut(|slot| *slot = Some(plans));
     }

@@ -216,7 +216,7 @@ pub fn drop_versions(ids: &[i64]) -> Result<()> {
                 None,
                 &[ids.to_vec().into()],
             )?;
-            ids.iter().for_each(|id| lent::forget(*id));
+            lent::forget(ids);
             announce();
             Ok(())
         })
@@ -312,7 +312,7 @@ pub fn drop_model(model: &str, role: pg_sys::Oid) -> Result<i64> {
                 None,
                 &[id.into()],
             )?;
-            ids.iter().for_each(|id| lent::forget(*id));
+            lent::forget(&ids);
             announce();
             Ok(ids.len() as i64)
         })

@@ -6,10 +6,11 @@
 
 use super::catalog;
 use crate::alloc::arena;
+use crate::error::Result;
 use crate::settings;
 use insight_engine::infer::{Core, Predictor};
-use pgrx::pg_sys;
 use pgrx::prelude::*;
+use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::{
@@ -172,7 +173,7 @@ impl Table {
 }
 
 impl Entry {
-    fn is_of(&self, key: (u32, u32, i64)) -> bool {
+    fn is_of(&self, key: Key) -> bool {
         key == (
             self.database.load(SeqCst),
             self.catalog.load(SeqCst),
@@ -199,7 +200,10 @@ impl Entry {
     }
 }
 
-fn key(version: i64) -> (u32, u32, i64) {
+/// Database, catalog and version.
+type Key = (u32, u32, i64);
+
+fn key(version: i64) -> Key {
     // SAFETY: a plain read of this process's state.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
     (database, catalog::model_relation().to_u32(), version)
@@ -211,7 +215,7 @@ pub fn find(version: i64) -> Option<Predictor> {
     find_by(table, key(version))
 }
 
-fn find_by(table: &'static Table, key: (u32, u32, i64)) -> Option<Predictor> {
+fn find_by(table: &'static Table, key: Key) -> Option<Predictor> {
     for (at, entry) in table.entries.iter().enumerate() {
         if entry.state.load(SeqCst) != READY || !entry.is_of(key) {
             continue;
@@ -297,14 +301,40 @@ impl Drop for Work {
     }
 }
 
-/// Shares a model; answers it as it is shared. `None`: the process has to keep its own.
-pub fn share(version: i64, predictor: &Predictor) -> Option<Predictor> {
+/// Shares a model; answers it as it is shared. `None`: the process has to keep its own. `is_there` says whether the version is there at
+/// this moment, whatever the caller's snapshot shows.
+pub fn share(
+    version: i64,
+    predictor: &Predictor,
+    is_there: impl FnOnce() -> Result<bool>,
+) -> Result<Option<Predictor>> {
+    let Some(table) = table() else {
+        return Ok(None);
+    };
+    // Taken away again unless it is there, also where looking for it fails.
+    struct Unsure(&'static Table, Key);
+    impl Drop for Unsure {
+        fn drop(&mut self) {
+            forget_by(self.0, self.1);
+        }
+    }
+    let key = key(version);
+    let Some(shared) = copy(key, predictor) else {
+        return Ok(None);
+    };
+    let unsure = Unsure(table, key);
+    if is_there()? {
+        std::mem::forget(unsure);
+    }
+    Ok(Some(shared))
+}
+
+fn copy(key: Key, predictor: &Predictor) -> Option<Predictor> {
     let core = predictor.core()?;
     let room = predictor.bytes() + predictor.bytes() / 2 + BESIDE;
     if room > arena::bytes() {
         return None;
     }
-    let key = table().map(|_| key(version))?;
     let work = Work::begin()?;
     // Nothing of PostgreSQL is called from here on: an interrupt would end the work unfinished. Somebody may just have done it.
     if let Some(shared) = find_by(work.0, key) {
@@ -331,11 +361,19 @@ pub fn share(version: i64, predictor: &Predictor) -> Option<Predictor> {
     Some(lend(at, entry))
 }
 
-/// Takes away the shared model of a version that is dropped: nobody finds it any more, and its memory goes with its last user or soon
-/// after.
-pub fn forget(version: i64) {
+/// Takes away the shared models of versions that are dropped: nobody finds them any more, and their memory goes with their last users or
+/// soon after. At once, and again once the drop is committed, for until then others see the versions, and can share them. Who shares one
+/// later than that does not find it there, and takes it away.
+pub fn forget(versions: &[i64]) {
     let Some(table) = table() else { return };
-    let key = key(version);
+    let keys: Vec<Key> = versions.iter().map(|version| key(*version)).collect();
+    let forget = move || keys.iter().for_each(|key| forget_by(table, *key));
+    forget();
+    register_xact_callback(PgXactCallbackEvent::Commit, forget);
+}
+
+/// Does no catalog work: a transaction may be ending.
+fn forget_by(table: &Table, key: Key) {
     let work = Work::begin();
     for entry in &table.entries {
         let ready = entry.is_of(key)

@@ -293,40 +293,51 @@ fn joint(design: &Design<'_>, goal: &Goal<'_>, coefficients: &[f64], contrasts: 
         .chunks_exact(width)
         .map(|own| design.sums(own))
         .collect();
-    let mut all = design.add_up(1 + size + size * size, |row, entries, out| {
+    // Behind what is added up, a row's probabilities of the labels but the first.
+    let added = 1 + size + size * size;
+    let mut all = design.add_up(added + contrasts, |row, entries, out| {
         let weight = goal.weight(row);
         let target = goal.targets[row];
+        let (out, p) = out.split_at_mut(added);
         let (gradient, curvature) = out[1..].split_at_mut(size);
-        let mut add = |a: usize, first: f64, seconds: &dyn Fn(usize) -> f64| {
-            for &(at, x) in entries {
-                gradient[a * width + at] += weight * first * x;
-                for b in 0..=a {
-                    let own = weight * seconds(b) * x;
+        // What pairs of entries add to the block of two contrasts, of which `b` is not the later one.
+        let mut add = |a: usize, b: usize, second: f64| {
+            for (count, &(at, x)) in entries.iter().enumerate() {
+                let own = weight * second * x;
+                if a == b {
+                    // Each pair once, in the lower triangle.
+                    for &(other, y) in &entries[..=count] {
+                        let place = (a * width + at.max(other)) * size + b * width + at.min(other);
+                        curvature[place] += own * y;
+                    }
+                } else {
                     let to = &mut curvature[(a * width + at) * size + b * width..][..width];
                     entries.iter().for_each(|(other, y)| to[*other] += own * y);
                 }
             }
         };
+        let mut slope = |a: usize, first: f64| {
+            let own = &mut gradient[a * width..][..width];
+            let entries = entries.iter();
+            entries.for_each(|(at, x)| own[*at] += weight * first * x);
+        };
         if goal.output == Output::Identity {
             let error = sums[0][row] - f64::from(target);
-            add(0, error, &|_| 1.0);
+            slope(0, error);
+            add(0, 0, 1.0);
             out[0] += weight * error * error / 2.0;
             return;
         }
         // The first label's sum is 0.
         let own = sums.iter().map(|s| s[row]);
         let log = super::log_sum(std::iter::once(0.0).chain(own));
-        let p = |contrast: usize| (sums[contrast][row] - log).exp();
+        let all = p.iter_mut().zip(&sums);
+        all.for_each(|(p, sums)| *p = (sums[row] - log).exp());
         for a in 0..contrasts {
             let truth = f64::from(u8::from(target as usize == a + 1));
-            let seconds = |b: usize| {
-                if a == b {
-                    p(a) * (1.0 - p(a))
-                } else {
-                    -p(a) * p(b)
-                }
-            };
-            add(a, p(a) - truth, &seconds);
+            slope(a, p[a] - truth);
+            (0..a).for_each(|b| add(a, b, -p[a] * p[b]));
+            add(a, a, p[a] * (1.0 - p[a]));
         }
         let own = match target as usize {
             0 => 0.0,
@@ -334,6 +345,7 @@ fn joint(design: &Design<'_>, goal: &Goal<'_>, coefficients: &[f64], contrasts: 
         };
         out[0] += weight * (log - own);
     });
+    all.truncate(added);
     let mut curvature = all.split_off(1 + size);
     for row in 0..size {
         for column in 0..row {

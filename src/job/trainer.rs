@@ -316,10 +316,6 @@ impl Child {
         /// With which the C library ends a process that has no memory for a thread's own data.
         const NO_THREAD_DATA: i32 = 127;
         let status = self.reap();
-        let left = status.filter(|status| libc::WIFEXITED(*status));
-        if left.map(|status| libc::WEXITSTATUS(status)) == Some(NO_THREAD_DATA) {
-            return out_of_memory(self.max_bytes);
-        }
         let error = Error::new("58000", "the trainer ended before it finished").hint(
             "Other sessions and the deployed version are not affected. Call insight_train again; the server log may tell more.",
         );
@@ -334,10 +330,10 @@ impl Child {
                 };
                 error.detail(format!("It was ended by signal {signal}{why}."))
             }
-            Some(status) if libc::WIFEXITED(status) => error.detail(format!(
-                "It left with exit code {}.",
-                libc::WEXITSTATUS(status)
-            )),
+            Some(status) if libc::WIFEXITED(status) => match libc::WEXITSTATUS(status) {
+                NO_THREAD_DATA => out_of_memory(self.max_bytes),
+                code => error.detail(format!("It left with exit code {code}.")),
+            },
             _ => error,
         }
     }

@@ -1,7 +1,8 @@
 //! How long training takes on tables of many columns, phase by phase: numbers of several shapes, some with NULLs, and every tenth
-//! column a category. Prints a hash of the model as well: it must not change with the number of threads.
+//! column a category; or `repeated`, numbers of which most are others again. Prints a hash of the model as well: it must not change with
+//! the number of threads.
 //!
-//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [OPTIONS] [DEVICE]`
+//! `cargo run --release --package insight-engine --example wide_speed -- [ROWS] [COLUMNS] [OPTIONS] [DEVICE] [repeated]`
 
 use insight_engine::fit::{Request, fit};
 use insight_engine::frame::{Cell, Column, Frame, Kind};
@@ -31,7 +32,11 @@ fn main() {
         Ok(device) => device,
         Err(error) => return println!("{error}"),
     };
-    let mut request = Request::new(table(rows, columns), "target", params);
+    let table = match arguments.get(4).map(String::as_str) {
+        Some("repeated") => repeated(rows, columns),
+        _ => table(rows, columns),
+    };
+    let mut request = Request::new(table, "target", params);
     request.device = device;
     let started = Instant::now();
     let mut phases: Vec<(String, f64)> = Vec::new();
@@ -109,6 +114,20 @@ fn table(rows: usize, columns: usize) -> Frame {
     let mut target = Column::new("target", "boolean", Kind::Boolean);
     let noisy = sums.iter().map(|sum| sum + 3.0 * random.normal() > 0.0);
     noisy.for_each(|yes| target.push(Cell::Boolean(yes)));
+    frame.columns.push(target);
+    frame
+}
+
+/// Column n is the same as column n + 97.
+fn repeated(rows: usize, columns: usize) -> Frame {
+    let mut frame = Frame::default();
+    for at in 1..=columns {
+        let mut column = Column::new(format!("c{at}"), "real", Kind::Number);
+        (1..=rows).for_each(|row| column.push(Cell::Number((row * at % 97) as f64)));
+        frame.columns.push(column);
+    }
+    let mut target = Column::new("target", "boolean", Kind::Boolean);
+    (1..=rows).for_each(|row| target.push(Cell::Boolean(row % 97 > 40)));
     frame.columns.push(target);
     frame
 }

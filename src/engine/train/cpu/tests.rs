@@ -173,6 +173,27 @@ fn a_step_equals_burns() {
     }
 }
 
+/// Of one output, without weights and validation rows.
+fn task<'a>(
+    matrix: &'a Matrix,
+    targets: &'a [f32],
+    params: &'a ValidParams,
+    output: Output,
+) -> Task<'a> {
+    Task {
+        train: Examples {
+            matrix,
+            targets,
+            weights: &[],
+        },
+        validation: None,
+        output,
+        outputs: 1,
+        params,
+        extra: 0,
+    }
+}
+
 /// Several steps of an average over the steps, with learning rates of their own.
 #[test]
 fn an_average_equals_burns() {
@@ -183,18 +204,10 @@ fn an_average_equals_burns() {
         "weight_averaging": "ema", "averaging_epochs": 0.75,
         "learning_rate_factors": {"bias": 0.1, "embedding": 3, "number_embedding": 0.5, "scale": 6}});
     let params = params(Kind::Binary, options);
-    let examples = || Examples {
-        matrix: &matrix,
-        targets: &targets,
-        weights: &[],
-    };
+    let task = task(&matrix, &targets, &params, Output::Sigmoid);
     let task = Task {
-        train: examples(),
-        validation: Some(examples()),
-        output: Output::Sigmoid,
-        outputs: 1,
-        params: &params,
-        extra: 0,
+        validation: Some(task.train),
+        ..task
     };
     let (inputs, activation) = (matrix.inputs.clone(), Activation::Silu);
     let start = ensemble(
@@ -256,18 +269,7 @@ fn optimisers_equal_burns() {
             options["momentum"] = json!(momentum);
         }
         let params = params(Kind::Regression, options);
-        let task = Task {
-            train: Examples {
-                matrix: &matrix,
-                targets: &targets,
-                weights: &[],
-            },
-            validation: None,
-            output: Output::Identity,
-            outputs: 1,
-            params: &params,
-            extra: 0,
-        };
+        let task = task(&matrix, &targets, &params, Output::Identity);
         let (inputs, output) = (matrix.inputs.clone(), Output::Identity);
         let start = ensemble(
             inputs,
@@ -321,18 +323,7 @@ fn a_device_that_computes_otherwise_is_found() {
     // Dropout, averages and Adam are not what is compared.
     let options = json!({"dropout": 0.5, "l2": 0.1, "weight_averaging": "ema", "batch_size": 64});
     let params = params(Kind::Binary, options);
-    let task = Task {
-        train: Examples {
-            matrix: &matrix,
-            targets: &targets,
-            weights: &[],
-        },
-        validation: None,
-        output: Output::Sigmoid,
-        outputs: 1,
-        params: &params,
-        extra: 0,
-    };
+    let task = task(&matrix, &targets, &params, Output::Sigmoid);
     let (inputs, output) = (matrix.inputs.clone(), Output::Sigmoid);
     let own = ensemble(
         inputs,

@@ -5,6 +5,7 @@ CREATE SCHEMA insight;
 GRANT USAGE ON SCHEMA insight TO PUBLIC;
 COMMENT ON SCHEMA insight IS 'catalog and views of the extension insight';
 
+-- Of model, version and privilege, the first columns and the indexes of the keys are read without SQL: src/store counts and names them.
 CREATE TABLE insight.model (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name       text NOT NULL UNIQUE CHECK (name <> ''),

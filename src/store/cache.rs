@@ -1,10 +1,11 @@
 //! Models ready to predict, per backend, keyed by immutable version id.
 //!
 //! A name is resolved again in every top-level statement, and at once when the catalog's invalidation says that some
-//! pointer moved, so a new deployment is seen by the next statement of every session. Only reading SPI calls are made:
-//! they work on standbys and in parallel workers.
+//! pointer moved, so a new deployment is seen by the next statement of every session. It is only read, which works on
+//! standbys and in parallel workers, too.
 
 use super::rights::{self, Right};
+use super::rows::{self, Key, Row};
 use super::{activity, audit, catalog, keys, lent, record};
 use crate::error::{Error, Result};
 use crate::{settings, versions};
@@ -107,10 +108,8 @@ impl Loaded {
     }
 }
 
-/// Plans kept for the life of the process: by name, by name and version, the artifact, whether it is there.
+/// Plans kept for the life of the process, both by the version's id: the artifact, whether it is there.
 struct Plans {
-    deployed: OwnedPreparedStatement,
-    version: OwnedPreparedStatement,
     artifact: OwnedPreparedStatement,
     there: OwnedPreparedStatement,
 }
@@ -176,7 +175,7 @@ pub fn version(reference: &str, right: Right) -> Result<i64> {
             watch();
             // SAFETY: a plain read of this process's identity.
             let role = unsafe { pg_sys::GetUserId() };
-            let named = as_reader(|| Spi::connect(|client| resolve(client, reference, role)))?;
+            let named = resolve(reference, role)?;
             if settings::audit_predictions() && named.right.is_some() {
                 audit::predicted(reference);
             }
@@ -415,23 +414,10 @@ fn as_reader<T>(work: impl FnOnce() -> T) -> T {
 fn with_plans<T>(client: &SpiClient<'_>, work: impl FnOnce(&Plans) -> Result<T>) -> Result<T> {
     let missing = PLANS.with_borrow(Option::is_none);
     if missing {
-        use pg_sys::BuiltinOid::{INT4OID, INT8OID, TEXTOID};
-        let [text, int4, int8] = [TEXTOID, INT4OID, INT8OID].map(pgrx::PgOid::BuiltIn);
+        let int8 = pgrx::PgOid::BuiltIn(pg_sys::BuiltinOid::INT8OID);
         let prepare =
             |sql: &str, of: &[pgrx::PgOid]| client.prepare(sql, of).map(|plan| plan.keep());
         let plans = Plans {
-            deployed: prepare(
-                "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
-                 ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) m.deployed \
-                 WHERE m.name OPERATOR(pg_catalog.=) $1",
-                &[text],
-            )?,
-            version: prepare(
-                "SELECT v.id, m.id, m.owner::pg_catalog.text FROM insight.model m LEFT JOIN insight.version v \
-                 ON v.model OPERATOR(pg_catalog.=) m.id AND v.version OPERATOR(pg_catalog.=) $2 \
-                 WHERE m.name OPERATOR(pg_catalog.=) $1",
-                &[text, int4],
-            )?,
             artifact: prepare(
                 "SELECT v.artifact FROM insight.version v WHERE v.id OPERATOR(pg_catalog.=) $1",
                 &[int8],
@@ -463,26 +449,29 @@ pub fn split(reference: &str) -> Result<(&str, Option<i32>)> {
     }
 }
 
-fn resolve(client: &SpiClient<'_>, reference: &str, role: pg_sys::Oid) -> Result<Named> {
+fn resolve(reference: &str, role: pg_sys::Oid) -> Result<Named> {
     let (name, version) = split(reference)?;
-    let (id, model, owner) = with_plans(client, |plans| {
-        let row = match version {
-            None => client.select(&plans.deployed, None, &[name.into()])?,
-            Some(version) => client.select(&plans.version, None, &[name.into(), version.into()])?,
-        }
-        .first();
-        if row.is_empty() {
-            return Err(catalog::unknown_model(client, name, role));
-        }
-        Ok(row.get_three::<i64, i64, String>()?)
-    })?;
+    let found = rows::select(c"model", c"model_name_key", &[Key::Text(2, name)], |row| {
+        (row.get::<i64>(1), row.name(3), row.get::<i32>(4))
+    });
+    let Some((model, owner, deployed)) = found.into_iter().next() else {
+        return Err(as_reader(|| {
+            Spi::connect(|client| catalog::unknown_model(client, name, role))
+        }));
+    };
     let (Some(model), Some(owner)) = (model, owner) else {
         return Err(Error::new(
             "XX001",
             format!("model \"{name}\" has no owner"),
         ));
     };
-    let right = rights::strongest(client, model, &owner, role)?;
+    let id = version.or(deployed).and_then(|version| {
+        let keys = [Key::Long(2, model), Key::Int(3, version)];
+        let id = |row: &Row<'_>| row.get::<i64>(1);
+        let found = rows::select(c"version", c"version_model_version_key", &keys, id);
+        found.into_iter().flatten().next()
+    });
+    let right = rights::strongest(model, &owner, role);
     Ok(Named { id, right })
 }
 

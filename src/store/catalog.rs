@@ -101,11 +101,10 @@ pub fn role_name(role: pg_sys::Oid) -> String {
 
 /// Who may change a model: members of its owner, and whom they let manage it; of an owner that is gone, superusers.
 pub(super) fn check_manages(
-    client: &SpiClient<'_>,
     (id, model, owner): (i64, &str, &str),
     role: pg_sys::Oid,
 ) -> Result<()> {
-    if rights::strongest(client, id, owner, role)? == Some(Right::Manage) {
+    if rights::strongest(id, owner, role) == Some(Right::Manage) {
         return Ok(());
     }
     Err(
@@ -119,7 +118,7 @@ pub(super) fn check_manages(
 pub fn check_may_train(model: &str, role: pg_sys::Oid) -> Result<()> {
     as_owner(|| {
         Spi::connect(|client| match find(client, model)? {
-            Some((id, owner, _)) => check_manages(client, (id, model, &owner), role),
+            Some((id, owner, _)) => check_manages((id, model, &owner), role),
             None => Ok(()),
         })
     })
@@ -198,7 +197,7 @@ fn require(client: &SpiClient<'_>, model: &str, role: pg_sys::Oid) -> Result<(i6
     let Some((id, owner, deployed)) = find(client, model)? else {
         return Err(unknown_model(client, model, role));
     };
-    check_manages(client, (id, model, &owner), role)?;
+    check_manages((id, model, &owner), role)?;
     Ok((id, deployed))
 }
 

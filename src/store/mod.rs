@@ -16,4 +16,5 @@ pub mod membership;
 pub mod publish;
 pub mod record;
 pub mod rights;
+pub mod rows;
 pub mod text_model;

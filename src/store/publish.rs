@@ -77,7 +77,7 @@ fn publish_as_owner(
             format!("model \"{model}\" was dropped while its new version was trained"),
         ));
     };
-    check_manages(client, (id, model, &owner), role)?;
+    check_manages((id, model, &owner), role)?;
     let headline = card.headline.as_ref();
     let target = match card.target {
         "" => publication.target,

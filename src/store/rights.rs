@@ -2,6 +2,7 @@
 
 use super::audit::{self, Entry};
 use super::catalog::{self, as_owner, role_name};
+use super::rows::{self, Key};
 use crate::error::{Error, Result};
 use pgrx::prelude::*;
 use pgrx::{pg_sys, spi::SpiClient};
@@ -66,32 +67,23 @@ pub fn is_member(role: pg_sys::Oid, name: &str) -> bool {
     unsafe { pg_sys::has_privs_of_role(role, role_of(name)) }
 }
 
-/// The strongest right of a role; only reads, with qualified names.
-pub fn strongest(
-    client: &SpiClient<'_>,
-    model: i64,
-    owner: &str,
-    role: pg_sys::Oid,
-) -> Result<Option<Right>> {
+/// The strongest right of a role on a model.
+pub fn strongest(model: i64, owner: &str, role: pg_sys::Oid) -> Option<Right> {
     if is_member(role, owner) {
-        return Ok(Some(Right::Manage));
+        return Some(Right::Manage);
     }
-    let granted = client.select(
-        "SELECT g.role::pg_catalog.text, g.\"right\" FROM insight.privilege g WHERE g.model OPERATOR(pg_catalog.=) $1",
-        None,
-        &[model.into()],
-    )?;
-    let mut strongest = None;
-    for row in granted {
-        let (Some(to), Some(right)) = (row.get::<String>(1)?, row.get::<String>(2)?) else {
-            continue;
-        };
-        let right = Right::named(&right);
-        if right > strongest && (to == EVERYBODY || is_member(role, &to)) {
-            strongest = right;
-        }
-    }
-    Ok(strongest)
+    let granted = rows::select(
+        c"privilege",
+        c"privilege_pkey",
+        &[Key::Long(1, model)],
+        |row| (row.name(2), row.get::<String>(3)),
+    );
+    let granted = granted.into_iter().filter_map(|(to, right)| {
+        let right = Right::named(&right?)?;
+        let to = to?;
+        (to == EVERYBODY || is_member(role, &to)).then_some(right)
+    });
+    granted.max()
 }
 
 pub fn denied(model: &str, right: Right) -> Error {

@@ -95,7 +95,7 @@ pub fn may_read(model: i64) -> Result<bool> {
                 true => Ok(false),
                 false => {
                     let owner = row.get_one::<String>()?.unwrap_or_default();
-                    Ok(rights::strongest(client, model, &owner, role)? == Some(Right::Manage))
+                    Ok(rights::strongest(model, &owner, role) == Some(Right::Manage))
                 }
             }
         })

@@ -1,7 +1,7 @@
 //! Whether a device computes what the CPU does. Kernels are made and chosen on the machine they run on, for each shape anew, and for
 //! some shapes on some devices Burn has had wrong ones: their training seems to run, and learns less.
 
-use super::{Burn, held};
+use super::{Burn, at_once};
 use crate::models::Model;
 use crate::models::network::Trainable;
 use crate::params::{Averaging, Optimizer, RateFactors, ValidParams};
@@ -11,14 +11,13 @@ use crate::train::{Task, TrainError};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 
-/// Numbers that the step may hold, about.
-const NUMBERS: usize = 1 << 24;
 /// Shares within which sums of products with ten bits behind the point, such as GPUs make, lie well: of the loss, and of the step.
 const LOSS_APART: f64 = 0.01;
 const STEP_APART: f64 = 0.05;
 
-/// Takes one plain step from a model's weights on both, on as many rows as a batch has where that is not much work. `net` is the model on
-/// the device, whose name it is given. Says what is different, if anything is.
+/// Takes plain steps from a model's weights on both, and the losses of validation rows, for each number of rows that the training will have
+/// at once: that of a batch and of the last batch, of a chunk of validation rows and of the last one; fewer where a batch is too much
+/// work. `net` is the model on the device, whose name it is given. Says what is different, if anything is.
 pub(in crate::train) fn check<B, N>(
     task: &Task<'_>,
     model: &Model,
@@ -31,55 +30,64 @@ where
     N: AutodiffModule<B> + Trainable<B>,
     N::InnerModule: Trainable<B::InnerBackend>,
 {
-    let most = (NUMBERS / held(model)).clamp(1, task.params.batch_size);
-    let rows: Vec<u32> = (0..task.train.matrix.rows.min(most) as u32).collect();
-    let some = task.train.some(&rows);
     let params = plain(task.params);
-    let task = Task {
-        train: some.examples(),
-        validation: None,
-        params: &params,
-        extra: 0,
-        ..*task
-    };
-    let (loss, after) = match model {
-        Model::Network(own) => step(Cpu::new(&task, own.clone()), &rows),
-        Model::Transformer(own) => step(Attentive::new(&task, own.clone()), &rows),
-        // They train on the CPU.
-        Model::Trees(_) => return Ok(()),
-    };
-    let theirs = Burn::new(&task, model.clone(), net, device, u64::MAX);
-    let (their_loss, theirs) = step(theirs, &rows);
-    if !loss.is_finite() {
-        // The training says so itself.
-        return Ok(());
-    }
-    let wrong = |detail: String| TrainError::Wrong {
-        device: name.into(),
-        detail,
-    };
-    let weight = task.train.weight(&rows);
-    // Also false of what is no number.
-    let within = |x: f64, most: f64| x <= most;
-    if !within(
-        (loss - their_loss).abs(),
-        LOSS_APART * (loss.abs() + weight),
-    ) {
-        return Err(wrong(format!(
-            "Before the first step the loss is {:.6} there, and {:.6} on the CPU.",
-            their_loss / weight,
-            loss / weight
-        )));
-    }
-    let (moved, apart) = (distance(model, &after), distance(&after, &theirs));
-    // Of numbers around 1 the last bits.
-    if !within(apart, STEP_APART * moved + 1e-4) {
-        return Err(wrong(format!(
-            "A first step changes the weights by {:.6} there, and by {moved:.6} on the CPU, which are {apart:.6} apart.",
-            distance(model, &theirs)
-        )));
+    let most = at_once(model);
+    let parts = [
+        (Some(task.train), task.params.batch_size.min(most), true),
+        (task.validation, most, false),
+    ];
+    for (part, at_once, learns) in parts {
+        let Some(part) = part else { continue };
+        for size in sizes(part.matrix.rows, at_once) {
+            let rows: Vec<u32> = (0..size as u32).collect();
+            let some = part.some(&rows);
+            let some = some.examples();
+            let task = Task {
+                train: some,
+                validation: (!learns).then_some(some),
+                params: &params,
+                extra: 0,
+                ..*task
+            };
+            let (loss, after) = match model {
+                Model::Network(own) => look(Cpu::new(&task, own.clone()), &rows),
+                Model::Transformer(own) => look(Attentive::new(&task, own.clone()), &rows),
+                // They train on the CPU.
+                Model::Trees(_) => return Ok(()),
+            };
+            let theirs = Burn::new(&task, model.clone(), net.clone(), device, u64::MAX);
+            let (their_loss, theirs) = look(theirs, &rows);
+            let wrong = |detail: String| TrainError::Wrong {
+                device: name.into(),
+                detail,
+            };
+            // Also false of what is no number; where the CPU's is none, the training says so itself.
+            let within = |x: f64, most: f64| x <= most;
+            if loss.is_finite()
+                && !within((loss - their_loss).abs(), LOSS_APART * (loss.abs() + 1.0))
+            {
+                return Err(wrong(format!(
+                    "Before the first step the loss of {size} rows is {their_loss:.6} there, and {loss:.6} on the CPU."
+                )));
+            }
+            let (moved, apart) = (distance(model, &after), distance(&after, &theirs));
+            // Of numbers around 1 the last bits.
+            if loss.is_finite() && !within(apart, STEP_APART * moved + 1e-4) {
+                return Err(wrong(format!(
+                    "A first step with {size} rows changes the weights by {:.6} there, and by {moved:.6} on the CPU, which are {apart:.6} apart.",
+                    distance(model, &theirs)
+                )));
+            }
+        }
     }
     Ok(())
+}
+
+/// How many rows there are at once where so many are taken in pieces: in all pieces, and in the last one if that is smaller.
+pub(in crate::train) fn sizes(rows: usize, at_once: usize) -> impl Iterator<Item = usize> {
+    let whole = (rows >= at_once).then_some(at_once);
+    let rest = rows % at_once;
+    whole.into_iter().chain((rest > 0).then_some(rest))
 }
 
 /// Gradient descent without chance.
@@ -96,10 +104,13 @@ fn plain(params: &ValidParams) -> ValidParams {
     params
 }
 
-/// The sum of the losses before a step, and what the model is after it.
-fn step(mut learner: impl Learner, rows: &[u32]) -> (f64, Model) {
-    let (loss, _) = learner.step(rows, 1.0);
-    (loss + learner.owed(), learner.finish())
+/// The mean loss, and what the model is after a step; without one where there are validation rows.
+fn look(mut learner: impl Learner, rows: &[u32]) -> (f64, Model) {
+    let loss = learner.validation_loss().unwrap_or_else(|| {
+        let (loss, weight) = learner.step(rows, 1.0);
+        (loss + learner.owed()) / weight.max(f64::MIN_POSITIVE)
+    });
+    (loss, learner.finish())
 }
 
 /// Between the weights of two models of the same shapes.

@@ -15,10 +15,17 @@ use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 pub(super) use check::check;
+#[cfg(test)]
+pub(super) use check::sizes;
 use line::Line;
 
 /// Numbers that a forward pass over the validation part may hold at a time, about.
 const VALIDATION_NUMBERS: usize = 1 << 26;
+
+/// So many rows of it.
+fn at_once(model: &Model) -> usize {
+    (VALIDATION_NUMBERS / held(model)).max(1)
+}
 
 /// A model in Burn with its optimiser on a device.
 pub(super) struct Burn<'a, B: AutodiffBackend, N: AutodiffModule<B>> {
@@ -152,9 +159,8 @@ where
         let part = self.validation.as_ref()?;
         let net = line::with(self.net.as_ref()?.valid(), &self.kept());
         let rows: Vec<u32> = (0..part.examples.matrix.rows as u32).collect();
-        let size = (VALIDATION_NUMBERS / held(&self.shapes)).max(1);
         let mut sum: Option<Tensor<B::InnerBackend, 1>> = None;
-        for chunk in rows.chunks(size) {
+        for chunk in rows.chunks(at_once(&self.shapes)) {
             let (batch, truth) = part.batch(chunk);
             let answer = mean_answer(net.forward(&batch, None), self.task.output);
             let own = truth.mean_loss_sum(answer, &part.objective);

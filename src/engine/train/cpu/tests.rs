@@ -8,7 +8,7 @@ use crate::models::{Activation, BagInput, Inputs, Model, Network, Output};
 use crate::params::{Params, ValidParams};
 use crate::recipe::Matrix;
 use crate::train::TrainError;
-use crate::train::burn::{Burn, check};
+use crate::train::burn::{Burn, check, sizes};
 use ::burn::backend::{Autodiff, Flex};
 use serde_json::json;
 
@@ -362,6 +362,46 @@ fn a_device_that_computes_otherwise_is_found() {
         .for_each(|head| head.weights.rotate_left(1));
     let text = found(&other);
     assert!(text.starts_with("gpu: A first step"), "{text}");
+    assert!(text.contains(" 64 rows "), "{text}");
+    // Rows in pieces: of which sizes they are.
+    assert_eq!(sizes(240, 64).collect::<Vec<_>>(), [64, 48]);
+    assert_eq!(sizes(128, 64).collect::<Vec<_>>(), [64]);
+    assert_eq!(sizes(63, 64).collect::<Vec<_>>(), [63]);
+}
+
+/// The same of rows from which nothing is learned.
+#[test]
+fn a_device_that_judges_otherwise_is_found() {
+    let mut random = Draw(6);
+    let matrix = matrix(100, &mut random);
+    let targets: Vec<f32> = (0..100).map(|_| random.below(2) as f32).collect();
+    let params = params(Kind::Binary, json!({"batch_size": 64}));
+    let (inputs, output) = (matrix.inputs.clone(), Output::Sigmoid);
+    let own = ensemble(
+        inputs,
+        &[8],
+        1,
+        Activation::Relu,
+        output,
+        (3, 4),
+        &mut random,
+    );
+    let all = task(&matrix, &targets, &params, Output::Sigmoid);
+    let nothing = all.train.some(&[]);
+    let judged = Task {
+        train: nothing.examples(),
+        validation: Some(all.train),
+        ..all
+    };
+    let device = Default::default();
+    let found = |theirs: &Network| {
+        let net = Net::<Autodiff<Flex>>::new(theirs, &device);
+        check(&judged, &Model::Network(own.clone()), net, &device, "gpu").is_ok()
+    };
+    assert!(found(&own));
+    let mut other = own.clone();
+    other.heads.iter_mut().for_each(|head| head.bias[0] += 5.0);
+    assert!(!found(&other));
 }
 
 #[test]

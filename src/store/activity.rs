@@ -16,6 +16,8 @@ use std::time::Instant;
 
 /// Versions that shared memory has room for, of all databases; those beyond are counted by their sessions alone.
 const SLOTS: usize = 4096;
+/// Counters that a process keeps, where shared memory has what they counted.
+const KEPT: usize = 64;
 /// The first so many predictions of single rows are timed, then one in so many: to look at the clock takes a tenth of one.
 const TIMED: u64 = 64;
 
@@ -226,7 +228,7 @@ unsafe extern "C-unwind" fn at_end(
     TOLD.set(true);
     // Never in the middle of a change of the map: a transaction ends between statements, or by an error that has unwound.
     COUNTERS.with(|counters| {
-        let Ok(counters) = counters.try_borrow() else {
+        let Ok(mut counters) = counters.try_borrow_mut() else {
             return;
         };
         for (version, counter) in counters.iter() {
@@ -241,6 +243,12 @@ unsafe extern "C-unwind" fn at_end(
                 cell.fetch_add(now - before, Relaxed);
             }
             counter.shared.set(numbers);
+        }
+        // A session that stays sees versions come and go.
+        if counters.len() > KEPT {
+            counters.retain(|_, counter| {
+                Rc::strong_count(counter) > 1 || counter.numbers() != counter.shared.get()
+            });
         }
     });
 }

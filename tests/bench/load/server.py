@@ -68,15 +68,17 @@ def title(pid):
 
 
 def memory():
-    """Megabytes that the server's processes hold, pages that several share counted once."""
-    total = 0
+    """Megabytes that the server's processes hold, pages that several share counted once: their own, and of shared memory what was touched so far."""
+    own = shared = 0
     for pid in [postmaster(), *children(postmaster())]:
         try:
             lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
+        sizes = {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines[1:])}
+        own += sizes["Pss_Anon"]
+        shared += sizes["Pss_Shmem"]
+    return own / 1024, shared / 1024
 
 
 class Checks:

@@ -1,7 +1,7 @@
 //! How much each version predicts. Every process counts for itself, without a lock; where insight is preloaded, what was
 //! counted goes to shared memory at the end of each transaction.
 
-use super::lent;
+use super::{catalog, lent};
 use crate::versions;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -14,7 +14,7 @@ use std::sync::atomic::{
 };
 use std::time::Instant;
 
-/// Versions that shared memory has room for, of all databases; those beyond are counted by their sessions alone.
+/// Versions that shared memory has room for, of all databases; one more takes the place of that which was not used for longest.
 const SLOTS: usize = 4096;
 /// Counters that a process keeps, where shared memory has what they counted.
 const KEPT: usize = 64;
@@ -30,6 +30,8 @@ pub struct Counter {
     nanoseconds: Cell<u64>,
     /// What of it has gone to shared memory.
     shared: Cell<[u64; 4]>,
+    /// The slot where it went last.
+    slot: Cell<usize>,
 }
 
 impl Counter {
@@ -84,6 +86,8 @@ impl Counter {
 
 thread_local! {
     static COUNTERS: RefCell<HashMap<i64, Rc<Counter>>> = RefCell::new(HashMap::new());
+    /// Of which versions are counted.
+    static CATALOG: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
     /// Nothing was counted since shared memory was last told.
     static TOLD: Cell<bool> = const { Cell::new(true) };
 }
@@ -103,17 +107,20 @@ pub fn counted<T>(version: i64, work: impl FnOnce(&Counter) -> T) -> T {
     result
 }
 
-/// Forgets what was counted: another catalog counts its versions from 1.
-pub fn forget() {
+/// Forgets what was counted: the versions that come are of another catalog, which counts from 1. `catalog` is its table of models.
+pub fn begin(catalog: pg_sys::Oid) {
     COUNTERS.with_borrow_mut(HashMap::clear);
+    CATALOG.set(catalog);
 }
 
 /// A version's numbers in shared memory: predictions, hits, misses, nanoseconds. One slot more than there are for versions says
 /// since when they count: a crash empties them.
 struct Slot {
-    /// The database and the version, 0: free; of the last slot a time.
+    /// As [`owner`], 0: free; of the last slot a time.
     owner: AtomicU64,
     numbers: [AtomicU64; 4],
+    /// When something was added last, in microseconds since 2000.
+    used: AtomicU64,
 }
 
 /// The slots, and one more for the time.
@@ -138,24 +145,57 @@ pub fn since() -> i64 {
     }
 }
 
-/// A database and a version in one word; versions beyond 2^32 share a slot with others, and nobody trains that many.
-fn owner(version: i64) -> u64 {
+/// A catalog and a version in one word. Versions beyond 2^32 share a slot with others, and nobody trains that many; two catalogs do that
+/// have the same of 2^32 marks.
+fn owner(catalog: pg_sys::Oid, version: i64) -> u64 {
     // SAFETY: a plain read of this process's state.
     let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    u64::from(database) << 32 | (version as u64 & 0xffff_ffff)
+    let mark = database ^ catalog.to_u32().wrapping_mul(0x9e37_79b9);
+    u64::from(mark) << 32 | (version as u64 & 0xffff_ffff)
 }
 
-/// The slot of a version; `None` where none is free.
-fn slot(slots: &[Slot], version: i64) -> Option<&Slot> {
-    let wanted = owner(version);
+/// The slot of a version. Sessions that take one for the same version at the same time may take two.
+fn slot<'s>(slots: &'s [Slot], version: i64, counter: &Counter) -> Option<&'s Slot> {
+    let wanted = owner(CATALOG.get(), version);
+    let is_its = |at: usize| {
+        let slot = &slots[at];
+        // Most are another's: to look is cheaper than to try.
+        match slot.owner.load(Relaxed) {
+            0 => {
+                let taken = slot.owner.compare_exchange(0, wanted, Relaxed, Relaxed);
+                taken.is_ok() || taken == Err(wanted)
+            }
+            owner => owner == wanted,
+        }
+    };
+    let known = counter.slot.get();
+    if slots[known].owner.load(Relaxed) == wanted {
+        return Some(&slots[known]);
+    }
     // Fibonacci hashing (Knuth 1973, 6.4), then the next free one.
     let start = (wanted.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize;
-    (0..SLOTS)
-        .map(|i| &slots[(start + i) % SLOTS])
-        .find(|slot| {
-            let taken = slot.owner.compare_exchange(0, wanted, Relaxed, Relaxed);
-            taken.is_ok() || taken == Err(wanted)
-        })
+    let at = (0..SLOTS)
+        .map(|i| (start + i) % SLOTS)
+        .find(|at| is_its(*at))
+        .or_else(|| in_place_of_oldest(slots, wanted))?;
+    counter.slot.set(at);
+    Some(&slots[at])
+}
+
+/// Takes the slot that was not used for longest; `None` where another session was faster.
+fn in_place_of_oldest(slots: &[Slot], wanted: u64) -> Option<usize> {
+    let (at, oldest) =
+        (slots.iter().enumerate()).min_by_key(|(_, slot)| slot.used.load(Relaxed))?;
+    let owner = oldest.owner.load(Relaxed);
+    let taken = oldest
+        .owner
+        .compare_exchange(owner, wanted, Relaxed, Relaxed);
+    taken.ok()?;
+    oldest
+        .numbers
+        .iter()
+        .for_each(|number| number.store(0, Relaxed));
+    Some(at)
 }
 
 static mut BEFORE_STARTUP: pg_sys::shmem_startup_hook_type = None;
@@ -226,6 +266,8 @@ unsafe extern "C-unwind" fn at_end(
     }
     let Some(slots) = slots() else { return };
     TOLD.set(true);
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() } as u64;
     // Never in the middle of a change of the map: a transaction ends between statements, or by an error that has unwound.
     COUNTERS.with(|counters| {
         let Ok(mut counters) = counters.try_borrow_mut() else {
@@ -236,11 +278,12 @@ unsafe extern "C-unwind" fn at_end(
             if numbers == told {
                 continue;
             }
-            let Some(slot) = slot(slots, *version) else {
+            let Some(slot) = slot(slots, *version, counter) else {
                 continue;
             };
-            for (cell, (now, before)) in slot.numbers.iter().zip(numbers.iter().zip(told)) {
-                cell.fetch_add(now - before, Relaxed);
+            slot.used.store(now, Relaxed);
+            for (cell, (own, before)) in slot.numbers.iter().zip(numbers.iter().zip(told)) {
+                cell.fetch_add(own - before, Relaxed);
             }
             counter.shared.set(numbers);
         }
@@ -262,58 +305,38 @@ pub struct Activity {
     pub seconds: f64,
 }
 
-impl Activity {
-    fn new(version: i64, [predictions, hits, misses, nanoseconds]: [u64; 4]) -> Activity {
-        Activity {
+/// What was counted in this database, and whether by all sessions since the server's start or by this one alone.
+pub fn all() -> (bool, Vec<Activity>) {
+    let mut found: HashMap<i64, [u64; 4]> = HashMap::new();
+    let mut add = |version: i64, numbers: [u64; 4]| {
+        let sums = found.entry(version).or_default().iter_mut();
+        sums.zip(numbers).for_each(|(sum, number)| *sum += number);
+    };
+    let catalog = catalog::model_relation();
+    let here = owner(catalog, 0) >> 32;
+    for slot in slots().unwrap_or_default() {
+        let owner = slot.owner.load(Acquire);
+        if owner != 0 && owner >> 32 == here {
+            let numbers = slot.numbers.each_ref().map(|cell| cell.load(Relaxed));
+            add((owner & 0xffff_ffff) as i64, numbers);
+        }
+    }
+    // What this transaction has counted is not there yet.
+    COUNTERS.with_borrow(|counters| {
+        for (version, counter) in counters.iter().filter(|_| CATALOG.get() == catalog) {
+            let (now, told) = (counter.numbers(), counter.shared.get());
+            add(*version, std::array::from_fn(|i| now[i] - told[i]));
+        }
+    });
+    let found = found.into_iter();
+    let found = found.map(
+        |(version, [predictions, hits, misses, nanoseconds])| Activity {
             version,
             predictions,
             hits,
             misses,
             seconds: nanoseconds as f64 / 1e9,
-        }
-    }
-}
-
-/// What was counted in this database, and whether by all sessions since the server's start or by this one alone.
-pub fn all() -> (bool, Vec<Activity>) {
-    let Some(slots) = slots() else {
-        let own = COUNTERS.with_borrow(|counters| {
-            let own = counters.iter();
-            own.map(|(version, counter)| Activity::new(*version, counter.numbers()))
-                .collect()
-        });
-        return (false, own);
-    };
-    let here = owner(0) >> 32;
-    let found = slots.iter().filter_map(|slot| {
-        let owner = slot.owner.load(Acquire);
-        let mut numbers = [0; 4];
-        for (number, cell) in numbers.iter_mut().zip(&slot.numbers) {
-            *number = cell.load(Relaxed);
-        }
-        (owner != 0 && owner >> 32 == here)
-            .then(|| Activity::new((owner & 0xffff_ffff) as i64, numbers))
-    });
-    // What this transaction has counted is not there yet.
-    let mut found: Vec<Activity> = found.collect();
-    COUNTERS.with_borrow(|counters| {
-        for (version, counter) in counters {
-            let (now, told) = (counter.numbers(), counter.shared.get());
-            let mut more = [0; 4];
-            for (more, (now, told)) in more.iter_mut().zip(now.iter().zip(told)) {
-                *more = now - told;
-            }
-            let more = Activity::new(*version, more);
-            match found.iter_mut().find(|own| own.version == *version) {
-                Some(own) => {
-                    own.predictions += more.predictions;
-                    own.hits += more.hits;
-                    own.misses += more.misses;
-                    own.seconds += more.seconds;
-                }
-                None => found.push(more),
-            }
-        }
-    });
-    (true, found)
+        },
+    );
+    (slots().is_some(), found.collect())
 }

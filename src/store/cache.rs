@@ -145,7 +145,7 @@ fn watch() {
     if WATCHED.replace(relation) != relation {
         MODELS.with_borrow_mut(HashMap::clear);
         NAMES.with_borrow_mut(HashMap::clear);
-        activity::forget();
+        activity::begin(relation);
     }
 }
 

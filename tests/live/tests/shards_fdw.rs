@@ -133,6 +133,13 @@ fn reading(shards: &Shards, s: &mut Session) {
     assert_eq!(columns, 3);
     let asked = shards.asked(0, before);
     assert_eq!(asked, ["SELECT age, plan, churn FROM public.customers"]);
+    // Of a sample of rows the sample.
+    let before = shards.0[0].log().len();
+    s.exec("SELECT insight_profile('SELECT age, plan, churn FROM customers WHERE hashint8(id) % 10 = 0', 'churn')");
+    assert_eq!(
+        shards.asked(0, before),
+        ["SELECT age, plan, churn FROM public.customers WHERE (((hashint8(id) % 10) = 0))"]
+    );
 
     // PostgreSQL overlooks TABLESAMPLE where a partition is foreign; a condition on a hash is evaluated at the shards.
     let count = |s: &mut Session, from: &str| s.one::<i64>(&format!("SELECT count(*) FROM {from}"));

@@ -53,24 +53,25 @@ def insight(server, options, unseen):
     return statistics.median(row[0] for row in history), history[-1][1], loss, phases
 
 
+def fetch(server, table, inputs):
+    """Inputs and answers of a table's rows."""
+    names = ", ".join(f"x{i}" for i in range(1, inputs + 1))
+    # Each field is a length and a float4, after the number of fields of the row.
+    field = [("length", ">i4"), ("value", ">f4")]
+    kind = numpy.dtype([("fields", ">i2"), ("values", field, inputs + 1)])
+    with server.cursor().copy(f"COPY (SELECT {names}, y::int::float4 FROM {table}) TO STDOUT BINARY") as copy:
+        data = b"".join(copy)
+    # A header before the rows, and the end's two bytes after them.
+    values = numpy.frombuffer(data[19:-2], dtype=kind)["values"]["value"].astype(numpy.float32)
+    return values[:, :inputs], values[:, inputs:]
+
+
 def rows(server, inputs):
     """Inputs and answers of the rows to train on and of the unseen ones, standardised as insight does it."""
-
-    def fetch(table):
-        names = ", ".join(f"x{i}" for i in range(1, inputs + 1))
-        # Each field is a length and a float4, after the number of fields of the row.
-        field = [("length", ">i4"), ("value", ">f4")]
-        kind = numpy.dtype([("fields", ">i2"), ("values", field, inputs + 1)])
-        with server.cursor().copy(f"COPY (SELECT {names}, y::int::float4 FROM {table}) TO STDOUT BINARY") as copy:
-            data = b"".join(copy)
-        # A header before the rows, and the end's two bytes after them.
-        values = numpy.frombuffer(data[19:-2], dtype=kind)["values"]["value"].astype(numpy.float32)
-        return values[:, :inputs], values[:, inputs:]
-
-    x, y = fetch("training")
+    x, y = fetch(server, "training", inputs)
     kept = numpy.random.default_rng(1).permutation(len(x))[int(len(x) * VALIDATION) :]
     mean, deviation = x[kept].mean(0, dtype=numpy.float64), x[kept].std(0, dtype=numpy.float64)
-    unseen_x, unseen_y = fetch("unseen")
+    unseen_x, unseen_y = fetch(server, "unseen", inputs)
     parts = (x[kept] - mean) / deviation, y[kept], (unseen_x - mean) / deviation, unseen_y
     return [numpy.ascontiguousarray(part, dtype=numpy.float32) for part in parts]
 

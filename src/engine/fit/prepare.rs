@@ -257,10 +257,10 @@ pub(super) fn check_memory(
     let generated = request.augment.as_ref();
     let generated = generated.map_or(0, |a| parts.train.len() + 2 * a.rows(parts.train.len()));
     let rows = rows.saturating_add(generated);
-    // A byte more for the bins of trees.
+    // Two bytes more for the bins of trees.
     let prepared = rows
         .saturating_mul(width)
-        .saturating_mul(size_of::<f32>() + 1);
+        .saturating_mul(size_of::<f32>() + 2);
     // Both kinds of rows are copied out.
     let prepared = match answers.task {
         Task::Uplift => prepared.saturating_mul(2),

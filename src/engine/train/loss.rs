@@ -180,7 +180,8 @@ impl Objective {
                 let e = (-z.abs()).exp();
                 let small = e / (1.0 + e);
                 let p = if z >= 0.0 { 1.0 - small } else { small };
-                (z.max(0.0) - z * y + e.ln_1p(), p - y, p * (1.0 - p))
+                // ln_1p takes twice the time, for losses below 1e-16.
+                (z.max(0.0) - z * y + (1.0 + e).ln(), p - y, p * (1.0 - p))
             }
         };
         Point { loss, slope, curve }

@@ -2,7 +2,7 @@
 //! the bins.
 
 use super::bins::Feature;
-use super::histogram::{Bins, Pair, Run, runs};
+use super::histogram::{Bins, Pair, Point, Run};
 use crate::models::Node;
 use crate::recipe::Matrix;
 use rayon::prelude::*;
@@ -72,8 +72,8 @@ pub(super) struct Grower<'a> {
     /// Rows, those of a leaf side by side.
     order: Vec<u32>,
     spare: Vec<u32>,
-    /// The pairs of some rows.
-    gathered: Vec<Pair>,
+    /// The points of some rows.
+    gathered: Vec<Point>,
     /// Histograms that are not needed any more: room for others.
     room: Vec<Vec<Pair>>,
 }
@@ -92,13 +92,21 @@ impl<'a> Grower<'a> {
     }
 
     /// A tree for the gradients of all rows that looks at some of the features; adds its values to `scores`.
-    pub(super) fn tree(&mut self, pairs: &[Pair], used: &[usize], scores: &mut [f32]) -> Vec<Node> {
-        let runs = runs(used, self.features);
+    pub(super) fn tree(
+        &mut self,
+        points: &[Point],
+        used: &[usize],
+        scores: &mut [f32],
+    ) -> Vec<Node> {
+        let runs = self.bins.runs(used, self.features);
         let bins = runs.iter().map(|run| run.bins).sum();
         let all = 0..self.order.len();
-        let sum = total(pairs);
+        // Those of a leaf stay in the order of the table: what is read of them lies in that order, too.
+        let rows = self.order.iter_mut().zip(0..);
+        rows.for_each(|(row, own)| *row = own);
+        let sum = total(points);
         let mut nodes = vec![Node::Leaf(0.0)];
-        self.gather(pairs, &all);
+        self.gather(points, &all);
         let mut histogram = self.histogram(bins);
         let [split, _] = self.look(&runs, &all, &mut histogram, &mut [], [(sum, all.len()); 2]);
         let mut leaves = vec![Leaf {
@@ -128,8 +136,7 @@ impl<'a> Grower<'a> {
             let sides = [leaf.rows.start..middle, middle..leaf.rows.end];
             // The smaller side is counted, the other is what is left.
             let small = usize::from(sides[1].len() < sides[0].len());
-            let gathered = self.gather(pairs, &sides[small]);
-            let small_sum = gathered.iter().fold([0.0; 2], |sum, pair| plus(sum, *pair));
+            let small_sum = total(self.gather(points, &sides[small]));
             let rest_sum = [leaf.sum[0] - small_sum[0], leaf.sum[1] - small_sum[1]];
             let (mut counted, mut rest) = (Vec::new(), leaf.histogram);
             let mut found = [None, None];
@@ -179,26 +186,48 @@ impl<'a> Grower<'a> {
     fn part(&mut self, rows: &Range<usize>, feature: usize, goes_left: &[bool]) -> usize {
         let (order, spare) = (&mut self.order[rows.clone()], &mut self.spare[..rows.len()]);
         let bin = self.bins.of_rows(feature);
-        let (mut left, mut right) = (0, 0);
-        // Each row is written to either side, and one of them keeps it: no guess where it goes can be wrong.
-        for at in 0..order.len() {
-            let row = order[at];
-            let stays = usize::from(goes_left[usize::from(bin(row))]);
-            (order[left], spare[right]) = (row, row);
-            left += stays;
-            right += 1 - stays;
+        // Of a piece; answers how many go left, which are in their place. The others are in the other half.
+        let part = |(order, spare): (&mut [u32], &mut [u32])| {
+            let (mut left, mut right) = (0, 0);
+            // Each row is written to either side, and one of them keeps it: no guess where it goes can be wrong.
+            for at in 0..order.len() {
+                let row = order[at];
+                let stays = usize::from(goes_left[usize::from(bin(row))]);
+                (order[left], spare[right]) = (row, row);
+                left += stays;
+                right += 1 - stays;
+            }
+            left
+        };
+        let lefts: Vec<usize> = match order.len() <= PIECE {
+            true => vec![part((&mut *order, &mut *spare))],
+            false => {
+                let pieces = order.par_chunks_mut(PIECE);
+                pieces.zip(spare.par_chunks_mut(PIECE)).map(part).collect()
+            }
+        };
+        let mut middle = 0;
+        for (piece, left) in lefts.iter().enumerate() {
+            let from = piece * PIECE;
+            order.copy_within(from..from + left, middle);
+            middle += left;
         }
-        order[left..].copy_from_slice(&spare[..right]);
-        rows.start + left
+        let mut to = middle;
+        for (spare, left) in spare.chunks(PIECE).zip(&lefts) {
+            let right = spare.len() - left;
+            order[to..to + right].copy_from_slice(&spare[..right]);
+            to += right;
+        }
+        rows.start + middle
     }
 
-    /// The pairs of the rows.
-    fn gather(&mut self, pairs: &[Pair], rows: &Range<usize>) -> &[Pair] {
+    /// The points of the rows.
+    fn gather(&mut self, points: &[Point], rows: &Range<usize>) -> &[Point] {
         let order = &self.order[rows.clone()];
         let gathered = &mut self.gathered[..order.len()];
-        let copy = |(to, rows): (&mut [Pair], &[u32])| {
+        let copy = |(to, rows): (&mut [Point], &[u32])| {
             let each = to.iter_mut().zip(rows);
-            each.for_each(|(to, row)| *to = pairs[*row as usize]);
+            each.for_each(|(to, row)| *to = points[*row as usize]);
         };
         let pieces = gathered.par_chunks_mut(PIECE).zip(order.par_chunks(PIECE));
         match order.len() <= PIECE {
@@ -215,7 +244,7 @@ impl<'a> Grower<'a> {
         histogram
     }
 
-    /// Counts the rows, whose pairs are gathered, takes them from `rest` where there is one, and answers the best split of either.
+    /// Counts the rows, whose points are gathered, takes them from `rest` where there is one, and answers the best split of either.
     /// `wholes` are their sums and how many rows they have.
     fn look(
         &self,
@@ -371,10 +400,14 @@ fn plus(a: Pair, b: Pair) -> Pair {
 }
 
 /// In fixed pieces, so that threads change nothing.
-fn total(pairs: &[Pair]) -> Pair {
-    let parts: Vec<Pair> = pairs
-        .par_chunks(16_384)
-        .map(|part| part.iter().fold([0.0; 2], |sum, pair| plus(sum, *pair)))
-        .collect();
+fn total(points: &[Point]) -> Pair {
+    let sum = |part: &[Point]| {
+        part.iter()
+            .fold([0.0; 2], |sum, own| plus(sum, own.map(f64::from)))
+    };
+    if points.len() <= PIECE {
+        return sum(points);
+    }
+    let parts: Vec<Pair> = points.par_chunks(PIECE).map(sum).collect();
     parts.into_iter().fold([0.0; 2], plus)
 }

@@ -3,156 +3,183 @@
 use super::bins::Feature;
 use crate::recipe::Matrix;
 use rayon::prelude::*;
-use std::ops::Range;
 
-/// Gradient and curvature of a row, or their sums.
+/// Gradient and curvature of a row: exact enough in four bytes each, and more of them stay in the processor's cache.
+pub(super) type Point = [f32; 2];
+/// Sums of them.
 pub(super) type Pair = [f64; 2];
 
-/// Features whose bins lie side by side.
+/// Bins that are copied together.
 const CELL: usize = 16;
-/// Cells of a row, side by side too, that are read together: a line of the processor's cache.
+/// Such cells of a row in a group, at most: a line of the processor's cache.
 const CELLS: usize = 4;
 /// Features that are counted together.
 const TOGETHER: usize = 4;
 /// Rows whose cells are read before any is counted, so that waiting for one is waiting for many.
 const AHEAD: usize = 1024;
 /// Rows that are cut into bins together, feature by feature.
-const BLOCK: usize = 256;
+const BLOCK: usize = 1024;
 
-/// The bins of all features, row by row: the rows of a leaf lie anywhere.
+/// The bins of all features, in groups of neighbours that one thread counts.
 pub(super) struct Bins {
-    /// `[rows][width]`.
-    cells: Vec<[u8; CELL]>,
-    width: usize,
+    groups: Vec<Group>,
+    /// Features of each group but the last, which may have fewer.
+    of_group: usize,
 }
 
-/// Features that are counted by one thread, and the bins they have together.
+/// The bins of some features, twice: a leaf is counted row by row, for its rows may lie anywhere; it is parted by one feature, whose bins
+/// alone stay in the processor's cache.
+struct Group {
+    /// Cells of a row.
+    width: usize,
+    /// `[rows][width]`; a feature's bin is in the byte of its place in the group.
+    cells: Vec<[u8; CELL]>,
+    /// `[blocks][features of the group][BLOCK]`.
+    columns: Vec<u8>,
+    features: usize,
+}
+
+/// Features of one group that are counted by one thread, and the bins they have together.
 pub(super) struct Run {
     pub(super) features: Vec<usize>,
     pub(super) bins: usize,
 }
 
-impl Run {
-    fn cells(&self) -> Range<usize> {
-        match self.features[..] {
-            [first, .., last] => first / CELL..last / CELL + 1,
-            [only] => only / CELL..only / CELL + 1,
-            [] => 0..0,
-        }
-    }
-}
-
-/// The given features, ascending, in runs that keep all threads busy.
-pub(super) fn runs(used: &[usize], features: &[Feature]) -> Vec<Run> {
-    let most = used.len().div_ceil(rayon::current_num_threads());
-    let most = most.max(TOGETHER);
-    let mut runs: Vec<Run> = Vec::new();
-    for &feature in used {
-        let fits = |run: &&mut Run| {
-            run.features.len() < most && feature / CELL < run.cells().start + CELLS
-        };
-        let bins = features[feature].count;
-        match runs.last_mut().filter(fits) {
-            Some(run) => {
-                run.features.push(feature);
-                run.bins += bins;
+impl Group {
+    fn of(matrix: &Matrix, first: usize, features: &[Feature]) -> Group {
+        let width = features.len().div_ceil(CELL);
+        let blocks = matrix.rows.div_ceil(BLOCK);
+        let mut cells = vec![[0; CELL]; matrix.rows * width];
+        let mut columns = vec![0; blocks * features.len() * BLOCK];
+        let parts = columns.par_chunks_mut(features.len() * BLOCK);
+        let blocks = cells.par_chunks_mut(BLOCK * width).zip(parts).enumerate();
+        blocks.for_each(|(block, (cells, columns))| {
+            let rows = block * BLOCK..block * BLOCK + cells.len() / width;
+            let columns = columns.chunks_exact_mut(BLOCK);
+            for ((lane, feature), column) in features.iter().enumerate().zip(columns) {
+                let own = cells[lane / CELL..].iter_mut().step_by(width);
+                let bins = feature.bins(matrix, first + lane, rows.clone());
+                for ((cell, in_column), bin) in own.zip(column).zip(bins) {
+                    (cell[lane % CELL], *in_column) = (bin, bin);
+                }
             }
-            None => runs.push(Run {
-                features: vec![feature],
-                bins,
-            }),
+        });
+        Group {
+            width,
+            cells,
+            columns,
+            features: features.len(),
         }
     }
-    runs
 }
 
 impl Bins {
     pub(super) fn of(matrix: &Matrix, features: &[Feature]) -> Bins {
-        let width = features.len().div_ceil(CELL).max(1);
-        let mut cells = vec![[0; CELL]; matrix.rows * width];
-        let blocks = cells.par_chunks_mut(BLOCK * width).enumerate();
-        blocks.for_each(|(block, cells)| {
-            let first = block * BLOCK;
-            for (at, feature) in features.iter().enumerate() {
-                let rows = first..first + cells.len() / width;
-                let own = cells[at / CELL..].iter_mut().step_by(width);
-                let bins = feature.bins(matrix, at, rows);
-                own.zip(bins).for_each(|(cell, bin)| cell[at % CELL] = bin);
-            }
-        });
-        Bins { cells, width }
-    }
-
-    /// The bin of a row, by its number.
-    pub(super) fn of_rows(&self, feature: usize) -> impl Fn(u32) -> u8 + '_ {
-        let (cell, lane) = (feature / CELL, feature % CELL);
-        move |row| self.cells[row as usize * self.width + cell][lane]
-    }
-
-    /// Appends some cells of each row. Copies of known length need no call.
-    fn read<const N: usize>(&self, rows: &[u32], start: usize, out: &mut Vec<[u8; CELL]>) {
-        for &row in rows {
-            let own = self.cells[row as usize * self.width + start..].first_chunk::<N>();
-            own.into_iter().for_each(|own| out.extend_from_slice(own));
+        let of_thread = features.len().div_ceil(rayon::current_num_threads());
+        let of_group = of_thread.clamp(TOGETHER, CELL * CELLS);
+        let groups = features.chunks(of_group).enumerate();
+        let groups = groups.map(|(at, own)| Group::of(matrix, at * of_group, own));
+        Bins {
+            groups: groups.collect(),
+            of_group,
         }
     }
 
-    /// Writes the histograms of a run, one after the other; `pairs` are those of the rows.
+    /// The given features, ascending, in runs that keep all threads busy.
+    pub(super) fn runs(&self, used: &[usize], features: &[Feature]) -> Vec<Run> {
+        let most = used.len().div_ceil(rayon::current_num_threads());
+        let most = most.max(TOGETHER);
+        let groups = used.chunk_by(|a, b| a / self.of_group == b / self.of_group);
+        let runs = groups.flat_map(|group| group.chunks(most));
+        runs.map(|run| Run {
+            features: run.to_vec(),
+            bins: run.iter().map(|feature| features[*feature].count).sum(),
+        })
+        .collect()
+    }
+
+    /// The bin of a row, by its number.
+    pub(super) fn of_rows(&self, feature: usize) -> impl Fn(u32) -> u8 + Sync + '_ {
+        let group = &self.groups[feature / self.of_group];
+        let lane = feature % self.of_group;
+        move |row| {
+            let (block, at) = (row as usize / BLOCK, row as usize % BLOCK);
+            group.columns[(block * group.features + lane) * BLOCK + at]
+        }
+    }
+
+    /// Writes the histograms of a run, one after the other; `points` are those of the rows.
     pub(super) fn count(
         &self,
         run: &Run,
         features: &[Feature],
-        (rows, pairs): (&[u32], &[Pair]),
+        (rows, points): (&[u32], &[Point]),
         out: &mut [Pair],
     ) {
         out.fill([0.0; 2]);
-        let own = run.cells();
-        let mut read = Vec::with_capacity(rows.len().min(AHEAD) * own.len());
-        for (rows, pairs) in rows.chunks(AHEAD).zip(pairs.chunks(AHEAD)) {
-            read.clear();
-            match own.len() {
-                0 => {}
-                1 => self.read::<1>(rows, own.start, &mut read),
-                2 => self.read::<2>(rows, own.start, &mut read),
-                3 => self.read::<3>(rows, own.start, &mut read),
-                _ => self.read::<CELLS>(rows, own.start, &mut read),
-            }
-            let mut rest = &mut out[..];
-            for some in run.features.chunk_by(|a, b| a / CELL == b / CELL) {
-                let cells = read[some[0] / CELL - own.start..].iter();
-                let cells = || cells.clone().step_by(own.len()).zip(pairs);
-                for some in some.chunks(TOGETHER) {
-                    rest = match *some {
-                        [a] => add([a], features, cells(), rest),
-                        [a, b] => add([a, b], features, cells(), rest),
-                        [a, b, c] => add([a, b, c], features, cells(), rest),
-                        [a, b, c, d] => add([a, b, c, d], features, cells(), rest),
-                        _ => rest,
-                    };
-                }
-            }
+        let Some(first) = run.features.first() else {
+            return;
+        };
+        let group = &self.groups[first / self.of_group];
+        let own = run.features.iter();
+        let own: Vec<(usize, usize)> = own
+            .map(|feature| (feature % self.of_group, features[*feature].count))
+            .collect();
+        // Copies of known length need no call.
+        match group.width {
+            1 => count::<1>(group, &own, rows, points, out),
+            2 => count::<2>(group, &own, rows, points, out),
+            3 => count::<3>(group, &own, rows, points, out),
+            _ => count::<CELLS>(group, &own, rows, points, out),
         }
     }
 }
 
-/// Adds rows to the first histograms, those of features of one cell; answers the others.
-fn add<'a, 'o, const N: usize>(
-    own: [usize; N],
-    features: &[Feature],
-    rows: impl Iterator<Item = (&'a [u8; CELL], &'a Pair)>,
+/// `own` are the features' places in the group, and their bins.
+fn count<const WIDTH: usize>(
+    group: &Group,
+    own: &[(usize, usize)],
+    rows: &[u32],
+    points: &[Point],
+    out: &mut [Pair],
+) {
+    let (cells, _) = group.cells.as_chunks::<WIDTH>();
+    let mut read = Vec::with_capacity(rows.len().min(AHEAD));
+    for (rows, points) in rows.chunks(AHEAD).zip(points.chunks(AHEAD)) {
+        read.clear();
+        read.extend(rows.iter().map(|row| cells[*row as usize]));
+        let mut rest = &mut out[..];
+        for some in own.chunks(TOGETHER) {
+            rest = match *some {
+                [a] => add([a], &read, points, rest),
+                [a, b] => add([a, b], &read, points, rest),
+                [a, b, c] => add([a, b, c], &read, points, rest),
+                [a, b, c, d] => add([a, b, c, d], &read, points, rest),
+                _ => rest,
+            };
+        }
+    }
+}
+
+/// Adds rows to the first histograms; answers the others.
+fn add<'o, const N: usize, const WIDTH: usize>(
+    own: [(usize, usize); N],
+    rows: &[[[u8; CELL]; WIDTH]],
+    points: &[Point],
     out: &'o mut [Pair],
 ) -> &'o mut [Pair] {
     let mut rest = out;
-    let mut sums = own.map(|feature| {
-        let (own, more) = std::mem::take(&mut rest).split_at_mut(features[feature].count);
+    let mut sums = own.map(|(_, bins)| {
+        let (own, more) = std::mem::take(&mut rest).split_at_mut(bins);
         rest = more;
         own
     });
-    let lanes = own.map(|feature| feature % CELL);
-    for (cell, pair) in rows {
-        for (sums, lane) in sums.iter_mut().zip(lanes) {
-            let sum = &mut sums[usize::from(cell[lane % CELL])];
-            *sum = [sum[0] + pair[0], sum[1] + pair[1]];
+    let lanes = own.map(|(lane, _)| (lane / CELL % WIDTH, lane % CELL));
+    for (cells, point) in rows.iter().zip(points) {
+        let point = point.map(f64::from);
+        for (sums, (cell, lane)) in sums.iter_mut().zip(lanes) {
+            let sum = &mut sums[usize::from(cells[cell][lane])];
+            *sum = [sum[0] + point[0], sum[1] + point[1]];
         }
     }
     rest
@@ -184,20 +211,21 @@ mod tests {
         let mut some: Vec<u32> = (0..rows as u32).collect();
         random.shuffle(&mut some);
         some.truncate(2_100);
-        let pairs: Vec<Pair> = some.iter().map(|_| [random.normal(), 1.0]).collect();
+        let point = |_: &u32| [random.normal() as f32, 1.0];
+        let points: Vec<Point> = some.iter().map(point).collect();
         let used: Vec<usize> = (0..numbers).filter(|at| at % 3 != 1).collect();
         let mut seen = Vec::new();
-        for run in runs(&used, &features) {
+        for run in bins.runs(&used, &features) {
             let mut counted = vec![[f64::NAN; 2]; run.bins];
-            bins.count(&run, &features, (&some, &pairs), &mut counted);
+            bins.count(&run, &features, (&some, &points), &mut counted);
             let mut counted = &counted[..];
             for feature in run.features {
                 let mut sums = vec![[0.0; 2]; features[feature].count];
-                for (&row, pair) in some.iter().zip(&pairs) {
+                for (&row, point) in some.iter().zip(&points) {
                     // Few values have a bin each.
                     let bin = matrix.numbers[row as usize * numbers + feature] as usize;
                     assert_eq!(usize::from(bins.of_rows(feature)(row)), bin);
-                    sums[bin] = [sums[bin][0] + pair[0], sums[bin][1] + pair[1]];
+                    sums[bin] = [0, 1].map(|at| sums[bin][at] + f64::from(point[at]));
                 }
                 assert_eq!(counted[..sums.len()], sums);
                 counted = &counted[sums.len()..];

@@ -12,7 +12,7 @@ use crate::artifact::Epoch;
 use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
 use grow::{Grower, Shape};
-use histogram::Pair;
+use histogram::Point;
 pub(super) use leaves::chosen;
 use rayon::prelude::*;
 use std::time::Instant;
@@ -99,7 +99,7 @@ pub(super) fn boost(
             .flat_map(|_| base.iter().copied())
             .collect()
     });
-    let mut pairs = vec![[0.0; 2]; matrix.rows];
+    let mut points = vec![[0.0; 2]; matrix.rows];
     let mut random = Random::new(task.params.seed ^ 0x7f4a_7c15);
     // Of each tree the round, the output and the nodes.
     let mut trees: Vec<(u32, usize, Vec<Node>)> = Vec::new();
@@ -126,11 +126,11 @@ pub(super) fn boost(
                 continue;
             }
             let from = before.as_ref().unwrap_or(&scores);
-            let loss = derive(&task.train, &objective, from, output, &mut pairs);
+            let loss = derive(&task.train, &objective, from, output, &mut points);
             tracks[track].train_loss = loss;
             if hazards {
                 // So many rows as are likely to meet as many events.
-                let events = pairs.iter().map(|p| p[1]).sum::<f64>() / LEAST_EVENTS;
+                let events = points.iter().map(|p| f64::from(p[1])).sum::<f64>() / LEAST_EVENTS;
                 let least = matrix.rows as f64 / events.max(f64::MIN_POSITIVE);
                 let most = (matrix.rows / 8).max(shape.least_rows);
                 grower.shape.least_rows = (least as usize).clamp(shape.least_rows, most);
@@ -141,7 +141,7 @@ pub(super) fn boost(
             used.sort_unstable();
             let scores = &mut scores[output];
             // In one of the threads that share the work: going there once costs less than for each leaf.
-            let tree = rayon::scope(|_| grower.tree(&pairs, &used, scores));
+            let tree = rayon::scope(|_| grower.tree(&points, &used, scores));
             trees.push((round, output, tree));
         }
         let train_loss = tracks.iter().map(|t| t.train_loss).sum();
@@ -214,19 +214,20 @@ fn derive(
     objective: &Objective,
     scores: &[Vec<f32>],
     output: usize,
-    pairs: &mut [Pair],
+    points: &mut [Point],
 ) -> f64 {
-    let losses: Vec<(f64, f64)> = pairs
+    let losses: Vec<(f64, f64)> = points
         .par_chunks_mut(4096)
         .enumerate()
-        .map(|(chunk, pairs)| {
+        .map(|(chunk, points)| {
             let (mut sum, mut total) = (0.0, 0.0);
-            for (i, pair) in pairs.iter_mut().enumerate() {
+            for (i, own) in points.iter_mut().enumerate() {
                 let row = chunk * 4096 + i;
                 let weight = part.weights.get(row).map_or(1.0, |w| f64::from(*w));
                 let targets = objective.of(part.targets, row);
                 let point = objective.pair(scores, row, output, targets);
-                *pair = [weight * point.slope, weight * point.curve.max(1e-12)];
+                let exact = [weight * point.slope, weight * point.curve.max(1e-12)];
+                *own = exact.map(|x| x as f32);
                 sum += weight * point.loss;
                 total += weight;
             }

@@ -55,7 +55,8 @@ pub(in crate::train) fn examples<'a>((matrix, targets): &'a (Matrix, Vec<f32>)) 
 }
 
 fn trained(kind: Kind, output: Output, outputs: usize, threads: usize) -> Trained {
-    let (train, validation) = (data(12_000, 1), data(1000, 2));
+    // So many that they are parted in pieces.
+    let (train, validation) = (data(20_000, 1), data(1000, 2));
     let params = params(kind);
     let task = Task {
         train: examples(&train),

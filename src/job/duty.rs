@@ -89,7 +89,7 @@ impl Duty {
 
     pub fn device(&self) -> Device {
         match self {
-            Duty::Predict { request, .. } => request.device,
+            Duty::Predict { request, .. } => request.device.device(),
             Duty::Generate { .. } | Duty::Foretell { .. } | Duty::Segment { .. } => Device::Cpu,
         }
     }

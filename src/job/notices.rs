@@ -124,6 +124,13 @@ fn tell_synthesizer(synthesizer: &Synthesizer, excluded: &[(String, String)]) {
 /// `dropped`: leaking rows were left out.
 fn tell_table(artifact: &Artifact, dropped: bool) {
     let provenance = &artifact.provenance;
+    if let Some(why) = &provenance.device_given_up {
+        warn(
+            "the GPU was given up, and the CPU took its place".into(),
+            Some(why.clone()),
+            Some("\"device\": \"cpu\" does without a GPU from the start; with \"cuda\" this is an error. insight_devices() lists what there is.".into()),
+        );
+    }
     for (column, reason) in &provenance.excluded {
         notice(format!("column \"{column}\" left out: {reason}"));
     }

@@ -20,6 +20,7 @@ use insight_engine::frame::Frame;
 use insight_engine::segment;
 use insight_engine::sequence;
 use insight_engine::synth::{self, Synthesizer};
+use insight_engine::train::Place;
 use pgrx::pg_sys;
 use rows::Beside;
 use std::sync::Arc;
@@ -43,6 +44,15 @@ pub fn activity(what: Option<&str>) {
             text.as_ref().map_or(std::ptr::null(), |t| t.as_ptr()),
         )
     };
+}
+
+/// Where to train: by `auto` the CPU stands in for a GPU that fails.
+fn place(device: &str, room: Option<u64>) -> Result<Place> {
+    let found = trainer::resolve_device(device, room)?;
+    Ok(match device {
+        "auto" => Place::preferably(found),
+        _ => Place::on(found),
+    })
 }
 
 /// Tells a waiting caller how it ended.
@@ -191,7 +201,10 @@ impl Run<'_> {
         let fitted = self.fit(frame, beside);
         self.control.enter("storing");
         let (phases, peak) = (self.usage.seconds(), usage::peak_bytes(self.spec.isolate));
-        let device = self.usage.device.take();
+        let device = match &fitted {
+            Ok(bytes) => self.usage.device_of(bytes),
+            Err(_) => self.usage.device.take(),
+        };
         // What came of the training counts more than what it took.
         let noted =
             held(|| transaction(|| queue::note_usage(self.job, phases, peak, device.as_deref())));
@@ -310,7 +323,7 @@ impl Run<'_> {
                 .collect(),
             excluded: spec.excluded.clone(),
             params,
-            device: trainer::resolve_device(&spec.device, spec.max_gpu_bytes)?,
+            device: place(&spec.device, spec.max_gpu_bytes)?,
             positive: spec.positive.clone(),
             of_task: spec.of_task.clone(),
             clean: spec.clean()?,

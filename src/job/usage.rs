@@ -1,6 +1,7 @@
 //! What a job took: seconds of each phase, memory, the device.
 
 use insight_engine::train::Device;
+use insight_engine::trained::TrainedModel;
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -44,6 +45,16 @@ impl Usage {
             .iter()
             .map(|(phase, s)| (phase.clone(), ((s * 1e4).round() / 1e4).into()));
         serde_json::Value::Object(seconds.collect())
+    }
+
+    /// The device that a model says it was trained on, where that could be another than was meant.
+    pub fn device_of(&self, model: &[u8]) -> Option<String> {
+        let meant = self.device.take()?;
+        if meant == "cpu" {
+            return Some(meant);
+        }
+        let model = TrainedModel::from_bytes(model).ok();
+        Some(model.map_or(meant, |model| model.card().device.to_owned()))
     }
 }
 

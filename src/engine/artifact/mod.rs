@@ -160,6 +160,9 @@ pub struct Provenance {
     /// `cpu` or `cuda:0`.
     pub device: String,
     pub device_name: String,
+    /// Why the GPU that was to be used, was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_given_up: Option<String>,
     pub rows: u64,
     pub train_rows: u64,
     pub validation_rows: u64,

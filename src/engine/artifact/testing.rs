@@ -155,6 +155,7 @@ pub fn model_of(recipe: Recipe, task: Task, hidden: &[usize], activation: Activa
             seed: u64::MAX,
             device: "cpu".into(),
             device_name: "a processor".into(),
+            device_given_up: None,
             rows: 2_000,
             train_rows: 1_600,
             validation_rows: 200,

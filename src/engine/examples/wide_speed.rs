@@ -8,7 +8,7 @@ use insight_engine::fit::{Request, fit};
 use insight_engine::frame::{Cell, Column, Frame, Kind};
 use insight_engine::params::Params;
 use insight_engine::random::Random;
-use insight_engine::train::resolve_device;
+use insight_engine::train::{Place, resolve_device};
 use std::time::Instant;
 
 fn main() {
@@ -37,7 +37,7 @@ fn main() {
         _ => table(rows, columns),
     };
     let mut request = Request::new(table, "target", params);
-    request.device = device;
+    request.device = Place::on(device);
     let started = Instant::now();
     let mut phases: Vec<(String, f64)> = Vec::new();
     let mut rounds = 0;

@@ -143,16 +143,18 @@ pub(super) fn train(
     own.max_seconds = own
         .max_seconds
         .map(|s| (s - started.elapsed().as_secs_f64()).max(s / 20.0));
-    let with = train::train_with_extra(
-        rows.examples(),
-        extra,
-        Some(matrices.validation.examples()),
-        matrices.output,
-        matrices.outputs,
-        &own,
-        request.device,
-        &mut |step: &Step| report(&Progress::of_step(step)),
-    );
+    let with = request.device.train(&own, |own, device| {
+        train::train_with_extra(
+            rows.examples(),
+            extra,
+            Some(matrices.validation.examples()),
+            matrices.output,
+            matrices.outputs,
+            own,
+            device,
+            &mut |step: &Step| report(&Progress::of_step(step)),
+        )
+    });
     let mut with = match with {
         Ok(with) => with,
         Err(TrainError::Diverged { .. }) => return Ok(found),

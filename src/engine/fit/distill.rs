@@ -67,15 +67,17 @@ pub(super) fn train(
     let own = student(request, task, params, rows.matrix.rows)?;
     let validation = &matrices.validation;
     let held_out = !validation.targets.is_empty();
-    let small = train::train(
-        rows.examples(),
-        held_out.then(|| validation.examples()),
-        matrices.output,
-        matrices.outputs,
-        &own,
-        request.device,
-        report,
-    )?;
+    let small = request.device.train(&own, |own, device| {
+        train::train(
+            rows.examples(),
+            held_out.then(|| validation.examples()),
+            matrices.output,
+            matrices.outputs,
+            own,
+            device,
+            report,
+        )
+    })?;
     let mut small = Trained {
         // Among the rows of the matrices, not those of a row for each label.
         held_out: small.held_out.map(|mut held_out| {

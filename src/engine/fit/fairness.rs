@@ -182,15 +182,17 @@ pub(super) fn proxies(
             continue;
         }
         let width = counts.len();
-        let trained = train::train(
-            own.examples(),
-            Some(held.examples()),
-            Output::Softmax,
-            width,
-            &params,
-            request.device,
-            report,
-        );
+        let trained = request.device.train(&params, |params, device| {
+            train::train(
+                own.examples(),
+                Some(held.examples()),
+                Output::Softmax,
+                width,
+                params,
+                device,
+                report,
+            )
+        });
         let trained = match trained {
             Err(TrainError::Diverged { .. }) => continue,
             trained => trained?,

@@ -35,7 +35,7 @@ pub(super) fn artifact(
     } = prepared;
     let device = describe(match params.algorithm {
         Algorithm::Gbdt | Algorithm::RandomForest | Algorithm::Linear => Device::Cpu,
-        _ => request.device,
+        _ => request.device.device(),
     });
     let coefficients = match params.algorithm {
         // Effects are no outcome.
@@ -83,6 +83,7 @@ pub(super) fn artifact(
             seed: params.seed,
             device: device.0,
             device_name: device.1,
+            device_given_up: request.device.given_up().map(str::to_owned),
             rows: answers.rows.len() as u64,
             train_rows: parts.train.len() as u64,
             validation_rows: parts.validation.len() as u64,

@@ -146,7 +146,7 @@ fn on(
         None => (
             prepared
                 .matrices
-                .train(&params, request.device, &mut step)?,
+                .train(&params, &request.device, &mut step)?,
             Vec::new(),
         ),
         Some(tune) => {

@@ -154,15 +154,9 @@ fn fit(
     let (output, outputs) = (matrices.output, matrices.outputs);
     let examples = train.examples();
     let unseen = Some(validation.examples());
-    train::train(
-        examples,
-        unseen,
-        output,
-        outputs,
-        params,
-        request.device,
-        report,
-    )
+    request.device.train(params, |params, device| {
+        train::train(examples, unseen, output, outputs, params, device, report)
+    })
 }
 
 /// Losses on the rows that both have held out.

@@ -17,7 +17,7 @@ use crate::{
     profile::leakage::Leak,
     recipe::{Construct, Recipe},
     select::Select,
-    train::{self, Rows, Step, TrainError, Trained},
+    train::{self, Place, Rows, Step, TrainError, Trained},
 };
 
 /// A split that is ready to train on.
@@ -223,19 +223,32 @@ impl Matrices {
     pub(super) fn train(
         &self,
         params: &ValidParams,
-        device: train::Device,
+        place: &Place,
+        report: &mut dyn FnMut(&Step) -> bool,
+    ) -> Result<Trained, TrainError> {
+        self.train_beside(1, params, place, report)
+    }
+
+    /// Trains on these rows; so many trainings share the device.
+    pub(super) fn train_beside(
+        &self,
+        trainings: usize,
+        params: &ValidParams,
+        place: &Place,
         report: &mut dyn FnMut(&Step) -> bool,
     ) -> Result<Trained, TrainError> {
         let held_out = !self.validation.targets.is_empty();
-        train::train(
-            self.train.examples(),
-            held_out.then(|| self.validation.examples()),
-            self.output,
-            self.outputs,
-            params,
-            device,
-            report,
-        )
+        place.train(params, |params, device| {
+            train::train(
+                self.train.examples(),
+                held_out.then(|| self.validation.examples()),
+                self.output,
+                self.outputs,
+                params,
+                device.shared(trainings),
+                report,
+            )
+        })
     }
 }
 

@@ -331,6 +331,7 @@ fn artifact(made: Made<'_>) -> Artifact {
             seed: params.seed,
             device: "cpu".into(),
             device_name: "cpu".into(),
+            device_given_up: None,
             rows: request.frame.rows() as u64,
             train_rows: units.0 as u64,
             test_rows: units.1 as u64,

@@ -7,7 +7,7 @@ use crate::{
     frame::Frame,
     params::{ParamError, Params},
     recipe::Purchases,
-    train::{Device, Step, TrainError},
+    train::{Device, Place, Step, TrainError},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct Request {
     /// Columns already left out by the reader, and why.
     pub excluded: Vec<(String, String)>,
     pub params: Params,
-    pub device: Device,
+    pub device: Place,
     /// What only some tasks need to know.
     pub of_task: TaskOptions,
     /// The positive label of a binary target; `None`: the last in sorted order (true, 1, yes).
@@ -87,7 +87,7 @@ impl Request {
             include: Vec::new(),
             excluded: Vec::new(),
             params,
-            device: Device::Cpu,
+            device: Place::on(Device::Cpu),
             positive: None,
             of_task: TaskOptions::default(),
             clean: CleanParams::default(),

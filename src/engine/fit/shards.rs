@@ -144,7 +144,7 @@ impl Fitting<'_> {
                         ..Progress::of_step(step)
                     })
                 };
-                let trained = matrices.train(&params, self.request.device, &mut step)?;
+                let trained = matrices.train(&params, &self.request.device, &mut step)?;
                 if trained.stopped_by == "max_seconds" || self.trained.history.is_empty() {
                     self.trained.stopped_by = trained.stopped_by;
                     self.trained.best_epoch = trained.best_epoch;
@@ -181,7 +181,10 @@ impl Fitting<'_> {
             max_seconds: None,
             ..params.clone()
         };
-        let by = (env!("CARGO_PKG_VERSION"), format!("{:?}", request.device));
+        let by = (
+            env!("CARGO_PKG_VERSION"),
+            format!("{:?}", request.device.device()),
+        );
         let what = (&how, &answers.labels, answers.task, self.shards.count, by);
         let what = serde_json::to_vec(&what).map_err(|e| {
             FitError::new("XX000", "options cannot be written").detail(e.to_string())

@@ -47,7 +47,7 @@ impl Trials<'_> {
         let recipe = Recipe::fit_with(frame, columns, &parts.train, Some(&truth), how)
             .with_constructed(made, frame, &parts.train, Some(&truth), how);
         let matrices = Matrices::of(recipe, frame, answers, parts, &params)?;
-        let trained = matrices.train(&params, request.device, report)?;
+        let trained = matrices.train(&params, &request.device, report)?;
         let losses = trained.history.iter().filter_map(|e| e.validation_loss);
         let best = losses.fold(f64::INFINITY, f64::min);
         if best.is_finite() {

@@ -28,14 +28,13 @@ pub(super) fn tuned(
         );
     }
     let started = Instant::now();
-    let device = request.device.shared(SIDE_BY_SIDE);
     let train = |wanted: &ValidParams, report: &mut dyn FnMut(&Step) -> bool| {
         let mut wanted = wanted.clone();
         // The rows are prepared.
         wanted.preparation = params.preparation.clone();
         // Where the split allows no folds, no trial has any.
         wanted.folds = wanted.folds.min(params.folds);
-        let trained = matrices.train(&wanted, device, report)?;
+        let trained = matrices.train_beside(SIDE_BY_SIDE, &wanted, &request.device, report)?;
         let loss = matrices.loss(&trained, &wanted);
         Ok::<_, TrainError>((trained, loss))
     };
@@ -88,7 +87,7 @@ pub(super) fn tuned(
         max_seconds: params.max_seconds.map(|s| (s - gone).max(s / 10.0)),
         ..network.params
     };
-    let trained = matrices.train(&both, request.device, report)?;
+    let trained = matrices.train(&both, &request.device, report)?;
     Ok((trained, both, trials))
 }
 

@@ -113,15 +113,17 @@ impl Arms<'_> {
         report: Report<'_>,
     ) -> Result<Trained, TrainError> {
         let held_out = !validation.targets.is_empty();
-        train::train(
-            train.examples(),
-            held_out.then(|| validation.examples()),
-            output,
-            1,
-            params,
-            self.request.device,
-            report,
-        )
+        self.request.device.train(params, |params, device| {
+            train::train(
+                train.examples(),
+                held_out.then(|| validation.examples()),
+                output,
+                1,
+                params,
+                device,
+                report,
+            )
+        })
     }
 
     /// A model of the treated rows, and one of the others, whose answers are taken from those of the first (Radcliffe and Surry

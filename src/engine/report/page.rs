@@ -362,6 +362,10 @@ fn origin(page: &mut Page, facts: &Facts, artifact: &Artifact) {
         ("Trained in", seconds(p.fit_seconds)),
         ("Ended by", p.stopped_by.clone()),
         ("Device", p.device_name.clone()),
+        (
+            "GPU given up",
+            p.device_given_up.clone().unwrap_or_default(),
+        ),
         ("Calibration", p.calibration.clone()),
         ("Seed", p.seed.to_string()),
         ("Fingerprint of the data", p.data_fingerprint.clone()),

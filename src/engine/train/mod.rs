@@ -15,6 +15,7 @@ mod folds;
 mod forest;
 mod linear;
 mod loss;
+mod place;
 mod private;
 mod rows;
 mod start;
@@ -26,6 +27,7 @@ pub(crate) use batch::gather;
 pub(crate) use cpu::{private::Cover, vector};
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;
+pub use place::Place;
 pub(crate) use private::{Course, take_steps, train_privately};
 pub use rows::Rows;
 

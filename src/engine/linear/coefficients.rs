@@ -206,14 +206,27 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
     let inputs = apart(design, goal, inputs);
     let chosen = design.only(&inputs);
     let size = chosen.width * own.len();
-    let mut coefficients = vec![0.0; size];
+    // What the model predicts with lies near, unless levels that were left out stand for much.
+    let near = own.iter().flat_map(|own| {
+        let each = inputs.iter().map(|input| own[input + 1]);
+        std::iter::once(own[0]).chain(each)
+    });
+    let mut coefficients: Vec<f64> = near.collect();
+    let mut is_near = true;
     let mut last = f64::INFINITY;
     let mut curvature = Vec::new();
     let mut loss = 0.0;
     for _ in 0..STEPS {
         let slope = joint(&chosen, goal, &coefficients, own.len());
         (loss, curvature) = (slope.loss, slope.curvature);
-        if last - loss <= SETTLED * loss.abs() {
+        let fell = last - loss;
+        if is_near && !(fell >= -SETTLED * loss.abs()) {
+            // It was not: from nothing the way is longer, and sure.
+            (is_near, last) = (false, f64::INFINITY);
+            coefficients.fill(0.0);
+            continue;
+        }
+        if fell <= SETTLED * loss.abs() {
             break;
         }
         last = loss;

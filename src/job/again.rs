@@ -261,7 +261,7 @@ fn explain_table(before: &Artifact, after: &Artifact) -> String {
     if old.stopped_by == "max_seconds" || new.stopped_by == "max_seconds" {
         causes.push(OUT_OF_TIME.into());
     }
-    if old.device != "cpu" {
+    if old.device != "cpu" || old.device_given_up.is_some() {
         causes.push("a GPU adds up in no fixed order".into());
     }
     if old.params != new.params {

@@ -94,6 +94,14 @@ impl Duty {
         }
     }
 
+    /// `act` is done where the CPU begins to stand in for a GPU.
+    pub fn or_on_cpu(mut self, act: impl Fn() + Send + Sync + 'static) -> Duty {
+        if let Duty::Predict { request, .. } = &mut self {
+            request.device.when_given_up(act);
+        }
+        self
+    }
+
     /// What came of it, as bytes: a model's own, else JSON. The text model is read here, where it counts as the trainer's memory.
     pub fn run(self, report: &mut dyn FnMut(&Progress) -> bool) -> Result<Vec<u8>> {
         match self {

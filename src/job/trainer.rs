@@ -43,18 +43,18 @@ impl Drop for Child {
 
 /// Starts a child that does its duty. `threads` 0 means one per core.
 pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
+    let in_memory = match spill::file() {
+        Some(_) => duty.frame_bytes().min(spill::memory() + duty.text_bytes()),
+        None => duty.frame_bytes(),
+    };
+    let left = max_bytes.saturating_sub(in_memory);
     let limit = match duty.device() {
         // CUDA maps far more than it uses; the limit would stop it before it starts.
         Device::Cuda(_) => None,
-        Device::Cpu => {
-            let in_memory = match spill::file() {
-                Some(_) => duty.frame_bytes().min(spill::memory() + duty.text_bytes()),
-                None => duty.frame_bytes(),
-            };
-            Some(max_bytes.saturating_sub(in_memory))
-        }
+        Device::Cpu => Some(left),
     };
-    let mut duty = Some(duty);
+    // Where the CPU stands in, what CUDA has mapped does not count.
+    let mut duty = Some(duty.or_on_cpu(move || limit_memory(Some(left))));
     let child = fork(max_bytes, limit, threads, |pipe| {
         let mut report = |progress: &Progress| {
             if let Ok(json) = serde_json::to_vec(progress) {
@@ -234,8 +234,9 @@ fn send(pipe: i32, tag: u8, payload: &[u8]) {
 
 fn send_error(pipe: i32, error: &Error) {
     let mut error = error.clone();
-    if let Some(cause) = FIRST_PANIC.get() {
-        error.detail = Some(cause.clone());
+    // A panic of a GPU's driver that the CPU stood in for is not why something else failed later.
+    if error.sqlstate == "XX000" && error.detail.is_none() {
+        error.detail = FIRST_PANIC.get().cloned();
     }
     let error = &error;
     send(pipe, b'E', &serde_json::to_vec(error).unwrap_or_default());

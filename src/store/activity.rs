@@ -10,12 +10,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{
     AtomicPtr, AtomicU64,
-    Ordering::{Acquire, Relaxed},
+    Ordering::{Acquire, Relaxed, Release},
 };
 use std::time::Instant;
 
 /// Versions that shared memory has room for, of all databases; one more takes the place of that which was not used for longest.
 const SLOTS: usize = 4096;
+/// As the owner of a slot: it is being emptied.
+const NOBODY: u64 = u64::MAX;
 /// Counters that a process keeps, where shared memory has what they counted.
 const KEPT: usize = 64;
 /// The first so many predictions of single rows are timed, then one in so many: to look at the clock takes a tenth of one.
@@ -155,7 +157,7 @@ fn owner(catalog: pg_sys::Oid, version: i64) -> u64 {
 }
 
 /// The slot of a version. Sessions that take one for the same version at the same time may take two.
-fn slot<'s>(slots: &'s [Slot], version: i64, counter: &Counter) -> Option<&'s Slot> {
+fn slot<'s>(slots: &'s [Slot], version: i64, counter: &Counter, now: u64) -> Option<&'s Slot> {
     let wanted = owner(CATALOG.get(), version);
     let is_its = |at: usize| {
         let slot = &slots[at];
@@ -177,24 +179,23 @@ fn slot<'s>(slots: &'s [Slot], version: i64, counter: &Counter) -> Option<&'s Sl
     let at = (0..SLOTS)
         .map(|i| (start + i) % SLOTS)
         .find(|at| is_its(*at))
-        .or_else(|| in_place_of_oldest(slots, wanted))?;
+        .or_else(|| in_place_of_oldest(slots, wanted, now))?;
     counter.slot.set(at);
     Some(&slots[at])
 }
 
 /// Takes the slot that was not used for longest; `None` where another session was faster.
-fn in_place_of_oldest(slots: &[Slot], wanted: u64) -> Option<usize> {
-    let (at, oldest) =
-        (slots.iter().enumerate()).min_by_key(|(_, slot)| slot.used.load(Relaxed))?;
-    let owner = oldest.owner.load(Relaxed);
-    let taken = oldest
-        .owner
-        .compare_exchange(owner, wanted, Relaxed, Relaxed);
+fn in_place_of_oldest(slots: &[Slot], wanted: u64, now: u64) -> Option<usize> {
+    let uses = slots.iter().map(|slot| slot.used.load(Relaxed));
+    let (at, used) = uses.enumerate().min_by_key(|(_, used)| *used)?;
+    let oldest = &slots[at];
+    // Whoever says that it was used just now has it.
+    let taken = oldest.used.compare_exchange(used, now, Relaxed, Relaxed);
     taken.ok()?;
-    oldest
-        .numbers
-        .iter()
-        .for_each(|number| number.store(0, Relaxed));
+    oldest.owner.store(NOBODY, Relaxed);
+    let numbers = oldest.numbers.iter();
+    numbers.for_each(|number| number.store(0, Relaxed));
+    oldest.owner.store(wanted, Release);
     Some(at)
 }
 
@@ -278,7 +279,9 @@ unsafe extern "C-unwind" fn at_end(
             if numbers == told {
                 continue;
             }
-            let Some(slot) = slot(slots, *version, counter) else {
+            let Some(slot) = slot(slots, *version, counter, now) else {
+                // Next time.
+                TOLD.set(false);
                 continue;
             };
             slot.used.store(now, Relaxed);

@@ -126,7 +126,7 @@ pub fn select<T>(
 unsafe fn snapshot() -> pg_sys::Snapshot {
     // SAFETY: promised by the caller.
     unsafe {
-        let writes = pg_sys::GetCurrentTransactionIdIfAny() != pg_sys::InvalidTransactionId;
+        let writes = pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId;
         match pg_sys::ActiveSnapshotSet() && !writes {
             true => pg_sys::GetActiveSnapshot(),
             false => pg_sys::GetTransactionSnapshot(),

@@ -40,10 +40,13 @@ def lightgbm(x, y):
 
 def scikit(x, y):
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
-    return HistGradientBoostingClassifier(
+    model = HistGradientBoostingClassifier(
         max_iter=ROUNDS, max_leaf_nodes=LEAVES, min_samples_leaf=LEAST_ROWS, learning_rate=RATE, early_stopping=False
-    ).fit(x, y)
+    )
+    with threadpool_limits(THREADS):
+        return model.fit(x, y)
 
 
 head(f"{ROUNDS} trees of {LEAVES} leaves, {ROWS:,} rows of {INPUTS} numbers, {THREADS} threads")

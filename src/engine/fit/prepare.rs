@@ -238,14 +238,14 @@ impl Matrices {
         report: &mut dyn FnMut(&Step) -> bool,
     ) -> Result<Trained, TrainError> {
         let held_out = !self.validation.targets.is_empty();
-        place.train(params, |params, device| {
+        place.train_beside(trainings, params, |params, device| {
             train::train(
                 self.train.examples(),
                 held_out.then(|| self.validation.examples()),
                 self.output,
                 self.outputs,
                 params,
-                device.shared(trainings),
+                device,
                 report,
             )
         })
@@ -270,10 +270,8 @@ pub(super) fn check_memory(
     let generated = request.augment.as_ref();
     let generated = generated.map_or(0, |a| parts.train.len() + 2 * a.rows(parts.train.len()));
     let rows = rows.saturating_add(generated);
-    // Two bytes more for the bins of trees.
-    let prepared = rows
-        .saturating_mul(width)
-        .saturating_mul(size_of::<f32>() + 2);
+    // And the bins of trees.
+    let prepared = rows.saturating_mul(width * size_of::<f32>() + train::bin_bytes(width));
     // Both kinds of rows are copied out.
     let prepared = match answers.task {
         Task::Uplift => prepared.saturating_mul(2),

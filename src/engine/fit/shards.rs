@@ -127,7 +127,7 @@ impl Fitting<'_> {
     ) -> Result<(), FitError> {
         let keys = parts.train.iter().chain(&parts.validation);
         let keys = keys.map(|row| self.shards.keys[*row as usize]);
-        let digest = self.digest(matrices, &params, keys)?;
+        let mut digest = self.digest(matrices, &params, keys.clone())?;
         let before = self.request.champion.as_ref();
         let kept = before.and_then(|before| model_of(&before.artifact, &digest));
         let reused = kept.is_some();
@@ -144,7 +144,12 @@ impl Fitting<'_> {
                         ..Progress::of_step(step)
                     })
                 };
-                let trained = matrices.train(&params, &self.request.device, &mut step)?;
+                let place = &self.request.device;
+                let meant = place.device();
+                let trained = matrices.train(&params, place, &mut step)?;
+                if place.device() != meant {
+                    digest = self.digest(matrices, &params, keys)?;
+                }
                 if trained.stopped_by == "max_seconds" || self.trained.history.is_empty() {
                     self.trained.stopped_by = trained.stopped_by;
                     self.trained.best_epoch = trained.best_epoch;

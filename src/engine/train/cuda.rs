@@ -46,12 +46,13 @@ pub(super) fn run(
         Model::Trees(_) => Err(failed("trees train on the CPU".into())),
     });
     let trained = std::panic::catch_unwind(work);
-    // What the next training needs may be of another size.
-    Cuda::memory_cleanup(&device);
+    // What the next training needs may be of another size. A device that could not be opened refuses this, too.
+    let _ = std::panic::catch_unwind(|| Cuda::memory_cleanup(&device));
     trained.unwrap_or_else(|panic| {
-        let detail = panic.downcast_ref::<String>().cloned();
+        let detail = panic.downcast_ref::<String>().map(String::as_str);
+        let detail = detail.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(failed(
-            detail.unwrap_or_else(|| "the driver gave no reason".into()),
+            detail.unwrap_or("the driver gave no reason").to_owned(),
         ))
     })
 }

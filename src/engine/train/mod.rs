@@ -24,6 +24,7 @@ mod start;
 pub(crate) use batch::Batch;
 #[cfg(test)]
 pub(crate) use batch::gather;
+pub(crate) use boost::bytes_of_row as bin_bytes;
 pub(crate) use cpu::{private::Cover, vector};
 pub use device::{devices, resolve_device};
 pub(crate) use loss::Objective;

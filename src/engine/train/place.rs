@@ -2,7 +2,7 @@
 
 use super::{Device, TrainError, Trained};
 use crate::params::ValidParams;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::Instant;
 
 /// The share of the time there is that the CPU has at least.
@@ -13,8 +13,11 @@ pub struct Place {
     device: Device,
     /// The CPU stands in for it.
     or_cpu: bool,
-    /// Why it does.
-    given_up: OnceLock<String>,
+    /// Why it did first.
+    why: OnceLock<String>,
+    /// It does from now on.
+    given_up: Once,
+    act: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Place {
@@ -23,7 +26,9 @@ impl Place {
         Place {
             device,
             or_cpu: false,
-            given_up: OnceLock::new(),
+            why: OnceLock::new(),
+            given_up: Once::new(),
+            act: Box::new(|| ()),
         }
     }
 
@@ -35,31 +40,50 @@ impl Place {
         }
     }
 
+    /// `act` is done before the CPU stands in for good.
+    pub fn when_given_up(&mut self, act: impl Fn() + Send + Sync + 'static) {
+        self.act = Box::new(act);
+    }
+
     /// Where the next network trains.
     pub fn device(&self) -> Device {
-        match self.given_up.get() {
-            Some(_) => Device::Cpu,
-            None => self.device,
+        match self.given_up.is_completed() {
+            true => Device::Cpu,
+            false => self.device,
         }
     }
 
-    /// Why the device was given up.
+    /// Why the CPU stood in, if it did.
     pub fn given_up(&self) -> Option<&str> {
-        self.given_up.get().map(String::as_str)
+        self.why.get().map(String::as_str)
     }
 
     /// Trains there; once more, in the time that is left, where the device cannot be had, fails or computes something else than the CPU,
-    /// and the CPU stands in. `work` is given the device and the hyper-parameters.
+    /// and the CPU stands in, for good. `work` is given the device and the hyper-parameters.
     ///
     /// # Errors
     /// Those of `work`.
     pub(crate) fn train(
         &self,
         params: &ValidParams,
+        work: impl FnMut(&ValidParams, Device) -> Result<Trained, TrainError>,
+    ) -> Result<Trained, TrainError> {
+        self.train_beside(1, params, work)
+    }
+
+    /// The same of one of so many trainings that share the device: a GPU that has no room for one may have some for others, so that the
+    /// CPU stands in for this one alone.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(crate) fn train_beside(
+        &self,
+        trainings: usize,
+        params: &ValidParams,
         mut work: impl FnMut(&ValidParams, Device) -> Result<Trained, TrainError>,
     ) -> Result<Trained, TrainError> {
         let (device, started) = (self.device(), Instant::now());
-        let trained = work(params, device);
+        let trained = work(params, device.shared(trainings));
         let why = match &trained {
             Err(error @ (TrainError::Device { detail, .. } | TrainError::Wrong { detail, .. })) => {
                 format!("{error}: {detail}")
@@ -69,7 +93,10 @@ impl Place {
         if !self.or_cpu || device == Device::Cpu {
             return trained;
         }
-        let _ = self.given_up.set(why);
+        let _ = self.why.set(why);
+        if trainings == 1 {
+            self.given_up.call_once(|| (self.act)());
+        }
         let mut params = params.clone();
         let gone = started.elapsed().as_secs_f64();
         params.max_seconds = params.max_seconds.map(|s| (s - gone).max(s * LEAST));
@@ -83,6 +110,8 @@ mod tests {
     use crate::artifact::Task;
     use crate::params::Params;
     use crate::train::Gpu;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     fn gpu() -> Device {
         Device::Cuda(Gpu { index: 0, room: 0 })
@@ -90,13 +119,17 @@ mod tests {
 
     /// Trains where the GPU fails with an error; answers where it was tried, for how many seconds at most, and whether a model came of it.
     fn tried(place: &Place, error: &TrainError) -> (Vec<(Device, f64)>, bool) {
+        tried_beside(1, place, error)
+    }
+
+    fn tried_beside(count: usize, place: &Place, error: &TrainError) -> (Vec<(Device, f64)>, bool) {
         let params = Params::from_json(&serde_json::Map::from_iter([(
             "max_seconds".into(),
             100.into(),
         )]));
         let params = params.unwrap().check(Task::Binary, 1000).unwrap();
         let mut tried = Vec::new();
-        let trained = place.train(&params, |params, device| {
+        let trained = place.train_beside(count, &params, |params, device| {
             tried.push((device, params.max_seconds.unwrap()));
             match device {
                 Device::Cuda(_) => Err(error.clone()),
@@ -118,7 +151,16 @@ mod tests {
             device: "cuda:0".into(),
             detail: "The loss is 1 there, and 2 on the CPU.".into(),
         };
-        let place = Place::preferably(gpu());
+        let mut place = Place::preferably(gpu());
+        let acted = Arc::new(AtomicUsize::new(0));
+        let counted = acted.clone();
+        place.when_given_up(move || {
+            counted.fetch_add(1, Relaxed);
+        });
+        // One of several trials tells nothing of the others.
+        let (first, trained) = tried_beside(4, &place, &wrong);
+        assert_eq!((first.len(), trained), (2, true));
+        assert_eq!((place.device(), acted.load(Relaxed)), (gpu(), 0));
         let (first, trained) = tried(&place, &wrong);
         let devices: Vec<Device> = first.iter().map(|(device, _)| *device).collect();
         assert_eq!((devices, trained), (vec![gpu(), Device::Cpu], true));
@@ -129,7 +171,7 @@ mod tests {
             "{why}"
         );
         // It is not tried again.
-        assert_eq!(place.device(), Device::Cpu);
+        assert_eq!((place.device(), acted.load(Relaxed)), (Device::Cpu, 1));
         assert_eq!(tried(&place, &wrong), (vec![(Device::Cpu, 100.0)], true));
     }
 

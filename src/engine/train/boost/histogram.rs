@@ -73,10 +73,23 @@ impl Group {
     }
 }
 
+/// Into how large groups so many features go: one for each thread where that leaves few bytes of cells empty.
+fn of_group(features: usize) -> usize {
+    let wanted = (features / (CELL / 2)).clamp(1, rayon::current_num_threads());
+    let groups = wanted.max(features.div_ceil(CELL * CELLS));
+    features.div_ceil(groups).max(1)
+}
+
+/// Bytes of the bins of a row.
+pub(crate) fn bytes_of_row(features: usize) -> usize {
+    let of_group = of_group(features);
+    let cells = |features: usize| features.div_ceil(CELL) * CELL;
+    features + features / of_group * cells(of_group) + cells(features % of_group)
+}
+
 impl Bins {
     pub(super) fn of(matrix: &Matrix, features: &[Feature]) -> Bins {
-        let of_thread = features.len().div_ceil(rayon::current_num_threads());
-        let of_group = of_thread.clamp(TOGETHER, CELL * CELLS);
+        let of_group = of_group(features.len());
         let groups = features.chunks(of_group).enumerate();
         let groups = groups.map(|(at, own)| Group::of(matrix, at * of_group, own));
         Bins {

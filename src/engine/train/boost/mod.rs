@@ -13,6 +13,7 @@ use crate::models::{Model, Node, Output, Part, Trees};
 use crate::random::Random;
 use grow::{Grower, Shape};
 use histogram::Point;
+pub(crate) use histogram::bytes_of_row;
 pub(super) use leaves::chosen;
 use rayon::prelude::*;
 use std::time::Instant;

@@ -257,3 +257,36 @@ fn a_crash_empties_the_shared_memory() {
         assert_eq!(db.session().one::<f64>(all), before);
     }
 }
+
+/// Shared memory has room for the counters of 4,096 versions; those of another catalog are not theirs.
+#[test]
+fn counters_make_room_for_those_of_other_versions() {
+    let cluster = Cluster::start("shared_preload_libraries = 'insight'");
+    let db = cluster.database();
+    let mut s = db.session();
+    s.exec("CREATE TABLE few AS SELECT i % 7 AS x, i % 2 = 0 AS y FROM generate_series(1, 100) i");
+    let train = r#"SELECT insight_train('few', 'y', 'm', '{"algorithm": "linear"}')"#;
+    s.exec(train);
+    s.exec("CREATE TABLE file AS SELECT insight_export('m') AS bytes");
+    s.exec("DO $$ BEGIN FOR i IN 2..4100 LOOP PERFORM insight_import(bytes, 'm') FROM file; END LOOP; END $$");
+    // Each transaction tells what it has counted; the first version is used last.
+    s.exec(
+        "DO $$ DECLARE x float8; BEGIN FOR i IN REVERSE 4100..1 LOOP
+           x := insight_predict('m@' || i, f) FROM few f LIMIT 1; COMMIT; END LOOP; END $$",
+    );
+    let counted = "SELECT concat_ws(' ', count(*), sum(predictions), min(version), max(version)) FROM insight.activity";
+    assert_eq!(s.one::<String>(counted), "4096 4096 1 4096");
+    // One more takes the place of the one that was not used for longest, and begins with nothing.
+    let mut another = db.session();
+    another.exec("SELECT insight_predict('m@4100', f) FROM few f LIMIT 3");
+    assert_eq!(s.one::<String>(counted), "4096 4098 1 4100");
+    s.exec("DROP EXTENSION insight CASCADE; CREATE EXTENSION insight");
+    s.exec(train);
+    let none = "SELECT count(*) FROM insight.activity";
+    assert_eq!(s.one::<i64>(none), 0);
+    for s in [&mut s, &mut another] {
+        s.exec("SELECT insight_predict('m', f) FROM few f LIMIT 1");
+    }
+    assert_eq!(s.one::<String>(counted), "1 2 1 1");
+    assert_eq!(cluster.restarts(), 0);
+}

@@ -39,6 +39,12 @@ pub(super) fn matrix(rows: usize, random: &mut Draw) -> Matrix {
     matrix
 }
 
+/// One network of one hidden layer of 8 that answers with a sigmoid.
+fn narrow(matrix: &Matrix, activation: Activation, random: &mut Draw) -> Network {
+    let inputs = matrix.inputs.clone();
+    ensemble(inputs, &[8], 1, activation, Output::Sigmoid, (3, 4), random)
+}
+
 pub(super) fn params(kind: Kind, options: serde_json::Value) -> ValidParams {
     let options = options.as_object().unwrap().clone();
     Params::from_json(&options)
@@ -209,16 +215,7 @@ fn an_average_equals_burns() {
         validation: Some(task.train),
         ..task
     };
-    let (inputs, activation) = (matrix.inputs.clone(), Activation::Silu);
-    let start = ensemble(
-        inputs,
-        &[8],
-        1,
-        activation,
-        Output::Sigmoid,
-        (3, 4),
-        &mut random,
-    );
+    let start = narrow(&matrix, Activation::Silu, &mut random);
     let mut cpu = Cpu::new(&task, start.clone());
     let net = Net::<Autodiff<Flex>>::new(&start, &Default::default());
     let model = Model::Network(start.clone());
@@ -324,16 +321,7 @@ fn a_device_that_computes_otherwise_is_found() {
     let options = json!({"dropout": 0.5, "l2": 0.1, "weight_averaging": "ema", "batch_size": 64});
     let params = params(Kind::Binary, options);
     let task = task(&matrix, &targets, &params, Output::Sigmoid);
-    let (inputs, output) = (matrix.inputs.clone(), Output::Sigmoid);
-    let own = ensemble(
-        inputs,
-        &[8],
-        1,
-        Activation::Relu,
-        output,
-        (3, 4),
-        &mut random,
-    );
+    let own = narrow(&matrix, Activation::Relu, &mut random);
     let device = Default::default();
     let found = |theirs: &Network| {
         let net = Net::<Autodiff<Flex>>::new(theirs, &device);
@@ -376,16 +364,7 @@ fn a_device_that_judges_otherwise_is_found() {
     let matrix = matrix(100, &mut random);
     let targets: Vec<f32> = (0..100).map(|_| random.below(2) as f32).collect();
     let params = params(Kind::Binary, json!({"batch_size": 64}));
-    let (inputs, output) = (matrix.inputs.clone(), Output::Sigmoid);
-    let own = ensemble(
-        inputs,
-        &[8],
-        1,
-        Activation::Relu,
-        output,
-        (3, 4),
-        &mut random,
-    );
+    let own = narrow(&matrix, Activation::Relu, &mut random);
     let all = task(&matrix, &targets, &params, Output::Sigmoid);
     let nothing = all.train.some(&[]);
     let judged = Task {

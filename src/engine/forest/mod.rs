@@ -1,10 +1,11 @@
 //! A random forest (Breiman 2001) on inputs in bins: trees on bootstrap samples, each split by the best of some inputs.
 
+mod averaged;
 mod binned;
 
-use crate::evaluate::Truth;
 use crate::models::Node as Written;
 use crate::random::Random;
+pub use averaged::Averaged;
 pub use binned::{Binned, Cuts};
 use rayon::prelude::*;
 
@@ -36,7 +37,7 @@ struct Tree {
     nodes: Vec<Node>,
     /// `[nodes][outputs]`: the mean of the node's rows.
     means: Vec<f32>,
-    /// Training rows the tree has not seen, ascending.
+    /// Training rows the tree has not seen, ascending; none where nobody asks for them.
     unseen: Vec<u32>,
 }
 
@@ -45,45 +46,6 @@ struct Tree {
 pub struct Forest {
     trees: Vec<Tree>,
     outputs: usize,
-}
-
-/// The target as the trees average it, row-major `[rows][outputs]`.
-#[derive(Debug, Clone)]
-pub struct Averaged {
-    pub outputs: usize,
-    pub values: Vec<f32>,
-}
-
-impl Averaged {
-    pub fn of(truth: &Truth, classes: usize) -> Averaged {
-        match truth {
-            Truth::Values(values) => Averaged {
-                outputs: 1,
-                values: values.iter().map(|y| *y as f32).collect(),
-            },
-            Truth::Classes(codes) if classes > 2 => {
-                let mut values = vec![0.0; codes.len() * classes];
-                let each = values.chunks_exact_mut(classes).zip(codes);
-                each.for_each(|(row, code)| row[*code as usize] = 1.0);
-                Averaged {
-                    outputs: classes,
-                    values,
-                }
-            }
-            Truth::Classes(codes) => Averaged {
-                outputs: 1,
-                values: codes.iter().map(|code| *code as f32).collect(),
-            },
-            _ => Averaged {
-                outputs: 1,
-                values: Vec::new(),
-            },
-        }
-    }
-
-    fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.outputs..(row + 1) * self.outputs]
-    }
 }
 
 impl Forest {
@@ -95,16 +57,28 @@ impl Forest {
         }
     }
 
-    /// Grows the trees; `target` has the rows of `binned`. The same seed gives the same forest with any number of threads.
+    /// Grows the trees, which know what rows they have not seen; `target` has the rows of `binned`. The same seed gives the same
+    /// forest with any number of threads.
     pub fn fit(binned: &Binned, target: &Averaged, growth: Growth) -> Forest {
         let mut forest = Forest::of(target.outputs);
-        forest.grow(binned, target, &[], growth);
+        forest.add(binned, target, &[], growth, true);
         forest
     }
 
-    /// Grows more trees of the same forest: `growth.trees` beyond those there are. Rows are drawn in proportion to `weights`;
-    /// none: evenly.
+    /// Grows more trees of the same forest, which are for answers alone: `growth.trees` beyond those there are. Rows are drawn in
+    /// proportion to `weights`; none: evenly.
     pub fn grow(&mut self, binned: &Binned, target: &Averaged, weights: &[f32], growth: Growth) {
+        self.add(binned, target, weights, growth, false);
+    }
+
+    fn add(
+        &mut self,
+        binned: &Binned,
+        target: &Averaged,
+        weights: &[f32],
+        growth: Growth,
+        keeps_unseen: bool,
+    ) {
         let mut sum = 0.0;
         let up_to: Vec<f64> = weights
             .iter()
@@ -117,7 +91,13 @@ impl Forest {
         let numbers = (first..first + growth.trees as u64).into_par_iter();
         self.trees.par_extend(numbers.map(|number| {
             let seed = growth.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            Tree::grow(binned, target, &up_to, growth, &mut Random::new(seed))
+            let mut random = Random::new(seed);
+            let (mut tree, seen) = Tree::grow(binned, target, &up_to, growth, &mut random);
+            if keeps_unseen {
+                let rows = 0..binned.rows as u32;
+                tree.unseen = rows.filter(|row| !seen[*row as usize]).collect();
+            }
+            tree
         }));
     }
 
@@ -244,14 +224,14 @@ impl Forest {
 }
 
 impl Tree {
-    /// `up_to` are the sums of the rows' weights up to each, or none.
+    /// A tree, and whether it has seen each row. `up_to` are the sums of the rows' weights up to each, or none.
     fn grow(
         binned: &Binned,
         target: &Averaged,
         up_to: &[f64],
         growth: Growth,
         random: &mut Random,
-    ) -> Tree {
+    ) -> (Tree, Vec<bool>) {
         let (count, leaf) = (binned.rows, growth.leaf);
         let mut seen = vec![false; count];
         let mut rows: Vec<u32> = (0..count)
@@ -270,9 +250,7 @@ impl Tree {
         let mut tree = Tree {
             nodes: Vec::new(),
             means: Vec::new(),
-            unseen: (0..count as u32)
-                .filter(|row| !seen[*row as usize])
-                .collect(),
+            unseen: Vec::new(),
         };
         // A third of the inputs for numbers, the square root of their number for classes, as Breiman has it; two classes are
         // averaged like a number, and the square root does as well for numbers of many inputs.
@@ -314,7 +292,9 @@ impl Tree {
             waiting.push((left, start, middle));
             waiting.push((left + 1, middle, end));
         }
-        tree
+        tree.nodes.shrink_to_fit();
+        tree.means.shrink_to_fit();
+        (tree, seen)
     }
 
     /// A leaf with the mean of the rows.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::evaluate::Truth;
 
 /// Five inputs; `rule` makes the target of the first two.
 fn sample(rows: usize, seed: u64, rule: impl Fn(f32, f32) -> f64) -> (Vec<Vec<f32>>, Vec<f64>) {

@@ -1,4 +1,4 @@
-//! The allocator: the system's, with three differences. Large blocks of a training job can lie in a temporary file, see [`spill`]; a model
+//! The allocator: the system's, with three differences. Blocks of a training job can lie in a temporary file, see [`spill`]; a model
 //! can be copied to where all processes read it, see [`arena`]. And in a trainer child a failed allocation means that the memory limit was
 //! reached; Rust would abort, so the child says so on its pipe and leaves.
 
@@ -17,6 +17,25 @@ pub const EXHAUSTED: &[u8; 5] = b"M\0\0\0\0";
 /// Called once in the trainer child.
 pub fn report_exhaustion_to(pipe: i32) {
     PIPE.store(pipe, Ordering::Relaxed);
+    // SAFETY: the handler calls nothing but what is async-signal-safe.
+    unsafe { libc::signal(libc::SIGABRT, on_abort as *const () as libc::sighandler_t) };
+}
+
+/// The C library and Rust's threads abort where there is no memory for what they keep of a thread. Any other abort goes on.
+extern "C" fn on_abort(_: libc::c_int) {
+    /// What the C library asks for when it has none left for a small block.
+    const LEAST: usize = 2 << 20;
+    // SAFETY: a new mapping, of a process that ends.
+    unsafe {
+        let rights = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let block = libc::mmap(std::ptr::null_mut(), LEAST, rights, flags, -1, 0);
+        if block == libc::MAP_FAILED {
+            exhausted();
+        }
+        libc::signal(libc::SIGABRT, libc::SIG_DFL);
+        libc::raise(libc::SIGABRT);
+    }
 }
 
 struct Allocator;
@@ -24,14 +43,11 @@ struct Allocator;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-/// A new block, or one in the file where there is no memory for it. Both are zeros if asked to be.
+/// A new block; the child ends where there is none.
 #[inline]
-fn or_instead(mut pointer: *mut u8, layout: Layout) -> *mut u8 {
+fn there_is(pointer: *mut u8) -> *mut u8 {
     if pointer.is_null() {
-        pointer = spill::instead(layout);
-        if pointer.is_null() {
-            exhausted();
-        }
+        exhausted();
     }
     pointer
 }
@@ -64,7 +80,7 @@ unsafe impl GlobalAlloc for Allocator {
                 false => System.alloc(layout),
             }
         };
-        or_instead(pointer, layout)
+        there_is(pointer)
     }
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -72,7 +88,7 @@ unsafe impl GlobalAlloc for Allocator {
             return;
         }
         unsafe {
-            match spill::has(pointer, layout.size()) {
+            match spill::is_ours(layout.size()) {
                 true => spill::dealloc(pointer, layout),
                 false => System.dealloc(pointer, layout),
             }
@@ -96,7 +112,7 @@ unsafe impl GlobalAlloc for Allocator {
                 false => System.alloc_zeroed(layout),
             }
         };
-        or_instead(pointer, layout)
+        there_is(pointer)
     }
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -104,7 +120,7 @@ unsafe impl GlobalAlloc for Allocator {
             return unsafe { self.moved(pointer, layout, size) };
         }
         let moved = unsafe {
-            match spill::has(pointer, layout.size().max(size)) {
+            match spill::is_ours(layout.size().max(size)) {
                 true => spill::realloc(pointer, layout, size),
                 false => System.realloc(pointer, layout, size),
             }

@@ -1,4 +1,4 @@
-//! Large blocks of a training job beyond its memory: in a temporary file that the kernel can write out and read back as it needs the room.
+//! Blocks of a training job beyond its memory: in a temporary file that the kernel can write out and read back as it needs the room.
 //!
 //! The file is mapped once, as a whole, with far more addresses than it has bytes; a block's place in the mapping is its place in the
 //! file, and no place is used twice but at the very end. Its bytes are reserved on disk before they are used, so that a full disk is an
@@ -7,8 +7,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI32, AtomicIsize, AtomicUsize, Ordering::Relaxed};
 
-/// Smaller blocks stay in memory while there is any.
+/// Smaller blocks have some memory that these leave to them: those of a few pages cost more in the file than they gain there.
 pub const LARGE: usize = 1 << 18;
+/// Smaller blocks than a page stay in memory.
 const PAGE: usize = 4096;
 /// Addresses, of which processes have 128 TB; ext4 ends files at 16 TB.
 const ADDRESSES: usize = 8 << 40;
@@ -22,20 +23,15 @@ static TOP: AtomicUsize = AtomicUsize::new(0);
 /// Bytes of the file in use, and the most there may be.
 static USED: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
-/// Bytes of memory that large blocks take, and may take.
+/// Bytes of memory that blocks of pages take, and may take before a large one goes to the file, or any.
 static MEMORY: AtomicIsize = AtomicIsize::new(0);
 static BUDGET: AtomicIsize = AtomicIsize::new(isize::MAX);
+static BUDGET_OF_ALL: AtomicIsize = AtomicIsize::new(isize::MAX);
 
 /// Whether blocks of this size are looked after here.
 #[inline]
 pub fn is_ours(size: usize) -> bool {
-    size >= LARGE && BASE.load(Relaxed) != 0
-}
-
-/// The same of a block that is given back: a smaller one may be in the file, too.
-#[inline]
-pub fn has(block: *mut u8, size: usize) -> bool {
-    BASE.load(Relaxed) != 0 && (size >= LARGE || holds(block as usize))
+    size >= PAGE && BASE.load(Relaxed) != 0
 }
 
 /// From here on large blocks take at most `budget` bytes of memory; others go to the file, of which there may be `most` bytes. The
@@ -88,15 +84,26 @@ pub fn is_used() -> bool {
     TOP.load(Relaxed) > 0
 }
 
-/// Bytes of memory that large blocks take.
+/// Bytes of memory that blocks of pages take.
 pub fn memory() -> usize {
     usize::try_from(MEMORY.load(Relaxed)).unwrap_or(0)
 }
 
-/// Called in a trainer child: large blocks may take so many bytes of memory more.
+/// Called in a trainer child that may take so many bytes of memory more: large blocks take a half of it, those of pages three quarters.
+/// What is smaller has to fit in, too.
 pub fn allow(more: usize) {
-    let budget = memory().saturating_add(more);
-    BUDGET.store(isize::try_from(budget).unwrap_or(isize::MAX), Relaxed);
+    if BASE.load(Relaxed) != 0 {
+        // What a large block leaves is the kernel's again, and no hole among small ones.
+        #[cfg(target_env = "gnu")]
+        // SAFETY: a setting of the C library.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE as libc::c_int);
+        }
+    }
+    let up_to =
+        |share: usize| isize::try_from(memory().saturating_add(share)).unwrap_or(isize::MAX);
+    BUDGET.store(up_to(more / 2), Relaxed);
+    BUDGET_OF_ALL.store(up_to(more - more / 4), Relaxed);
 }
 
 /// Called in the worker once its child goes on with the file: what the worker drops is still the child's.
@@ -123,10 +130,18 @@ fn pages(size: usize) -> usize {
     size.next_multiple_of(PAGE)
 }
 
+/// The memory that blocks may take, one of this size being among them.
+fn budget(size: usize) -> isize {
+    match size >= LARGE {
+        true => BUDGET.load(Relaxed),
+        false => BUDGET_OF_ALL.load(Relaxed),
+    }
+}
+
 /// Takes memory from the budget.
 fn budgeted(size: usize) -> bool {
-    let size = size as isize;
-    if MEMORY.fetch_add(size, Relaxed).saturating_add(size) <= BUDGET.load(Relaxed) {
+    let (size, budget) = (size as isize, budget(size));
+    if MEMORY.fetch_add(size, Relaxed).saturating_add(size) <= budget {
         return true;
     }
     MEMORY.fetch_sub(size, Relaxed);
@@ -193,7 +208,7 @@ fn spilled(size: usize) -> *mut u8 {
     std::ptr::null_mut()
 }
 
-/// A large block, in memory while the budget lasts.
+/// A block, in memory while the budget lasts.
 ///
 /// # Safety
 /// As for `GlobalAlloc::alloc`.
@@ -229,18 +244,10 @@ pub unsafe fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
     block
 }
 
-/// A block for which there is no memory, or null. A page is the least.
-pub fn instead(layout: Layout) -> *mut u8 {
-    match (PAGE..LARGE).contains(&layout.size()) && layout.align() <= PAGE {
-        true => spilled(layout.size()),
-        false => std::ptr::null_mut(),
-    }
-}
-
 /// Gives a block back.
 ///
 /// # Safety
-/// As for `GlobalAlloc::dealloc`; the block is one that [`has`] names.
+/// As for `GlobalAlloc::dealloc`; the block is one that [`is_ours`] names.
 pub unsafe fn dealloc(block: *mut u8, layout: Layout) {
     if holds(block as usize) {
         give_back(block as usize - BASE.load(Relaxed), pages(layout.size()));
@@ -254,12 +261,12 @@ pub unsafe fn dealloc(block: *mut u8, layout: Layout) {
 /// Makes a block longer or shorter.
 ///
 /// # Safety
-/// As for `GlobalAlloc::realloc`; before or after, the block is one that [`has`] names.
+/// As for `GlobalAlloc::realloc`; before or after, the block is one that [`is_ours`] names.
 pub unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-    let large = |bytes: usize| if bytes >= LARGE { bytes as isize } else { 0 };
+    let counted = |bytes: usize| if bytes >= PAGE { bytes as isize } else { 0 };
     if !holds(block as usize) {
-        let more = large(size) - large(layout.size());
-        if MEMORY.load(Relaxed).saturating_add(more) <= BUDGET.load(Relaxed) {
+        let more = counted(size) - counted(layout.size());
+        if MEMORY.load(Relaxed).saturating_add(more) <= budget(size) {
             // SAFETY: promised by the caller.
             let moved = unsafe { System.realloc(block, layout, size) };
             if !moved.is_null() {
@@ -267,7 +274,7 @@ pub unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
                 return moved;
             }
         }
-    } else if size >= LARGE {
+    } else if size >= PAGE {
         let (at, old, new) = (
             block as usize - BASE.load(Relaxed),
             pages(layout.size()),
@@ -291,13 +298,13 @@ pub unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
     // SAFETY: a new block, into which the old one's bytes fit as far as both go.
     unsafe {
         let layout_of_new = Layout::from_size_align_unchecked(size, layout.align());
-        let new = match size >= LARGE {
+        let new = match size >= PAGE {
             true => alloc(layout_of_new, false),
             false => System.alloc(layout_of_new),
         };
         if !new.is_null() {
             std::ptr::copy_nonoverlapping(block, new, size.min(layout.size()));
-            match has(block, layout.size()) {
+            match layout.size() >= PAGE {
                 true => dealloc(block, layout),
                 false => System.dealloc(block, layout),
             }

@@ -15,6 +15,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
+/// What a thread's stack takes of the memory that a child may use.
+const STACK: usize = 2 << 20;
+
 /// What the first panic of a child said.
 static FIRST_PANIC: OnceLock<String> = OnceLock::new();
 
@@ -63,11 +66,10 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
             true
         };
         // Where there is no room for them, there is none for the work either.
-        if !insight_engine::train::start_threads() {
+        let Some(threads) = insight_engine::train::start_threads() else {
             return send_error(pipe, &out_of_memory(max_bytes));
-        }
-        // Small blocks, and the stacks of threads, have to fit in, too.
-        spill::allow(limit.unwrap_or(max_bytes) / 2);
+        };
+        spill::allow(limit.unwrap_or(max_bytes).saturating_sub(threads * STACK));
         match duty.take().map(|duty| duty.run(&mut report)) {
             Some(Ok(bytes)) => send(pipe, b'A', &bytes),
             Some(Err(error)) => send_error(pipe, &error),

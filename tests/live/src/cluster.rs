@@ -75,6 +75,12 @@ fn as_server_user(name: &str) -> Command {
     command
 }
 
+/// Runs a program as the user the servers run as, to its end; `name` is a path or one of PostgreSQL's own.
+#[track_caller]
+pub fn run_as_server_user(name: &str, arguments: &[&str]) -> String {
+    run(as_server_user(name).args(arguments))
+}
+
 /// Runs a command to its end; a failure shows what it said.
 #[track_caller]
 fn run(command: &mut Command) -> String {

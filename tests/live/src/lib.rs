@@ -11,7 +11,7 @@ mod scene;
 mod served;
 mod session;
 
-pub use cluster::{Cluster, Database, library, shared};
+pub use cluster::{Cluster, Database, library, run_as_server_user, shared};
 pub use data::{FAST, SLOW, customers};
 pub use names::{identifier, literal};
 pub use process::{alive, children, kill, skipped, wait_until};

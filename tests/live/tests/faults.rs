@@ -32,6 +32,19 @@ fn trainer_aborts() {
     trainer_dies_by(libc::SIGABRT);
 }
 
+/// The C library aborts where it finds no memory for what it keeps of a thread; so does Rust's.
+#[test]
+fn a_trainer_that_aborts_without_memory_says_so() {
+    let db = shared().database();
+    let mut scene = Scene::waiting(&db);
+    let pid = scene.trainer.to_string();
+    run_as_server_user("/usr/bin/prlimit", &["--data=0", "--pid", &pid]);
+    kill(scene.trainer, libc::SIGABRT);
+    let (_, code) = scene.call.take().unwrap().sqlstate();
+    assert_eq!(code, "53200");
+    scene.check("failed", "53200");
+}
+
 #[test]
 fn trainer_of_a_queued_job_killed() {
     let db = shared().database();

@@ -5,6 +5,7 @@ use crate::artifact::{Artifact, Task};
 use crate::frame::{Cell, Column, Frame, Kind, Values};
 use crate::recipe::{Input, is_prose};
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Most bins of a number, and of the model's answers.
@@ -330,7 +331,7 @@ impl Statistics {
         let answers = answers(artifact, predictions);
         let all: Vec<u32> = (0..answers.len() as u32).collect();
         Statistics {
-            columns: inputs.iter().map(column).collect(),
+            columns: inputs.par_iter().map(column).collect(),
             answers: (!all.is_empty()).then(|| Distribution::of(&answers, &all, DECILES)),
         }
     }

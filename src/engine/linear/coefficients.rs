@@ -203,13 +203,18 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
     if (inputs.len() + 1) * own.len() > MOST || work > MOST_WORK {
         return None;
     }
-    let inputs = apart(design, goal, inputs);
+    let (inputs, stand_ins) = apart(design, goal, inputs);
     let chosen = design.only(&inputs);
     let size = chosen.width * own.len();
-    // What the model predicts with lies near, unless levels that were left out stand for much.
+    // What the model predicts with lies near, the inputs that were left out being told by the others.
     let near = own.iter().flat_map(|own| {
         let each = inputs.iter().map(|input| own[input + 1]);
-        std::iter::once(own[0]).chain(each)
+        let mut near: Vec<f64> = std::iter::once(own[0]).chain(each).collect();
+        for (input, by) in &stand_ins {
+            let each = near.iter_mut().zip(by);
+            each.for_each(|(b, by)| *b += own[input + 1] * by);
+        }
+        near
     });
     let mut coefficients: Vec<f64> = near.collect();
     let mut is_near = true;
@@ -239,10 +244,13 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
         if !step.iter().all(|x| x.is_finite()) {
             return None;
         }
-        coefficients
-            .iter_mut()
-            .zip(step)
-            .for_each(|(b, step)| *b += step);
+        // By how much the loss falls, if it is the parabola that it is near its end.
+        let falls: f64 = step.iter().zip(&slope.gradient).map(|(s, g)| -s * g).sum();
+        let each = coefficients.iter_mut().zip(step);
+        each.for_each(|(b, step)| *b += step);
+        if (0.0..=SETTLED * loss.abs()).contains(&(falls / 2.0)) {
+            break;
+        }
     }
     let mut covariance = inverse(&cholesky(&curvature, size)?, size);
     let mut freedom = f64::INFINITY;
@@ -264,11 +272,14 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
     })
 }
 
-/// The inputs without those that the ones before them (and the intercept) explain.
-fn apart(design: &Design<'_>, goal: &Goal<'_>, inputs: Vec<usize>) -> Vec<usize> {
+/// An input that others tell, and by how much of each: of the intercept, then of those that are kept.
+type StandIn = (usize, Vec<f64>);
+
+/// The inputs without those that the ones before them (and the intercept) explain, and how they do.
+fn apart(design: &Design<'_>, goal: &Goal<'_>, inputs: Vec<usize>) -> (Vec<usize>, Vec<StandIn>) {
     let all = design.only(&inputs);
     let width = all.width;
-    let mut products = all.add_up(width * width, |row, entries, out| {
+    let products = all.add_up(width * width, |row, entries, out| {
         for &(at, x) in entries {
             for &(other, y) in entries {
                 out[at * width + other] += goal.weight(row) * x * y;
@@ -276,19 +287,38 @@ fn apart(design: &Design<'_>, goal: &Goal<'_>, inputs: Vec<usize>) -> Vec<usize>
         }
     });
     // Less the means, so that what varies little about a large mean counts by what varies.
-    let mean: Vec<f64> = products[..width].to_vec();
+    let mut centred = products.clone();
+    let mean = &products[..width];
     let total = products[0].max(f64::MIN_POSITIVE);
     for at in 1..width {
         for other in 1..width {
-            products[at * width + other] -= mean[at] * mean[other] / total;
+            centred[at * width + other] -= mean[at] * mean[other] / total;
         }
-        products[at] = 0.0;
-        products[at * width] = 0.0;
+        centred[at] = 0.0;
+        centred[at * width] = 0.0;
     }
-    let (_, dropped) = partial(&products, width, ALIKE);
-    let kept = inputs.into_iter().enumerate();
-    let kept = kept.filter(|(place, _)| !dropped.contains(&(place + 1)));
-    kept.map(|(_, input)| input).collect()
+    let (_, dropped) = partial(&centred, width, ALIKE);
+    let kept: Vec<usize> = (0..width).filter(|at| !dropped.contains(at)).collect();
+    let among = |at: usize| kept.iter().map(move |other| at * width + other);
+    let own: Vec<f64> = kept
+        .iter()
+        .flat_map(|at| among(*at))
+        .map(|at| products[at])
+        .collect();
+    let lower = match dropped.is_empty() {
+        true => None,
+        false => cholesky(&own, kept.len()),
+    };
+    let stand_ins = lower.iter().flat_map(|lower| {
+        dropped.iter().map(|&at| {
+            let mut by: Vec<f64> = among(at).map(|at| products[at]).collect();
+            solve(lower, &mut by);
+            (inputs[at - 1], by)
+        })
+    });
+    let stand_ins = stand_ins.collect();
+    let kept = kept.iter().filter(|at| **at > 0);
+    (kept.map(|at| inputs[at - 1]).collect(), stand_ins)
 }
 
 struct Joint {
@@ -302,17 +332,16 @@ struct Joint {
 fn joint(design: &Design<'_>, goal: &Goal<'_>, coefficients: &[f64], contrasts: usize) -> Joint {
     let width = design.width;
     let size = width * contrasts;
-    let sums: Vec<Vec<f64>> = coefficients
-        .chunks_exact(width)
-        .map(|own| design.sums(own))
-        .collect();
-    // Behind what is added up, a row's probabilities of the labels but the first.
+    // Behind what is added up, a row's sums, then its probabilities of the labels but the first.
     let added = 1 + size + size * size;
     let mut all = design.add_up(added + contrasts, |row, entries, out| {
         let weight = goal.weight(row);
         let target = goal.targets[row];
         let (out, p) = out.split_at_mut(added);
         let (gradient, curvature) = out[1..].split_at_mut(size);
+        for (sum, own) in p.iter_mut().zip(coefficients.chunks_exact(width)) {
+            *sum = entries.iter().map(|(at, x)| own[*at] * x).sum();
+        }
         // What pairs of entries add to the block of two contrasts, of which `b` is not the later one.
         let mut add = |a: usize, b: usize, second: f64| {
             for (count, &(at, x)) in entries.iter().enumerate() {
@@ -335,27 +364,24 @@ fn joint(design: &Design<'_>, goal: &Goal<'_>, coefficients: &[f64], contrasts: 
             entries.for_each(|(at, x)| own[*at] += weight * first * x);
         };
         if goal.output == Output::Identity {
-            let error = sums[0][row] - f64::from(target);
+            let error = p[0] - f64::from(target);
             slope(0, error);
             add(0, 0, 1.0);
             out[0] += weight * error * error / 2.0;
             return;
         }
         // The first label's sum is 0.
-        let own = sums.iter().map(|s| s[row]);
+        let own = p.iter().copied();
         let log = super::log_sum(std::iter::once(0.0).chain(own));
-        let all = p.iter_mut().zip(&sums);
-        all.for_each(|(p, sums)| *p = (sums[row] - log).exp());
+        let label = target as usize;
+        let own = label.checked_sub(1).map_or(0.0, |at| p[at]);
+        p.iter_mut().for_each(|p| *p = (*p - log).exp());
         for a in 0..contrasts {
-            let truth = f64::from(u8::from(target as usize == a + 1));
+            let truth = f64::from(u8::from(label == a + 1));
             slope(a, p[a] - truth);
             (0..a).for_each(|b| add(a, b, -p[a] * p[b]));
             add(a, a, p[a] * (1.0 - p[a]));
         }
-        let own = match target as usize {
-            0 => 0.0,
-            label => sums[label - 1][row],
-        };
         out[0] += weight * (log - own);
     });
     all.truncate(added);

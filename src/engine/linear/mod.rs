@@ -18,6 +18,7 @@ pub use coefficients::Coefficient;
 pub(crate) use coefficients::coefficients;
 use rayon::prelude::*;
 pub(crate) use solve::{Penalty, Solver, smallest_without};
+use std::ops::Range;
 
 /// No input.
 const NONE: u32 = u32::MAX;
@@ -140,28 +141,32 @@ impl<'a> Design<'a> {
 
     /// In how many rows each input is not 0.
     fn counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.width];
-        let mut entries = Vec::new();
-        for row in 0..self.rows() {
-            self.entries(row, &mut entries);
-            entries.iter().for_each(|(place, _)| counts[*place] += 1);
-        }
-        counts
+        let count = |_, entries: &[(usize, f64)], counts: &mut [f64]| {
+            entries.iter().for_each(|(place, _)| counts[*place] += 1.0);
+        };
+        let counts = self.add_up(self.width, count);
+        counts.into_iter().map(|count| count as usize).collect()
     }
 
     /// The sums of `coefficients` (`[width]`) times inputs, for each row.
     fn sums(&self, coefficients: &[f64]) -> Vec<f64> {
-        let rows: Vec<usize> = (0..self.rows()).collect();
-        let part = |rows: &[usize]| -> Vec<f64> {
+        let part = |rows: Range<usize>| -> Vec<f64> {
             let mut entries = Vec::new();
-            let sum = |&row: &usize| {
+            let sum = |row| {
                 self.entries(row, &mut entries);
                 entries.iter().map(|(at, x)| coefficients[*at] * x).sum()
             };
-            rows.iter().map(sum).collect()
+            rows.map(sum).collect()
         };
-        let parts: Vec<Vec<f64>> = rows.par_chunks(PART).map(part).collect();
+        let parts: Vec<Vec<f64>> = self.parts(PART).map(part).collect();
         parts.concat()
+    }
+
+    /// The rows, so many at a time.
+    fn parts(&self, size: usize) -> impl IndexedParallelIterator<Item = Range<usize>> + use<> {
+        let rows = self.rows();
+        let parts = (0..rows.div_ceil(size)).into_par_iter();
+        parts.map(move |at| at * size..((at + 1) * size).min(rows))
     }
 
     /// Adds up something of all rows in fixed parts, so that threads change nothing: `add` is given a row, its entries and
@@ -172,12 +177,11 @@ impl<'a> Design<'a> {
         add: impl Fn(usize, &[(usize, f64)], &mut [f64]) + Sync,
     ) -> Vec<f64> {
         let part = self.rows().div_ceil(MOST_PARTS).max(PART);
-        let rows: Vec<usize> = (0..self.rows()).collect();
-        let sums: Vec<Vec<f64>> = rows
-            .par_chunks(part)
+        let sums: Vec<Vec<f64>> = self
+            .parts(part)
             .map(|rows| {
                 let (mut entries, mut sums) = (Vec::new(), vec![0.0; size]);
-                for &row in rows {
+                for row in rows {
                     self.entries(row, &mut entries);
                     add(row, &entries, &mut sums);
                 }

@@ -82,7 +82,11 @@ pub fn select<T>(
             return found;
         }
         let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-        let opened = pg_sys::table_open(relation, lock);
+        // Somebody may have dropped it since.
+        let opened = pg_sys::try_relation_open(relation, lock);
+        if opened.is_null() {
+            return found;
+        }
         // Without the index the rows are all looked at.
         let index = pg_sys::get_relname_relid(index.as_ptr(), namespace);
         let snapshot = pg_sys::RegisterSnapshot(snapshot());
@@ -114,7 +118,7 @@ pub fn select<T>(
         }
         pg_sys::systable_endscan(scan);
         pg_sys::UnregisterSnapshot(snapshot);
-        pg_sys::table_close(opened, lock);
+        pg_sys::relation_close(opened, lock);
     }
     found
 }

@@ -92,8 +92,8 @@ pub fn memory() -> usize {
 /// Called in a trainer child that may take so many bytes of memory more: large blocks take a half of it, those of pages three quarters.
 /// What is smaller has to fit in, too.
 pub fn allow(more: usize) {
-    if BASE.load(Relaxed) != 0 {
-        // What a large block leaves is the kernel's again, and no hole among small ones.
+    if is_used() {
+        // Memory is short: what a large block leaves is the kernel's again, and no hole among small ones.
         #[cfg(target_env = "gnu")]
         // SAFETY: a setting of the C library.
         unsafe {

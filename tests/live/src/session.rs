@@ -62,6 +62,15 @@ impl Session {
         }
     }
 
+    /// Plans are parallel even where that does not pay.
+    #[track_caller]
+    pub fn force_parallel(&mut self) {
+        self.exec(
+            "SELECT set_config(name, 'on', false) FROM pg_settings
+             WHERE name IN ('force_parallel_mode', 'debug_parallel_query')",
+        );
+    }
+
     #[track_caller]
     pub fn rows(&mut self, sql: &str) -> Vec<Row> {
         match self.client.query(sql, &[]) {

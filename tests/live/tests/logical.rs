@@ -43,6 +43,7 @@ impl Pair {
         p.exec(&format!(
             "CREATE PUBLICATION insight_models FOR TABLE {TABLES};
              CREATE ROLE carrier LOGIN REPLICATION;
+             ALTER ROLE carrier SET row_security = off;
              GRANT USAGE ON SCHEMA insight TO carrier;
              GRANT SELECT ON {TABLES} TO carrier"
         ));
@@ -52,7 +53,7 @@ impl Pair {
     fn subscribe(&self, from: &Database, s: &mut Session, name: &str) {
         s.exec(&format!(
             "CREATE SUBSCRIPTION {name}
-               CONNECTION 'host={} dbname={} user=carrier options=-crow_security=off' PUBLICATION insight_models",
+               CONNECTION 'host={} dbname={} user=carrier' PUBLICATION insight_models",
             self.publisher.dir().display(),
             from.name
         ));

@@ -397,7 +397,8 @@ fn a_preloaded_server_counts_for_all() {
         (row.get(0), row.get(1))
     };
     assert!(hits >= 2 && misses >= 2, "{hits} {misses}");
-    other.exec("SET max_parallel_workers_per_gather = 2; SET force_parallel_mode = on");
+    other.exec("SET max_parallel_workers_per_gather = 2");
+    other.force_parallel();
     other.exec("SELECT count(insight_predict('m', c)) FROM customers c");
     drop(other);
     let seen: String = m.session.one(&of_m.replace("{}", &before.to_string()));

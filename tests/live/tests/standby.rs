@@ -223,7 +223,7 @@ fn parallel_workers_see_the_leaders_transaction() {
     ));
     let sum = "SELECT count(*) FROM customers c WHERE insight_predict('m', c) > (SELECT insight_predict('m', d) FROM customers d WHERE id = 1)";
     s.exec(PARALLEL);
-    s.exec("SET force_parallel_mode = on");
+    s.force_parallel();
     let first: i64 = s.one(sum);
     s.exec(&format!("SET ROLE {}_reader", db.name));
     s.fails_with("42501", sum);
@@ -236,7 +236,7 @@ fn parallel_workers_see_the_leaders_transaction() {
         "RESET ROLE; BEGIN; SELECT insight_train('customers', 'churn', 'm', '{QUICK}'::jsonb || '{{\"seed\": 7}}')"
     ));
     let inside: i64 = s.one(sum);
-    s.exec("SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL force_parallel_mode = off");
+    s.exec("SET LOCAL max_parallel_workers_per_gather = 0");
     assert_eq!(s.one::<i64>(sum), inside);
     let version: i32 = s.one("SELECT version FROM insight.models");
     assert_eq!(version, 2);

@@ -278,7 +278,7 @@ fn roles_that_cannot_log_in_train_through_set_role() {
     let [ann] = roles(&db, &mut m.session, ["ann"]);
     let team = format!("{}_team", db.name);
     m.session.exec(&format!(
-        "CREATE ROLE {team} NOLOGIN; GRANT {team} TO {ann}; ALTER ROLE {ann} NOINHERIT;
+        "CREATE ROLE {team} NOLOGIN; ALTER ROLE {ann} NOINHERIT; GRANT {team} TO {ann};
          CREATE TABLE shared AS SELECT * FROM customers; GRANT SELECT ON shared TO {team}"
     ));
     let mut s = db.session_of(&ann);

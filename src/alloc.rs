@@ -21,7 +21,8 @@ pub fn report_exhaustion_to(pipe: i32) {
     unsafe { libc::signal(libc::SIGABRT, on_abort as *const () as libc::sighandler_t) };
 }
 
-/// The C library and Rust's threads abort where there is no memory for what they keep of a thread. Any other abort goes on.
+/// The C library and Rust's threads abort where there is no memory for what they keep of a thread. Any other abort goes on; where next to
+/// no memory is left it is told as want of it, too.
 extern "C" fn on_abort(_: libc::c_int) {
     /// What the C library asks for when it has none left for a small block.
     const LEAST: usize = 2 << 20;

@@ -4,13 +4,18 @@
 //! file, and no place is used twice but at the very end. Its bytes are reserved on disk before they are used, so that a full disk is an
 //! allocation that fails and no signal. A trainer child shares the mapping and goes on with the file, its worker only looks on.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI32, AtomicIsize, AtomicUsize, Ordering::Relaxed};
+#[path = "pieces.rs"]
+mod pieces;
 
-/// Smaller blocks have some memory that these leave to them: those of a few pages cost more in the file than they gain there.
+use pieces::{Pieces, WHOLE, are_alike};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicIsize, AtomicUsize, Ordering::Relaxed};
+
+/// Smaller blocks have some memory that these leave to them, and share what they take of the file.
 pub const LARGE: usize = 1 << 18;
 /// Smaller blocks than a page stay in memory.
-const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 /// Addresses, of which processes have 128 TB; ext4 ends files at 16 TB.
 const ADDRESSES: usize = 8 << 40;
 
@@ -27,6 +32,10 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 static MEMORY: AtomicIsize = AtomicIsize::new(0);
 static BUDGET: AtomicIsize = AtomicIsize::new(isize::MAX);
 static BUDGET_OF_ALL: AtomicIsize = AtomicIsize::new(isize::MAX);
+/// Blocks of the file that are not large.
+static PIECES: Mutex<Pieces> = Mutex::new(Pieces::none());
+/// The C library keeps no large block for itself.
+static FRUGAL: AtomicBool = AtomicBool::new(false);
 
 /// Whether blocks of this size are looked after here.
 #[inline]
@@ -34,9 +43,9 @@ pub fn is_ours(size: usize) -> bool {
     size >= PAGE && BASE.load(Relaxed) != 0
 }
 
-/// From here on large blocks take at most `budget` bytes of memory; others go to the file, of which there may be `most` bytes. The
-/// descriptor is this module's.
-pub fn open(file: i32, budget: usize, most: usize) -> bool {
+/// From here on large blocks take at most a quarter of `bytes` of memory, and all blocks of pages a half; others go to the file, of which
+/// there may be `most` bytes. The descriptor is this module's.
+pub fn open(file: i32, bytes: usize, most: usize) -> bool {
     // Some file systems cannot reserve.
     if !allocate(file, 0, PAGE) {
         // SAFETY: ours.
@@ -61,7 +70,9 @@ pub fn open(file: i32, budget: usize, most: usize) -> bool {
     }
     FILE.store(file, Relaxed);
     MOST.store(most, Relaxed);
-    BUDGET.store(isize::try_from(budget).unwrap_or(isize::MAX), Relaxed);
+    let up_to = |share: usize| isize::try_from(share).unwrap_or(isize::MAX);
+    BUDGET.store(up_to(bytes / 4), Relaxed);
+    BUDGET_OF_ALL.store(up_to(bytes / 2), Relaxed);
     BASE.store(base as usize, Relaxed);
     true
 }
@@ -92,14 +103,6 @@ pub fn memory() -> usize {
 /// Called in a trainer child that may take so many bytes of memory more: large blocks take a half of it, those of pages three quarters.
 /// What is smaller has to fit in, too.
 pub fn allow(more: usize) {
-    if is_used() {
-        // Memory is short: what a large block leaves is the kernel's again, and no hole among small ones.
-        #[cfg(target_env = "gnu")]
-        // SAFETY: a setting of the C library.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE as libc::c_int);
-        }
-    }
     let up_to =
         |share: usize| isize::try_from(memory().saturating_add(share)).unwrap_or(isize::MAX);
     BUDGET.store(up_to(more / 2), Relaxed);
@@ -194,10 +197,16 @@ fn give_back(at: usize, bytes: usize) {
     }
 }
 
-/// A block of zeros in the file, or null.
+/// A large block of zeros in the file, or null.
 fn spilled(size: usize) -> *mut u8 {
     if FILE.load(Relaxed) < 0 {
         return std::ptr::null_mut();
+    }
+    #[cfg(target_env = "gnu")]
+    if !FRUGAL.swap(true, Relaxed) {
+        // Memory is short: what a large block leaves there is the kernel's again, and no hole among small ones.
+        // SAFETY: a setting of the C library.
+        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE as libc::c_int) };
     }
     let bytes = pages(size);
     let at = TOP.fetch_add(bytes, Relaxed);
@@ -206,6 +215,10 @@ fn spilled(size: usize) -> *mut u8 {
     }
     let _ = TOP.compare_exchange(at + bytes, at, Relaxed, Relaxed);
     std::ptr::null_mut()
+}
+
+fn pieces<T>(act: impl FnOnce(&mut Pieces) -> T) -> T {
+    act(&mut PIECES.lock().unwrap_or_else(|broken| broken.into_inner()))
 }
 
 /// A block, in memory while the budget lasts.
@@ -229,12 +242,18 @@ pub unsafe fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
         }
         MEMORY.fetch_sub(layout.size() as isize, Relaxed);
     }
-    let block = match layout.align() <= PAGE {
-        true => spilled(layout.size()),
-        false => std::ptr::null_mut(),
-    };
-    if !block.is_null() {
-        return block;
+    if layout.align() <= PAGE {
+        let (block, is_zero) = match layout.size() >= LARGE {
+            true => (spilled(layout.size()), true),
+            false => pieces(|pieces| pieces.take(layout.size(), || spilled(WHOLE))),
+        };
+        if !block.is_null() {
+            if zeroed && !is_zero {
+                // SAFETY: a block of this size.
+                unsafe { block.write_bytes(0, layout.size()) };
+            }
+            return block;
+        }
     }
     // In a child the limit on its memory speaks the last word; elsewhere there must be one.
     let block = system();
@@ -250,7 +269,12 @@ pub unsafe fn alloc(layout: Layout, zeroed: bool) -> *mut u8 {
 /// As for `GlobalAlloc::dealloc`; the block is one that [`is_ours`] names.
 pub unsafe fn dealloc(block: *mut u8, layout: Layout) {
     if holds(block as usize) {
-        give_back(block as usize - BASE.load(Relaxed), pages(layout.size()));
+        if layout.size() >= LARGE {
+            give_back(block as usize - BASE.load(Relaxed), pages(layout.size()));
+        } else if FILE.load(Relaxed) >= 0 {
+            // SAFETY: promised by the caller.
+            pieces(|pieces| unsafe { pieces.give(block, layout.size()) });
+        }
     } else {
         MEMORY.fetch_sub(layout.size() as isize, Relaxed);
         // SAFETY: promised by the caller.
@@ -266,7 +290,7 @@ pub unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
     let counted = |bytes: usize| if bytes >= PAGE { bytes as isize } else { 0 };
     if !holds(block as usize) {
         let more = counted(size) - counted(layout.size());
-        if MEMORY.load(Relaxed).saturating_add(more) <= budget(size) {
+        if more <= 0 || MEMORY.load(Relaxed).saturating_add(more) <= budget(size) {
             // SAFETY: promised by the caller.
             let moved = unsafe { System.realloc(block, layout, size) };
             if !moved.is_null() {
@@ -274,7 +298,11 @@ pub unsafe fn realloc(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
                 return moved;
             }
         }
-    } else if size >= PAGE {
+    } else if (PAGE..LARGE).contains(&size) {
+        if layout.size() < LARGE && are_alike(layout.size(), size) {
+            return block;
+        }
+    } else if size >= LARGE && layout.size() >= LARGE {
         let (at, old, new) = (
             block as usize - BASE.load(Relaxed),
             pages(layout.size()),

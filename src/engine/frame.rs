@@ -104,7 +104,12 @@ pub struct Dictionary {
     codes: HashTable<u32>,
     hasher: DefaultHashBuilder,
     bytes: usize,
+    /// Of these, what texts of less than a page take.
+    short: usize,
 }
+
+/// Bytes of a page of memory.
+const PAGE: usize = 4096;
 
 impl Dictionary {
     #[inline]
@@ -123,6 +128,7 @@ impl Dictionary {
         self.codes
             .insert_unique(hash, code, |&code| hasher.hash_one(&*texts[code as usize]));
         self.bytes += text.len() + 24;
+        self.short += 24 + Some(text.len()).filter(|len| *len < PAGE).unwrap_or(0);
         code
     }
     pub fn text(&self, code: u32) -> &str {
@@ -354,10 +360,10 @@ impl Column {
             }
     }
 
-    /// Of these, what the different texts take.
-    pub fn text_bytes(&self) -> usize {
+    /// Of these, what the different texts take that are shorter than a page of memory.
+    pub fn short_text_bytes(&self) -> usize {
         match &self.values {
-            Values::Category { dictionary, .. } => dictionary.bytes,
+            Values::Category { dictionary, .. } => dictionary.short,
             _ => 0,
         }
     }
@@ -384,9 +390,9 @@ impl Frame {
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum()
     }
-    /// Of these, what texts take.
-    pub fn text_bytes(&self) -> usize {
-        self.columns.iter().map(Column::text_bytes).sum()
+    /// Of these, what texts take that are shorter than a page of memory.
+    pub fn short_text_bytes(&self) -> usize {
+        self.columns.iter().map(Column::short_text_bytes).sum()
     }
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)

@@ -82,9 +82,10 @@ impl Duty {
         self.frames().iter().map(|frame| frame.bytes()).sum()
     }
 
-    /// Bytes of the texts among them, each of which is a small block.
-    pub fn text_bytes(&self) -> usize {
-        self.frames().iter().map(|frame| frame.text_bytes()).sum()
+    /// Bytes of the texts among them that are blocks of less than a page.
+    pub fn short_text_bytes(&self) -> usize {
+        let frames = self.frames();
+        frames.iter().map(|frame| frame.short_text_bytes()).sum()
     }
 
     pub fn device(&self) -> Device {

@@ -44,10 +44,12 @@ impl Drop for Child {
     }
 }
 
-/// Starts a child that does its duty. `threads` 0 means one per core.
+/// Starts a child that does its duty. `threads` 0 means one per core; fewer where their stacks would take more than a quarter of the memory.
 pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
     let in_memory = match spill::file() {
-        Some(_) => duty.frame_bytes().min(spill::memory() + duty.text_bytes()),
+        Some(_) => duty
+            .frame_bytes()
+            .min(spill::memory() + duty.short_text_bytes()),
         None => duty.frame_bytes(),
     };
     let left = max_bytes.saturating_sub(in_memory);
@@ -56,6 +58,11 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
         Device::Cuda(_) => None,
         Device::Cpu => Some(left),
     };
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        wanted => wanted,
+    };
+    let threads = threads.min(left / 4 / STACK).max(1);
     // Where the CPU stands in, what CUDA has mapped does not count.
     let mut duty = Some(duty.or_on_cpu(move || limit_memory(Some(left))));
     let child = fork(max_bytes, limit, threads, |pipe| {
@@ -66,9 +73,9 @@ pub fn start(duty: Duty, threads: usize, max_bytes: usize) -> Result<Child> {
             true
         };
         // Where there is no room for them, there is none for the work either.
-        let Some(threads) = insight_engine::train::start_threads() else {
+        if !insight_engine::train::start_threads() {
             return send_error(pipe, &out_of_memory(max_bytes));
-        };
+        }
         spill::allow(limit.unwrap_or(max_bytes).saturating_sub(threads * STACK));
         match duty.take().map(|duty| duty.run(&mut report)) {
             Some(Ok(bytes)) => send(pipe, b'A', &bytes),

@@ -295,16 +295,11 @@ fn empty(source: &Source, columns: &[&str]) -> Result<(Vec<Decoder>, Frame)> {
     Ok((decoders, frame))
 }
 
-/// Whether columns take more than they may: memory, and what a job's temporary file may hold beside it, where only large blocks go,
-/// of which texts have none.
+/// Whether columns take more than they may: memory, and what a job's temporary file may hold beside it, where short texts do not go.
 pub(super) fn too_large(columns: &[Column], max_bytes: usize) -> bool {
-    let in_memory = |column: &Column| match column.bytes() - column.text_bytes() {
-        values if values < spill::LARGE => column.bytes(),
-        _ => column.text_bytes(),
-    };
-    let all: usize = columns.iter().map(Column::bytes).sum();
-    let in_memory: usize = columns.iter().map(in_memory).sum();
-    all > spill::with_room(max_bytes) || in_memory.max(spill::memory()) > max_bytes
+    let sum = |bytes: fn(&Column) -> usize| -> usize { columns.iter().map(bytes).sum() };
+    let in_memory = spill::memory() + sum(Column::short_text_bytes);
+    sum(Column::bytes) > spill::with_room(max_bytes) || in_memory > max_bytes
 }
 
 /// The frame outgrew the limit.

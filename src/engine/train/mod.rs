@@ -40,11 +40,10 @@ use crate::{
     recipe::Matrix,
 };
 
-/// Starts the threads that share the work of this process, as many as the environment says, and answers how many these are; `None`
-/// where they cannot be had. Once in a process.
-pub fn start_threads() -> Option<usize> {
-    let started = rayon::ThreadPoolBuilder::new().build_global();
-    started.ok().map(|()| rayon::current_num_threads())
+/// Starts the threads that share the work of this process, as many as the environment says; `false` where they cannot be had. Once in
+/// a process.
+pub fn start_threads() -> bool {
+    rayon::ThreadPoolBuilder::new().build_global().is_ok()
 }
 
 /// Reports come at least this often.

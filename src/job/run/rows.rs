@@ -30,7 +30,7 @@ pub(super) struct Beside {
     pub relations: Vec<pg_sys::Oid>,
 }
 
-/// Lets large blocks go to a temporary file once they take a quarter of the memory of a job; the rest is for what is made of them.
+/// Lets blocks go to a temporary file once they take a part of the memory of a job; the rest is for what is made of them.
 fn open_spill(max_bytes: usize) {
     // SAFETY: in a transaction, which deletes the file; the descriptor, a copy, keeps what it holds until this process is gone.
     unsafe {
@@ -42,7 +42,7 @@ fn open_spill(max_bytes: usize) {
         let file = pg_sys::OpenTemporaryFile(false);
         let own = libc::fcntl(pg_sys::FileGetRawDesc(file), libc::F_DUPFD_CLOEXEC, 3);
         pg_sys::FileClose(file);
-        if own < 0 || !spill::open(own, max_bytes / 4, most) {
+        if own < 0 || !spill::open(own, max_bytes, most) {
             pgrx::log!(
                 "insight: no temporary file could be opened: the rows have to fit into memory"
             );

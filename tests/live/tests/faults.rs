@@ -38,8 +38,11 @@ fn a_trainer_that_aborts_without_memory_says_so() {
     let db = shared().database();
     let mut scene = Scene::waiting(&db);
     let pid = scene.trainer.to_string();
+    // It must not find out by itself.
+    kill(scene.trainer, libc::SIGSTOP);
     run_as_server_user("/usr/bin/prlimit", &["--data=0", "--pid", &pid]);
     kill(scene.trainer, libc::SIGABRT);
+    kill(scene.trainer, libc::SIGCONT);
     let (_, code) = scene.call.take().unwrap().sqlstate();
     assert_eq!(code, "53200");
     scene.check("failed", "53200");

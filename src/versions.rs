@@ -196,6 +196,13 @@ pub unsafe fn client_is_there() -> bool {
     }
 }
 
+/// Bytes that follow the value and the file of a setting where it is handed to parallel workers: its source and context and, from 15 on,
+/// the role that set it.
+#[cfg(any(feature = "pg13", feature = "pg14"))]
+pub const BEHIND_A_SETTING: usize = 8;
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+pub const BEHIND_A_SETTING: usize = 12;
+
 /// Sets the handler of a signal.
 ///
 /// # Safety

@@ -1,5 +1,6 @@
 //! What a worker must take over from the caller's session: settings that decide what is read.
 
+use crate::versions::BEHIND_A_SETTING;
 use pgrx::pg_sys;
 use std::ffi::CString;
 
@@ -24,7 +25,7 @@ const NOT_CARRIED: &[&str] = &[
 /// those row-level security policies read.
 ///
 /// PostgreSQL hands its settings to parallel workers as bytes; custom settings are listed nowhere else. The format:
-/// name, value and source file as C strings, a line number if the file is not empty, then source, context and role.
+/// name, value and source file as C strings, a line number if the file is not empty, then source, context and, from 15 on, role.
 pub fn capture() -> Vec<(String, String)> {
     // SAFETY: the buffer is as large as PostgreSQL says it needs to be.
     let bytes = unsafe {
@@ -61,8 +62,7 @@ fn next(rest: &mut &[u8]) -> Option<(String, String, u32)> {
         *rest = rest.get(4..)?;
     }
     let source = u32::from_ne_bytes(rest.get(..4)?.try_into().ok()?);
-    // Source, context and role, four bytes each.
-    *rest = rest.get(12..)?;
+    *rest = rest.get(BEHIND_A_SETTING..)?;
     let plausible = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
     plausible.then_some((name, value, source))
 }

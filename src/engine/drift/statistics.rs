@@ -321,17 +321,24 @@ impl Statistics {
         rows: &[u32],
         (artifact, predictions): (&Artifact, &[f64]),
     ) -> Statistics {
-        let column = |input: &Input| {
+        let of = |input: &Input| {
             let missing = Column::new(&input.name, &input.type_name, input.kind);
             match frame.column(&input.name) {
                 Some(column) => Distribution::of(column, rows, BINS),
                 None => Distribution::of(&missing, &[], BINS),
             }
         };
+        // Texts one column after the other: their counts may take as much memory as they do.
+        let (texts, others): (Vec<usize>, Vec<usize>) =
+            (0..inputs.len()).partition(|at| inputs[*at].kind == Kind::Category);
+        let others = others.into_par_iter().map(|at| (at, of(&inputs[at])));
+        let mut columns: Vec<(usize, Distribution)> = others.collect();
+        columns.extend(texts.into_iter().map(|at| (at, of(&inputs[at]))));
+        columns.sort_unstable_by_key(|(at, _)| *at);
         let answers = answers(artifact, predictions);
         let all: Vec<u32> = (0..answers.len() as u32).collect();
         Statistics {
-            columns: inputs.par_iter().map(column).collect(),
+            columns: columns.into_iter().map(|(_, of)| of).collect(),
             answers: (!all.is_empty()).then(|| Distribution::of(&answers, &all, DECILES)),
         }
     }

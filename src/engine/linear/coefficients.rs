@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// An input that the earlier ones explain but for this share of its variation has no coefficient of its own.
 const ALIKE: f64 = 1e-8;
+/// Nor has one that varies by less than this share of its square.
+const ROUNDING: f64 = 1e-14;
 /// More coefficients than this are not refitted: the time grows with the third power.
 const MOST: usize = 1000;
 /// Nor is it worth more multiplications than this for one of its steps.
@@ -276,7 +278,11 @@ fn refit(design: &Design<'_>, goal: &Goal<'_>, own: &[Vec<f64>]) -> Option<Refit
 type StandIn = (usize, Vec<f64>);
 
 /// The inputs without those that the ones before them (and the intercept) explain, and how they do.
-fn apart(design: &Design<'_>, goal: &Goal<'_>, inputs: Vec<usize>) -> (Vec<usize>, Vec<StandIn>) {
+pub(super) fn apart(
+    design: &Design<'_>,
+    goal: &Goal<'_>,
+    inputs: Vec<usize>,
+) -> (Vec<usize>, Vec<StandIn>) {
     let all = design.only(&inputs);
     let width = all.width;
     let products = all.add_up(width * width, |row, entries, out| {
@@ -289,13 +295,21 @@ fn apart(design: &Design<'_>, goal: &Goal<'_>, inputs: Vec<usize>) -> (Vec<usize
     // Less the means, so that what varies little about a large mean counts by what varies.
     let mut centred = products.clone();
     let mean = &products[..width];
-    let total = products[0].max(f64::MIN_POSITIVE);
+    let total = products[0];
+    if !(total > 0.0) {
+        return (Vec::new(), Vec::new());
+    }
     for at in 1..width {
         for other in 1..width {
             centred[at * width + other] -= mean[at] * mean[other] / total;
         }
         centred[at] = 0.0;
         centred[at * width] = 0.0;
+        // What a constant leaves are errors of rounding.
+        let own = at * width + at;
+        if centred[own] < ROUNDING * products[own] {
+            centred[own] = 0.0;
+        }
     }
     let (_, dropped) = partial(&centred, width, ALIKE);
     let kept: Vec<usize> = (0..width).filter(|at| !dropped.contains(at)).collect();

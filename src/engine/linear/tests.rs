@@ -367,6 +367,42 @@ fn a_column_twice_and_a_level_that_decides_alone_do_no_harm() {
 }
 
 #[test]
+fn inputs_that_are_left_out_are_told_by_the_others() {
+    let mut frame = frame(true);
+    // Twice the first number and three, and a level that all have.
+    let mut other = Column::new("d", "float8", Kind::Number);
+    let mut same = Column::new("e", "text", Kind::Category);
+    for i in 0..ROWS {
+        other.push(Cell::Number(2.0 * row(i).0 + 3.0));
+        same.push(Cell::Text("same"));
+    }
+    frame.columns.extend([other, same]);
+    let rows: Vec<u32> = (0..ROWS as u32).collect();
+    let matrix = recipe(&frame, "none").transform(&frame, &rows);
+    let weights: Vec<f32> = (0..ROWS).map(|i| 0.3 + (i % 7) as f32 / 3.0).collect();
+    let targets: Vec<f32> = (0..ROWS).map(yes).collect();
+    let weighted = Goal {
+        weights: &weights,
+        ..goal(Output::Sigmoid, 1, &targets)
+    };
+    let design = Design::all(&matrix);
+    let inputs: Vec<usize> = (0..design.width - 1).collect();
+    let (kept, stand_ins) = coefficients::apart(&design, &weighted, inputs);
+    assert_eq!(kept.len() + stand_ins.len(), design.width - 1);
+    assert!(stand_ins.len() >= 2, "{stand_ins:?}");
+    let (chosen, mut own, mut entries) = (design.only(&kept), Vec::new(), Vec::new());
+    for row in 0..ROWS {
+        design.entries(row, &mut own);
+        chosen.entries(row, &mut entries);
+        for (input, by) in &stand_ins {
+            let told: f64 = entries.iter().map(|(at, x)| by[*at] * x).sum();
+            let is = own.iter().find(|(at, _)| *at == input + 1);
+            near(1.0 + told, 1.0 + is.map_or(0.0, |(_, x)| *x), 1e-6);
+        }
+    }
+}
+
+#[test]
 fn threads_change_nothing() {
     let targets: Vec<f32> = (0..ROWS).map(yes).collect();
     let with = |threads| {

@@ -95,8 +95,9 @@ BEGIN
     END IF;
     there := false;
     LOOP
-      EXECUTE format('SELECT %s.dblink_is_busy($1)', dblink) INTO busy USING connection;
-      EXIT WHEN busy = 0;
+      EXECUTE format('SELECT %1$s.dblink_is_busy($1), %1$s.dblink_error_message($1)', dblink) INTO busy, message USING connection;
+      -- Clients before 14.3 say busy for ever where the connection is lost.
+      EXIT WHEN busy = 0 OR message <> 'OK';
       -- A cancel or a timeout comes here.
       PERFORM pg_sleep(0.1);
     END LOOP;

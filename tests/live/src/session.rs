@@ -62,6 +62,12 @@ impl Session {
         }
     }
 
+    /// The server's version, such as 15.
+    #[track_caller]
+    pub fn version(&mut self) -> i32 {
+        self.one("SELECT current_setting('server_version_num')::integer / 10000")
+    }
+
     /// Plans are parallel even where that does not pay.
     #[track_caller]
     pub fn force_parallel(&mut self) {

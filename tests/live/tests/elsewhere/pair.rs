@@ -129,7 +129,8 @@ impl Pair {
         s.exec("CREATE EXTENSION insight; CREATE EXTENSION postgres_fdw");
         customers(&mut s, 1000);
         s.exec(&format!(
-            "CREATE ROLE reader LOGIN PASSWORD 'reads'; CREATE ROLE analyst LOGIN; CREATE ROLE outsider LOGIN;
+            "SET password_encryption = 'scram-sha-256';
+             CREATE ROLE reader LOGIN PASSWORD 'reads'; CREATE ROLE analyst LOGIN; CREATE ROLE outsider LOGIN;
              GRANT SELECT ON customers TO reader, analyst;
              CREATE SERVER gpu FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({});
              GRANT USAGE ON FOREIGN SERVER gpu TO analyst;
@@ -142,6 +143,7 @@ impl Pair {
         let mut s = self.trainer.connect("postgres", "postgres");
         s.exec(&format!(
             "CREATE EXTENSION insight; CREATE EXTENSION postgres_fdw;
+             SET password_encryption = 'scram-sha-256';
              CREATE ROLE shop LOGIN PASSWORD 'trains';
              CREATE SERVER shop FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({});
              CREATE USER MAPPING FOR shop SERVER shop OPTIONS (user 'reader', password 'reads');

@@ -58,6 +58,13 @@ fn parallel_workers_read_what_one_process_reads() {
     let cluster = Cluster::start("log_temp_files = 0\nmax_parallel_workers_per_gather = 2\n");
     let db = cluster.database();
     let mut s = db.session();
+    if s.version() < 14 {
+        skipped(
+            "parallel_workers_read_what_one_process_reads",
+            "PostgreSQL 14, before which one process reads",
+        );
+        return;
+    }
     // Of many kinds, with missing values, and with pages whose rows are gone.
     s.exec(
         "CREATE TYPE mood AS ENUM ('glad', 'sad');
@@ -433,7 +440,9 @@ fn a_table_larger_than_memory_is_trained_on() {
         "53200",
         &format!("SELECT insight_train('large', 'y', 'm', '{SMALL}')"),
     );
-    assert_eq!(error.detail(), Some("600000 rows were read."));
+    if s.version() >= 14 {
+        assert_eq!(error.detail(), Some("600000 rows were read."));
+    }
     assert_eq!(s.one::<i64>("SELECT count(*) FROM pg_ls_tmpdir()"), 0);
     assert_eq!(cluster.restarts(), 0);
 }

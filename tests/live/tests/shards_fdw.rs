@@ -84,7 +84,7 @@ fn a_coordinator_trains_on_shards_and_shards_predict() {
     if s.version() < 14 {
         skipped(
             "a_coordinator_trains_on_shards_and_shards_predict",
-            "asynchronous foreign scans, which PostgreSQL has from 14 on",
+            "PostgreSQL 14, which reads foreign tables side by side",
         );
         return;
     }

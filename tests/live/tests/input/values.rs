@@ -14,7 +14,7 @@ fn missing_infinite_and_nan_values_train_and_predict() {
     m.session.exec(&format!(
         "CREATE TABLE odd AS
            SELECT i % 100 AS x, NULL::float8 AS never,
-                  CASE i % 5 WHEN 0 THEN 'Infinity' WHEN 1 THEN '-Infinity' WHEN 2 THEN 'NaN' WHEN 3 THEN i / 7.0 END::float8 AS float,
+                  CASE i % 5 WHEN 0 THEN 'Infinity' WHEN 1 THEN '-Infinity' WHEN 2 THEN 'NaN' WHEN 3 THEN i / 7.0::float8 END AS float,
                   CASE i % 5 WHEN 0 THEN '{far}' WHEN 1 THEN '-{far}' WHEN 2 THEN 'NaN' WHEN 3 THEN i / 7.0 END::numeric AS number,
                   CASE i % 4 WHEN 0 THEN 1e300 WHEN 1 THEN -1e300 WHEN 2 THEN 1e-300 END AS huge,
                   CASE i % 4 WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN date '2024-01-01' + i END::date AS day,

@@ -1,7 +1,7 @@
 //! Blocks of a training job beyond its memory: in a temporary file that the kernel can write out and read back as it needs the room.
 //!
 //! The file is mapped once, as a whole, with far more addresses than it has bytes; a block's place in the mapping is its place in the
-//! file, and no place is used twice but at the very end. Its bytes are reserved on disk before they are used, so that a full disk is an
+//! file, and no place of a large block is used twice but at the very end. Its bytes are reserved on disk before they are used, so that a full disk is an
 //! allocation that fails and no signal. A trainer child shares the mapping and goes on with the file, its worker only looks on.
 
 #[path = "pieces.rs"]

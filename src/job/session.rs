@@ -1,5 +1,6 @@
 //! What a worker must take over from the caller's session: settings that decide what is read.
 
+use crate::error::{Error, Result};
 use crate::versions::BEHIND_A_SETTING;
 use pgrx::pg_sys;
 use std::ffi::CString;
@@ -25,8 +26,9 @@ const NOT_CARRIED: &[&str] = &[
 /// those row-level security policies read.
 ///
 /// PostgreSQL hands its settings to parallel workers as bytes; custom settings are listed nowhere else. The format:
-/// name, value and source file as C strings, a line number if the file is not empty, then source, context and, from 15 on, role.
-pub fn capture() -> Vec<(String, String)> {
+/// name, value and source file as C strings, a line number if the file is not empty, then source, context and, from 15 on, role. To lose
+/// one silently could be to read other rows: bytes that are of another format are an error.
+pub fn capture() -> Result<Vec<(String, String)>> {
     // SAFETY: the buffer is as large as PostgreSQL says it needs to be.
     let bytes = unsafe {
         let size = pg_sys::EstimateGUCStateSpace();
@@ -34,24 +36,21 @@ pub fn capture() -> Vec<(String, String)> {
         pg_sys::SerializeGUCState(size, bytes.as_mut_ptr().cast());
         bytes
     };
-    let word = std::mem::size_of::<usize>();
-    let Some(used) = bytes
-        .get(..word)
-        .and_then(|b| b.try_into().ok())
-        .map(usize::from_ne_bytes)
-    else {
-        return Vec::new();
-    };
-    let mut rest = bytes
-        .get(word..(word + used).min(bytes.len()))
-        .unwrap_or_default();
+    parse(&bytes)
+        .ok_or_else(|| Error::new("XX000", "the settings of this session could not be read"))
+}
+
+fn parse(bytes: &[u8]) -> Option<Vec<(String, String)>> {
+    let (used, rest) = bytes.split_first_chunk()?;
+    let mut rest = rest.get(..usize::from_ne_bytes(*used))?;
     let mut settings = Vec::new();
-    while let Some((name, value, source)) = next(&mut rest) {
+    while !rest.is_empty() {
+        let (name, value, source) = next(&mut rest)?;
         if source >= pg_sys::GucSource::PGC_S_CLIENT && !NOT_CARRIED.contains(&name.as_str()) {
             settings.push((name, value));
         }
     }
-    settings
+    Some(settings)
 }
 
 fn next(rest: &mut &[u8]) -> Option<(String, String, u32)> {
@@ -63,8 +62,7 @@ fn next(rest: &mut &[u8]) -> Option<(String, String, u32)> {
     }
     let source = u32::from_ne_bytes(rest.get(..4)?.try_into().ok()?);
     *rest = rest.get(BEHIND_A_SETTING..)?;
-    let plausible = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
-    plausible.then_some((name, value, source))
+    (!name.is_empty()).then_some((name, value, source))
 }
 
 fn text(rest: &mut &[u8]) -> Option<String> {

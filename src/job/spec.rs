@@ -420,7 +420,7 @@ fn common(
         max_jobs: settings::max_jobs(),
         role: role.to_u32(),
         session_role: session_role.to_u32(),
-        settings: session::capture(),
+        settings: session::capture()?,
         member,
         forgotten,
         options: Value::Object(options),

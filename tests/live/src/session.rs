@@ -68,6 +68,15 @@ impl Session {
         self.one("SELECT current_setting('server_version_num')::integer / 10000")
     }
 
+    /// What makes a view read as its caller; before 15 all read as their owners.
+    #[track_caller]
+    pub fn as_caller(&mut self) -> &'static str {
+        match self.version() {
+            ..15 => "",
+            _ => "WITH (security_invoker)",
+        }
+    }
+
     /// Plans are parallel even where that does not pay.
     #[track_caller]
     pub fn force_parallel(&mut self) {

@@ -191,11 +191,7 @@ fn partitioned(cluster: &Cluster, s: &mut Session) {
 /// Views over the rows of one table, as they are, and views and queries over these; what the reader of a view may not read itself is
 /// for one process.
 fn views(cluster: &Cluster, s: &mut Session) {
-    // Before 15 all views read as their owners.
-    let as_caller = match s.version() {
-        ..15 => "",
-        _ => "WITH (security_invoker)",
-    };
+    let as_caller = s.as_caller();
     s.exec(&format!(
         "CREATE VIEW plain AS SELECT place, amount * 0.1::float8 AS tenth, at, kind, id, y FROM mixed;
          ALTER VIEW plain RENAME COLUMN tenth TO part;

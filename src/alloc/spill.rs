@@ -4,6 +4,7 @@
 //! file, and no place of a large block is used twice but at the very end. Its bytes are reserved on disk before they are used, so that a full disk is an
 //! allocation that fails and no signal. A trainer child shares the mapping and goes on with the file, its worker only looks on.
 
+// Beside this file also where a test takes it as it is.
 #[path = "pieces.rs"]
 mod pieces;
 

@@ -329,16 +329,18 @@ impl Statistics {
             }
         };
         // Texts one column after the other: their counts may take as much memory as they do.
-        let (texts, others): (Vec<usize>, Vec<usize>) =
-            (0..inputs.len()).partition(|at| inputs[*at].kind == Kind::Category);
-        let others = others.into_par_iter().map(|at| (at, of(&inputs[at])));
-        let mut columns: Vec<(usize, Distribution)> = others.collect();
-        columns.extend(texts.into_iter().map(|at| (at, of(&inputs[at]))));
-        columns.sort_unstable_by_key(|(at, _)| *at);
+        let are_texts = |input: &Input| matches!(input.kind, Kind::Category | Kind::Tags);
+        let others = inputs
+            .par_iter()
+            .map(|input| (!are_texts(input)).then(|| of(input)));
+        let others: Vec<Option<Distribution>> = others.collect();
+        let columns = others.into_iter().zip(inputs);
+        let columns = columns.map(|(other, input)| other.unwrap_or_else(|| of(input)));
+        let columns = columns.collect();
         let answers = answers(artifact, predictions);
         let all: Vec<u32> = (0..answers.len() as u32).collect();
         Statistics {
-            columns: columns.into_iter().map(|(_, of)| of).collect(),
+            columns,
             answers: (!all.is_empty()).then(|| Distribution::of(&answers, &all, DECILES)),
         }
     }

@@ -22,6 +22,7 @@ pub mod personas;
 pub mod pii;
 pub mod profile;
 pub mod read;
+mod remote;
 pub mod report;
 pub mod resolve;
 pub mod risk;

@@ -1,12 +1,14 @@
 //! A relation's profile: read here, judged in a child that may use every core.
 
 use super::decode::Decoder;
+use super::remote::Remote;
 use super::{read, resolve};
 use crate::error::{Error, Result};
 use crate::job::trainer;
+use crate::messages::notice;
 use crate::settings;
 use insight_engine::frame::Kind;
-use insight_engine::profile::{Profile, profile};
+use insight_engine::profile::{Profile, profile, profile_of};
 
 /// Columns whose type cannot be profiled, as `(name, type)`.
 pub type Unsupported = Vec<(String, String)>;
@@ -48,11 +50,28 @@ pub fn of(
         }
     };
     let target = target.and_then(|t| known.iter().position(|c| c.name == t));
-    let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
-    let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
-        pgrx::check_for_interrupts!();
-    })?;
-    let found = trainer::ask(settings::threads(), move || profile(&frame, target, time))?;
+    let sampled = match Remote::of(&source) {
+        Some(remote) => remote.sample(&known)?,
+        None => None,
+    };
+    let threads = settings::threads();
+    let found = match sampled {
+        Some((sample, whole)) => {
+            notice(format!(
+                "{} rows were counted where they are; quantiles, outliers, drift and what goes with the target are of a sample of {}",
+                whole.rows,
+                sample.rows()
+            ));
+            trainer::ask(threads, move || profile_of(&sample, &whole, target, time))?
+        }
+        None => {
+            let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
+            let frame = read::read(&source, &names, settings::max_memory(), &mut |_| {
+                pgrx::check_for_interrupts!();
+            })?;
+            trainer::ask(threads, move || profile(&frame, target, time))?
+        }
+    };
     let unknown = unknown
         .into_iter()
         .map(|c| (c.name.clone(), c.type_name.clone()));

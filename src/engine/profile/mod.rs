@@ -11,6 +11,7 @@ pub mod leakage;
 pub mod selection;
 mod summary;
 pub mod unfit;
+pub mod whole;
 
 use crate::frame::{Cell, Column, Frame, Kind};
 use crate::recipe::is_prose;
@@ -20,7 +21,8 @@ use leakage::{Leak, Outcome};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 pub use summary::{Quantiles, Summary};
-use unfit::{Unfit, unfit};
+use unfit::{Unfit, unfit_among};
+use whole::Whole;
 
 /// Rows of the permutation test, evenly spread; everything else is exact over all rows.
 const TEST_ROWS: usize = 20_000;
@@ -78,7 +80,28 @@ pub struct Profile {
 
 /// Profiles a frame. `target` and `time` are positions of columns.
 pub fn profile(frame: &Frame, target: Option<usize>, time: Option<usize>) -> Profile {
+    judge(frame, None, target, time)
+}
+
+/// Profiles a table of which a frame holds a sample.
+pub fn profile_of(
+    sample: &Frame,
+    whole: &Whole,
+    target: Option<usize>,
+    time: Option<usize>,
+) -> Profile {
+    judge(sample, Some(whole), target, time)
+}
+
+fn judge(
+    frame: &Frame,
+    whole: Option<&Whole>,
+    target: Option<usize>,
+    time: Option<usize>,
+) -> Profile {
+    let total = whole.map_or(frame.rows(), |whole| whole.rows);
     let rows: Vec<u32> = (0..frame.rows() as u32).collect();
+    let place = target;
     let target = target.and_then(|t| frame.columns.get(t));
     let halves = time
         .and_then(|t| frame.columns.get(t))
@@ -88,15 +111,24 @@ pub fn profile(frame: &Frame, target: Option<usize>, time: Option<usize>) -> Pro
     let columns: Vec<ColumnProfile> = frame
         .columns
         .par_iter()
+        .enumerate()
         .zip(&equal)
-        .map(|(column, equal)| {
+        .map(|((position, column), equal)| {
+            let summary = match whole {
+                None => summary::summarise(column),
+                Some(whole) => whole.summary(position, column),
+            };
+            let unfit = unfit_among(column, &rows, total);
             let is_target = target.is_some_and(|t| t.name == column.name);
             let mut profile = ColumnProfile {
                 name: column.name.clone(),
                 type_name: column.type_name.clone(),
                 kind: column.kind,
-                summary: summary::summarise(column),
-                unfit: unfit(column, &rows),
+                unfit: match whole {
+                    None => unfit,
+                    Some(_) => Whole::unfit(unfit, &summary),
+                },
+                summary,
                 prose: is_prose(column, &rows),
                 duplicate_of: equal.map(|e| frame.columns[e].name.clone()),
                 drift: halves.as_ref().map(|halves| drift(column, halves)),
@@ -113,9 +145,10 @@ pub fn profile(frame: &Frame, target: Option<usize>, time: Option<usize>) -> Pro
             profile
         })
         .collect();
-    let findings = findings(frame, &columns, target, &rows);
+    let mut findings = duplicates(frame, whole, &columns, &rows);
+    findings.extend(place.and_then(|place| balance(frame, whole, &columns, place)));
     Profile {
-        rows: frame.rows(),
+        rows: total,
         columns,
         findings,
     }
@@ -195,10 +228,10 @@ fn drift(column: &Column, halves: &[Vec<u32>; 2]) -> f64 {
     stability_index(old, new, binned.count)
 }
 
-fn findings(
+fn duplicates(
     frame: &Frame,
+    whole: Option<&Whole>,
     profiles: &[ColumnProfile],
-    target: Option<&Column>,
     rows: &[u32],
 ) -> Vec<Finding> {
     // Rows that differ in nothing but an identifier are duplicates all the same.
@@ -207,33 +240,32 @@ fn findings(
         .collect();
     let exact = duplicates::repeated(&duplicates::row_hashes(frame, &compared, rows, false));
     let near = duplicates::repeated(&duplicates::row_hashes(frame, &compared, rows, true));
-    let mut findings = vec![
+    let near = near.saturating_sub(exact);
+    let (exact, total) = whole
+        .and_then(|whole| Some((whole.repeated?, whole.rows)))
+        .unwrap_or((exact, rows.len()));
+    vec![
         Finding {
             name: "duplicate rows".into(),
             rows: exact,
-            advice: advice::of_duplicates(exact, rows.len()),
+            advice: advice::of_duplicates(exact, total),
         },
         Finding {
             name: "near-duplicate rows".into(),
-            rows: near.saturating_sub(exact),
-            advice: advice::of_near_duplicates(near.saturating_sub(exact)),
+            rows: near,
+            advice: advice::of_near_duplicates(near),
         },
-    ];
-    let profile = target.and_then(|t| profiles.iter().find(|p| p.name == t.name));
-    if let Some(summary) = profile.map(|p| &p.summary)
-        && let Some(rarest) = target.and_then(|t| rarest(t, summary))
-    {
-        findings.push(Finding {
-            name: "class balance".into(),
-            rows: rarest.1,
-            advice: advice::of_balance(&rarest.0, rarest.1, summary.rows - summary.nulls),
-        });
-    }
-    findings
+    ]
 }
 
-/// The rarest class with its rows; `None` for a target of many values.
-fn rarest(target: &Column, summary: &Summary) -> Option<(String, usize)> {
+/// The rarest class of the target, unless it has many values.
+fn balance(
+    frame: &Frame,
+    whole: Option<&Whole>,
+    profiles: &[ColumnProfile],
+    place: usize,
+) -> Option<Finding> {
+    let (target, summary) = (frame.columns.get(place)?, &profiles.get(place)?.summary);
     if summary.distinct > CLASSES || summary.distinct < 2 {
         return None;
     }
@@ -242,10 +274,21 @@ fn rarest(target: &Column, summary: &Summary) -> Option<(String, usize)> {
         return None;
     }
     let mut counts: std::collections::BTreeMap<String, usize> = Default::default();
-    for row in (0..target.len()).filter(|row| !target.nulls.get(*row)) {
-        *counts.entry(bins::show(target.cell(row))).or_default() += 1;
+    let mut count = |cell: Cell<'_>, rows: usize| {
+        if cell != Cell::Null {
+            *counts.entry(bins::show(cell)).or_default() += rows;
+        }
+    };
+    match whole.and_then(|whole| whole.values(place)) {
+        Some(values) => values.for_each(|(cell, rows)| count(cell, rows)),
+        None => (0..target.len()).for_each(|row| count(target.cell(row), 1)),
     }
-    counts.into_iter().min_by_key(|(_, count)| *count)
+    let (label, rows) = counts.into_iter().min_by_key(|(_, count)| *count)?;
+    Some(Finding {
+        name: "class balance".into(),
+        rows,
+        advice: advice::of_balance(&label, rows, summary.rows - summary.nulls),
+    })
 }
 
 #[cfg(test)]

@@ -48,17 +48,32 @@ pub struct Summary {
 
 /// Summarises all rows of a column.
 pub fn summarise(column: &Column) -> Summary {
-    let nulls = column.nulls.count();
+    of_rows(column, |_| 1)
+}
+
+/// Summarises a column of which each row stands for as many as are given.
+pub(super) fn of_counts(column: &Column, counts: &[usize]) -> Summary {
+    of_rows(column, |row| counts[row])
+}
+
+fn of_rows(column: &Column, count: impl Fn(usize) -> usize) -> Summary {
+    let rows = (0..column.len()).map(&count).sum();
     let present = (0..column.len()).filter(|row| !column.nulls.get(*row));
+    let known: usize = present.clone().map(&count).sum();
     let (distinct, quantiles, top) = match &column.values {
-        Values::Number(values) => numbers(present.map(|row| values[row]).collect(), column.kind),
-        Values::Time(values) => {
-            numbers(present.map(|row| values[row] as f64).collect(), column.kind)
-        }
+        Values::Number(values) => numbers(
+            present.map(|row| (values[row], count(row))).collect(),
+            column.kind,
+        ),
+        Values::Time(values) => numbers(
+            present
+                .map(|row| (values[row] as f64, count(row)))
+                .collect(),
+            column.kind,
+        ),
         Values::Boolean(values) => {
-            let yes = present.filter(|row| values[*row]).count();
-            let no = column.len() - nulls - yes;
-            let mut top = vec![("true".to_owned(), yes), ("false".to_owned(), no)];
+            let yes = present.filter(|row| values[*row]).map(&count).sum();
+            let mut top = vec![("true".to_owned(), yes), ("false".to_owned(), known - yes)];
             top.retain(|(_, count)| *count > 0);
             top.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             (top.len(), None, top)
@@ -69,7 +84,7 @@ pub fn summarise(column: &Column) -> Summary {
         }
         Values::Category { codes, dictionary } => {
             let mut counts: HashMap<u32, usize> = HashMap::new();
-            present.for_each(|row| *counts.entry(codes[row]).or_default() += 1);
+            present.for_each(|row| *counts.entry(codes[row]).or_default() += count(row));
             let mut counts: Vec<(u32, usize)> = counts.into_iter().collect();
             counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
             let top = counts.iter().take(TOP);
@@ -78,8 +93,8 @@ pub fn summarise(column: &Column) -> Summary {
         }
     };
     Summary {
-        rows: column.len(),
-        nulls,
+        rows,
+        nulls: rows - known,
         non_finite: column.non_finite,
         unreadable: column.unreadable,
         distinct,
@@ -110,70 +125,94 @@ fn distinct_cells(column: &Column, rows: &[u32]) -> usize {
 
 type Numbers = (usize, Option<Quantiles>, Vec<(String, usize)>);
 
-fn numbers(mut values: Vec<f64>, kind: Kind) -> Numbers {
-    if values.is_empty() {
+/// Of values and in how many rows they stand.
+fn numbers(mut values: Vec<(f64, usize)>, kind: Kind) -> Numbers {
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    // Each value once.
+    values.dedup_by(|again, value| {
+        let same = again.0 == value.0;
+        value.1 += if same { again.1 } else { 0 };
+        same
+    });
+    let (Some(first), Some(last)) = (values.first(), values.last()) else {
         return (0, None, Vec::new());
-    }
-    values.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-    let count = values.len() as f64;
+    };
+    let (minimum, maximum) = (first.0, last.0);
+    let rows: usize = values.iter().map(|(_, rows)| rows).sum();
+    let count = rows as f64;
+    let at = |share: f64| {
+        let place = (rows.saturating_sub(1) as f64 * share).round() as usize;
+        nth(values.iter().copied(), place)
+    };
+    let median = at(0.5);
     // In units of the largest value, so that no square overflows.
-    let unit = values[0]
-        .abs()
-        .max(values[values.len() - 1].abs())
-        .max(f64::MIN_POSITIVE);
-    let mean = values.iter().map(|x| x / unit).sum::<f64>() / count;
-    let squares = values.iter().map(|x| (x / unit - mean).powi(2));
-    let deviation = (squares.sum::<f64>() / count).sqrt() * unit;
-    let mean = mean * unit;
-    let runs = runs(&values);
-    let distinct = runs.len();
-    let quantiles = Quantiles {
-        mean,
+    let unit = minimum.abs().max(maximum.abs()).max(f64::MIN_POSITIVE);
+    let sum = |of: &dyn Fn(f64) -> f64| -> f64 {
+        let terms = values.iter().map(|(x, rows)| of(x / unit) * *rows as f64);
+        terms.sum::<f64>()
+    };
+    let mean = sum(&|x| x) / count;
+    let deviation = (sum(&|x| (x - mean).powi(2)) / count).sqrt() * unit;
+    let summary = Quantiles {
+        mean: mean * unit,
         deviation,
-        minimum: values[0],
+        minimum,
         q05: at(0.05),
         q25: at(0.25),
-        median: at(0.5),
+        median,
         q75: at(0.75),
         q95: at(0.95),
-        maximum: values[values.len() - 1],
-        outliers: outliers(&values, at(0.5)),
+        maximum,
+        outliers: outliers(&values, rows, median),
     };
+    let distinct = values.len();
     // A list of values that hardly repeat says nothing.
-    let mut top = if kind == Kind::Time || runs.iter().all(|(_, n)| (*n as f64) < 0.01 * count) {
-        Vec::new()
-    } else {
-        runs
+    let frequent = values.iter().any(|(_, n)| *n as f64 >= 0.01 * count);
+    let mut top = match kind != Kind::Time && frequent {
+        true => values,
+        false => Vec::new(),
     };
     top.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     top.truncate(TOP);
     let top = top.into_iter().map(|(x, count)| (x.to_string(), count));
-    (distinct, Some(quantiles), top.collect())
+    (distinct, Some(summary), top.collect())
 }
 
-/// Each value of a sorted list with how often it occurs.
-fn runs(sorted: &[f64]) -> Vec<(f64, usize)> {
-    sorted
-        .chunk_by(|a, b| a == b)
-        .map(|run| (run[0], run.len()))
-        .collect()
+/// The value of a place among rows in the order of their values.
+fn nth(values: impl Iterator<Item = (f64, usize)>, place: usize) -> f64 {
+    let (mut value, mut seen) = (0.0, 0);
+    for (x, rows) in values {
+        value = x;
+        seen += rows;
+        if seen > place {
+            break;
+        }
+    }
+    value
 }
 
-fn outliers(values: &[f64], median: f64) -> usize {
-    let mut distances: Vec<f64> = values.iter().map(|x| (x - median).abs()).collect();
-    let middle = distances.len() / 2;
-    let absolute = *distances.select_nth_unstable_by(middle, f64::total_cmp).1;
+/// Of sorted values.
+fn outliers(values: &[(f64, usize)], rows: usize, median: f64) -> usize {
+    let distance = |(x, rows): &(f64, usize)| ((x - median).abs(), *rows);
+    // Distances rise from the median to both sides.
+    let middle = values.partition_point(|(x, _)| *x < median);
+    let mut below = values[..middle].iter().rev().map(distance).peekable();
+    let mut above = values[middle..].iter().map(distance).peekable();
+    let rising = std::iter::from_fn(|| match (below.peek(), above.peek()) {
+        (Some(a), Some(b)) if a.0 < b.0 => below.next(),
+        (Some(_), None) => below.next(),
+        _ => above.next(),
+    });
+    let absolute = nth(rising, rows / 2);
     let scale = if absolute > 0.0 {
         1.4826 * absolute
     } else {
-        1.2533 * distances.iter().sum::<f64>() / distances.len() as f64
+        let sum: f64 = values.iter().map(distance).map(|(d, n)| d * n as f64).sum();
+        1.2533 * sum / rows as f64
     };
-    if scale > 0.0 {
-        distances.iter().filter(|d| **d > OUTLIER * scale).count()
-    } else {
-        0
-    }
+    let far = values.iter().map(distance);
+    let far = far.filter(|(d, _)| scale > 0.0 && *d > OUTLIER * scale);
+    far.map(|(_, rows)| rows).sum()
 }
 
 #[cfg(test)]

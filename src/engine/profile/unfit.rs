@@ -27,6 +27,11 @@ pub enum Unfit {
 
 /// Judges by name and by the values of the given rows; `None`: it can be a feature.
 pub fn unfit(column: &Column, rows: &[u32]) -> Option<Unfit> {
+    unfit_among(column, rows, column.len())
+}
+
+/// The same where the rows are some of so many.
+pub(super) fn unfit_among(column: &Column, rows: &[u32], total: usize) -> Option<Unfit> {
     let present = column.len() - column.nulls.count();
     if column.unreadable > present {
         return Some(Unfit::NoImages {
@@ -69,7 +74,7 @@ pub fn unfit(column: &Column, rows: &[u32]) -> Option<Unfit> {
             }
             let values: Vec<f64> = known.iter().map(|row| values[*row as usize]).collect();
             // Some of the rows of a counter have some of its numbers.
-            let all = present as f64 * column.len() as f64 / rows.len() as f64;
+            let all = present as f64 * total as f64 / rows.len() as f64;
             let named = named_identifier(&column.name) || consecutive(&values, all);
             (named && all_different(&values)).then(|| {
                 Unfit::Identifier(format!(

@@ -95,6 +95,7 @@ fn a_coordinator_trains_on_shards_and_shards_predict() {
     analyst.exec(&format!(
         "SELECT insight_train('SELECT * FROM customers WHERE id % 10 = 0', 'churn', 'of_analyst', '{LINEAR}')"
     ));
+    profiled(&shards, &mut s, &mut analyst);
     predicting(&shards, &mut s);
     lost(&shards, &mut s);
     assert_eq!(coordinator.restarts(), 0);
@@ -133,7 +134,7 @@ fn reading(shards: &Shards, s: &mut Session) {
         "{of}"
     );
 
-    // Whole columns travel to a profile, nothing is counted at the shards.
+    // Of a query whole columns travel to a profile.
     let before = shards.0[0].log().len();
     let columns: i64 =
         s.one("SELECT count(*) FROM insight_profile('SELECT age, plan, churn FROM customers', 'churn') WHERE name !~ '^\\('");
@@ -194,6 +195,126 @@ fn measured(s: &mut Session) {
         ))
     };
     assert_eq!(sum(s, "ordered"), sum(s, "single"));
+}
+
+const VISITS: &str = "id bigint, at timestamp, day date, seen timestamptz, lasted interval, amount numeric(10, 2), score float8,
+    huge float8, number integer, plan text, paid boolean, tags text[], more jsonb";
+
+/// A profile of many rows is counted at the shards, but for a sample.
+#[track_caller]
+fn profiled(shards: &Shards, s: &mut Session, analyst: &mut Session) {
+    const EACH: i64 = 80_000;
+    s.exec(&format!(
+        "CREATE TABLE visits ({VISITS}) PARTITION BY RANGE (id); GRANT SELECT ON visits TO analyst"
+    ));
+    for (shard, cluster) in shards.0.iter().enumerate() {
+        let first = 1 + EACH * shard as i64;
+        // Each row but the first of a thousand repeats the one before but for its key.
+        cluster.connect("postgres", "postgres").exec(&format!(
+            "CREATE TABLE visits ({VISITS});
+             INSERT INTO visits SELECT id,
+               CASE WHEN n % 5000 = 0 THEN 'infinity' ELSE timestamp '2020-01-01' + n * interval '7 min' END,
+               date '2020-01-01' + (n % 400)::int, timestamptz '2020-01-01 00:00:00+00' + n * interval '11 min',
+               (n % 90) * interval '1 min', CASE WHEN n % 3 > 0 THEN (n * 7919 % 100003)::numeric / 100 END,
+               CASE WHEN n % 1000 = 1 THEN 'NaN' WHEN n % 1000 = 2 THEN '-infinity' ELSE sin(n) * 1000 END,
+               1e200 * cos(n), n % 70000, (ARRAY['free', 'basic', 'plus', NULL])[1 + n % 4], n % 10 = 0,
+               ARRAY['t' || n % 3, 'u'], CASE WHEN n % 2 = 0 THEN '{{\"a\": 1}}'::jsonb END
+             FROM (SELECT id, id - (id % 1000 = 0)::int AS n FROM generate_series({first}, {}) id) AS rows;
+             GRANT SELECT ON visits TO analyst",
+            first + EACH - 1
+        ));
+        s.exec(&format!(
+            "CREATE FOREIGN TABLE visits_{shard} PARTITION OF visits FOR VALUES FROM ({first}) TO ({})
+               SERVER shard{shard} OPTIONS (table_name 'visits')",
+            first + EACH
+        ));
+    }
+    s.exec("CREATE TABLE all_visits AS SELECT * FROM visits ORDER BY id");
+    let before = [0, 1].map(|shard: usize| shards.0[shard].log().len());
+    let profile = |of: &str| format!("insight_profile('{of}', 'paid')");
+    s.exec(&format!(
+        "CREATE TABLE counted AS SELECT * FROM {}; CREATE TABLE want AS SELECT * FROM {}",
+        profile("visits"),
+        profile("all_visits")
+    ));
+    for (shard, from) in before.into_iter().enumerate() {
+        let asked = shards.asked(shard, from);
+        let drawn = asked.iter().filter(|query| query.contains("% 4::bigint"));
+        assert_eq!(drawn.count(), 1, "{asked:?}");
+        let counted = |query: &&String| query.contains("count(*)");
+        assert_eq!(
+            asked.iter().filter(counted).count(),
+            asked.len() - 1,
+            "{asked:?}"
+        );
+        // Figures of all columns; the values of those that have few; repeated rows.
+        let grouped = asked.iter().filter(|query| query.contains("GROUP BY"));
+        assert_eq!(grouped.count(), 6, "{asked:?}");
+    }
+    let differing = |s: &mut Session, columns: &str, rows: &str| {
+        s.all::<String>(&format!(
+            "SELECT name || ': ' || a::text || ' / ' || b::text FROM (SELECT name, ROW({columns}) AS a FROM counted WHERE {rows}) a
+               FULL JOIN (SELECT name, ROW({columns}) AS b FROM want WHERE {rows}) b USING (name)
+             WHERE a::text IS DISTINCT FROM b::text"
+        ))
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(
+        differing(s, "rows", "name <> '(near-duplicate rows)'"),
+        none
+    );
+    let columns = "name !~ '^\\('";
+    assert_eq!(
+        differing(s, "kind, nulls", &format!("{columns} AND name <> 'more'")),
+        none
+    );
+    let few = "name IN ('day', 'lasted', 'plan', 'paid', 'tags')";
+    assert_eq!(
+        differing(s, "distinct_values, quantiles, top_values, outliers", few),
+        none
+    );
+    assert_eq!(differing(s, "distinct_values", "name = 'id'"), none);
+    assert_eq!(
+        differing(s, "quantiles->'minimum', quantiles->'maximum'", columns),
+        none
+    );
+    let apart = |s: &mut Session, of: &str, names: &str| {
+        s.one::<f64>(&format!(
+            "SELECT max(abs(a.x - b.x) / abs(b.x)) FROM (SELECT name, ({of})::float8 x FROM counted) a
+               JOIN (SELECT name, ({of})::float8 x FROM want) b USING (name) WHERE name IN ({names})"
+        ))
+    };
+    let numbers = "'id', 'amount', 'score', 'number'";
+    for figure in ["mean", "standard_deviation"] {
+        let figure = format!("quantiles->>'{figure}'");
+        assert!(apart(s, &figure, numbers) < 1e-9);
+    }
+    assert!(
+        apart(
+            s,
+            "extract(epoch FROM (quantiles->>'mean')::timestamp)",
+            "'at', 'seen'"
+        ) < 1e-3
+    );
+    assert!(apart(s, "quantiles->>'median'", "'id', 'amount', 'number'") < 0.02);
+    assert!(apart(s, "distinct_values", "'at', 'amount', 'score', 'number'") < 0.1);
+    let advice = "SELECT advice FROM counted WHERE name = ";
+    let of_id: String = s.one(&format!("{advice} 'id'"));
+    assert!(of_id.contains("left out of training"), "{of_id}");
+    let of_score: String = s.one(&format!("{advice} 'score'"));
+    assert!(
+        of_score.contains("320 values are NaN or infinite"),
+        "{of_score}"
+    );
+    // Who may not read the partitions by themselves has the rows sent.
+    let before = shards.0[0].log().len();
+    let rows: i64 = analyst.one(&format!(
+        "SELECT rows FROM {} WHERE name = 'plan'",
+        profile("visits")
+    ));
+    assert_eq!(rows, 2 * EACH);
+    assert_eq!(shards.asked(0, before).len(), 1);
+    s.exec("DROP TABLE visits, all_visits, counted, want");
 }
 
 /// A view on each shard predicts there, beside its rows.

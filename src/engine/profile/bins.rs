@@ -2,6 +2,7 @@
 
 use crate::calendar;
 use crate::frame::{Cell, Column, Values, tags};
+use crate::random::Random;
 use hashbrown::HashMap;
 
 /// A column's rows as bin numbers.
@@ -129,13 +130,16 @@ pub fn spread(rows: &[u32], most: usize) -> Vec<u32> {
     places.into_iter().map(|place| rows[place]).collect()
 }
 
-/// At most `most` of `count` places, evenly spread.
+/// At most `most` of `count` places, evenly spread: one of each of as many stretches, by chance, so that rows which repeat themselves (each
+/// seventh is a Monday's) are drawn like others. The same for the same numbers.
 pub fn spread_places(count: usize, most: usize) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();
     }
+    let mut random = Random::new(count as u64);
+    let start = |i: usize| (i as u128 * count as u128 / most as u128) as usize;
     (0..most)
-        .map(|i| (i as u128 * count as u128 / most as u128) as usize)
+        .map(|i| start(i) + random.below(start(i + 1) - start(i)))
         .collect()
 }
 
@@ -181,7 +185,14 @@ mod tests {
     #[test]
     fn a_spread_is_even_and_bounded() {
         let rows: Vec<u32> = (0..1000).collect();
-        assert_eq!(spread(&rows, 4), [0, 250, 500, 750]);
+        let quarters: Vec<u32> = spread(&rows, 4).iter().map(|row| row / 250).collect();
+        assert_eq!(quarters, [0, 1, 2, 3]);
         assert_eq!(spread(&rows, 5000).len(), 1000);
+        // What repeats itself every five rows.
+        let fifth = spread(&rows, 100)
+            .iter()
+            .filter(|row| *row % 5 == 0)
+            .count();
+        assert!((10..30).contains(&fifth), "{fifth}");
     }
 }

@@ -86,7 +86,7 @@ class Finder(Follower):
 LEFT_OUT = (
     "src/engine/report/", "src/engine/sample.rs", "src/engine/artifact/testing.rs", "src/engine/profile/advice.rs",
     "src/engine/segment/profile.rs", "src/engine/segment/words.rs", "src/relation/sources/sql.rs", "src/relation/sources/rows.rs",
-    "src/relation/sources/features.rs", "src/store/audit.rs", "src/engine/export/layout.rs", "src/engine/export/weights.rs",
+    "src/relation/sources/features.rs", "src/relation/remote.rs", "src/store/audit.rs", "src/engine/export/layout.rs", "src/engine/export/weights.rs",
     "src/engine/export/onnx/answer.rs",
     "src/api/data.rs", "src/engine/recipe/describe.rs", "src/engine/synth/family/", "src/engine/privacy/pii/hints.rs",
     "src/engine/privacy/pii/people.rs",

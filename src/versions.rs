@@ -384,6 +384,9 @@ pub unsafe fn change_place(targets: *mut pg_sys::List, from: i32, to: i32) {
     unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| ChangeVarNodes(targets.cast(), from, to, 0)) }
 }
 
+/// Whether there are hashes of the places of rows.
+pub const HASHES_PLACES: bool = !cfg!(feature = "pg13");
+
 /// Whether the processes of a parallel scan take many blocks at a time; before 14 it is one.
 pub const SCANS_IN_RUNS: bool = cfg!(not(feature = "pg13"));
 

@@ -51,14 +51,14 @@ pub fn of(
     };
     let target = target.and_then(|t| known.iter().position(|c| c.name == t));
     let sampled = match Remote::of(&source) {
-        Some(remote) => remote.sample(&known)?,
+        Some(remote) => remote.sample(&known, target)?,
         None => None,
     };
     let threads = settings::threads();
     let found = match sampled {
         Some((sample, whole)) => {
             notice(format!(
-                "{} rows were counted where they are; quantiles, outliers, drift and what goes with the target are of a sample of {}",
+                "{} rows were counted where they are; quantiles, outliers, drift and what goes with the target are of {} of them",
                 whole.rows,
                 sample.rows()
             ));

@@ -1,12 +1,12 @@
 //! What is counted where the rows are: at the servers behind postgres_fdw, which is sent whole aggregates of one foreign table.
 
-use super::decode::Decoder;
 use super::read;
 use super::resolve::{self, Source, SourceColumn};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::job::due::attempt;
 use crate::settings;
 use crate::versions;
-use insight_engine::frame::{Cell, Column, Frame, Kind};
+use insight_engine::frame::{Cell, Column, Frame};
 use insight_engine::profile::whole::{self, Counts, Moments, Told, Whole};
 use pgrx::pg_sys::{self, Oid};
 use pgrx::spi;
@@ -18,10 +18,16 @@ const ROWS: usize = 100_000;
 const SAMPLE: usize = 50_000;
 /// Columns whose figures are asked for at once: a query may have 1,664.
 const COLUMNS: usize = 200;
+/// Columns whose values are counted one by one: each is a scan of its own.
+const COUNTED: usize = 20;
+/// Of more tables than this planning takes too long.
+const TABLES: usize = 100;
+/// Rows that are added up at once.
+const PIECE: usize = 8192;
 /// Types with lower numbers are PostgreSQL's own; postgres_fdw trusts that another server has the same.
 const OWN_TYPES: u32 = 10_000;
-/// Beyond this a double's square is too large.
-const SQUARES: &str = "1e150";
+/// Doubles beyond this may overflow where their squares are added up.
+const SQUARES: &str = "1e100";
 
 /// The tables of a source, one of which is another server's.
 pub struct Remote<'a> {
@@ -52,8 +58,8 @@ impl<'a> Remote<'a> {
             tables: Vec::new(),
             has_foreign: false,
         };
-        let fits = remote.add(source.relation?);
-        (fits && remote.has_foreign).then_some(remote)
+        let fits = versions::HASHES_PLACES && remote.add(source.relation?);
+        (fits && remote.has_foreign && remote.tables.len() <= TABLES).then_some(remote)
     }
 
     fn add(&mut self, table: Oid) -> bool {
@@ -87,43 +93,64 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// A sample of the rows, and what was counted of all; `None` where there are too few rows for that, or they are too much alike to be drawn.
-    pub fn sample(&self, columns: &[&SourceColumn]) -> Result<Option<(Frame, Whole)>> {
-        let (rows, moments) = self.moments(columns)?;
-        let hashes: Vec<String> = columns.iter().copied().filter_map(hash_of_scalar).collect();
-        if rows <= ROWS || hashes.is_empty() {
+    /// A sample of the rows, and what was counted of all. `None` where there are too few rows for that, or where another server does not
+    /// understand the question: its table is a view without places, or has other types.
+    pub fn sample(
+        &self,
+        columns: &[&SourceColumn],
+        target: Option<usize>,
+    ) -> Result<Option<(Frame, Whole)>> {
+        let refused = |error: &Error| ["22", "42"].contains(&&error.sqlstate[..2]);
+        match attempt(|| self.ask(columns, target)) {
+            Err(error) if refused(&error) => Ok(None),
+            asked => asked,
+        }
+    }
+
+    fn ask(
+        &self,
+        columns: &[&SourceColumn],
+        target: Option<usize>,
+    ) -> Result<Option<(Frame, Whole)>> {
+        let rows = self.rows()?;
+        if rows <= ROWS {
             return Ok(None);
         }
+        let moments = self.moments(columns)?;
         let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let one_of = rows.div_ceil(SAMPLE);
         let mut source = self.source.clone();
+        // Rows are drawn by their places, not by what they hold: equal rows would all be drawn, or none.
         source.from = format!(
-            "(SELECT * FROM {} WHERE {} % {one_of} = 0) AS sample",
-            source.from,
-            hash_of(&hashes)
+            "(SELECT * FROM {} WHERE pg_catalog.hashtidextended(ctid, 0) OPERATOR(pg_catalog.%) {one_of}::pg_catalog.int8 \
+             OPERATOR(pg_catalog.=) 0::pg_catalog.int8) AS sample",
+            source.from
         );
         let sample = read::read(&source, &names, settings::max_memory(), &mut |_| {
             pgrx::check_for_interrupts!();
         })?;
-        if sample.rows() < rows / one_of / 2 {
-            return Ok(None);
-        }
+        let few = |place: &usize| {
+            can_be_grouped(columns[*place]) && whole::has_few_values(&sample.columns[*place], rows)
+        };
+        // What is to be predicted first.
+        let others = (0..columns.len()).filter(|place| Some(*place) != target);
+        let listed = target.into_iter().chain(others).filter(few);
+        let listed: Vec<usize> = listed.take(COUNTED).collect();
         let mut told = Vec::with_capacity(columns.len());
-        for ((column, moments), sample) in columns.iter().zip(moments).zip(&sample.columns) {
-            let few = hash_of_value(column).is_some() && whole::has_few_values(sample);
-            let counts = if few {
-                Some(self.counts(column)?)
-            } else {
-                None
+        for (place, moments) in moments.into_iter().enumerate() {
+            let counts = match listed.contains(&place) {
+                true => Some(self.counts(columns[place])?),
+                false => None,
             };
             told.push(Told { moments, counts });
         }
-        let compared = columns.iter().zip(&sample.columns);
-        let compared = compared.filter(|(_, sample)| !whole::is_identifier(sample, rows));
-        let compared: Option<Vec<String>> = compared.map(|(own, _)| hash_of_value(own)).collect();
-        let repeated = match compared {
-            Some(hashes) if !hashes.is_empty() => Some(self.repeated(&hashes)?),
-            _ => None,
+        let is_compared = |place: &usize| !whole::is_identifier(&sample.columns[*place], rows);
+        let compared = (0..columns.len()).filter(is_compared);
+        let compared: Vec<&SourceColumn> = compared.map(|place| columns[place]).collect();
+        let comparable = !compared.is_empty() && compared.iter().all(|own| can_be_grouped(own));
+        let repeated = match comparable {
+            true => Some(self.repeated(&compared)?),
+            false => None,
         };
         let whole = Whole {
             rows,
@@ -133,59 +160,75 @@ impl<'a> Remote<'a> {
         Ok(Some((sample, whole)))
     }
 
-    /// The number of rows, and figures of each column that can be asked for.
-    fn moments(&self, columns: &[&SourceColumn]) -> Result<(usize, Vec<Option<Moments>>)> {
-        let (mut rows, mut all) = (0, Vec::with_capacity(columns.len()));
+    /// The number of rows.
+    fn rows(&self) -> Result<usize> {
+        let found = answer(&self.of_each("pg_catalog.count(*) AS \"0\"", ""))?;
+        Ok(found.columns.first().map_or(0, |own| sum(own) as usize))
+    }
+
+    /// Figures of each column that can be asked for.
+    fn moments(&self, columns: &[&SourceColumn]) -> Result<Vec<Option<Moments>>> {
+        let mut all = Vec::with_capacity(columns.len());
         for columns in columns.chunks(COLUMNS) {
             let asked: Vec<Vec<(Figure, String)>> = columns.iter().map(|c| figures(c)).collect();
-            let mut list = vec!["pg_catalog.count(*) AS \"rows\"".to_owned()];
-            for (place, (_, sql)) in asked.iter().flatten().enumerate() {
-                list.push(format!("{sql} AS \"{place}\""));
-            }
-            let found = answer(&self.of_each(&list.join(", "), ""))?;
+            let figures = asked.iter().flatten().enumerate();
+            let list: Vec<String> = figures
+                .map(|(place, (_, sql))| format!("{sql} AS \"{place}\""))
+                .collect();
+            let found = match list.is_empty() {
+                true => Frame::default(),
+                false => answer(&self.of_each(&list.join(", "), ""))?,
+            };
             let mut answers = found.columns.iter();
-            let count = answers.next().map_or(0.0, sum);
-            rows = count as usize;
             for figures in asked {
-                let answers: Vec<(Figure, &Column)> = figures
-                    .into_iter()
-                    .map(|(figure, _)| figure)
-                    .zip(answers.by_ref())
-                    .collect();
+                let figures = figures.into_iter().map(|(figure, _)| figure);
+                let answers: Vec<(Figure, &Column)> = figures.zip(answers.by_ref()).collect();
                 let parts = (0..found.rows()).map(|part| moments_of(&answers, part));
                 let joined = parts.reduce(Moments::with);
                 all.push(joined.filter(|_| !answers.is_empty()));
             }
         }
-        Ok((rows, all))
+        Ok(all)
     }
 
     /// In how many rows each value of a column stands, table by table.
     fn counts(&self, column: &SourceColumn) -> Result<Counts> {
         let name = spi::quote_identifier(&column.name);
-        let list = format!("{name}, pg_catalog.count(*) AS \"insight rows\"");
+        let list = format!("{name} AS \"0\", pg_catalog.count(*) AS \"1\"");
         let found = answer(&self.of_each(&list, &format!(" GROUP BY {name}")))?;
-        let mut columns = found.columns.into_iter();
-        let values = columns
-            .next()
-            .unwrap_or_else(|| Column::new(&column.name, &column.type_name, Kind::Number));
-        let rows = columns.next();
-        let rows = rows.iter().flat_map(numbers).map(|x| x as usize);
+        let [values, rows] = <[Column; 2]>::try_from(found.columns)
+            .map_err(|_| Error::new("XX000", "the values were not counted"))?;
+        let rows = (0..rows.len()).map(|row| number(&rows, row).unwrap_or(0.0) as usize);
         Ok(Counts {
-            values,
             rows: rows.collect(),
+            values,
         })
     }
 
-    /// How many rows repeat another of the same table, by the hashes of their columns.
-    fn repeated(&self, hashes: &[String]) -> Result<usize> {
+    /// How many rows repeat another of the same table.
+    fn repeated(&self, columns: &[&SourceColumn]) -> Result<usize> {
+        let names = columns.iter().map(|own| spi::quote_identifier(&own.name));
+        let names: Vec<String> = names.collect();
+        let numbered = names.iter().zip(1..);
+        let values: Vec<String> = numbered
+            .map(|(name, place)| format!("{name} AS \"{place}\""))
+            .collect();
+        // All columns are asked for: fewer would be a projection, and PostgreSQL would ask one table after the other.
+        let list = format!("pg_catalog.count(*) AS \"0\", {}", values.join(", "));
         let alike = format!(
-            " GROUP BY {} HAVING pg_catalog.count(*) > 1",
-            hash_of(hashes)
+            " GROUP BY {} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8",
+            names.join(", ")
         );
-        let groups = self.of_each("pg_catalog.count(*) AS n", &alike);
-        let total = format!("(SELECT pg_catalog.sum(n - 1) AS n FROM {groups}) AS repeated");
-        Ok(answer(&total)?.columns.first().map_or(0.0, sum) as usize)
+        let from = self.of_each(&list, &alike);
+        let source = resolve::resolve_from(&from, &from)?;
+        let names: Vec<&str> = source.columns.iter().map(|c| c.name.as_str()).collect();
+        let mut repeated = 0;
+        read::read_in_pieces(&source, &names, PIECE, &mut |groups| {
+            let rows = groups.columns.first().map_or(0.0, sum) as usize;
+            repeated += rows.saturating_sub(groups.rows());
+            Ok(())
+        })?;
+        Ok(repeated)
     }
 
     /// The same of each table, all at once; what can stand after FROM.
@@ -231,12 +274,9 @@ fn answer(from: &str) -> Result<Frame> {
     })
 }
 
-fn numbers(column: &Column) -> impl Iterator<Item = f64> {
-    (0..column.len()).map(|row| number(column, row).unwrap_or(0.0))
-}
-
 fn sum(column: &Column) -> f64 {
-    numbers(column).sum()
+    let rows = 0..column.len();
+    rows.filter_map(|row| number(column, row)).sum()
 }
 
 /// A figure as the frame has such values: times in microseconds.
@@ -255,8 +295,10 @@ fn figures(column: &SourceColumn) -> Vec<(Figure, String)> {
     let some = |function: &str, condition: &str| {
         format!("pg_catalog.{function}({c}) FILTER (WHERE {condition})")
     };
-    // Neither NaN nor infinite: those less themselves are NaN.
-    let finite = format!("{c} - {c} = 0");
+    // Neither NaN nor infinite: those less themselves are NaN. Operators are of exactly these types, so that no other is found first.
+    let finite = |kind: &str| {
+        format!("({c} OPERATOR(pg_catalog.-) {c}) OPERATOR(pg_catalog.=) 0::pg_catalog.{kind}")
+    };
     let is_finite = format!("pg_catalog.isfinite({c})");
     // No mean: intervals overflow when so many are added up, and postgres_fdw sends no other difference of timestamps.
     let times = || {
@@ -264,6 +306,18 @@ fn figures(column: &SourceColumn) -> Vec<(Figure, String)> {
             (Figure::Finite, some("count", &is_finite)),
             (Figure::Minimum, some("min", &is_finite)),
             (Figure::Maximum, some("max", &is_finite)),
+        ]
+    };
+    let fractions = |finite: String, squared: Option<String>| {
+        let squared = squared.unwrap_or_else(|| finite.clone());
+        vec![
+            (Figure::Values, all("count")),
+            (Figure::Finite, some("count", &finite)),
+            (Figure::Minimum, some("min", &finite)),
+            (Figure::Maximum, some("max", &finite)),
+            (Figure::Mean, some("avg", &squared)),
+            (Figure::Deviation, some("stddev_pop", &squared)),
+            (Figure::Squared, some("count", &squared)),
         ]
     };
     match column.type_oid {
@@ -274,20 +328,12 @@ fn figures(column: &SourceColumn) -> Vec<(Figure, String)> {
             (Figure::Mean, all("avg")),
             (Figure::Deviation, all("stddev_pop")),
         ],
-        pg_sys::FLOAT4OID | pg_sys::FLOAT8OID | pg_sys::NUMERICOID => {
-            let squared = match column.type_oid {
-                pg_sys::FLOAT8OID => format!("{c} > -{SQUARES} AND {c} < {SQUARES}"),
-                _ => finite.clone(),
-            };
-            vec![
-                (Figure::Values, all("count")),
-                (Figure::Finite, some("count", &finite)),
-                (Figure::Minimum, some("min", &finite)),
-                (Figure::Maximum, some("max", &finite)),
-                (Figure::Mean, some("avg", &squared)),
-                (Figure::Deviation, some("stddev_pop", &squared)),
-                (Figure::Squared, some("count", &squared)),
-            ]
+        pg_sys::FLOAT4OID => fractions(finite("float4"), None),
+        pg_sys::NUMERICOID => fractions(finite("numeric"), None),
+        pg_sys::FLOAT8OID => {
+            let above = format!("{c} OPERATOR(pg_catalog.>) '-{SQUARES}'::pg_catalog.float8");
+            let below = format!("{c} OPERATOR(pg_catalog.<) '{SQUARES}'::pg_catalog.float8");
+            fractions(finite("float8"), Some(format!("{above} AND {below}")))
         }
         pg_sys::DATEOID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => times(),
         pg_sys::INTERVALOID => vec![(Figure::Finite, some("count", &is_finite))],
@@ -325,39 +371,12 @@ fn moments_of(answers: &[(Figure, &Column)], part: usize) -> Moments {
     found
 }
 
-/// SQL that hashes a value of a column in 64 bits, where postgres_fdw sends that to another server.
-fn hash_of_value(column: &SourceColumn) -> Option<String> {
-    if column.type_oid.to_u32() >= OWN_TYPES {
-        return None;
-    }
+/// Whether rows can be grouped by a column where they are.
+fn can_be_grouped(column: &SourceColumn) -> bool {
     // SAFETY: a look-up of an existing type.
-    let hashes = unsafe {
-        let flags = pg_sys::TYPECACHE_HASH_EXTENDED_PROC as i32;
-        (*pg_sys::lookup_type_cache(column.type_oid, flags)).hash_extended_proc
+    let equal = unsafe {
+        let flags = pg_sys::TYPECACHE_EQ_OPR as i32;
+        (*pg_sys::lookup_type_cache(column.type_oid, flags)).eq_opr
     };
-    if hashes == pg_sys::InvalidOid {
-        return None;
-    }
-    let name = spi::quote_identifier(&column.name);
-    // SAFETY: the same.
-    let is_array = unsafe { pg_sys::get_element_type(column.type_oid) } != pg_sys::InvalidOid;
-    Some(match is_array {
-        true => format!("pg_catalog.hash_array_extended({name}, 0)"),
-        false => hash_of(&[name]),
-    })
-}
-
-/// The same of a short value.
-fn hash_of_scalar(column: &SourceColumn) -> Option<String> {
-    let kind = Decoder::for_type(column.type_oid)?.kind;
-    let short = !matches!(kind, Kind::Vector | Kind::Tags | Kind::Json | Kind::Image);
-    hash_of_value(column).filter(|_| short)
-}
-
-/// SQL that hashes several values in 64 bits, NULL as well.
-fn hash_of(values: &[String]) -> String {
-    format!(
-        "pg_catalog.hash_array_extended(ARRAY[{}], 0)",
-        values.join(", ")
-    )
+    column.type_oid.to_u32() < OWN_TYPES && equal != pg_sys::InvalidOid
 }

@@ -24,7 +24,7 @@ pub use summary::{Quantiles, Summary};
 use unfit::{Unfit, unfit_among};
 use whole::Whole;
 
-/// Rows of the permutation test, evenly spread; everything else is exact over all rows.
+/// Rows of the permutation test, evenly spread.
 const TEST_ROWS: usize = 20_000;
 /// Bins of numbers for mutual information and drift.
 const BINS: usize = 16;
@@ -241,20 +241,27 @@ fn duplicates(
     let exact = duplicates::repeated(&duplicates::row_hashes(frame, &compared, rows, false));
     let near = duplicates::repeated(&duplicates::row_hashes(frame, &compared, rows, true));
     let near = near.saturating_sub(exact);
-    let (exact, total) = whole
-        .and_then(|whole| Some((whole.repeated?, whole.rows)))
-        .unwrap_or((exact, rows.len()));
+    // How many rows of all repeat another cannot be told by a sample.
+    let of_sample = |advice: String| match whole {
+        Some(_) => format!(
+            "{advice}; in a sample of {} rows, all may have more",
+            rows.len()
+        ),
+        None => advice,
+    };
+    let exact = match whole.and_then(|whole| Some((whole.repeated?, whole.rows))) {
+        Some((repeated, rows)) => (repeated, advice::of_duplicates(repeated, rows)),
+        None => (exact, of_sample(advice::of_duplicates(exact, rows.len()))),
+    };
+    let near = (near, of_sample(advice::of_near_duplicates(near)));
+    let finding = |name: &str, (rows, advice): (usize, String)| Finding {
+        name: name.into(),
+        rows,
+        advice,
+    };
     vec![
-        Finding {
-            name: "duplicate rows".into(),
-            rows: exact,
-            advice: advice::of_duplicates(exact, total),
-        },
-        Finding {
-            name: "near-duplicate rows".into(),
-            rows: near,
-            advice: advice::of_near_duplicates(near),
-        },
+        finding("duplicate rows", exact),
+        finding("near-duplicate rows", near),
     ]
 }
 
@@ -283,11 +290,14 @@ fn balance(
         Some(values) => values.for_each(|(cell, rows)| count(cell, rows)),
         None => (0..target.len()).for_each(|row| count(target.cell(row), 1)),
     }
+    let known: usize = counts.values().sum();
     let (label, rows) = counts.into_iter().min_by_key(|(_, count)| *count)?;
+    let share = rows as f64 / known.max(1) as f64;
     Some(Finding {
         name: "class balance".into(),
-        rows,
-        advice: advice::of_balance(&label, rows, summary.rows - summary.nulls),
+        // Of all rows, where a sample was counted.
+        rows: (share * (summary.rows - summary.nulls) as f64).round() as usize,
+        advice: advice::of_balance(&label, rows, known),
     })
 }
 

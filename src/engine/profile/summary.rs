@@ -39,7 +39,7 @@ pub struct Summary {
     pub non_finite: usize,
     /// Values that should be images and are none; they are among the nulls.
     pub unreadable: usize,
-    /// Exact.
+    /// Exact, but of a [sample](super::whole).
     pub distinct: usize,
     pub quantiles: Option<Quantiles>,
     /// The most frequent values with their counts, most frequent first.

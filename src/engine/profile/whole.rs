@@ -6,8 +6,11 @@ use super::unfit::{Unfit, unfit_among};
 use crate::frame::{Cell, Column, Kind};
 use hashbrown::HashMap;
 
-/// Different values in a sample up to which a column's values are counted one by one.
+/// Different values up to which a column's values are counted one by one.
 const FEW: usize = 1000;
+
+/// A value that stands in a sample more often is one of those that all rows have many of.
+const FREQUENT: usize = 20;
 
 /// What was counted.
 #[derive(Default)]
@@ -77,10 +80,11 @@ impl Moments {
     }
 }
 
-/// Whether a sample of a column says that it has few values, which can be counted one by one.
-pub fn has_few_values(sample: &Column) -> bool {
+/// Whether a sample of a column says that it has few values in so many rows, which can be counted one by one.
+pub fn has_few_values(sample: &Column, rows: usize) -> bool {
     let countable = !matches!(sample.kind, Kind::Vector | Kind::Image | Kind::Json);
-    countable && frequencies(sample).len() <= FEW
+    let missing = sample.nulls.count() as f64 / sample.len().max(1) as f64;
+    countable && distinct(sample, (rows as f64 * (1.0 - missing)) as usize) <= FEW
 }
 
 /// Whether a sample of a column says that its values name the rows, of which there are so many.
@@ -102,17 +106,21 @@ fn frequencies(column: &Column) -> HashMap<u64, usize> {
 }
 
 /// Different values among `all`, by those in a sample: the estimator Duj1 of Haas and Stokes ("Estimating the Number of Classes in a Finite
-/// Population", 1998), as PostgreSQL's ANALYZE uses it.
+/// Population", 1998), as PostgreSQL's ANALYZE uses it, but of rare values alone, as their Duj2a does.
 fn distinct(sample: &Column, all: usize) -> usize {
     let found = frequencies(sample);
     let drawn = found.values().sum::<usize>() as f64;
-    if drawn == 0.0 {
-        return 0;
+    let (frequent, rare): (Vec<usize>, Vec<usize>) =
+        found.values().partition(|count| **count > FREQUENT);
+    let own = rare.iter().sum::<usize>() as f64;
+    if own == 0.0 {
+        return frequent.len();
     }
-    let once = found.values().filter(|count| **count == 1).count() as f64;
+    let once = rare.iter().filter(|count| **count == 1).count() as f64;
     let share = drawn / (all as f64).max(drawn);
-    let estimate = drawn * found.len() as f64 / (drawn - once + once * share);
-    (estimate.round() as usize).clamp(found.len(), all.max(found.len()))
+    let estimate = own * rare.len() as f64 / (own - once + once * share);
+    let estimate = frequent.len() + estimate.round() as usize;
+    estimate.clamp(found.len(), all.max(found.len()))
 }
 
 impl Whole {
@@ -142,10 +150,10 @@ impl Whole {
                 summary.non_finite = non_finite.unwrap_or_else(|| scaled(summary.non_finite));
                 summary.unreadable = scaled(summary.unreadable);
                 summary.distinct = distinct(sample, self.rows - summary.nulls.min(self.rows));
-                summary
-                    .top
-                    .iter_mut()
-                    .for_each(|(_, rows)| *rows = scaled(*rows));
+                // Once in a sample says nothing.
+                summary.top.retain(|(_, rows)| *rows > 1);
+                let top = summary.top.iter_mut();
+                top.for_each(|(_, rows)| *rows = scaled(*rows));
             }
         }
         if let (None, Some(own), Some(quantiles)) = (counts, told.moments, &mut summary.quantiles) {
@@ -160,11 +168,16 @@ impl Whole {
 
     /// What a sample says against a column, unless other rows have other values.
     pub(super) fn unfit(found: Option<Unfit>, summary: &Summary) -> Option<Unfit> {
-        found.filter(|unfit| match unfit {
-            Unfit::Empty => summary.distinct == 0,
-            Unfit::Constant(_) => summary.distinct <= 1 && summary.nulls == 0,
-            _ => true,
-        })
+        found
+            .filter(|unfit| match unfit {
+                Unfit::Empty => summary.distinct == 0,
+                Unfit::Constant(_) => summary.distinct <= 1 && summary.nulls == 0,
+                _ => true,
+            })
+            .map(|unfit| match unfit {
+                Unfit::Identifier(why) => Unfit::Identifier(format!("{why} of a sample")),
+                unfit => unfit,
+            })
     }
 
     /// Each value of a column with its rows, where they were counted.
@@ -223,6 +236,9 @@ mod tests {
         };
         assert_eq!(distinct(&sample(&mut (0..1000)), 100_000), 100_000, "a key");
         assert_eq!(distinct(&sample(&mut (0..1000).map(|i| i % 7)), 100_000), 7);
+        // One value in half of the rows, and one for each of the others.
+        let mut half = (0..1000).map(|i| if i % 2 == 0 { 0 } else { i });
+        assert_eq!(distinct(&sample(&mut half), 100_000), 50_001);
         // 5,000 values, each in 20 of 100,000 rows, of which every tenth is looked at.
         let mut random = crate::random::Random::new(5);
         let mut drawn = (0..10_000).map(|_| (random.next_u64() % 5000) as usize);
@@ -283,7 +299,7 @@ mod tests {
                     },
                 }),
                 // Each row by itself, as if it were a group.
-                counts: has_few_values(sample).then(|| Counts {
+                counts: has_few_values(sample, all.rows()).then(|| Counts {
                     values: column.clone(),
                     rows: vec![1; column.len()],
                 }),

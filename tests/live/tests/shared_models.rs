@@ -51,6 +51,15 @@ fn private(s: &Session) -> u64 {
     kilobytes.unwrap() * 1024
 }
 
+/// Sessions that were closed hold the models they have used until they have ended.
+#[track_caller]
+fn wait_for_ended(s: &mut Session) {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    wait_until("closed sessions have ended", 30, || {
+        s.one::<i64>(others) == 0
+    });
+}
+
 #[test]
 fn sessions_share_one_copy_of_a_model() {
     let alone = Cluster::start("");
@@ -81,6 +90,7 @@ fn sessions_share_one_copy_of_a_model() {
         assert_eq!(s.one::<String>(&sum), without.one::<String>(&sum));
     }
 
+    wait_for_ended(&mut s);
     // A large model: a session that finds the copy has little of its own.
     s.exec(
         r#"SELECT insight_train('customers', 'churn', 'large', '{"algorithm": "dnn", "hidden": [2048, 1024], "epochs": 1}')"#,
@@ -103,6 +113,7 @@ fn sessions_share_one_copy_of_a_model() {
 
     // They would be in the way of others.
     drop((first, sessions));
+    wait_for_ended(&mut s);
 
     kinds(&db, [&mut s, &mut without]);
     spellings(&db, [&mut s, &mut without]);

@@ -96,3 +96,20 @@ fn nothing_and_next_to_nothing_can_be_profiled() {
         assert_eq!((profile.rows, profile.columns.len()), (cells.len(), 2));
     }
 }
+
+#[test]
+fn what_repeats_itself_every_few_rows_hides_no_leak() {
+    let mut paid = Column::new("paid", "numeric", Kind::Number);
+    let mut churn = Column::new("churn", "boolean", Kind::Boolean);
+    // A sample of each fifth row would have but one of both answers.
+    for i in 0..250_000 {
+        paid.push(Cell::Number(f64::from(i % 5)));
+        churn.push(Cell::Boolean(i % 5 == 0));
+    }
+    let frame = Frame {
+        columns: vec![paid, churn],
+    };
+    let profile = profile(&frame, Some(1), None);
+    assert!(of(&profile, "paid").leak.is_some());
+    assert_eq!(of(&profile, "paid").association.unwrap().p_value, 0.005);
+}

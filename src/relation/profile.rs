@@ -58,7 +58,7 @@ pub fn of(
     let found = match sampled {
         Some((sample, whole)) => {
             notice(format!(
-                "{} rows were counted where they are; quantiles, outliers, drift and what goes with the target are of {} of them",
+                "{} rows were counted where they are; quantiles, outliers, equal columns, drift and what goes with the target are of {} of them",
                 whole.rows,
                 sample.rows()
             ));

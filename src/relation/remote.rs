@@ -28,6 +28,8 @@ const PIECE: usize = 8192;
 const OWN_TYPES: u32 = 10_000;
 /// Doubles beyond this may overflow where their squares are added up.
 const SQUARES: &str = "1e100";
+/// Standard deviations by which the number of rows that are drawn may be off.
+const CHANCE: f64 = 6.0;
 
 /// The tables of a source, one of which is another server's.
 pub struct Remote<'a> {
@@ -112,35 +114,37 @@ impl<'a> Remote<'a> {
         columns: &[&SourceColumn],
         target: Option<usize>,
     ) -> Result<Option<(Frame, Whole)>> {
-        let rows = self.rows()?;
+        let counted =
+            self.of_each(|_, table| format!("SELECT pg_catalog.count(*) AS \"0\" FROM {table}"));
+        let rows = answer(&counted)?.columns.first().map_or(0.0, sum) as usize;
         if rows <= ROWS {
             return Ok(None);
         }
-        let moments = self.moments(columns)?;
-        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let one_of = rows.div_ceil(SAMPLE);
+        let Some(moments) = self.moments(columns, one_of)? else {
+            return Ok(None);
+        };
+        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+        let list: Vec<String> = names.iter().map(spi::quote_identifier).collect();
+        let list = list.join(", ");
         let mut source = self.source.clone();
-        // Rows are drawn by their places, not by what they hold: equal rows would all be drawn, or none.
-        source.from = format!(
-            "(SELECT * FROM {} WHERE pg_catalog.hashtidextended(ctid, 0) OPERATOR(pg_catalog.%) {one_of}::pg_catalog.int8 \
-             OPERATOR(pg_catalog.=) 0::pg_catalog.int8) AS sample",
-            source.from
-        );
+        source.from = self.of_each(|seed, table| {
+            let drawn = is_drawn(seed, one_of);
+            format!("SELECT {list} FROM {table} WHERE {drawn}")
+        });
         let sample = read::read(&source, &names, settings::max_memory(), &mut |_| {
             pgrx::check_for_interrupts!();
         })?;
-        // Where another server's rows have no places of their own, all of them are drawn, or none.
-        let expected = rows / one_of;
-        if sample.rows().abs_diff(expected) > expected / 2 {
-            return Ok(None);
-        }
         let few = |place: &usize| {
             can_be_grouped(columns[*place]) && whole::has_few_values(&sample.columns[*place], rows)
         };
-        // What is to be predicted first.
-        let others = (0..columns.len()).filter(|place| Some(*place) != target);
-        let listed = target.into_iter().chain(others).filter(few);
-        let listed: Vec<usize> = listed.take(COUNTED).collect();
+        let mut listed: Vec<usize> = (0..columns.len()).filter(few).collect();
+        // First what is to be predicted, then columns of which the sample tells least.
+        listed.sort_by_key(|place| {
+            let values = whole::different_values(&sample.columns[*place]);
+            (Some(*place) != target, values, *place)
+        });
+        listed.truncate(COUNTED);
         let mut told = Vec::with_capacity(columns.len());
         for (place, moments) in moments.into_iter().enumerate() {
             let counts = match listed.contains(&place) {
@@ -159,32 +163,45 @@ impl<'a> Remote<'a> {
         };
         let whole = Whole {
             rows,
+            tables: self.tables.len(),
             columns: told,
             repeated,
         };
         Ok(Some((sample, whole)))
     }
 
-    /// The number of rows.
-    fn rows(&self) -> Result<usize> {
-        let found = answer(&self.of_each("pg_catalog.count(*) AS \"0\"", ""))?;
-        Ok(found.columns.first().map_or(0, |own| sum(own) as usize))
-    }
-
-    /// Figures of each column that can be asked for.
-    fn moments(&self, columns: &[&SourceColumn]) -> Result<Vec<Option<Moments>>> {
+    /// Figures of each column that can be asked for; `None` where the rows of a table are not drawn as by chance: they have no places of
+    /// their own, and all are drawn, or none.
+    fn moments(
+        &self,
+        columns: &[&SourceColumn],
+        one_of: usize,
+    ) -> Result<Option<Vec<Option<Moments>>>> {
         let mut all = Vec::with_capacity(columns.len());
         for columns in columns.chunks(COLUMNS) {
             let asked: Vec<Vec<(Figure, String)>> = columns.iter().map(|c| figures(c)).collect();
             let figures = asked.iter().flatten().enumerate();
             let list: Vec<String> = figures
-                .map(|(place, (_, sql))| format!("{sql} AS \"{place}\""))
+                .map(|(place, (_, sql))| format!(", {sql} AS \"{place}\""))
                 .collect();
-            let found = match list.is_empty() {
-                true => Frame::default(),
-                false => answer(&self.of_each(&list.join(", "), ""))?,
-            };
+            let list = list.concat();
+            let found = answer(&self.of_each(|seed, table| {
+                let drawn = is_drawn(seed, one_of);
+                format!(
+                    "SELECT pg_catalog.count(*) AS \"rows\", pg_catalog.count(*) FILTER (WHERE {drawn}) AS drawn{list} FROM {table}"
+                )
+            }))?;
             let mut answers = found.columns.iter();
+            let (Some(rows), Some(drawn)) = (answers.next(), answers.next()) else {
+                return Ok(None);
+            };
+            let by_chance = |(rows, drawn): (f64, f64)| {
+                let expected = rows / one_of as f64;
+                (drawn - expected).abs() <= CHANCE * (1.0 + expected).sqrt()
+            };
+            if !numbers(rows).zip(numbers(drawn)).all(by_chance) {
+                return Ok(None);
+            }
             for figures in asked {
                 let figures = figures.into_iter().map(|(figure, _)| figure);
                 let answers: Vec<(Figure, &Column)> = figures.zip(answers.by_ref()).collect();
@@ -193,19 +210,20 @@ impl<'a> Remote<'a> {
                 all.push(joined.filter(|_| !answers.is_empty()));
             }
         }
-        Ok(all)
+        Ok(Some(all))
     }
 
     /// In how many rows each value of a column stands, table by table.
     fn counts(&self, column: &SourceColumn) -> Result<Counts> {
         let name = spi::quote_identifier(&column.name);
         let list = format!("{name} AS \"0\", pg_catalog.count(*) AS \"1\"");
-        let found = answer(&self.of_each(&list, &format!(" GROUP BY {name}")))?;
+        let found = answer(
+            &self.of_each(|_, table| format!("SELECT {list} FROM {table} GROUP BY {name}")),
+        )?;
         let [values, rows] = <[Column; 2]>::try_from(found.columns)
             .map_err(|_| Error::new("XX000", "the values were not counted"))?;
-        let rows = (0..rows.len()).map(|row| number(&rows, row).unwrap_or(0.0) as usize);
         Ok(Counts {
-            rows: rows.collect(),
+            rows: numbers(&rows).map(|x| x as usize).collect(),
             values,
         })
     }
@@ -221,10 +239,10 @@ impl<'a> Remote<'a> {
         // All columns are asked for: fewer would be a projection, and PostgreSQL would ask one table after the other.
         let list = format!("pg_catalog.count(*) AS \"0\", {}", values.join(", "));
         let alike = format!(
-            " GROUP BY {} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8",
+            "GROUP BY {} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8",
             names.join(", ")
         );
-        let from = self.of_each(&list, &alike);
+        let from = self.of_each(|_, table| format!("SELECT {list} FROM {table} {alike}"));
         let source = resolve::resolve_from(&from, &from)?;
         let names: Vec<&str> = source.columns.iter().map(|c| c.name.as_str()).collect();
         let mut repeated = 0;
@@ -236,12 +254,23 @@ impl<'a> Remote<'a> {
         Ok(repeated)
     }
 
-    /// The same of each table, all at once; what can stand after FROM.
-    fn of_each(&self, list: &str, tail: &str) -> String {
-        let of = |table: &String| format!("SELECT {list} FROM {table}{tail}");
-        let each: Vec<String> = self.tables.iter().map(of).collect();
+    /// The same SELECT of each table, given its number and its name, all at once; what can stand after FROM.
+    fn of_each(&self, select: impl Fn(usize, &str) -> String) -> String {
+        let tables = self.tables.iter().enumerate();
+        let each: Vec<String> = tables
+            .map(|(number, table)| select(number, table))
+            .collect();
         format!("({}) AS counted", each.join(" UNION ALL "))
     }
+}
+
+/// SQL that is true of one row of so many, drawn by its place and not by what it holds: equal rows would all be drawn, or none. By other
+/// seeds other places are drawn.
+fn is_drawn(seed: usize, one_of: usize) -> String {
+    format!(
+        "pg_catalog.hashtidextended(ctid, {seed}::pg_catalog.int8) OPERATOR(pg_catalog.%) {one_of}::pg_catalog.int8 \
+         OPERATOR(pg_catalog.=) 0::pg_catalog.int8"
+    )
 }
 
 /// Whether the current role sees all rows and columns of a table.
@@ -279,9 +308,12 @@ fn answer(from: &str) -> Result<Frame> {
     })
 }
 
+fn numbers(column: &Column) -> impl Iterator<Item = f64> {
+    (0..column.len()).map(|row| number(column, row).unwrap_or(0.0))
+}
+
 fn sum(column: &Column) -> f64 {
-    let rows = 0..column.len();
-    rows.filter_map(|row| number(column, row)).sum()
+    numbers(column).sum()
 }
 
 /// A figure as the frame has such values: times in microseconds.

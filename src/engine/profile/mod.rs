@@ -126,11 +126,13 @@ fn judge(
                 kind: column.kind,
                 unfit: match whole {
                     None => unfit,
-                    Some(_) => Whole::unfit(unfit, &summary),
+                    Some(whole) => whole.unfit(position, unfit, &summary),
                 },
                 summary,
                 prose: is_prose(column, &rows),
-                duplicate_of: equal.map(|e| frame.columns[e].name.clone()),
+                duplicate_of: equal
+                    .filter(|e| whole.is_none_or(|whole| whole.may_be_equal(position, *e)))
+                    .map(|e| frame.columns[e].name.clone()),
                 drift: halves.as_ref().map(|halves| drift(column, halves)),
                 association: None,
                 leak: None,
@@ -250,7 +252,16 @@ fn duplicates(
         None => advice,
     };
     let exact = match whole.and_then(|whole| Some((whole.repeated?, whole.rows))) {
-        Some((repeated, rows)) => (repeated, advice::of_duplicates(repeated, rows)),
+        Some((repeated, rows)) => {
+            let advice = advice::of_duplicates(repeated, rows);
+            let apart = whole.is_some_and(|whole| whole.tables > 1);
+            let apart = if apart {
+                "; rows of different partitions are not compared"
+            } else {
+                ""
+            };
+            (repeated, format!("{advice}{apart}"))
+        }
         None => (exact, of_sample(advice::of_duplicates(exact, rows.len()))),
     };
     let near = (near, of_sample(advice::of_near_duplicates(near)));

@@ -16,6 +16,8 @@ const FREQUENT: usize = 20;
 #[derive(Default)]
 pub struct Whole {
     pub rows: usize,
+    /// Tables that have them; rows of one are not compared with those of another.
+    pub tables: usize,
     /// Of each of the frame's columns.
     pub columns: Vec<Told>,
     /// Rows that repeat another but for identifiers, where that was counted.
@@ -93,6 +95,11 @@ pub fn is_identifier(sample: &Column, rows: usize) -> bool {
     matches!(unfit_among(sample, &all, rows), Some(Unfit::Identifier(_)))
 }
 
+/// Different values in a sample of a column.
+pub fn different_values(sample: &Column) -> usize {
+    frequencies(sample).len()
+}
+
 /// How often each value stands in a column, by its hash.
 fn frequencies(column: &Column) -> HashMap<u64, usize> {
     let known: Vec<u32> = (0..column.len() as u32)
@@ -149,7 +156,13 @@ impl Whole {
                 let non_finite = moments.map(|own| own.non_finite);
                 summary.non_finite = non_finite.unwrap_or_else(|| scaled(summary.non_finite));
                 summary.unreadable = scaled(summary.unreadable);
-                summary.distinct = distinct(sample, self.rows - summary.nulls.min(self.rows));
+                // The sample need not have seen what there is.
+                let present = self.rows - summary.nulls.min(self.rows);
+                let least = match moments {
+                    Some(own) if own.minimum < own.maximum => 2,
+                    _ => present.min(1),
+                };
+                summary.distinct = distinct(sample, present).max(least);
                 // Once in a sample says nothing.
                 summary.top.retain(|(_, rows)| *rows > 1);
                 let top = summary.top.iter_mut();
@@ -167,17 +180,45 @@ impl Whole {
     }
 
     /// What a sample says against a column, unless other rows have other values.
-    pub(super) fn unfit(found: Option<Unfit>, summary: &Summary) -> Option<Unfit> {
+    pub(super) fn unfit(
+        &self,
+        position: usize,
+        found: Option<Unfit>,
+        summary: &Summary,
+    ) -> Option<Unfit> {
+        let told = self.columns.get(position);
+        let counted = told.is_some_and(|own| own.counts.is_some());
+        let moments = told.and_then(|own| own.moments);
+        let one_value =
+            moments.is_some_and(|own| own.minimum.is_some() && own.minimum == own.maximum);
         found
             .filter(|unfit| match unfit {
-                Unfit::Empty => summary.distinct == 0,
-                Unfit::Constant(_) => summary.distinct <= 1 && summary.nulls == 0,
+                Unfit::Empty => summary.nulls == self.rows,
+                Unfit::Constant(_) => {
+                    summary.nulls == 0 && summary.distinct == 1 && (counted || one_value)
+                }
                 _ => true,
             })
             .map(|unfit| match unfit {
                 Unfit::Identifier(why) => Unfit::Identifier(format!("{why} of a sample")),
                 unfit => unfit,
             })
+    }
+
+    /// Whether two columns that are equal in the sample may be so in all rows.
+    pub(super) fn may_be_equal(&self, one: usize, other: usize) -> bool {
+        let of = |position: usize| self.columns.get(position)?.moments;
+        let (Some(a), Some(b)) = (of(one), of(other)) else {
+            return true;
+        };
+        let near = |x: Option<f64>, y: Option<f64>| match (x, y) {
+            (Some(x), Some(y)) => (x - y).abs() <= 1e-9 * x.abs().max(y.abs()),
+            _ => true,
+        };
+        (a.present, a.non_finite, a.minimum, a.maximum)
+            == (b.present, b.non_finite, b.minimum, b.maximum)
+            && near(a.mean, b.mean)
+            && near(a.deviation, b.deviation)
     }
 
     /// Each value of a column with its rows, where they were counted.
@@ -246,6 +287,61 @@ mod tests {
         assert!((4500..5500).contains(&found), "{found}");
     }
 
+    #[test]
+    fn what_a_sample_has_not_seen_is_not_denied() {
+        let moments = |present, minimum, maximum| Moments {
+            present,
+            minimum: Some(minimum),
+            maximum: Some(maximum),
+            mean: Some(3.0),
+            ..Moments::default()
+        };
+        let known = [
+            ("two", Cell::Number(3.0), moments(1000, 3.0, 7.0)),
+            ("three", Cell::Number(3.0), moments(1000, 3.0, 3.0)),
+            ("third", Cell::Number(3.0), moments(1000, 3.0, 3.0)),
+            ("few", Cell::Null, moments(4, 1.5, 1.5)),
+            ("none", Cell::Null, Moments::default()),
+            (
+                "flag",
+                Cell::Boolean(false),
+                Moments {
+                    present: 1000,
+                    ..Moments::default()
+                },
+            ),
+        ];
+        let (mut sample, mut whole) = (Frame::default(), Whole::default());
+        whole.rows = 1000;
+        for (name, cell, moments) in known {
+            let kind = match cell {
+                Cell::Boolean(_) => Kind::Boolean,
+                _ => Kind::Number,
+            };
+            let mut column = Column::new(name, "any", kind);
+            (0..100).for_each(|_| column.push(cell));
+            sample.columns.push(column);
+            whole.columns.push(Told {
+                moments: Some(moments),
+                counts: None,
+            });
+        }
+        let found = profile_of(&sample, &whole, None, None);
+        let of = |name: &str| found.columns.iter().find(|c| c.name == name).unwrap();
+        for name in ["two", "few", "flag"] {
+            assert_eq!(of(name).unfit, None, "{name}");
+        }
+        assert!(matches!(of("three").unfit, Some(Unfit::Constant(_))));
+        assert_eq!(of("none").unfit, Some(Unfit::Empty));
+        assert_eq!(
+            (of("two").summary.distinct, of("few").summary.distinct),
+            (2, 1)
+        );
+        assert_eq!(of("few").summary.nulls, 996);
+        assert_eq!(of("three").duplicate_of, None);
+        assert_eq!(of("third").duplicate_of, None, "the first has other values");
+    }
+
     /// A table's profile from every tenth row and counts of all is that of all rows, where it is exact, and else close to it.
     #[test]
     fn a_sample_with_counts_is_profiled_like_all_rows() {
@@ -277,6 +373,7 @@ mod tests {
         let mut whole = Whole {
             rows: all.rows(),
             repeated: Some(17),
+            tables: 2,
             ..Whole::default()
         };
         for (column, sample) in all.columns.iter().zip(&some.columns) {

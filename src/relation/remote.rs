@@ -1,5 +1,6 @@
 //! What is counted where the rows are: at the servers behind postgres_fdw, which is sent whole aggregates of one foreign table.
 
+use super::parallel::sees_all;
 use super::read;
 use super::resolve::{self, Source, SourceColumn};
 use crate::error::{Error, Result};
@@ -73,7 +74,7 @@ impl<'a> Remote<'a> {
                 return false;
             }
             let form = &*(*relation).rd_rel;
-            let fits = may_read(table)
+            let fits = sees_all(table)
                 && match form.relkind as u8 {
                     b'p' => {
                         let partitions = versions::partitions(relation);
@@ -140,7 +141,7 @@ impl<'a> Remote<'a> {
         };
         let mut listed: Vec<usize> = (0..columns.len()).filter(few).collect();
         // First what is to be predicted, then columns of which the sample tells least.
-        listed.sort_by_key(|place| {
+        listed.sort_by_cached_key(|place| {
             let values = whole::different_values(&sample.columns[*place]);
             (Some(*place) != target, values, *place)
         });
@@ -148,7 +149,7 @@ impl<'a> Remote<'a> {
         let mut told = Vec::with_capacity(columns.len());
         for (place, moments) in moments.into_iter().enumerate() {
             let counts = match listed.contains(&place) {
-                true => Some(self.counts(columns[place])?),
+                true => self.counts(columns[place])?,
                 false => None,
             };
             told.push(Told { moments, counts });
@@ -214,18 +215,17 @@ impl<'a> Remote<'a> {
     }
 
     /// In how many rows each value of a column stands, table by table.
-    fn counts(&self, column: &SourceColumn) -> Result<Counts> {
+    fn counts(&self, column: &SourceColumn) -> Result<Option<Counts>> {
         let name = spi::quote_identifier(&column.name);
         let list = format!("{name} AS \"0\", pg_catalog.count(*) AS \"1\"");
         let found = answer(
             &self.of_each(|_, table| format!("SELECT {list} FROM {table} GROUP BY {name}")),
         )?;
-        let [values, rows] = <[Column; 2]>::try_from(found.columns)
-            .map_err(|_| Error::new("XX000", "the values were not counted"))?;
-        Ok(Counts {
+        let columns = <[Column; 2]>::try_from(found.columns).ok();
+        Ok(columns.map(|[values, rows]| Counts {
             rows: numbers(&rows).map(|x| x as usize).collect(),
             values,
-        })
+        }))
     }
 
     /// How many rows repeat another of the same table.
@@ -271,21 +271,6 @@ fn is_drawn(seed: usize, one_of: usize) -> String {
         "pg_catalog.hashtidextended(ctid, {seed}::pg_catalog.int8) OPERATOR(pg_catalog.%) {one_of}::pg_catalog.int8 \
          OPERATOR(pg_catalog.=) 0::pg_catalog.int8"
     )
-}
-
-/// Whether the current role sees all rows and columns of a table.
-///
-/// # Safety
-/// The table exists.
-unsafe fn may_read(table: Oid) -> bool {
-    // SAFETY: promised by the caller; rights are looked up for the current role.
-    unsafe {
-        let role = pg_sys::GetUserId();
-        pg_sys::pg_class_aclcheck(table, role, versions::ACL_SELECT)
-            == pg_sys::AclResult::ACLCHECK_OK
-            && pg_sys::check_enable_rls(table, role, true)
-                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
-    }
 }
 
 /// # Safety

@@ -76,12 +76,12 @@ def rows(server, inputs):
     return [numpy.ascontiguousarray(part, dtype=numpy.float32) for part in parts]
 
 
-def pytorch(data, hidden, batch, epochs, rate, threads, device="cpu", compiled=False, **adam):
+def pytorch(data, hidden, batch, epochs, rate, threads, device="cpu", compiled=False, seed=42, **adam):
     """The median epoch's rows per second, the last training loss, the loss on unseen rows."""
     import torch
     from torch import nn
 
-    torch.manual_seed(42)
+    torch.manual_seed(seed)
     torch.set_num_threads(threads)
     x, y, unseen_x, unseen_y = [torch.from_numpy(part).to(device) for part in data]
     # insight's initialisation, so that few steps lead to the same place: He before a relu, Glorot at the end.

@@ -4,6 +4,9 @@ The same network (10-64-32-1, relu, no dropout), initialisation, optimiser, rate
 are judged on the same rows, which neither has seen.
 """
 
+import math
+import statistics
+
 from common import ROWS, connect, head, note, speeds
 from networks import insight, make_table, pytorch, rows
 
@@ -11,6 +14,8 @@ ROWS, UNSEEN = ROWS // 5, ROWS // 20
 INPUTS, HIDDEN, THREADS, RATE = 10, [64, 32], 2, 0.002
 # Epochs by batch: large batches take fewer steps, and after too few the losses only tell the seeds apart.
 EPOCHS = {32: 5, 256: 5, 4096: 20}
+# What starts differently ends differently, most of all after few steps: the losses of the largest batch are also compared by so many seeds.
+SEEDS = range(1, 9)
 
 server = connect()
 server.execute("SELECT setseed(0.5)")
@@ -30,8 +35,8 @@ for batch, epochs in EPOCHS.items():
         speeds(f"batch {batch}", mine, "PyTorch is not installed", None)
         continue
 
-    def theirs(fused, threads=THREADS):
-        return pytorch(data, HIDDEN, batch, epochs, RATE, threads, fused=fused)
+    def theirs(fused, threads=THREADS, **more):
+        return pytorch(data, HIDDEN, batch, epochs, RATE, threads, fused=fused, **more)
 
     speed, their_train_loss, their_unseen_loss = theirs(fused=False)
     speeds(f"batch {batch}", mine, "PyTorch, Adam", speed, ">= 3x" if batch < 4096 else "")
@@ -44,3 +49,10 @@ for batch, epochs in EPOCHS.items():
     )
     if abs(unseen_loss - their_unseen_loss) > 0.03 * their_unseen_loss:
         note("the losses differ by more than 3%: the two did not learn the same")
+    if batch == max(EPOCHS):
+        ours = [insight(server, {**options, "seed": seed}, "unseen")[2] for seed in SEEDS]
+        others = [theirs(fused=True, seed=seed)[2] for seed in SEEDS]
+        means = [
+            f"{statistics.mean(own):.4f} +- {statistics.stdev(own) / math.sqrt(len(own)):.4f}" for own in (ours, others)
+        ]
+        note(f"losses on unseen rows by {len(SEEDS)} seeds: {means[0]} against {means[1]}")

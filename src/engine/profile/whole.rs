@@ -135,46 +135,41 @@ impl Whole {
     pub(super) fn summary(&self, position: usize, sample: &Column) -> Summary {
         let none = Told::default();
         let told = self.columns.get(position).unwrap_or(&none);
-        let scale = self.rows as f64 / sample.len().max(1) as f64;
+        let (mut summary, scale) = match &told.counts {
+            Some(own) => (of_counts(&own.values, &own.rows), 1.0),
+            None => {
+                let scale = self.rows as f64 / sample.len().max(1) as f64;
+                (summarise(sample), scale)
+            }
+        };
         let scaled = |count: usize| (count as f64 * scale).round() as usize;
-        let counts = told.counts.as_ref();
-        let mut summary = counts.map_or_else(
-            || summarise(sample),
-            |own| of_counts(&own.values, &own.rows),
-        );
         summary.rows = self.rows;
-        match (counts, told.moments) {
-            // Only NULLs are listed as missing: how many there are of what is none.
-            (Some(_), moments) => {
-                summary.non_finite = moments.map_or(0, |own| own.non_finite);
-                summary.nulls =
-                    moments.map_or(summary.nulls, |own| self.rows.saturating_sub(own.present));
-            }
-            (None, moments) => {
-                let nulls = moments.map(|own| self.rows.saturating_sub(own.present));
-                summary.nulls = nulls.unwrap_or_else(|| scaled(summary.nulls));
-                let non_finite = moments.map(|own| own.non_finite);
-                summary.non_finite = non_finite.unwrap_or_else(|| scaled(summary.non_finite));
-                summary.unreadable = scaled(summary.unreadable);
-                // The sample need not have seen what there is.
-                let present = self.rows - summary.nulls.min(self.rows);
-                let least = match moments {
-                    Some(own) if own.minimum < own.maximum => 2,
-                    _ => present.min(1),
-                };
-                summary.distinct = distinct(sample, present).max(least);
-                // Once in a sample says nothing.
-                summary.top.retain(|(_, rows)| *rows > 1);
-                let top = summary.top.iter_mut();
-                top.for_each(|(_, rows)| *rows = scaled(*rows));
-            }
+        (summary.nulls, summary.non_finite) = match told.moments {
+            Some(own) => (self.rows.saturating_sub(own.present), own.non_finite),
+            None => (scaled(summary.nulls), scaled(summary.non_finite)),
+        };
+        if told.counts.is_some() {
+            return summary;
         }
-        if let (None, Some(own), Some(quantiles)) = (counts, told.moments, &mut summary.quantiles) {
+        let moments = told.moments.unwrap_or_default();
+        summary.unreadable = scaled(summary.unreadable);
+        // The sample need not have seen what there is.
+        let present = self.rows.saturating_sub(summary.nulls);
+        let least = match moments.minimum < moments.maximum {
+            true => 2,
+            false => present.min(1),
+        };
+        summary.distinct = distinct(sample, present).max(least);
+        // Once in a sample says nothing.
+        summary.top.retain(|(_, rows)| *rows > 1);
+        let top = summary.top.iter_mut();
+        top.for_each(|(_, rows)| *rows = scaled(*rows));
+        if let Some(quantiles) = &mut summary.quantiles {
             quantiles.outliers = scaled(quantiles.outliers);
-            quantiles.minimum = own.minimum.unwrap_or(quantiles.minimum);
-            quantiles.maximum = own.maximum.unwrap_or(quantiles.maximum);
-            quantiles.mean = own.mean.unwrap_or(quantiles.mean);
-            quantiles.deviation = own.deviation.unwrap_or(quantiles.deviation);
+            quantiles.minimum = moments.minimum.unwrap_or(quantiles.minimum);
+            quantiles.maximum = moments.maximum.unwrap_or(quantiles.maximum);
+            quantiles.mean = moments.mean.unwrap_or(quantiles.mean);
+            quantiles.deviation = moments.deviation.unwrap_or(quantiles.deviation);
         }
         summary
     }
@@ -338,6 +333,23 @@ mod tests {
             (2, 1)
         );
         assert_eq!(of("few").summary.nulls, 996);
+        let outliers = |moments: Option<Moments>| {
+            let mut column = Column::new("x", "money", Kind::Number);
+            (0..100)
+                .for_each(|i| column.push(Cell::Number(if i == 0 { 1e6 } else { f64::from(i) })));
+            let told = Told {
+                moments,
+                counts: None,
+            };
+            let whole = Whole {
+                rows: 1000,
+                columns: vec![told],
+                ..Whole::default()
+            };
+            whole.summary(0, &column).quantiles.unwrap().outliers
+        };
+        assert_eq!(outliers(None), 10, "one in a hundred of them");
+        assert_eq!(outliers(Some(moments(1000, 0.0, 1e6))), 10);
         assert_eq!(of("three").duplicate_of, None);
         assert_eq!(of("third").duplicate_of, None, "the first has other values");
     }

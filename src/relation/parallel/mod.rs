@@ -41,16 +41,25 @@ pub fn leaves(plain: &Plain) -> Option<Leaves> {
         return None;
     }
     // Its rows' places are read, too, which takes the right to the whole table. Of partitions no rights are asked.
-    // SAFETY: rights are looked up for the current role.
-    let whole = unsafe {
-        let role = pg_sys::GetUserId();
-        pg_sys::pg_class_aclcheck(plain.table, role, versions::ACL_SELECT)
-            == pg_sys::AclResult::ACLCHECK_OK
-            && pg_sys::check_enable_rls(plain.table, role, true)
-                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
-    };
+    // SAFETY: the table was found when the source was looked at.
+    let whole = unsafe { sees_all(plain.table) };
     let leaves = whole.then(|| Leaves::of(plain.table)).flatten();
     leaves.filter(|own| own.blocks >= smallest.max(1) as u64)
+}
+
+/// Whether the current role sees all rows and columns of a table.
+///
+/// # Safety
+/// The table exists.
+pub unsafe fn sees_all(table: pg_sys::Oid) -> bool {
+    // SAFETY: promised by the caller; rights are looked up for the current role.
+    unsafe {
+        let role = pg_sys::GetUserId();
+        pg_sys::pg_class_aclcheck(table, role, versions::ACL_SELECT)
+            == pg_sys::AclResult::ACLCHECK_OK
+            && pg_sys::check_enable_rls(table, role, true)
+                != pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+    }
 }
 
 /// Reads a source that has [`leaves`] into the columns of an empty frame. `None` where that takes too much, or the parts are in no order:

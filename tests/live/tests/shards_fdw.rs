@@ -304,6 +304,18 @@ fn profiled(shards: &Shards, s: &mut Session, analyst: &mut Session) {
         of_score.contains("320 values are NaN or infinite"),
         "{of_score}"
     );
+    for (what, of) in [
+        ("counted at the shards", "visits"),
+        ("all rows sent", "SELECT * FROM visits"),
+    ] {
+        let begun = std::time::Instant::now();
+        s.exec(&format!("SELECT {}", profile(of)));
+        println!(
+            "profile of {} rows, {what}: {:.2} s",
+            2 * EACH,
+            begun.elapsed().as_secs_f64()
+        );
+    }
     // Who may not read the partitions by themselves has the rows sent.
     let before = shards.0[0].log().len();
     let rows: i64 = analyst.one(&format!(
